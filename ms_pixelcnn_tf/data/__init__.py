@@ -1,0 +1,122 @@
+"""The data sets by name. Each is a `Source`; `pipeline` turns one into batches.
+
+The modules of the data sets are imported when one is asked for: a run on generated shapes needs
+neither an image library nor a data folder.
+"""
+
+import dataclasses
+import importlib
+import numbers
+from typing import Any
+
+from ms_pixelcnn_tf.data.source import Source, parse_image_size
+from ms_pixelcnn_tf.errors import UserError
+
+__all__ = ["Source", "load", "names"]
+
+DEFAULTS = {
+    "image_size": None,
+    "channels": 3,
+    "data_dir": None,
+    "seed": 0,
+    "labels": "none",
+    "validation_fraction": 0.1,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """Where a data set's class is, which options it takes and what it needs."""
+
+    module: str
+    class_name: str
+    options: tuple[str, ...]
+    image_size: Any = None  # where the caller gives none
+    required: tuple[tuple[str, str], ...] = ()  # (option, what to give)
+
+
+_ENTRIES = {
+    "shapes": _Entry("shapes", "Shapes", ("image_size", "channels", "seed"), image_size=32),
+    "shapes_push": _Entry("shapes_push", "ShapesPush", ("image_size", "seed"), image_size=64),
+    "folder": _Entry(
+        "folder",
+        "Folder",
+        ("image_size", "channels", "data_dir", "labels", "validation_fraction"),
+        required=(
+            ("data_dir", "the folder of images"),
+            ("image_size", "the size to crop and resize to, such as 32"),
+        ),
+    ),
+    "tiny-imagenet-32": _Entry(
+        "tiny_imagenet",
+        "TinyImageNet32",
+        ("image_size", "data_dir"),
+        image_size=32,
+        required=(("data_dir", "tiny-imagenet-200.zip, or the folder it was unpacked to"),),
+    ),
+}
+
+
+def names():
+    """The names that `load` knows."""
+    return tuple(_ENTRIES)
+
+
+def load(
+    name,
+    *,
+    image_size=None,
+    channels=3,
+    data_dir=None,
+    seed=0,
+    labels="none",
+    validation_fraction=0.1,
+):
+    """Opens a data set.
+
+    Args:
+        name: one of `names()`.
+        image_size: an int or `(height, width)`, in pixels; None: the data set's own (shapes 32,
+            shapes_push 64, tiny-imagenet-32 32; folder must be given one).
+        channels: 1 (gray) or 3 (RGB).
+        data_dir: where the files are (folder, tiny-imagenet-32).
+        seed: of what is generated (shapes, shapes_push).
+        labels: "folders": the sub-folders of `data_dir` are the classes (folder only); "none".
+        validation_fraction: the part of a folder that is kept for validation, above 0, below 1.
+
+    Returns:
+        A `Source`.
+
+    Raises:
+        UserError: for an unknown name, an option the data set does not take, or a missing one.
+    """
+    if name not in _ENTRIES:
+        raise UserError(f"unknown dataset {name!r}; the datasets are: {', '.join(names())}")
+    entry = _ENTRIES[name]
+    given = {
+        "image_size": image_size,
+        "channels": channels,
+        "data_dir": data_dir,
+        "seed": seed,
+        "labels": labels,
+        "validation_fraction": validation_fraction,
+    }
+    for option, value in given.items():
+        if option not in entry.options and value != DEFAULTS[option]:
+            raise UserError(
+                f"dataset {name} takes no {option}={value!r}; it takes: {', '.join(entry.options)}"
+            )
+    if given["image_size"] is None:
+        given["image_size"] = entry.image_size
+    for option, what in entry.required:
+        if given[option] is None or given[option] == "":
+            raise UserError(f"dataset {name} needs {option}: give {what}")
+    given["image_size"] = parse_image_size(given["image_size"])
+    if channels not in (1, 3):
+        raise UserError(f"channels is {channels!r}; give 1 (gray) or 3 (RGB)")
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise UserError(f"the data's seed is {seed!r}; give an integer of 0 or above")
+    source_class = getattr(
+        importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name
+    )
+    return source_class(**{option: given[option] for option in entry.options})

@@ -1,0 +1,131 @@
+"""What every data set is to the rest of the package: numbered examples, by split, as numpy arrays.
+
+Random access is the point. A training batch can then be a pure function of (seed, step), so a
+resumed run sees what an uninterrupted one would have seen, and an evaluation pass is exact: each
+example once, in order.
+"""
+
+import abc
+
+import numpy as np
+
+from ms_pixelcnn_tf.errors import UserError
+
+
+class Source(abc.ABC):
+    """A data set with random access.
+
+    Attributes:
+        name: the name `ms_pixelcnn_tf.data.load` knows it by.
+        description: one line printed beside every bits/dim: what exactly the pixels are.
+        image_size: `(height, width)` in pixels.
+        channels: number of colour channels.
+        num_classes: number of labels; 0 without labels.
+        class_names: one name a label, or empty.
+        splits: the names of the splits that hold examples.
+    """
+
+    name: str
+    description: str
+    image_size: tuple[int, int]
+    channels: int
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
+    splits: tuple[str, ...]
+
+    @abc.abstractmethod
+    def size(self, split):
+        """Number of examples in `split`. Raises UserError, listing the splits, for another name."""
+
+    @abc.abstractmethod
+    def examples(self, split, indices, fields=None):
+        """The examples of the given numbers.
+
+        Args:
+            split: one of `splits`.
+            indices: int64 `[n]`, each in 0…`size(split)`-1, in any order, repeats allowed.
+            fields: names of the fields wanted; None: all.
+
+        Returns:
+            A dict of arrays whose first axis is n. Images have "image", uint8 `[n, H, W, C]` in
+            0…255, and "label", int32 `[n]`, where `num_classes` is not 0. Videos have "frames",
+            uint8 `[n, T, H, W, C]`, instead.
+
+        Raises:
+            UserError: for an unknown split or field, or an index out of range.
+        """
+
+    def check_split(self, split):
+        """Raises UserError, listing the splits, unless `split` is one of them."""
+        if split not in self.splits:
+            raise UserError(
+                f"{self.name} has no split {split!r}; it has: {', '.join(self.splits)}"
+            )
+
+    def check_indices(self, split, indices):
+        """`indices` as int64 `[n]`; raises UserError unless all are in 0…`size(split)`-1."""
+        indices = np.asarray(indices, "int64").reshape(-1)
+        size = self.size(split)
+        if indices.size and not 0 <= indices.min() <= indices.max() < size:
+            raise UserError(
+                f"{self.name}, split {split}: index out of range; give numbers from 0 to {size - 1}"
+            )
+        return indices
+
+    def check_fields(self, fields, known):
+        """`fields` as a tuple, all `known` ones for None; raises UserError for an unknown one."""
+        if fields is None:
+            return tuple(known)
+        unknown = [field for field in fields if field not in known]
+        if unknown:
+            raise UserError(
+                f"{self.name} has no field {unknown[0]!r}; it has: {', '.join(known)}"
+            )
+        return tuple(fields)
+
+
+class ArraySource(Source):
+    """A data set held in arrays, in memory or memory-mapped.
+
+    Sub-classes set the attributes of `Source` and call `set_split` once a split.
+    """
+
+    def __init__(self):
+        self.splits = ()
+        self._arrays = {}
+
+    def set_split(self, split, images, labels=None, rows=None):
+        """Adds a split.
+
+        Args:
+            split: its name.
+            images: uint8 `[N, H, W, C]`, never copied whole.
+            labels: int32 `[N]`, or None without labels.
+            rows: int64 `[n]`, the rows of `images` and `labels` that make up the split, in order;
+                None: all of them.
+        """
+        self.splits += (split,)
+        rows = np.arange(len(images)) if rows is None else np.asarray(rows, "int64")
+        fields = {"image": images} if labels is None else {"image": images, "label": labels}
+        self._arrays[split] = (rows, fields)
+
+    def size(self, split):
+        self.check_split(split)
+        return len(self._arrays[split][0])
+
+    def examples(self, split, indices, fields=None):
+        indices = self.check_indices(split, indices)
+        rows, arrays = self._arrays[split]
+        fields = self.check_fields(fields, arrays)
+        return {field: np.asarray(arrays[field][rows[indices]]) for field in fields}
+
+
+def parse_image_size(image_size):
+    """An int or `(height, width)` → `(height, width)`; raises UserError for anything else."""
+    pair = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
+    integers = all(isinstance(side, (int, np.integer)) and side >= 1 for side in pair)
+    if len(pair) != 2 or not integers:
+        raise UserError(
+            f"image_size is {image_size!r}; give one positive integer or (height, width), in pixels"
+        )
+    return int(pair[0]), int(pair[1])
