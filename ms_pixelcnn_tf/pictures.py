@@ -1,0 +1,79 @@
+"""Grids of images as PNG, with numpy and Pillow only: samples, and the pyramid from base to target.
+
+Images are uint8 0…255 for display (`pixels.dequantise` makes them from levels). One channel is
+shown as gray, two as red and green, three as colours; further channels are not shown.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from ms_pixelcnn_tf.files import replacing
+
+BACKGROUND = 255
+PADDING = 2  # pixels between neighbours, after enlargement
+
+
+def to_rgb(images):
+    """uint8 `[B, H, W, C]` → uint8 `[B, H, W, 3]`."""
+    images = np.asarray(images, dtype=np.uint8)
+    if images.shape[-1] == 1:
+        return np.repeat(images, 3, axis=-1)
+    missing = max(0, 3 - images.shape[-1])
+    return np.pad(images[..., :3], ((0, 0), (0, 0), (0, 0), (0, missing)))
+
+
+def enlarge(images, factor):
+    """Each pixel becomes `factor` × `factor` pixels."""
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def grid(images, columns=None, scale=1):
+    """One picture of all images, row by row.
+
+    Args:
+        images: uint8 `[B, H, W, C]`.
+        columns: images in a row; by default as square a grid as possible.
+        scale: integer magnification.
+
+    Returns:
+        uint8 `[rows, columns, 3]`.
+    """
+    images = enlarge(to_rgb(images), scale)
+    count, height, width, _ = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    cell_height, cell_width = height + PADDING, width + PADDING
+    picture = np.full(
+        (rows * cell_height + PADDING, columns * cell_width + PADDING, 3), BACKGROUND, np.uint8
+    )
+    for index, image in enumerate(images):
+        top = PADDING + index // columns * cell_height
+        left = PADDING + index % columns * cell_width
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+def trajectory(pyramid, scale=1):
+    """The pyramid of every image as one row, base to the left, all enlarged to the target's size.
+
+    This is the left column of Figure 4 in Reed et al. (2017).
+
+    Args:
+        pyramid: list of uint8 `[B, h, w, C]`, base … target, each size a divisor of the last.
+        scale: integer magnification of the target.
+
+    Returns:
+        uint8 `[rows, columns, 3]`.
+    """
+    height = pyramid[-1].shape[1]
+    steps = [enlarge(to_rgb(images), height // images.shape[1]) for images in pyramid]
+    cells = np.stack(steps, axis=1)  # [B, scales, H, W, 3]
+    return grid(cells.reshape(-1, *cells.shape[2:]), columns=len(pyramid), scale=scale)
+
+
+def write_png(path, picture):
+    """Writes uint8 `[H, W, 3]` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
