@@ -1,0 +1,50 @@
+"""Parallel multiscale autoregressive density estimation: exact likelihoods, sampling in O(log N).
+
+    import ms_pixelcnn_tf as ms
+
+    model = ms.build_model(dataset="shapes", variant="OlogN", preset="tiny", image_size=32)
+    model = ms.load("runs/shapes-OlogN-tiny")
+    nats = model.log_prob(images)
+    images = model.sample(4, seed=0)
+"""
+
+from ms_pixelcnn_tf.errors import UserError
+
+__version__ = "0.1.0"
+__all__ = ["UserError", "build_model", "load"]
+
+
+def build_model(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
+    """An untrained model.
+
+    Args:
+        dataset: name of the data set it is meant for.
+        variant: "ON" (Gated PixelCNN at full size) or "OlogN" (multiscale).
+        preset: "tiny", "small" or "paper" (`configs.PRESETS`).
+        **overrides: any field of `configs.ModelConfig`, such as `image_size=32` or
+            `image_size=(32, 48)`, `base_size=8`, `upscaler="B"`, `output="softmax"`.
+
+    Returns:
+        A `models.MultiscalePixelCNN`.
+
+    Raises:
+        UserError: (a ValueError) for unknown names or values; it lists the valid ones.
+    """
+    from ms_pixelcnn_tf.configs import make_run
+    from ms_pixelcnn_tf.models import MultiscalePixelCNN
+
+    return MultiscalePixelCNN(make_run(dataset, variant, preset, **overrides).model)
+
+
+def load(path):
+    """The trained model of a training directory, with its averaged weights.
+
+    Args:
+        path: the `--workdir` of a training run.
+
+    Raises:
+        UserError: if there is no run, or no checkpoint, at `path`.
+    """
+    from ms_pixelcnn_tf.training.checkpoint import load_model
+
+    return load_model(path)

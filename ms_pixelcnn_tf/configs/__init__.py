@@ -1,0 +1,19 @@
+"""Configurations as plain frozen data, and the recipes by name."""
+
+from ms_pixelcnn_tf.configs.presets import PRESETS, make_run
+from ms_pixelcnn_tf.configs.schema import (
+    VARIANTS,
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    field_table,
+    parse_size,
+    replace,
+    unknown,
+)
+
+__all__ = [
+    "PRESETS", "VARIANTS", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig",
+    "field_table", "make_run", "parse_size", "replace", "unknown",
+]

@@ -1,0 +1,81 @@
+"""The recipes: `tiny` and `small` run on a laptop's processor, `paper` is the paper's.
+
+`small` is what trains on photographs in half an hour on a core; `tiny` is the demo. Both take
+what learns best at their size (see README). `paper` follows Reed et al. (2017), section 4, at the
+width of its text models: 12 residual and 4 PixelCNN layers of 128 features, softmax, RMSprop.
+"""
+
+from ms_pixelcnn_tf.configs.schema import (
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainConfig,
+    field_table,
+    parse_size,
+    replace,
+    unknown,
+)
+
+PRESETS = {
+    "tiny": {
+        "base_layers": 4, "base_features": 48, "residual_blocks": 4, "features": 48,
+        "head_features": 48, "decoder_layers": 2, "decoder_features": 48, "label_features": 32,
+        "batch_size": 32, "steps": 2000, "ema_decay": 0.99,
+    },
+    "small": {
+        "base_layers": 6, "base_features": 64, "residual_blocks": 6, "features": 96,
+        "head_features": 96, "decoder_layers": 3, "decoder_features": 64,
+        "batch_size": 32, "steps": 4000, "ema_decay": 0.998, "flip": True,
+    },
+    "paper": {
+        "base_layers": 15, "base_features": 128, "residual_blocks": 12, "features": 128,
+        "head_features": 128, "decoder_layers": 4, "decoder_features": 128, "label_features": 128,
+        "output": "softmax", "upscaler": "B",
+        "batch_size": 128, "steps": 200_000, "optimizer": "rmsprop", "learning_rate": 1e-4,
+        "final_learning_rate": 1e-5, "schedule": "exponential", "warmup_steps": 0,
+        "gradient_clip_norm": 0.0, "crop_size": 32, "evaluate_every": 2000,
+        "checkpoint_every": 2000, "sample_every": 10_000, "evaluation_examples": 0,
+    },
+}
+
+
+def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
+    """A run's configuration from a recipe and overrides of any field.
+
+    The base is 8x8 unless the image is not larger, or not a power of two from it; then the
+    smallest size of at least 4 pixels a side that doubles up to the image.
+
+    Args:
+        dataset, variant, preset: names.
+        **overrides: any field of `ModelConfig`, `DataConfig` or `TrainConfig`.
+
+    Raises:
+        UserError: for unknown names (with the nearest valid one) and values out of range.
+    """
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    table = field_table()
+    parts = {"model": {"variant": variant}, "data": {"dataset": dataset}, "train": {}}
+    for name, value in (PRESETS[preset] | overrides).items():
+        if name not in table:
+            raise unknown("field", name, table)
+        parts[table[name][0]][name] = value
+    model = parts["model"]
+    image_size = parse_size(model.get("image_size", ModelConfig.image_size), "image_size")
+    if variant == "ON":
+        model["base_size"] = image_size
+    elif "base_size" not in model:
+        model["base_size"] = default_base_size(image_size)
+    return RunConfig(
+        model=replace(ModelConfig(), **model),
+        data=replace(DataConfig(), **parts["data"]),
+        train=replace(TrainConfig(), **parts["train"]),
+    )
+
+
+def default_base_size(image_size):
+    """Halves the sides until the smaller is at most 8, as long as both are even."""
+    height, width = image_size
+    while min(height, width) > 8 and height % 2 == 0 and width % 2 == 0:
+        height, width = height // 2, width // 2
+    return height, width

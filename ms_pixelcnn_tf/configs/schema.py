@@ -1,0 +1,223 @@
+"""What a run is made of, as plain frozen data, and the checks that need no tensor.
+
+A run's whole configuration is stored as JSON beside its checkpoints. Sizes are `(height, width)`
+in pixels; a comment after each field is its help text on the command line.
+"""
+
+import dataclasses
+import difflib
+import json
+
+from ms_pixelcnn_tf.errors import UserError
+
+VARIANTS = ("ON", "OlogN")
+
+
+def doc(text, default):
+    """A dataclass field with its help text."""
+    return dataclasses.field(default=default, metadata={"doc": text})
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The density model. With variant ON the fields of the upscalers are ignored."""
+
+    variant: str = doc("ON (Gated PixelCNN at full size) or OlogN (multiscale)", "OlogN")
+    image_size: tuple[int, int] = doc("target size, 32 or 32x48 (height x width)", (32, 32))
+    base_size: tuple[int, int] = doc("size of the autoregressive base of OlogN", (8, 8))
+    channels: int = doc("image channels", 3)
+    num_levels: int = doc("levels of a sub-pixel, 2 to 256", 256)
+    num_classes: int = doc("classes to condition on; 0 for none", 0)
+    output: str = doc("law of a sub-pixel: softmax or dmol", "dmol")
+    num_mixtures: int = doc("components of dmol", 10)
+    upscaler: str = doc("A (pixels of a group independent) or B (autoregressive patches)", "A")
+    patch_size: int = doc("side M of type B's patches", 4)
+    base_layers: int = doc("gated layers of the base, or of ON", 4)
+    base_features: int = doc("their width", 64)
+    first_kernel: int = doc("kernel of the first gated layer, odd", 7)
+    residual_blocks: int = doc("residual blocks of each upscaler", 4)
+    features: int = doc("width of the upscalers", 64)
+    head_features: int = doc("width of the 1x1 layer before the output", 64)
+    decoder_layers: int = doc("gated layers of type B's decoder", 2)
+    decoder_features: int = doc("their width", 64)
+    label_features: int = doc("width of the class embedding", 64)
+    dtype: str = doc("dtype policy: float32, float64 or mixed_bfloat16", "float32")
+
+    def __post_init__(self):
+        _choice(self, "variant", VARIANTS)
+        _choice(self, "output", ("softmax", "dmol"))
+        _choice(self, "upscaler", ("A", "B"))
+        _choice(self, "dtype", ("float32", "float64", "mixed_bfloat16"))
+        for name in ("image_size", "base_size"):
+            object.__setattr__(self, name, parse_size(getattr(self, name), name))
+        if not 2 <= self.num_levels <= 256:
+            raise UserError(f"num_levels is {self.num_levels}; valid: 2 to 256")
+        if self.first_kernel % 2 == 0 or self.first_kernel < 3:
+            raise UserError(f"first_kernel is {self.first_kernel}; valid: odd numbers from 3")
+        _at_least(self, 0, "num_classes", "residual_blocks")
+        _at_least(
+            self, 1, "channels", "num_mixtures", "patch_size", "base_layers", "base_features",
+            "features", "head_features", "decoder_layers", "decoder_features", "label_features",
+        )
+        if self.output == "softmax":
+            narrow = [
+                name for name in ("base_features", "head_features", "decoder_features")
+                if getattr(self, name) < self.channels
+            ]
+            if narrow:
+                raise UserError(
+                    f"{narrow[0]} is {getattr(self, narrow[0])}; a softmax orders {self.channels} "
+                    f"channels and needs at least {self.channels} features"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where the images come from."""
+
+    dataset: str = doc("name of the data set", "shapes")
+    data_dir: str = doc("folder or archive of the data set, if it needs one", "")
+    labels: str = doc("folder data: 'folders' takes sub-folders as classes", "none")
+    data_seed: int = doc("seed of the procedural sets", 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How the model is trained. The defaults are the small recipe; the paper's is a preset."""
+
+    batch_size: int = doc("images a step", 32)
+    steps: int = doc("optimiser steps", 2000)
+    optimizer: str = doc("adam or rmsprop", "adam")
+    learning_rate: float = doc("at the end of the warm-up", 1e-3)
+    final_learning_rate: float = doc("at the last step", 1e-5)
+    schedule: str = doc("exponential or cosine, from learning_rate to final_learning_rate", "cosine")
+    warmup_steps: int = doc("steps of linear warm-up", 100)
+    epsilon: float = doc("the optimiser's epsilon", 1e-8)
+    gradient_clip_norm: float = doc("largest global gradient norm; 0 for no clipping", 1.0)
+    ema_decay: float = doc("decay of the weight average used to evaluate and sample; 0 for none", 0.0)
+    crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
+    flip: bool = doc("mirror images at random", False)
+    seed: int = doc("seed of the weights, the order of examples and the crops", 0)
+    log_every: int = doc("steps between training scalars", 50)
+    evaluate_every: int = doc("steps between validations", 500)
+    evaluation_examples: int = doc("validation examples used during training; 0 for all", 1000)
+    checkpoint_every: int = doc("steps between checkpoints", 500)
+    sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
+
+    def __post_init__(self):
+        _choice(self, "optimizer", ("adam", "rmsprop"))
+        _choice(self, "schedule", ("exponential", "cosine"))
+        _at_least(
+            self, 1, "batch_size", "steps", "log_every", "evaluate_every", "checkpoint_every",
+        )
+        _at_least(self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
+                  "evaluation_examples", "seed")
+        if self.learning_rate <= 0 or self.final_learning_rate <= 0 or self.epsilon <= 0:
+            raise UserError("learning_rate, final_learning_rate and epsilon must be above 0")
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema_decay is {self.ema_decay}; valid: 0 up to, not including, 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """One training run."""
+
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+
+    def to_json(self):
+        """Indented JSON, one object a part."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text):
+        """The inverse of `to_json`.
+
+        Raises:
+            UserError: if the text is not JSON, or has parts or fields this version does not know.
+        """
+        try:
+            parts = json.loads(text)
+            return cls(**{
+                part.name: replace(part.type(), **parts[part.name])
+                for part in dataclasses.fields(cls)
+            })
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"not a run's configuration: {error}") from error
+
+
+def field_table():
+    """Every field of a run: name → (part, dataclass field). Names are unique over the parts."""
+    table = {}
+    for part in dataclasses.fields(RunConfig):
+        for field in dataclasses.fields(part.type):
+            assert field.name not in table, field.name
+            table[field.name] = (part.name, field)
+    return table
+
+
+def replace(config, **overrides):
+    """`dataclasses.replace` that suggests the nearest name for a misspelt one.
+
+    Raises:
+        UserError: for an unknown field, or a value of another type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    checked = {}
+    for name, value in overrides.items():
+        if name not in fields:
+            raise unknown("field", name, fields)
+        checked[name] = _coerce(name, fields[name].default, value)
+    return dataclasses.replace(config, **checked)
+
+
+def unknown(kind, name, valid):
+    """The error for a name that is none of `valid`, with the nearest one."""
+    near = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return UserError(f"unknown {kind} {name!r}{hint} (valid: {', '.join(map(str, valid))})")
+
+
+def parse_size(value, name="size"):
+    """32, "32", "32x48" or (32, 48) → `(height, width)`."""
+    try:
+        if isinstance(value, str):
+            value = [int(part) for part in value.lower().split("x")]
+        sides = tuple(int(side) for side in value) if hasattr(value, "__len__") else (int(value),)
+        if len(sides) == 1:
+            sides *= 2
+        if len(sides) == 2 and min(sides) >= 1:
+            return sides
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"{name} is {value!r}; valid: a side such as 32, or height x width as 32x48")
+
+
+def _coerce(name, default, value):
+    """Checks a field's value against its default's type; ints may stand for floats."""
+    if isinstance(default, tuple):
+        return parse_size(value, name)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise UserError(
+            f"{name} is {value!r}; valid: {_article(type(default).__name__)} such as {default!r}"
+        )
+    return value
+
+
+def _article(word):
+    return ("an " if word[0] in "aeiou" else "a ") + word
+
+
+def _choice(config, name, valid):
+    value = getattr(config, name)
+    if value not in valid:
+        raise unknown(name, value, valid)
+
+
+def _at_least(config, least, *names):
+    for name in names:
+        if getattr(config, name) < least:
+            raise UserError(f"{name} is {getattr(config, name)}; valid: {least} or more")

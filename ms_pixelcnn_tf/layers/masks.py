@@ -1,0 +1,32 @@
+"""Which features may see which: the channel masks of a PixelCNN, as arrays of 0 and 1.
+
+Each feature belongs to a group, the image channel whose prediction it serves; `-1` marks an input
+that holds no pixel's value. With three groups of one feature each, rows = inputs, columns = outputs:
+
+    mask A          mask B
+      R G B           R G B
+    R 0 1 1         R 1 1 1
+    G 0 0 1         G 0 1 1
+    B 0 0 0         B 0 0 1
+
+Reference: van den Oord et al. (2016a), section 3.4.
+"""
+
+import numpy as np
+
+
+def feature_groups(features, num_groups):
+    """Group of each of `features` features: contiguous, as equal as they come."""
+    return np.arange(features) * num_groups // features
+
+
+def channel_mask(inputs, outputs, mask_type):
+    """`[inputs, outputs]` float32 mask from the two lists of groups.
+
+    Args:
+        inputs, outputs: the group of each input and output feature.
+        mask_type: "A" (earlier groups only) or "B" (its own group too).
+    """
+    inputs, outputs = np.asarray(inputs)[:, None], np.asarray(outputs)[None, :]
+    visible = inputs < outputs if mask_type == "A" else inputs <= outputs
+    return visible.astype("float32")

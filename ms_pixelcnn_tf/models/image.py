@@ -1,0 +1,341 @@
+"""Image models: `OlogN`, the multiscale PixelCNN, and `ON`, the same with no scale but its base.
+
+log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_group | groups before it)
+
+Reference: Reed et al. (2017), section 3, equations 1 to 3. Departures are listed in README.md.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.configs import ModelConfig, replace
+from ms_pixelcnn_tf.distributions import make_distribution
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models.compiled import compile_function
+from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
+from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
+from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
+
+SAMPLERS = ("cached", "naive")
+
+
+class MultiscalePixelCNN(keras.Model):
+    """Exact likelihood and sampling of images of integer levels.
+
+    Sampling is decoding: `decode` maps one uniform a sub-pixel to that sub-pixel by the inverse CDF
+    of its own conditional. `sample` draws the uniforms; nothing else is random.
+
+    Args:
+        config: a `configs.ModelConfig`.
+
+    All variables exist after construction. `conditions` is None or, if `config.num_classes` > 0,
+    `{"label": [B] integers}`.
+
+    Raises:
+        UserError: (at construction) for sizes that doubling or the patches do not fit.
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs):
+        super().__init__(dtype=config.dtype, **kwargs)
+        self.config = config
+        self.distribution = make_distribution(
+            config.output, config.num_levels, config.channels, config.num_mixtures
+        )
+        base_size = config.image_size if config.variant == "ON" else config.base_size
+        self.sizes = pixels.scale_sizes(base_size, config.image_size)
+        shared = {
+            "conditioning_features": config.label_features if config.num_classes else 0,
+            "dtype": config.dtype,
+        }
+        self.base = GatedPixelCNN(
+            self.distribution, config.base_layers, config.base_features, config.head_features,
+            config.first_kernel, name="base", **shared,
+        )
+        self.upscalers = []
+        self.term_dims = {"base": base_size[0] * base_size[1] * config.channels}
+        for size, larger in zip(self.sizes, self.sizes[1:]):
+            for group in (2, 3, 4):
+                term = f"{pixels.format_size(size)}to{pixels.format_size(larger)}/group{group}"
+                self.term_dims[term] = size[0] * size[1] * config.channels
+                self.upscalers.append(self._make_upscaler(size, group, term, shared))
+        self.label_embedding = None
+        if config.num_classes:
+            self.label_embedding = keras.layers.Embedding(
+                config.num_classes, config.label_features, dtype=config.dtype, name="label"
+            )
+        self._build_all()
+        self._compile_all()
+
+    # -- likelihood -------------------------------------------------------------------------------
+
+    def log_prob_terms(self, images, conditions=None):
+        """The terms of log p(images), in nats.
+
+        Args:
+            images: `[B, H, W, C]` integers in 0…num_levels-1.
+            conditions: see the class.
+
+        Returns:
+            `{"base": [B], "8to16/group2": [B], …}` float32, keys as in `self.term_dims`.
+
+        Raises:
+            UserError: for images or conditions of a wrong shape, dtype or range.
+        """
+        return self._log_prob_terms(self._check_images(images), self._check(conditions, images))
+
+    def log_prob(self, images, conditions=None):
+        """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
+        return sum(self.log_prob_terms(images, conditions).values())
+
+    def call(self, images, conditions=None):
+        """`log_prob_terms`."""
+        return self.log_prob_terms(images, conditions)
+
+    def cropped_log_prob_terms(self, images, conditions, crop_size, offsets):
+        """An unbiased estimate of `log_prob_terms` whose cost does not grow with the target.
+
+        A scale larger than `crop_size` is scored on one crop an image, at even offsets so that the
+        2x2 blocks stay whole, and its terms are scaled up by the ratio of the areas.
+
+        Args:
+            images, conditions: as for `log_prob_terms`.
+            crop_size: side of the crops, pixels, even.
+            offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
+
+        Reference: Reed et al. (2017), section 4: 32x32 crops.
+        """
+        images = self._check_images(images)
+        conditions = self._check(conditions, images)
+        return self._terms(images, conditions, lambda x: _crop(x, crop_size, offsets))
+
+    def _terms(self, images, conditions, crop=lambda scale: (scale, 1.0)):
+        conditioning = self._embed(conditions)
+        base, *larger = pixels.pyramid(images, len(self.sizes))
+        terms = {"base": self._score(self.base(base, conditioning), base)}
+        names = iter(list(self.term_dims)[1:])
+        upscalers = iter(self.upscalers)
+        for scale in larger:
+            scale, area_ratio = crop(scale)
+            groups = pixels.split_groups(scale)
+            for group in (2, 3, 4):
+                upscaler = next(upscalers)
+                context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
+                maps = upscaler.trunk(context, conditioning)
+                terms[next(names)] = self._score(upscaler(maps, target), target) * area_ratio
+        return terms
+
+    def _score(self, params, levels):
+        """Σ over sub-pixels of log p, `[B]`."""
+        return ops.sum(self.distribution.log_prob(params, levels), axis=(1, 2, 3))
+
+    # -- sampling ---------------------------------------------------------------------------------
+
+    def sample(self, num, conditions=None, seed=0):
+        """`num` images, uint8 levels `[num, H, W, C]`; the same for the same seed."""
+        shape = (num, *self.config.image_size, self.config.channels)
+        uniforms = np.random.default_rng(seed).random(shape, dtype="float32")
+        return self.decode(uniforms, conditions)
+
+    def decode(self, uniforms, conditions=None, sampler="cached"):
+        """Images from uniforms, by inverse CDF.
+
+        Args:
+            uniforms: `[B, H, W, C]` floats in [0, 1).
+            conditions: see the class.
+            sampler: "cached", or "naive" (one full network evaluation a sub-pixel).
+
+        Returns:
+            `[B, H, W, C]` uint8 levels (numpy).
+        """
+        return self.decode_with_log_prob(uniforms, conditions, sampler)[0]
+
+    def decode_with_log_prob(self, uniforms, conditions=None, sampler="cached"):
+        """`decode`, and log p of each image as accumulated on the way: `[B]`, nats (numpy)."""
+        if sampler not in SAMPLERS:
+            raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
+        shape = (*self.config.image_size, self.config.channels)
+        if tuple(np.shape(uniforms)[1:]) != shape:
+            raise UserError(f"uniforms have shape {np.shape(uniforms)}; valid: [B, {shape}]")
+        uniforms = ops.cast(uniforms, self._log_prob_dtype)
+        conditions = self._check(conditions, uniforms)
+        decode = self._decode if sampler == "cached" else self._decode_naive
+        levels, log_prob = decode(uniforms, conditions)
+        return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
+
+    def trajectory(self, images):
+        """The pyramid of sampled images: a list of uint8 arrays `[B, h, w, C]`, base … target."""
+        return [np.asarray(scale) for scale in pixels.pyramid(np.asarray(images), len(self.sizes))]
+
+    def _decode_cached_steps(self, uniforms, conditions):
+        def base(uniforms, conditioning):
+            size = self.sizes[0]
+            steps = CachedPixelCNN(self.base, ops.shape(uniforms)[0], size, conditioning)
+            return decode_raster(steps, uniforms)
+
+        return self._decode_scales(uniforms, conditions, base, decode_group)
+
+    def _decode_naive_steps(self, uniforms, conditions):
+        def base(uniforms, conditioning):
+            return decode_naive(self.distribution, lambda x: self.base(x, conditioning), uniforms)
+
+        def group(upscaler, maps, uniforms):
+            return decode_naive(self.distribution, lambda x: upscaler(maps, x), uniforms)
+
+        return self._decode_scales(uniforms, conditions, base, group)
+
+    def _decode_scales(self, uniforms, conditions, decode_base, decode_one_group):
+        conditioning = self._embed(conditions)
+        base, *larger = pixels.pyramid(uniforms, len(self.sizes))
+        levels, log_probs = decode_base(base, conditioning)
+        log_prob = ops.sum(log_probs, axis=(1, 2, 3))
+        upscalers = iter(self.upscalers)
+        for scale in larger:
+            groups = [levels]
+            for group in (2, 3, 4):
+                upscaler = next(upscalers)
+                maps = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
+                own = pixels.split_groups(scale)[group - 1]
+                decoded, log_probs = decode_one_group(upscaler, maps, own)
+                groups.append(decoded)
+                log_prob = log_prob + ops.sum(log_probs, axis=(1, 2, 3))
+            levels = pixels.merge_groups(groups)
+        return ops.cast(levels, "uint8"), log_prob
+
+    # -- construction -----------------------------------------------------------------------------
+
+    def start_at_marginal(self, histogram):
+        """Sets the output biases so that an untrained softmax predicts the data's marginal.
+
+        Args:
+            histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its
+                own and is left alone.
+        """
+        if self.config.output != "softmax":
+            return
+        counts = np.asarray(histogram, "float64") + 1.0
+        bias = np.log(counts / counts.sum(axis=1, keepdims=True))
+        for network in (self.base, *self.upscalers):
+            variable = network.output_bias
+            variable.assign(bias.reshape(variable.shape))
+
+    def get_config(self):
+        return {"config": {**self.config.__dict__}}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(replace(ModelConfig(), **config["config"]))
+
+    def _make_upscaler(self, size, group, term, shared):
+        config = self.config
+        arguments = {
+            "distribution": self.distribution, "group": group,
+            "num_blocks": config.residual_blocks, "features": config.features,
+            "head_features": config.head_features, "name": term.replace("/", "_"), **shared,
+        }
+        if config.upscaler == "A":
+            return UpscalerA(**arguments)
+        patch_size = tuple(min(config.patch_size, side) for side in size)
+        if any(side % patch for side, patch in zip(size, patch_size)):
+            raise UserError(
+                f"patch_size {config.patch_size} does not divide the group maps of "
+                f"{pixels.format_size(size)}; give one that divides both sides"
+            )
+        return UpscalerB(
+            **arguments, patch_size=patch_size, decoder_layers=config.decoder_layers,
+            decoder_features=config.decoder_features,
+        )
+
+    def _build_all(self):
+        self.base.build()
+        for upscaler in self.upscalers:
+            upscaler.build()
+        if self.label_embedding is not None:
+            self.label_embedding.build((None,))
+        self.built = True
+
+    def _compile_all(self):
+        shape = (*self.config.image_size, self.config.channels)
+        labels = {"label": ((), "int32")} if self.config.num_classes else {}
+        dtype = self._log_prob_dtype
+        self._log_prob_terms = compile_function(
+            self._terms, images=(shape, "int32"), conditions=labels
+        )
+        self._decode = compile_function(
+            self._decode_cached_steps, uniforms=(shape, dtype), conditions=labels
+        )
+        self._decode_naive = compile_function(
+            self._decode_naive_steps, uniforms=(shape, dtype), conditions=labels
+        )
+
+    @property
+    def _log_prob_dtype(self):
+        return "float64" if self.config.dtype == "float64" else "float32"
+
+    # -- inputs -----------------------------------------------------------------------------------
+
+    def _embed(self, conditions):
+        """Conditions → `[B, 1, 1, E]`, or None."""
+        if self.label_embedding is None:
+            return None
+        return self.label_embedding(conditions["label"])[:, None, None]
+
+    def _check_images(self, images):
+        config = self.config
+        expected = (*config.image_size, config.channels)
+        images = images if hasattr(images, "dtype") else np.asarray(images)
+        if len(images.shape) != 4 or tuple(images.shape[1:]) != expected:
+            raise UserError(
+                f"images have shape {tuple(images.shape)}; valid: (batch, "
+                f"{', '.join(map(str, expected))})"
+            )
+        if "int" not in keras.backend.standardize_dtype(images.dtype):
+            raise UserError(
+                f"images are {images.dtype}; valid: integer levels 0 to {config.num_levels - 1}"
+            )
+        if isinstance(images, np.ndarray) and images.size:
+            if images.min() < 0 or images.max() >= config.num_levels:
+                raise UserError(
+                    f"images hold levels {images.min()} to {images.max()}; valid: 0 to "
+                    f"{config.num_levels - 1} (see pixels.quantise)"
+                )
+        return ops.cast(images, "int32")
+
+    def _check(self, conditions, batch):
+        conditions = conditions or {}
+        if not self.config.num_classes:
+            if conditions:
+                raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
+            return {}
+        if set(conditions) != {"label"}:
+            raise UserError(f"conditions are {sorted(conditions)}; this model takes ['label']")
+        label = conditions["label"]
+        label = label if hasattr(label, "dtype") else np.asarray(label)
+        if len(label.shape) != 1 or label.shape[0] not in (None, batch.shape[0]):
+            raise UserError(
+                f"label has shape {tuple(label.shape)}; valid: one a image, ({batch.shape[0]},)"
+            )
+        if "int" not in keras.backend.standardize_dtype(label.dtype):
+            raise UserError(f"label is {label.dtype}; valid: integers")
+        if isinstance(label, np.ndarray) and label.size:
+            wrong = label[(label < 0) | (label >= self.config.num_classes)]
+            if wrong.size:
+                raise UserError(
+                    f"label {wrong[0]} is out of range; valid: 0 to {self.config.num_classes - 1}"
+                )
+        return {"label": ops.cast(label, "int32")}
+
+
+def _crop(scale, crop_size, offsets):
+    """One crop an image at even offsets, and the ratio of the areas; small scales stay whole."""
+    _, height, width, _ = scale.shape
+    sides = min(crop_size, height), min(crop_size, width)
+    for axis, (side, full) in enumerate(zip(sides, (height, width))):
+        if side < full:
+            places = (full - side) // 2 + 1
+            start = 2 * ops.cast(ops.floor(offsets[:, axis] * places), "int32")
+            index = start[:, None] + ops.arange(side)
+            shape = (-1, side, 1, 1) if axis == 0 else (-1, 1, side, 1)
+            scale = ops.take_along_axis(scale, ops.reshape(index, shape), axis=axis + 1)
+    return scale, height * width / (sides[0] * sides[1])

@@ -1,0 +1,6 @@
+"""Networks: conditioning and given pixels → distribution parameters."""
+
+from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
+from ms_pixelcnn_tf.networks.upscaler import UpscalerA, UpscalerB
+
+__all__ = ["GatedPixelCNN", "UpscalerA", "UpscalerB"]

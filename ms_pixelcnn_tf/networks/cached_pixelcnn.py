@@ -1,0 +1,208 @@
+"""One pixel at a time through a Gated PixelCNN, with nothing computed twice.
+
+A full evaluation spends its time on positions that are known already. Generating in raster order it
+is enough to remember, for each layer, the *previous row* of the vertical stack and the *previous
+pixel* of the horizontal stack. Then the vertical stack and its links run once a row, the horizontal
+stack once a pixel, and within a pixel each channel computes its own third of the features only. The
+conditioning's projections are computed once an image. Neither needs a scatter: what is remembered is
+replaced whole.
+
+`CachedPixelCNN` holds the weights and the conditioning; the loop belongs to `sampling.decode_raster`.
+"""
+
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf.layers.gated import gate
+
+
+class CachedPixelCNN:
+    """The three steps that a raster-order sampler asks for.
+
+    Args:
+        network: a built `GatedPixelCNN`.
+        batch: number of images B (a scalar tensor or an int).
+        size: `(height, width)` of the images.
+        conditioning: as `network` takes it.
+    """
+
+    def __init__(self, network, batch, size, conditioning=None):
+        self.network = network
+        self.distribution = network.distribution
+        self.batch = batch
+        self.height, self.width = size
+        self._prepare_weights()
+        self._prepare_conditioning(conditioning)
+
+    def first_row(self):
+        """State above the image: nothing but padding."""
+        layers, features = self.network.layers, self.network.features
+        inputs = len(layers[0].input_groups)
+        return (
+            self._zeros(layers[0].rows, self.width, inputs),
+            [self._zeros(1, self.width, features) for _ in layers[1:]],
+        )
+
+    def begin_row(self, state, row):
+        """Runs the vertical stack for one row.
+
+        Args:
+            state: `(rows above as pixel features, previous row of each vertical layer)`.
+            row: its index, for the conditioning.
+
+        Returns:
+            Gates `[W, L, B, 2F]` that the horizontal stack starts from, and the layers' rows.
+        """
+        above, previous = state
+        vertical, links, current = above, [], []
+        for index, layer in enumerate(self.network.layers):
+            if index > 0:
+                vertical = ops.concatenate([previous[index - 1], current[-1]], axis=1)
+            side = layer.reach
+            padded = ops.pad(vertical, ((0, 0), (0, 0), (side, side), (0, 0)))
+            gates = layer.vertical_gates(padded)  # [B, 1, W, 2F]
+            conditioning, for_links = self._conditioning_row(index, row)
+            links.append(layer.link(gates) + for_links)
+            if index < len(self.network.layers) - 1:  # the last layer's stack ends in its link
+                current.append(gate(gates + conditioning))
+        links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
+        links = ops.take(links, self.order, axis=-1)
+        return ops.transpose(links, (2, 1, 0, 3)), current
+
+    def end_row(self, state, current, levels):
+        """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
+        above, _ = state
+        features = self.network.read(levels)[:, None]
+        return ops.concatenate([above[:, 1:], features], axis=1), current
+
+    def first_pixel(self):
+        """State left of the image: nothing but padding."""
+        layers = self.network.layers
+        left = self._zeros(layers[0].reach, len(layers[0].input_groups))
+        return left, [self._zeros(self.network.features) for _ in layers[1:]]
+
+    def begin_pixel(self, state, links):
+        """Parameters of one pixel, channel by channel.
+
+        Args:
+            state: `(pixel features to the left [B, reach, ·], previous pixel of each layer [B, F])`.
+            links: `[L, B, 2F]` of this pixel, from `begin_row`.
+
+        Returns:
+            A function `(channel, levels) → parameters`, to be called once a channel in order with
+            `[B, C]` levels (of which only the earlier channels are looked at), and a function that returns the state for the next pixel, given its levels.
+        """
+        left, previous = state
+        first = ops.matmul(ops.reshape(left, (-1, self.left_first.shape[0])), self.left_first)
+        gates = [links[0] + first]
+        if previous:
+            later = links[1:] + ops.matmul(ops.stack(previous), self.left_later)
+            gates += ops.unstack(later, num=len(previous))
+        gates = [[layer[:, columns] for columns in self.gate_columns] for layer in gates]
+        horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
+        gated = [[] for _ in self.network.layers]
+        head, params = [], []
+
+        def run_group(group, levels):
+            inputs = self.network.read(levels)
+            for index, weights in enumerate(self.weights[group]):
+                current, mixing, bias = weights
+                total = gates[index][group] + ops.matmul(inputs, current)
+                gated[index].append(gate(total))
+                result = ops.matmul(_join(gated[index]), mixing) + bias
+                if index > 0:
+                    result = result + horizontal[index - 1][group]
+                horizontal[index].append(result)
+                inputs = _join(horizontal[index])
+            kernel, bias = self.head[group]
+            head.append(ops.relu(ops.matmul(ops.relu(inputs), kernel) + bias))
+            kernel, bias = self.logits[group]
+            params.append(ops.matmul(_join(head), kernel) + bias)
+            return params[-1]
+
+        def channel_params(channel, levels):
+            if self.network.num_groups > 1 or not params:
+                return run_group(channel, levels)
+            return params[0]
+
+        def end_pixel(levels):
+            features = self.network.read(levels)[:, None]
+            remembered = [_join(groups) for groups in horizontal[:-1]]
+            return ops.concatenate([left[:, 1:], features], axis=1), remembered
+
+        return channel_params, end_pixel
+
+    def _prepare_weights(self):
+        """Cuts the masked kernels into one piece a channel group, outside every loop."""
+        network, features = self.network, self.network.features
+        ends = _group_ends(network.layers[0].groups, network.num_groups)
+        starts = [0, *ends[:-1]]
+        # Within 2F gates, tanh and σ halves of one group side by side, groups in order.
+        self.order = np.concatenate([
+            np.r_[start:end, features + start:features + end] for start, end in zip(starts, ends)
+        ])
+        self.gate_columns = [slice(2 * start, 2 * end) for start, end in zip(starts, ends)]
+        cast = self._cast
+        first = cast(network.layers[0].left_kernel)  # [reach, inputs, 2F]
+        self.left_first = ops.take(
+            ops.reshape(first, (first.shape[0] * first.shape[1], -1)), self.order, axis=-1
+        )
+        if len(network.layers) > 1:
+            later = ops.stack([cast(layer.left_kernel)[0] for layer in network.layers[1:]])
+            self.left_later = ops.take(later, self.order, axis=-1)
+        self.weights = []
+        for group, (start, end) in enumerate(zip(starts, ends)):
+            columns = self.order[2 * start : 2 * end]
+            layers = []
+            for index, layer in enumerate(network.layers):
+                current = ops.take(layer.masked_current_kernel(), columns, axis=-1)
+                mixing = layer.mixing.masked_kernel()[:end, start:end]
+                bias = cast(layer.mixing.bias)[start:end]
+                layers.append((current if index == 0 else current[:end], mixing, bias))
+            self.weights.append(layers)
+        self.head = self._cut(network.head)
+        self.logits = self._cut(network.logits)
+
+    def _cut(self, dense):
+        """Kernel and bias of a `MaskedDense`, one piece a group."""
+        groups = self.network.num_groups
+        kernel, bias = dense.masked_kernel(), self._cast(dense.bias)
+        inputs = _group_ends(dense.input_groups, groups)
+        outputs = _group_ends(dense.output_groups, groups)
+        return [
+            (kernel[:visible, start:end], bias[start:end])
+            for visible, start, end in zip(inputs, [0, *outputs[:-1]], outputs)
+        ]
+
+    def _prepare_conditioning(self, conditioning):
+        self.conditioning = None
+        if conditioning is None:
+            return
+        shares = [ops.split(share, 2, axis=-1) for share in self.network.project(conditioning)]
+        # Rows first, so that a row is read by its index: [H or 1, B, W or 1, 2F] a layer.
+        self.conditioning = [
+            [ops.transpose(share, (1, 0, 2, 3)) for share in pair] for pair in shares
+        ]
+
+    def _conditioning_row(self, layer, row):
+        """Shares of the vertical and horizontal gates, `[B, 1, W or 1, 2F]`; zeros without one."""
+        if self.conditioning is None:
+            return 0.0, 0.0
+        return [
+            share[row if share.shape[0] > 1 else 0][:, None] for share in self.conditioning[layer]
+        ]
+
+    def _zeros(self, *shape):
+        return ops.zeros((self.batch, *shape), dtype=self.network.compute_dtype)
+
+    def _cast(self, weight):
+        return ops.cast(weight, self.network.compute_dtype)
+
+
+def _group_ends(groups, num_groups):
+    """Where each of the contiguous groups ends."""
+    return [int(np.searchsorted(groups, group, side="right")) for group in range(num_groups)]
+
+
+def _join(groups):
+    return groups[0] if len(groups) == 1 else ops.concatenate(groups, axis=-1)

@@ -1,0 +1,95 @@
+"""Gated PixelCNN: the full-size baseline, the base of a pyramid, and type B's shallow decoder."""
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.layers import GatedLayer, MaskedDense
+from ms_pixelcnn_tf.layers.masks import feature_groups
+from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
+
+
+class GatedPixelCNN(keras.layers.Layer):
+    """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
+
+    Args:
+        distribution: a law from `distributions`; if it is `channel_autoregressive`, the features
+            come in one group a channel, so logits of G see R at the same pixel, and those of B see
+            R and G. Otherwise one evaluation parametrises the whole pixel.
+        num_layers: gated layers, the first of kernel `first_kernel`, the rest 3.
+        features: width F of both stacks.
+        head_features: width of the masked 1x1 layer before the output.
+        first_kernel: odd.
+        conditioning_features: width E of the conditioning; 0 for none.
+
+    Call arguments:
+        levels: `[B, H, W, C]` integer levels (or floats holding them).
+        conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
+
+    Returns:
+        `[B, H, W, distribution.num_params]`.
+
+    Reference: van den Oord et al. (2016b), section 2; conditioning by a vector or a map, section 2.3.
+    """
+
+    def __init__(self, distribution, num_layers, features, head_features, first_kernel=7,
+                 conditioning_features=0, **kwargs):
+        super().__init__(**kwargs)
+        self.distribution = distribution
+        self.features = features
+        self.conditioning_features = conditioning_features
+        channels = distribution.channels
+        self.num_groups = channels if distribution.channel_autoregressive else 1
+        policy = self.dtype_policy
+
+        inputs = feature_channels(channels)
+        if self.num_groups == 1:
+            inputs = [min(group, 0) for group in inputs]
+        hidden = feature_groups(features, self.num_groups)
+        head = feature_groups(head_features, self.num_groups)
+        outputs = feature_groups(distribution.num_params, self.num_groups)
+        self.layers = []
+        for index in range(num_layers):
+            first = index == 0
+            self.layers.append(GatedLayer(
+                inputs if first else hidden, features, self.num_groups,
+                first_kernel if first else 3, first, dtype=policy, name=f"gated{index}",
+            ))
+        self.head = MaskedDense(hidden, head, dtype=policy, name="head")
+        self.logits = MaskedDense(
+            head, outputs, bias_initializer=distribution.bias_initializer,
+            dtype=policy, name="logits",
+        )
+        self.conditioning_projection = None
+        if conditioning_features:
+            self.conditioning_projection = keras.layers.Dense(
+                4 * features * num_layers, use_bias=False, dtype=policy, name="conditioning"
+            )
+
+    def build(self, levels_shape=None, conditioning_shape=None):
+        for layer in self.layers:
+            layer.build()
+        self.head.build()
+        self.logits.build()
+        if self.conditioning_projection is not None:
+            self.conditioning_projection.build((None, self.conditioning_features))
+
+    def call(self, levels, conditioning=None):
+        vertical = horizontal = self.read(levels)
+        for layer, projection in zip(self.layers, self.project(conditioning)):
+            vertical, horizontal = layer(vertical, horizontal, projection)
+        return self.logits(ops.relu(self.head(ops.relu(horizontal))))
+
+    def read(self, levels):
+        """`[..., C]` levels → `[..., pixel features]`."""
+        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
+
+    def project(self, conditioning):
+        """The conditioning's share of each layer's gates: `[B, ·, ·, 4F]` a layer, or Nones."""
+        if self.conditioning_projection is None:
+            return [None] * len(self.layers)
+        return ops.split(self.conditioning_projection(conditioning), len(self.layers), axis=-1)
+
+    @property
+    def output_bias(self):
+        """The bias of the distribution's parameters."""
+        return self.logits.bias

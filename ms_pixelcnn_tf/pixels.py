@@ -1,0 +1,153 @@
+"""The sub-sampled pyramid, its 2x2 groups, quantisation and units: pure functions on image tensors.
+
+Every function takes `[batch, height, width, channels]` tensors unless it says otherwise, keeps the
+dtype, and moves no value: groups are made by reshaping (space-to-depth), never by a scatter.
+
+Reference: Reed et al. (2017), section 3 and Figure 2.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf.errors import UserError
+
+# Corners of a 2x2 block as (row, column), in the order in which the groups are generated.
+GROUP_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+FEATURES_PER_CHANNEL = 8
+
+
+def subsample(images, factor=2):
+    """Every `factor`-th pixel of every `factor`-th row: x_K = x_2K[::2, ::2]. Never an average."""
+    return images[:, ::factor, ::factor]
+
+
+def scale_sizes(base_size, image_size):
+    """Sizes from base to target, each twice the one before.
+
+    Args:
+        base_size, image_size: `(height, width)` in pixels.
+
+    Returns:
+        A list of `(height, width)`, at least one long.
+
+    Raises:
+        UserError: if the two are not the same power of two apart in height and width.
+    """
+    sizes = [tuple(base_size)]
+    while sizes[-1][0] < image_size[0]:
+        sizes.append((sizes[-1][0] * 2, sizes[-1][1] * 2))
+    if sizes[-1] != tuple(image_size) or min(base_size) < 1:
+        raise UserError(
+            f"base_size {format_size(base_size)} does not reach image_size "
+            f"{format_size(image_size)} by doubling both sides; give sizes one power of two apart, "
+            "such as 4x6 and 32x48"
+        )
+    return sizes
+
+
+def format_size(size):
+    """`(32, 48)` → "32x48"; a square → "32"."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def pyramid(images, num_scales):
+    """The images at every scale, smallest first: `num_scales` tensors, the last one `images`."""
+    levels = [images]
+    for _ in range(num_scales - 1):
+        levels.insert(0, subsample(levels[0]))
+    return levels
+
+
+def split_groups(images):
+    """`[B, 2H, 2W, C]` → the four groups `[B, H, W, C]`, in the order of `GROUP_CORNERS`."""
+    _, height, width, channels = images.shape
+    blocks = ops.reshape(images, (-1, height // 2, 2, width // 2, 2, channels))
+    return [blocks[:, :, row, :, column] for row, column in GROUP_CORNERS]
+
+
+def merge_groups(groups):
+    """The inverse of `split_groups`: four `[B, H, W, C]` → `[B, 2H, 2W, C]`."""
+    _, height, width, channels = groups[0].shape
+    upper = ops.stack([groups[0], groups[1]], axis=3)  # [B, H, W, 2, C]
+    lower = ops.stack([groups[2], groups[3]], axis=3)
+    blocks = ops.stack([upper, lower], axis=2)  # [B, H, 2, W, 2, C]
+    return ops.reshape(blocks, (-1, 2 * height, 2 * width, channels))
+
+
+def to_patches(maps, patch_size):
+    """`[B, H, W, F]` → `[B·(H/h)·(W/w), h, w, F]`: contiguous h×w patches folded into the batch."""
+    _, height, width, features = maps.shape
+    rows, columns = patch_size
+    maps = ops.reshape(maps, (-1, height // rows, rows, width // columns, columns, features))
+    maps = ops.transpose(maps, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(maps, (-1, rows, columns, features))
+
+
+def from_patches(patches, size):
+    """The inverse of `to_patches`, for maps of `size` = `(height, width)`."""
+    height, width = size
+    _, rows, columns, features = patches.shape
+    maps = ops.reshape(patches, (-1, height // rows, width // columns, rows, columns, features))
+    maps = ops.transpose(maps, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(maps, (-1, height, width, features))
+
+
+def quantise(images, num_levels):
+    """uint8 images 0…255 → uint8 levels 0…`num_levels`-1, in bins of equal width."""
+    if num_levels == 256:
+        return images
+    if isinstance(images, np.ndarray):
+        return (images.astype("int32") * num_levels // 256).astype("uint8")
+    return ops.cast(ops.cast(images, "int32") * num_levels // 256, "uint8")
+
+
+def dequantise(levels, num_levels):
+    """Levels 0…`num_levels`-1 → uint8 numpy array 0…255 for display: the ends go to 0 and 255."""
+    return (np.asarray(levels).astype("float32") * 255.0 / (num_levels - 1) + 0.5).astype("uint8")
+
+
+def to_unit(levels, num_levels, dtype):
+    """Levels 0…`num_levels`-1 → floats in [-1, 1]."""
+    return ops.cast(levels, dtype) * (2.0 / (num_levels - 1)) - 1.0
+
+
+def pixel_features(levels, num_levels, dtype):
+    """What a network reads of given pixels.
+
+    The raw value alone makes a network slow to tell neighbouring levels apart, so each sub-pixel
+    also enters as its square and as sines and cosines of rising frequency (a departure from the
+    paper, which does not say what it feeds in). The last feature is 1 everywhere: where a
+    convolution pads with zeros, its absence marks the border.
+
+    Args:
+        levels: `[..., C]` integers (or floats holding them) in 0…`num_levels`-1.
+        num_levels: number of levels, 2…256.
+        dtype: dtype of the result.
+
+    Returns:
+        `[..., FEATURES_PER_CHANNEL·C + 1]`; feature f of channel c stands at f·C + c.
+    """
+    value = to_unit(levels, num_levels, dtype)
+    features = [value, value * value - 0.5]
+    for frequency in (1.0, 4.0, 16.0):
+        angle = value * (0.5 * math.pi * frequency)
+        features += [ops.sin(angle), ops.cos(angle)]
+    return ops.concatenate(features + [ops.ones_like(value[..., :1])], axis=-1)
+
+
+def feature_channels(channels):
+    """The image channel that each of `pixel_features`' outputs tells of; -1 for the constant."""
+    return list(range(channels)) * FEATURES_PER_CHANNEL + [-1]
+
+
+def bits_per_dim(nats, num_subpixels):
+    """Negative log-likelihood in nats per image → bits per sub-pixel."""
+    return nats / (num_subpixels * math.log(2.0))
+
+
+def nats_per_image(bits, num_subpixels):
+    """Bits per sub-pixel → negative log-likelihood in nats per image."""
+    return bits * (num_subpixels * math.log(2.0))

@@ -1,0 +1,148 @@
+"""Decoding: one uniform a sub-pixel in, one level a sub-pixel out. The loops are here.
+
+Every function maps `uniforms` in [0, 1), float32 or float64, to integer levels by inverse CDF, and returns beside them
+the log-probability that was sampled (nats a sub-pixel, the uniforms' dtype). Different samplers of one model are
+different orders of the same computation: the same uniforms give the same image.
+
+Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
+"""
+
+from keras import ops
+
+from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
+from ms_pixelcnn_tf.pixels import from_patches, to_patches
+
+
+def decode_pixels(distribution, channel_params, uniforms):
+    """Decodes pixels that do not depend on one another, channel by channel.
+
+    Args:
+        distribution: their law.
+        channel_params: `(channel, levels [..., C]) → parameters`, for channels in order; levels of
+            `channel` and later are zeros.
+        uniforms: `[..., C]`.
+
+    Returns:
+        `[..., C]` int32 levels, `[..., C]` log-probabilities.
+    """
+    unknown = ops.zeros_like(uniforms[..., 0], dtype="int32")
+    levels, log_probs = [], []
+    for channel in range(distribution.channels):
+        padded = levels + [unknown] * (distribution.channels - channel)
+        params = channel_params(channel, ops.stack(padded, axis=-1))
+        level, log_prob = distribution.decode_channel(
+            params, channel, levels, uniforms[..., channel]
+        )
+        levels.append(level)
+        log_probs.append(log_prob)
+    return ops.stack(levels, axis=-1), ops.stack(log_probs, axis=-1)
+
+
+def decode_raster(steps, uniforms):
+    """Decodes images in raster order, in one graph, from a network that remembers.
+
+    Args:
+        steps: `networks.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
+        uniforms: `[B, H, W, C]`.
+
+    Returns:
+        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
+    """
+    _, height, width, _ = uniforms.shape
+    uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
+
+    def decode_pixel(column, carry, links, row_uniforms):
+        state, *row = carry
+        channel_params, end_pixel = steps.begin_pixel(state, links[column])
+        pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
+        return end_pixel(pixel[0]), *(_push(kept, new) for kept, new in zip(row, pixel))
+
+    def decode_row(row, carry):
+        state, *image = carry
+        links, current = steps.begin_row(state, row)
+        row_uniforms = uniforms[row]  # [W, B, C]
+        empty = steps.first_pixel(), *_blank(row_uniforms)
+        _, *decoded = ops.fori_loop(
+            0, width, lambda i, c: decode_pixel(i, c, links, row_uniforms), empty
+        )
+        levels = ops.transpose(decoded[0], (1, 0, 2))
+        state = steps.end_row(state, current, levels)
+        return state, *(_push(kept, new) for kept, new in zip(image, decoded))
+
+    empty = steps.first_row(), *_blank(uniforms)
+    _, levels, log_probs = ops.fori_loop(0, height, decode_row, empty)
+    return tuple(ops.transpose(result, (2, 0, 1, 3)) for result in (levels, log_probs))
+
+
+def decode_naive(distribution, all_params, uniforms):
+    """Decodes in raster order with one full evaluation of the network a sub-pixel.
+
+    The honest baseline: what "ancestral sampling" costs without a cache.
+
+    Args:
+        distribution: the law of a pixel.
+        all_params: `levels [B, H, W, C] → [B, H, W, distribution.num_params]`, causal.
+        uniforms: `[B, H, W, C]`.
+
+    Returns:
+        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
+    """
+    _, height, width, channels = uniforms.shape
+    flat = ops.reshape(uniforms, (-1, height * width, channels))
+    positions = ops.arange(height * width)[None, :, None]
+
+    def decode_pixel(position, image):
+        for channel in range(channels):
+            levels, log_probs = image
+            params = all_params(ops.reshape(levels, (-1, height, width, channels)))
+            params = ops.reshape(params, (-1, height * width, distribution.num_params))[:, position]
+            if distribution.channel_autoregressive:
+                params = ops.split(params, channels, axis=-1)[channel]
+            known = ops.unstack(levels[:, position], num=channels, axis=-1)[:channel]
+            decoded = distribution.decode_channel(
+                params, channel, known, flat[:, position, channel]
+            )
+            here = (positions == position) & (ops.arange(channels) == channel)
+            image = tuple(
+                ops.where(here, new[:, None, None], old) for new, old in zip(decoded, image)
+            )
+        return image
+
+    empty = ops.zeros_like(flat, dtype="int32"), ops.zeros_like(flat)
+    decoded = ops.fori_loop(0, height * width, decode_pixel, empty)
+    return tuple(ops.reshape(result, (-1, height, width, channels)) for result in decoded)
+
+
+def _push(kept, new):
+    """Drops the first entry and appends `new`: after as many pushes as entries, all in order."""
+    return ops.concatenate([kept[1:], new[None]], axis=0)
+
+
+def _blank(uniforms):
+    """Zeros to push levels and log-probabilities into."""
+    return ops.zeros_like(uniforms, dtype="int32"), ops.zeros_like(uniforms)
+
+
+def decode_group(upscaler, maps, uniforms):
+    """Decodes one group of a scale from the features of its trunk.
+
+    Type A decodes all pixels at once. Type B folds its patches into the batch, so that the few
+    steps through one patch serve the whole image.
+
+    Args:
+        upscaler: an `UpscalerA` or `UpscalerB`.
+        maps: `[B, H, W, F]`, the features of its trunk.
+        uniforms: `[B, H, W, C]`.
+
+    Returns:
+        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
+    """
+    if isinstance(upscaler, UpscalerA):
+        return decode_pixels(upscaler.distribution, upscaler.channel_params(maps), uniforms)
+    conditioning = upscaler.patches(maps)
+    steps = CachedPixelCNN(
+        upscaler.decoder, ops.shape(conditioning)[0], upscaler.patch_size, conditioning
+    )
+    decoded = decode_raster(steps, to_patches(uniforms, upscaler.patch_size))
+    return tuple(from_patches(result, uniforms.shape[1:3]) for result in decoded)
