@@ -1,0 +1,153 @@
+"""A run's folder: its configuration, its checkpoints, and the way back to a model.
+
+    config.json            the whole `RunConfig`
+    checkpoints/step-N     model, averaged, optimizer, step and seconds, by `tf.train.Checkpoint`
+    metrics.jsonl          the validation curve
+    tensorboard/           scalars and sample grids
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import tensorflow as tf
+
+from ms_pixelcnn_tf.configs import RunConfig
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.models import MultiscalePixelCNN
+
+CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
+KEPT = 3
+
+
+def read_run(workdir):
+    """The `RunConfig` of a run's folder. Raises UserError if there is none."""
+    path = pathlib.Path(workdir) / CONFIG
+    if not path.is_file():
+        raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
+    try:
+        return RunConfig.from_json(path.read_text(encoding="utf-8"))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def latest_checkpoint(workdir):
+    """Path of the newest checkpoint, or None."""
+    return tf.train.latest_checkpoint(str(pathlib.Path(workdir) / CHECKPOINTS))
+
+
+def claim(workdir, run):
+    """Writes the configuration into a new run's folder, or checks that it is the same run's.
+
+    More `steps` than before are allowed: the run goes on to them. A folder without a checkpoint
+    holds nothing worth keeping, and takes any configuration.
+
+    Raises:
+        UserError: if the folder belongs to a run with another configuration.
+    """
+    path = pathlib.Path(workdir) / CONFIG
+    if path.exists() and latest_checkpoint(workdir):
+        _check_same_run(workdir, read_run(workdir), run)
+    elif latest_checkpoint(workdir):
+        raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")
+    write_text(path, run.to_json())
+
+
+def _check_same_run(workdir, old, new):
+    """Raises UserError naming the first differing fields."""
+    if new.train.steps >= old.train.steps:
+        old = dataclasses.replace(
+            old, train=dataclasses.replace(old.train, steps=new.train.steps)
+        )
+    old_fields, new_fields = (
+        {
+            field: value
+            for part in json.loads(config.to_json()).values()
+            for field, value in part.items()
+        }
+        for config in (old, new)
+    )
+    changes = [
+        f"{field} was {old_fields[field]!r}, now {value!r}"
+        for field, value in new_fields.items()
+        if old_fields[field] != value
+    ]
+    if changes:
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        raise UserError(
+            f"{workdir} holds a run with another configuration: {'; '.join(changes[:3])}{more}; "
+            "give another --workdir, or the old values to go on"
+        )
+
+
+class Checkpoints:
+    """Saves and restores the whole state of a run; the last `KEPT` checkpoints stay.
+
+    Attributes:
+        step: int, steps taken.
+        seconds: float, training time so far over all sessions of the run.
+    """
+
+    def __init__(self, workdir, model, averaged, optimizer):
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._saved_step = None
+        self._checkpoint = tf.train.Checkpoint(
+            model=model,
+            averaged=averaged,
+            optimizer=optimizer,
+            step=self._step,
+            seconds=self._seconds,
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint,
+            str(pathlib.Path(workdir) / CHECKPOINTS),
+            max_to_keep=KEPT,
+            checkpoint_name="step",
+        )
+
+    def restore(self):
+        """Restores the newest checkpoint, if there is one; returns `(step, seconds)`.
+
+        Raises:
+            UserError: if a checkpoint is there but does not fit or cannot be read.
+        """
+        path = self._manager.latest_checkpoint
+        if path:
+            _restore(self._checkpoint, path)
+            self._saved_step = int(self._step)
+        return int(self._step), float(self._seconds)
+
+    def save(self, step, seconds):
+        """Saves the state after `step` steps, unless it is saved already."""
+        if step == self._saved_step:
+            return
+        self._step.assign(step)
+        self._seconds.assign(seconds)
+        self._manager.save(checkpoint_number=step)
+        self._saved_step = step
+
+
+def load_model(workdir):
+    """Builds the model of a run and gives it the averaged weights of the newest checkpoint.
+
+    Raises:
+        UserError: if there is no run, no checkpoint, or one that does not fit.
+    """
+    run = read_run(workdir)
+    path = latest_checkpoint(workdir)
+    if path is None:
+        raise UserError(f"{workdir} has no checkpoint yet; train it first")
+    model = MultiscalePixelCNN(run.model)
+    _restore(tf.train.Checkpoint(averaged=model), path)
+    return model
+
+
+def _restore(checkpoint, path):
+    try:
+        checkpoint.restore(path).assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"cannot restore the checkpoint {path}: {reason}") from error

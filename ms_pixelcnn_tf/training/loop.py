@@ -1,0 +1,218 @@
+"""The training loop. It is our own: `keras.Model.fit` cannot run a step on several workers.
+
+The state after step s depends on the configuration alone, so a resumed run equals one that was
+never interrupted.
+"""
+
+import dataclasses
+import math
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ms_pixelcnn_tf import data, pictures, pixels
+from ms_pixelcnn_tf.data.pipeline import evaluation_batches, training_batches
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import condition_fields, evaluate
+from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.training.checkpoint import Checkpoints, claim
+from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
+from ms_pixelcnn_tf.training.monitor import Monitor
+from ms_pixelcnn_tf.training.optimizer import build_optimizer
+from ms_pixelcnn_tf.training.progress import Progress
+from ms_pixelcnn_tf.training.step import copy_weights, make_train_step
+
+SAMPLES = 16  # images in a sample grid
+SAMPLE_MAGNIFICATION = 2
+HISTOGRAM_EXAMPLES = 1000
+
+
+def load_source(run):
+    """The data set of a `RunConfig`."""
+    return data.load(
+        run.data.dataset,
+        image_size=run.model.image_size,
+        channels=run.model.channels,
+        data_dir=run.data.data_dir or None,
+        seed=run.data.data_seed,
+        labels=run.data.labels,
+    )
+
+
+def fit_to_source(run, source):
+    """`run` with the number of classes of its folders filled in, checked against the data.
+
+    Raises:
+        UserError: if the model's images or classes are not the data's.
+    """
+    model = run.model
+    if run.data.labels == "folders" and not model.num_classes:
+        model = dataclasses.replace(model, num_classes=source.num_classes)
+    if model.num_classes not in (0, source.num_classes):
+        raise UserError(
+            f"num_classes is {model.num_classes}, but {source.name} has {source.num_classes}; "
+            f"valid: 0 (unconditional){f' or {source.num_classes}' * bool(source.num_classes)}"
+        )
+    if (*model.image_size, model.channels) != (*source.image_size, source.channels):
+        raise UserError(
+            f"the model is of {pixels.format_size(model.image_size)} with {model.channels} "
+            f"channels, {source.name} of {pixels.format_size(source.image_size)} with "
+            f"{source.channels}"
+        )
+    return dataclasses.replace(run, model=model)
+
+
+def train(run, workdir, source=None):
+    """Trains a run to its last step, or goes on with the one in `workdir`.
+
+    Args:
+        run: a `RunConfig`.
+        workdir: folder of the run (see `checkpoint.py` for what it holds).
+        source: the data set; by default the one `run` names.
+
+    Returns:
+        The model that holds the averaged weights.
+
+    Raises:
+        UserError: for a configuration that does not fit the data or the folder, or if a term or a
+            gradient is not finite. The last checkpoint is then left as it was.
+        Interrupted: after SIGINT or SIGTERM, with the state saved.
+    """
+    source = source or load_source(run)
+    run = fit_to_source(run, source)
+    claim(workdir, run)
+    session = _Session(run, workdir, source)
+    with session.monitor, Progress(session.step, run.train.steps) as progress:
+        session.run(progress)
+    return session.averaged
+
+
+class _Session:
+    """From a checkpoint, or the start, to the last step or an interruption."""
+
+    def __init__(self, run, workdir, source):
+        self._run, self._source = run, source
+        config = run.train
+        keras.utils.set_random_seed(config.seed)
+        self._model = self.averaged = MultiscalePixelCNN(run.model)
+        if run.model.output == "softmax":
+            self._model.start_at_marginal(level_histogram(source, run.model))
+        if config.ema_decay:
+            self.averaged = MultiscalePixelCNN(run.model)
+            copy_weights(self._model, self.averaged)
+        optimizer = build_optimizer(config)
+        optimizer.build(self._model.trainable_variables)
+        self._train_step = make_train_step(self._model, self.averaged, optimizer, config)
+        self._checkpoints = Checkpoints(workdir, self._model, self.averaged, optimizer)
+        self.step, self._seconds = self._checkpoints.restore()
+        self.monitor = Monitor(workdir, self.step)
+        self._recent_bits = []  # since the last validation
+
+    def run(self, progress):
+        config = self._run.train
+        batches = iter(
+            training_batches(
+                self._source,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                start_step=self.step,
+                flip=config.flip,
+                num_levels=self._run.model.num_levels,
+                fields=("image", *condition_fields(self._run.model)),
+            )
+        )
+        logged_step, logged_seconds = self.step, self._seconds
+        with InterruptGuard() as interrupt:
+            while self.step < config.steps:
+                metrics = self._take_step(batches)
+                progress.update(self.step, metrics["bits"])
+                last = self.step == config.steps
+                if last or self.step % config.log_every == 0:
+                    images = (self.step - logged_step) * config.batch_size
+                    rate = images / max(self._seconds - logged_seconds, 1e-9)
+                    self.monitor.train(self.step, metrics, rate)
+                    logged_step, logged_seconds = self.step, self._seconds
+                if interrupt.requested:
+                    self._stop()
+                if self.step % config.evaluate_every == 0:
+                    self._validate(progress)
+                if config.sample_every and self.step % config.sample_every == 0:
+                    self._show_samples()
+                if last or self.step % config.checkpoint_every == 0:
+                    self._checkpoints.save(self.step, self._seconds)
+                if interrupt.requested:
+                    self._stop()
+        if self.monitor.evaluated_step != self.step:
+            self._validate(progress)
+
+    def _take_step(self, batches):
+        """One step; returns its metrics as floats."""
+        started = time.perf_counter()
+        metrics = self._train_step(next(batches), tf.constant(self.step, tf.int64))
+        metrics = tf.nest.map_structure(float, metrics)
+        self._seconds += time.perf_counter() - started
+        self.step += 1
+        _check_finite(metrics, self.step)
+        self._recent_bits.append(metrics["bits"])
+        return metrics
+
+    def _validate(self, progress):
+        config = self._run.train
+        evaluation = evaluate(
+            self.averaged,
+            self._source,
+            "validation",
+            config.batch_size,
+            limit=config.evaluation_examples,
+        )
+        self.monitor.validation(
+            self.step,
+            evaluation,
+            seconds=self._seconds,
+            examples=self.step * config.batch_size,
+            train_bits=float(np.mean(self._recent_bits)) if self._recent_bits else None,
+        )
+        self._recent_bits = []
+        progress.say(f"step {self.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel")
+
+    def _show_samples(self):
+        conditions = None
+        if self._run.model.num_classes:
+            conditions = {"label": np.arange(SAMPLES, dtype="int32") % self._run.model.num_classes}
+        levels = self.averaged.sample(SAMPLES, conditions, seed=self._run.train.seed)
+        images = pixels.dequantise(levels, self._run.model.num_levels)
+        self.monitor.samples(self.step, pictures.grid(images, scale=SAMPLE_MAGNIFICATION))
+
+    def _stop(self):
+        self._checkpoints.save(self.step, self._seconds)
+        raise Interrupted(f"stopped after step {self.step}, saved; the same command goes on")
+
+
+def level_histogram(source, config):
+    """int64 `[C, L]`: how often each level stands in each channel, from the first examples."""
+    batch_size = min(HISTOGRAM_EXAMPLES, source.size("train"))
+    batches = evaluation_batches(
+        source, split="train", batch_size=batch_size, num_levels=config.num_levels, limit=batch_size
+    )
+    images = next(iter(batches))["image"].numpy()
+    return np.stack(
+        [np.bincount(images[..., c].ravel(), minlength=config.num_levels)
+         for c in range(config.channels)]
+    )
+
+
+def _check_finite(metrics, step):
+    """Raises UserError naming the first term that is not finite."""
+    for name, bits in metrics["terms"].items():
+        if not math.isfinite(bits):
+            raise UserError(
+                f"term {name} is {bits} at step {step}; the checkpoint before it is kept: "
+                "lower learning_rate or gradient_clip_norm and use a new --workdir"
+            )
+    if not math.isfinite(metrics["gradient_norm"]):
+        raise UserError(
+            f"the gradient is not finite at step {step}, the terms are; the checkpoint before it "
+            "is kept: lower learning_rate and use a new --workdir"
+        )

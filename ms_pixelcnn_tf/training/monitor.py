@@ -1,0 +1,81 @@
+"""What a run leaves to look at: metrics.jsonl (the validation curve) and TensorBoard logs."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from ms_pixelcnn_tf.files import write_text
+
+METRICS = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
+
+
+def read_metrics(workdir):
+    """The lines of metrics.jsonl as a list of dicts; empty if there is none.
+
+    Each holds "step", "seconds" (training time so far: steps and waiting for data, over all
+    sessions, without validation), "examples" (seen), "train_bits" (mean since the line before),
+    "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term).
+    """
+    path = pathlib.Path(workdir) / METRICS
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # A line that a crash cut short has no newline.
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+class Monitor:
+    """Writes the metrics of a run that starts, or goes on, at `step`."""
+
+    def __init__(self, workdir, step):
+        workdir = pathlib.Path(workdir)
+        self._path = workdir / METRICS
+        # Steps after the restored checkpoint are about to be taken again.
+        kept = [line for line in read_metrics(workdir) if line["step"] <= step]
+        self.evaluated_step = kept[-1]["step"] if kept else None
+        write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._writer = tf.summary.create_file_writer(str(workdir / TENSORBOARD))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._writer.close()
+
+    def train(self, step, metrics, images_per_second):
+        """Scalars of a training step, from `make_train_step`."""
+        with self._writer.as_default(step):
+            tf.summary.scalar("train/bits", metrics["bits"])
+            for name, bits in metrics["terms"].items():
+                tf.summary.scalar(f"train/terms/{name}", bits)
+            tf.summary.scalar("train/learning_rate", metrics["learning_rate"])
+            tf.summary.scalar("train/gradient_norm", metrics["gradient_norm"])
+            tf.summary.scalar("train/images_per_second", images_per_second)
+
+    def validation(self, step, evaluation, *, seconds, examples, train_bits):
+        """One line of metrics.jsonl and the same as scalars."""
+        terms = {name: term.bits_per_dim for name, term in evaluation.terms.items()}
+        line = {
+            "step": step,
+            "seconds": round(seconds, 3),
+            "examples": examples,
+            "train_bits": train_bits,
+            "validation_bits": evaluation.bits_per_dim,
+            "validation_terms": terms,
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self.evaluated_step = step
+        with self._writer.as_default(step):
+            tf.summary.scalar("validation/bits", evaluation.bits_per_dim)
+            for name, bits in terms.items():
+                tf.summary.scalar(f"validation/terms/{name}", bits)
+        self._writer.flush()
+
+    def samples(self, step, picture):
+        """A picture, uint8 `[H, W, 3]`."""
+        with self._writer.as_default(step):
+            tf.summary.image("samples", picture[None])
+        self._writer.flush()

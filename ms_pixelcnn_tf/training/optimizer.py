@@ -1,0 +1,49 @@
+"""Optimizers and learning-rate schedules by name, from a `TrainConfig`.
+
+The paper trains with RMSprop, ε = 1e-8, from 1e-4 down to 1e-5 over 200K steps; it does not say
+along which curve. "exponential" (a straight line in the logarithm) is our choice.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+
+class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to `learning_rate`, then decay to `final_learning_rate` at step `steps`."""
+
+    def __init__(self, learning_rate, final_learning_rate, warmup_steps, steps, schedule):
+        self.learning_rate = learning_rate
+        self.final_learning_rate = final_learning_rate
+        self.warmup_steps = warmup_steps
+        self.steps = steps
+        self.schedule = schedule
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        start, end = self.learning_rate, self.final_learning_rate
+        decay_steps = max(self.steps - self.warmup_steps, 1)
+        progress = ops.clip((step - self.warmup_steps) / decay_steps, 0.0, 1.0)
+        if self.schedule == "exponential":
+            rate = start * ops.exp(progress * math.log(end / start))
+        else:
+            rate = end + (start - end) * 0.5 * (1.0 + ops.cos(progress * math.pi))
+        return rate * ops.minimum((step + 1.0) / max(self.warmup_steps, 1), 1.0)
+
+    def get_config(self):
+        return dict(vars(self))
+
+
+def build_optimizer(config):
+    """The optimizer of a `TrainConfig`."""
+    schedule = WarmupThenDecay(
+        config.learning_rate,
+        config.final_learning_rate,
+        config.warmup_steps,
+        config.steps,
+        config.schedule,
+    )
+    if config.optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(schedule, rho=0.9, epsilon=config.epsilon)
+    return keras.optimizers.Adam(schedule, epsilon=config.epsilon)

@@ -1,0 +1,58 @@
+"""The live line on stderr: step, steps/s, bits per sub-pixel, time left."""
+
+import sys
+import time
+
+import tqdm
+
+SMOOTHING = 0.95  # weight of the past in the shown bits per sub-pixel
+SECONDS_BETWEEN_LINES = 30  # where stderr is not a terminal
+BAR_FORMAT = "step {n_fmt}/{total_fmt} |{bar}| {rate_fmt}, {postfix}{remaining} left"
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a plain line every `SECONDS_BETWEEN_LINES`."""
+
+    def __init__(self, first_step, steps, stream=None):
+        self._stream = stream or sys.stderr
+        self._steps = steps
+        self._smoothed = None
+        self._line_step = first_step
+        self._line_time = time.monotonic()
+        self._bar = tqdm.tqdm(
+            initial=first_step,
+            total=steps,
+            file=self._stream,
+            disable=None,  # on a terminal only
+            bar_format=BAR_FORMAT,
+            unit=" steps",
+            dynamic_ncols=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.close()
+
+    def update(self, step, bits):
+        """After each step: its number, counted from 1, and its bits per sub-pixel."""
+        past = bits if self._smoothed is None else self._smoothed
+        self._smoothed = SMOOTHING * past + (1 - SMOOTHING) * bits
+        if not self._bar.disable:
+            self._bar.set_postfix_str(f"{self._smoothed:.3f} bits/sub-pixel, ", refresh=False)
+            self._bar.update()
+            return
+        elapsed = time.monotonic() - self._line_time
+        if step == self._steps or elapsed >= SECONDS_BETWEEN_LINES:
+            rate = (step - self._line_step) / max(elapsed, 1e-9)
+            left = tqdm.tqdm.format_interval((self._steps - step) / rate)
+            self.say(
+                f"step {step}/{self._steps}, {rate:.2f} steps/s, "
+                f"{self._smoothed:.3f} bits/sub-pixel, {left} left"
+            )
+            self._line_step, self._line_time = step, time.monotonic()
+
+    def say(self, line):
+        """Prints a line without tearing the bar."""
+        tqdm.tqdm.write(line, file=self._stream)
