@@ -1,0 +1,176 @@
+"""From a `Source` to batches of tensors: `tf.data` pipelines that can be resumed and are exact.
+
+The batch at step s is a pure function of (seed, s). Position p = s·batch_size + i in the stream of
+examples belongs to epoch p // size and takes the example at place p % size of that epoch's
+permutation, so each example comes once an epoch and a batch may straddle two. The randomness is
+numpy's Philox and SeedSequence, whose streams are promised not to change between versions.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.errors import UserError
+
+LEVEL_FIELDS = ("image", "frames")  # quantised
+MIRRORED_FIELDS = ("image", "label")  # the fields that stay true when the image is mirrored
+ENDLESS = 2**62
+PREFETCHED = 4
+# Keys that keep the streams drawn from one seed apart.
+PERMUTATION_STREAM, FLIP_STREAM = 0, 1
+
+
+def training_batches(
+    source,
+    *,
+    split="train",
+    batch_size,
+    seed,
+    start_step=0,
+    flip=False,
+    num_levels=256,
+    fields=("image",),
+):
+    """An endless stream of shuffled batches.
+
+    Args:
+        source: a `Source`.
+        split: the split to draw from.
+        batch_size: examples a batch.
+        seed: of the order and the mirroring; an integer of 0 or above.
+        start_step: the step of the first batch: a stream started at s equals one started at 0
+            after s batches.
+        flip: mirror each image left to right by a coin of its own, drawn anew each epoch. Only for
+            the fields "image" and "label", since others would no longer tell of the image.
+        num_levels: images and frames are quantised to this many levels, 2…256.
+        fields: the fields wanted.
+
+    Returns:
+        A `tf.data.Dataset` of dicts: images uint8 `[batch_size, H, W, C]` in 0…`num_levels`-1,
+        labels int32 `[batch_size]`, further fields as the source has them, text as tf.string.
+
+    Raises:
+        UserError: for an empty or unknown split, an unknown field, or an option out of range.
+    """
+    _check_integer("batch_size", batch_size, 1)
+    _check_integer("seed", seed, 0)
+    _check_integer("start_step", start_step, 0)
+    fields = tuple(fields)
+    kept = [field for field in fields if field not in MIRRORED_FIELDS]
+    if flip and kept:
+        raise UserError(
+            f"flip mirrors the image but not {', '.join(kept)}; turn flip off or ask for no more "
+            f"than: {', '.join(MIRRORED_FIELDS)}"
+        )
+    size = _size(source, split)
+
+    @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
+    def permutation(epoch):
+        return epoch_permutation(size, seed, epoch)
+
+    def batch(step):
+        positions = step * batch_size + np.arange(batch_size)
+        epochs, places = np.divmod(positions, size)
+        indices = np.empty(batch_size, "int64")
+        for epoch in np.unique(epochs):
+            inside = epochs == epoch
+            indices[inside] = permutation(int(epoch))[places[inside]]
+        examples = source.examples(split, indices, fields)
+        if flip:
+            mirrored = flip_coins(seed, positions)[:, None, None, None]
+            image = examples["image"]
+            examples["image"] = np.where(mirrored, image[:, :, ::-1], image)
+        return examples
+
+    steps = tf.data.Dataset.range(start_step, ENDLESS)
+    return _batches(steps, batch, source, split, fields, num_levels, batch_size)
+
+
+def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
+    """One exact pass: each example once, in order; the last batch may be smaller.
+
+    Args:
+        source, split, batch_size, num_levels, fields: as for `training_batches`.
+        limit: only the first `limit` examples; None or 0: all.
+
+    Returns:
+        A finite `tf.data.Dataset` of dicts, its `cardinality` known.
+
+    Raises:
+        UserError: as `training_batches`.
+    """
+    _check_integer("batch_size", batch_size, 1)
+    _check_integer("limit", limit or 0, 0)
+    size = _size(source, split)
+    size = min(size, limit or size)
+    fields = tuple(fields)
+
+    def batch(step):
+        start = step * batch_size
+        return source.examples(split, np.arange(start, min(start + batch_size, size)), fields)
+
+    steps = tf.data.Dataset.range(-(-size // batch_size))
+    fixed_size = batch_size if size % batch_size == 0 else None
+    return _batches(steps, batch, source, split, fields, num_levels, fixed_size)
+
+
+def epoch_permutation(size, seed, epoch):
+    """The order of an epoch: int64 `[size]`, each of 0…`size`-1 once."""
+    generator = np.random.Philox(np.random.SeedSequence([seed, PERMUTATION_STREAM, epoch]))
+    return np.argsort(generator.random_raw(size), kind="stable")
+
+
+def flip_coins(seed, positions):
+    """One fair coin a position in the stream, bool `[n]`: the same for the same seed and position.
+
+    A hash (the finaliser of SplitMix64), so that any position costs the same.
+    """
+    key = np.random.SeedSequence([seed, FLIP_STREAM]).generate_state(1, np.uint64)
+    mixed = positions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (mixed >> np.uint64(63)) == 1
+
+
+def _batches(steps, batch, source, split, fields, num_levels, batch_size):
+    """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline."""
+    _check_integer("num_levels", num_levels, 2, 256)
+    if not fields:
+        raise UserError('no fields were asked for; give at least one, such as "image"')
+    # One example tells the types and shapes, which tf.data wants before the first batch.
+    probe = source.examples(split, np.zeros(1, "int64"), fields)
+    dtypes = [probe[field].dtype for field in fields]
+    types = [tf.string if dtype.kind in "OSU" else dtype for dtype in dtypes]
+
+    def arrays(step):
+        examples = batch(int(step))
+        for field in fields:
+            if field in LEVEL_FIELDS:
+                examples[field] = pixels.quantise(examples[field], num_levels)
+        return [examples[field] for field in fields]
+
+    def tensors(step):
+        values = tf.numpy_function(arrays, [step], types, stateful=False)
+        for field, value in zip(fields, values):
+            value.set_shape((batch_size,) + probe[field].shape[1:])
+        return dict(zip(fields, values))
+
+    return steps.map(tensors).prefetch(PREFETCHED)
+
+
+def _size(source, split):
+    """Number of examples in the split; raises UserError where there are none."""
+    size = source.size(split)
+    if not size:
+        raise UserError(f"{source.name} has no examples in split {split}")
+    return size
+
+
+def _check_integer(name, value, lowest, highest=None):
+    """Raises UserError unless `value` is an integer in range."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < lowest or (highest is not None and value > highest):
+        wanted = f"of {lowest} or above" if highest is None else f"from {lowest} to {highest}"
+        raise UserError(f"{name} is {value!r}; give an integer {wanted}")
