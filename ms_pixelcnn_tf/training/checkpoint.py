@@ -38,6 +38,12 @@ def latest_checkpoint(workdir):
     return tf.train.latest_checkpoint(str(pathlib.Path(workdir) / CHECKPOINTS))
 
 
+def latest_step(workdir):
+    """Steps taken at the newest checkpoint; 0 without one."""
+    path = latest_checkpoint(workdir)
+    return int(path.rsplit("-", 1)[1]) if path else 0
+
+
 def claim(workdir, run):
     """Writes the configuration into a new run's folder, or checks that it is the same run's.
 

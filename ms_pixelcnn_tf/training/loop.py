@@ -112,6 +112,8 @@ class _Session:
 
     def run(self, progress):
         config = self._run.train
+        if self.step:
+            progress.say(f"going on from step {self.step}")
         batches = iter(
             training_batches(
                 self._source,

@@ -1,0 +1,156 @@
+"""What the commands share: flags from the configuration's fields, errors as one line, a quiet start."""
+
+import argparse
+import contextlib
+import difflib
+import math
+import os
+import signal
+import sys
+import tempfile
+
+from ms_pixelcnn_tf.configs import PRESETS, field_table, parse_size
+from ms_pixelcnn_tf.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UserError instead of printing the usage; suggests the nearest of misspelt flags."""
+
+    def __init__(self, command, description):
+        super().__init__(
+            prog=f"bin/{command}",
+            usage=f"bin/{command} [--flag=value …]",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message):
+        raise UserError(f"{message} ({self.prog} --help lists the flags)")
+
+    def parse(self, arguments):
+        """Parses all of `arguments`. Raises UserError for what it does not know."""
+        known, unknown = self.parse_known_args(arguments)
+        if unknown:
+            name = unknown[0].split("=")[0]
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = difflib.get_close_matches(name, flags, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unknown argument {unknown[0]}{hint}")
+        return known
+
+
+def add_config_flags(parser, exclude=()):
+    """Adds one flag a field of the configuration, except those in `exclude`.
+
+    A flag that is not given leaves no attribute, so that the preset decides.
+    """
+    titles = {"model": "the model", "data": "the data", "train": "training"}
+    groups = {part: parser.add_argument_group(title) for part, title in titles.items()}
+    for name, (part, field) in field_table().items():
+        if name in exclude:
+            continue
+        options = {"type": _parser_of(field.default), "metavar": _metavar(field.default)}
+        if isinstance(field.default, bool):
+            options |= {"nargs": "?", "const": True}
+        groups[part].add_argument(
+            f"--{name}",
+            default=argparse.SUPPRESS,
+            help=f"{field.metadata['doc']} ({_defaults(field)})".replace("%", "%%"),
+            **options,
+        )
+
+
+def positive(text):
+    """An integer above 0, for `type=` of a flag."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not above 0")
+    return value
+
+
+def run(main):
+    """Runs a command's `main(arguments)` and exits: 0, 2 after `error: …`, 130 after Ctrl-C."""
+    try:
+        main(sys.argv[1:])
+    except (UserError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "stopped", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+@contextlib.contextmanager
+def quiet_start():
+    """Hides what TensorFlow prints while it is imported, before its own log level takes effect.
+
+    Whoever sets TF_CPP_MIN_LOG_LEVEL below 3 sees it all, and so does an import that fails.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
+        yield
+        return
+    sys.stderr.flush()
+    visible = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(visible, hidden.read())
+            raise
+        finally:
+            os.dup2(visible, 2)
+            os.close(visible)
+
+
+def _parser_of(default):
+    if isinstance(default, bool):
+        return _parse_bool
+    if isinstance(default, float):
+        return _parse_float
+    return _parse_size if isinstance(default, tuple) else type(default)
+
+
+def _parse_float(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
+def _parse_bool(text):
+    values = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return values[text.lower()]
+
+
+def _parse_size(text):
+    try:
+        return parse_size(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _metavar(default):
+    if isinstance(default, bool):
+        return "true|false"
+    return "SIZE" if isinstance(default, tuple) else type(default).__name__.upper()
+
+
+def _defaults(field):
+    """The default, and the presets that have another."""
+    others = [
+        f"{preset} {_shown(fields[field.name])}"
+        for preset, fields in PRESETS.items()
+        if fields.get(field.name, field.default) != field.default
+    ]
+    return "; ".join([f"default {_shown(field.default)}", *others])
+
+
+def _shown(value):
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value) or "none"

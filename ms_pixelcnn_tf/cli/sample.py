@@ -1,0 +1,62 @@
+"""bin/sample: draws images from a trained model."""
+
+import numpy as np
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.errors import UserError
+
+
+def main(arguments):
+    """Samples as the arguments say."""
+    parser = flags.Parser("sample", "Draws images and writes them as one PNG.")
+    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--num", type=flags.positive, default=16, metavar="INT",
+                        help="number of images (default 16)")
+    parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
+    parser.add_argument("--out", default="samples.png", metavar="FILE",
+                        help="(default samples.png)")
+    parser.add_argument("--label", type=int, metavar="INT",
+                        help="class of all images (default: the classes in turn)")
+    parser.add_argument("--trajectory", action="store_true",
+                        help="one row an image: the pyramid from base to target")
+    parser.add_argument("--scale", type=flags.positive, default=4, metavar="INT",
+                        help="magnification (default 4)")
+    options = parser.parse(arguments)
+    if options.seed < 0:
+        raise UserError(f"seed is {options.seed}; valid: 0 or more")
+
+    with flags.quiet_start():
+        from ms_pixelcnn_tf import pictures, pixels
+        from ms_pixelcnn_tf.training.checkpoint import load_model
+    model = load_model(options.workdir)
+    conditions = label_conditions(options.label, options.num, model.config.num_classes)
+    levels = model.sample(options.num, conditions, seed=options.seed)
+    scales = model.trajectory(levels) if options.trajectory else [levels]
+    images = [pixels.dequantise(scale, model.config.num_levels) for scale in scales]
+    if options.trajectory:
+        picture = pictures.trajectory(images, options.scale)
+    else:
+        picture = pictures.grid(images[0], scale=options.scale)
+    pictures.write_png(options.out, picture)
+    print(f"wrote {options.out}")
+
+
+def label_conditions(label, num, num_classes):
+    """The `conditions` of `num` images; None for an unconditional model.
+
+    Raises:
+        UserError: for a label the model does not have.
+    """
+    if not num_classes:
+        if label is not None:
+            raise UserError("this model is unconditional; leave --label out")
+        return None
+    if label is None:
+        return {"label": np.arange(num, dtype="int32") % num_classes}
+    if not 0 <= label < num_classes:
+        raise UserError(f"label is {label}; valid: 0 to {num_classes - 1}")
+    return {"label": np.full(num, label, "int32")}
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,51 @@
+"""bin/train: trains a model, or goes on with the run in --workdir."""
+
+import dataclasses
+import os
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import PRESETS, make_run, unknown
+
+DESCRIPTION = """Trains a model. The same command again goes on where it stopped; Ctrl-C saves.
+
+Every field of the configuration is a flag, --field=value; the preset gives the others."""
+
+
+def parse(arguments):
+    """Arguments → `(RunConfig, workdir)`."""
+    parser = flags.Parser("train", DESCRIPTION)
+    parser.add_argument(
+        "--preset", default="tiny", metavar="NAME", help=f"{', '.join(PRESETS)} (default tiny)"
+    )
+    parser.add_argument(
+        "--workdir", metavar="DIR", help="(default runs/<dataset>-<variant>-<preset>)"
+    )
+    flags.add_config_flags(parser)
+    fields = vars(parser.parse(arguments))
+    preset, workdir = fields.pop("preset"), fields.pop("workdir")
+    run = make_run(preset=preset, **fields)
+    if run.data.dataset not in data.names():
+        raise unknown("dataset", run.data.dataset, data.names())
+    if run.data.data_dir:  # so that the run can be evaluated from any folder
+        data_dir = os.path.abspath(os.path.expanduser(run.data.data_dir))
+        run = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=data_dir))
+    return run, workdir or f"runs/{run.data.dataset}-{run.model.variant}-{preset}"
+
+
+def main(arguments):
+    """Trains as the arguments say."""
+    run, workdir = parse(arguments)
+    with flags.quiet_start():
+        from ms_pixelcnn_tf.training import loop, monitor
+    source = loop.load_source(run)
+    print(f"data: {source.description}")
+    print(f"run: {workdir} (tensorboard --logdir {workdir})", flush=True)
+    loop.train(run, workdir, source)
+    last = monitor.read_metrics(workdir)[-1]
+    print(f"{last['step']} steps: validation {last['validation_bits']:.4f} bits per sub-pixel")
+    print(f"next: bin/sample --workdir {workdir}")
+
+
+if __name__ == "__main__":
+    flags.run(main)
