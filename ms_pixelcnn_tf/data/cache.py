@@ -1,13 +1,15 @@
-"""Where decoded images are kept between runs, and how a file gets there in one piece."""
+"""Where decoded images are kept between runs. The folder may be deleted at any time."""
 
-import contextlib
 import hashlib
 import logging
 import os
 import pathlib
-import tempfile
+import zipfile
+import zlib
 
 ENVIRONMENT_VARIABLE = "MS_PIXELCNN_CACHE"
+# What reading an .npz raises where it is missing, cut short or overwritten.
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 logger = logging.getLogger(__name__)
 
@@ -21,26 +23,6 @@ def cache_folder():
 def key_of(*parts):
     """A file-name-sized key of anything whose `repr` says all about it."""
     return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()[:24]
-
-
-@contextlib.contextmanager
-def writing(path):
-    """Opens a new file for writing that takes the name `path` only once it is whole.
-
-    Raises:
-        OSError: where the folder cannot be made or written to, or the disk is full.
-    """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:  # an interrupt too must not leave half a file behind
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def log_unwritable(error):

@@ -16,10 +16,13 @@ from ms_pixelcnn_tf.errors import UserError
 
 LEVEL_FIELDS = ("image", "frames")  # quantised
 MIRRORED_FIELDS = ("image", "label")  # the fields that stay true when the image is mirrored
+TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
 ENDLESS = 2**62
 PREFETCHED = 4
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION_STREAM, FLIP_STREAM = 0, 1
+
+to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
 
 def training_batches(
@@ -142,13 +145,15 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
     # One example tells the types and shapes, which tf.data wants before the first batch.
     probe = source.examples(split, np.zeros(1, "int64"), fields)
     dtypes = [probe[field].dtype for field in fields]
-    types = [tf.string if dtype.kind in "OSU" else dtype for dtype in dtypes]
+    types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 
     def arrays(step):
         examples = batch(int(step))
         for field in fields:
             if field in LEVEL_FIELDS:
                 examples[field] = pixels.quantise(examples[field], num_levels)
+            elif examples[field].dtype.kind in TEXT_KINDS:
+                examples[field] = to_utf8(examples[field])
         return [examples[field] for field in fields]
 
     def tensors(step):
@@ -157,7 +162,11 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
             value.set_shape((batch_size,) + probe[field].shape[1:])
         return dict(zip(fields, values))
 
-    return steps.map(tensors).prefetch(PREFETCHED)
+    # One call at a time: a source need not be safe to call from several threads at once, and one
+    # thread running ahead leaves the cores to the model.
+    options = tf.data.Options()
+    options.experimental_optimization.map_parallelization = False
+    return steps.map(tensors).prefetch(PREFETCHED).with_options(options)
 
 
 def _size(source, split):

@@ -16,11 +16,11 @@ import pathlib
 import posixpath
 import threading
 import zipfile
-import zlib
 
 import numpy as np
 from PIL import Image
 
+from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.data.source import ArraySource
 from ms_pixelcnn_tf.errors import UserError
@@ -118,16 +118,17 @@ class _Archive:
 
 def _cached(path):
     """The decoded arrays, from the cache where it has them whole."""
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    key = cache.key_of(CACHE_VERSION, stats)
+    members = [path] if path.is_file() else sorted(filter(pathlib.Path.is_file, path.rglob("*")))
+    stats = [(member, member.stat()) for member in members]
+    state = [(str(member), status.st_size, status.st_mtime_ns) for member, status in stats]
+    key = cache.key_of(CACHE_VERSION, str(path.resolve()), state)
     cache_path = cache.cache_folder() / f"tiny-imagenet-32-{key}.npz"
-    with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    with contextlib.suppress(*cache.DAMAGED):
         with np.load(cache_path, allow_pickle=False) as stored:
             return {name: stored[name] for name in _FIELDS}
     arrays = _decode(path)
     try:
-        with cache.writing(cache_path) as file:
+        with files.replacing(cache_path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
     except OSError as error:
         cache.log_unwritable(error)

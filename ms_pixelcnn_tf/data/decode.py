@@ -1,0 +1,141 @@
+"""One image file → pixels of the wanted size, or one reason why not.
+
+How a file is read, so that the same file always gives the same pixels:
+- PNG, JPEG (MPO too), WebP, GIF and BMP, told by content and not by the name's ending;
+- the first frame of an animation; turned upright where EXIF says so;
+- transparency is laid over white; palettes and CMYK become RGB (no colour profile is applied);
+- of 16 bits a channel the upper 8 are kept;
+- gray becomes RGB with equal channels; for one channel, RGB becomes ITU-R 601 luma;
+- the largest central crop of the target's aspect, then the average over the area that falls on each
+  target pixel, or bicubic interpolation where the image is smaller than the target.
+
+A JPEG damaged in the middle without being cut short decodes to what libjpeg makes of it: the format
+has no checksum that would tell.
+"""
+
+import contextlib
+import hashlib
+import os
+import stat
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP")
+# 8192 × 8192. More is refused before any pixel is decoded: a small file can claim any size.
+MAX_PIXELS = 2**26
+# Above this many pixels one image is decoded at a time, whatever the threads: it takes several
+# copies, up to a gigabyte.
+LARGE_PIXELS = 2**24
+GROUND = (255, 255, 255, 255)
+
+_one_large_image = threading.Lock()
+
+
+class Decoded(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 `[height, width, channels]`, of the target size.
+        digest: SHA-256 (bytes) of the whole upright RGB image before crop and resize, so that a
+            picture saved twice, in two lossless files, has one digest at every target size.
+    """
+
+    pixels: np.ndarray
+    digest: bytes
+
+
+class Unusable(Exception):
+    """Why a file gives no image, in one line."""
+
+
+def decode_file(path, image_size, channels):
+    """Reads an image file.
+
+    Args:
+        path: its path, str or bytes.
+        image_size: `(height, width)` wanted, in pixels.
+        channels: 1 (gray) or 3 (RGB).
+
+    Returns:
+        A `Decoded`.
+
+    Raises:
+        Unusable: for whatever keeps the file from being decoded. Nothing else is raised.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unusable("not a regular file")  # opening a pipe would wait for ever
+        if status.st_size == 0:
+            raise Unusable("empty file")
+        with Image.open(path, formats=FORMATS) as image:
+            large = image.width * image.height > LARGE_PIXELS
+            with _one_large_image if large else contextlib.nullcontext():
+                return _decode(image, image_size, channels)
+    except Unusable:
+        raise
+    except UnidentifiedImageError as error:
+        raise Unusable("not a PNG, JPEG, WebP, GIF or BMP image") from error
+    except Image.DecompressionBombError as error:
+        raise Unusable(f"more than {MAX_PIXELS} pixels") from error
+    except OSError as error:
+        raise Unusable(_one_line(error.strerror or error)) from error
+    except Exception as error:  # the decoders raise many types for damaged bytes
+        raise Unusable(f"{type(error).__name__}: {_one_line(error)}") from error
+
+
+def _decode(image, image_size, channels):
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unusable(f"{width}x{height} is more than {MAX_PIXELS} pixels")
+    image.load()
+    image = _to_rgb(_upright(image))
+    digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+    image = crop_and_resize(image, image_size)
+    pixels = np.asarray(image.convert("L") if channels == 1 else image)
+    return Decoded(pixels.reshape(tuple(image_size) + (channels,)), digest)
+
+
+def _upright(image):
+    """The image turned as EXIF says, or as stored where the EXIF data is itself damaged."""
+    with contextlib.suppress(Exception):
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def _to_rgb(image):
+    """Any mode → RGB, 8 bits a channel, transparency over white."""
+    if image.mode.startswith("I"):  # 16-bit gray; a plain conversion would clip at 255
+        image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype("uint8"))
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, GROUND), image)
+    return image.convert("RGB")
+
+
+def crop_and_resize(image, image_size):
+    """The largest central crop of the target's aspect, resized to `image_size` = (height, width).
+
+    Crop edges are whole pixels; an odd margin is one pixel wider at the right or bottom. An image
+    of the target's size is left as it is.
+    """
+    height, width = image_size
+    crop_width, crop_height = image.size
+    if crop_width * height > crop_height * width:
+        crop_width = max(1, round(crop_height * width / height))
+    else:
+        crop_height = max(1, round(crop_width * height / width))
+    left, top = (image.width - crop_width) // 2, (image.height - crop_height) // 2
+    image = image.crop((left, top, left + crop_width, top + crop_height))
+    if image.size == (width, height):
+        return image
+    shrinks = crop_width >= width and crop_height >= height
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    return image.resize((width, height), method)
+
+
+def _one_line(text):
+    return " ".join(str(text).encode("utf-8", "backslashreplace").decode("utf-8").split())

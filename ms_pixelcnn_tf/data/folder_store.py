@@ -1,0 +1,139 @@
+"""The pixels of a folder's images, decoded by one parallel pass and kept in the cache folder.
+
+Two files an entry: the pixels of all usable images, end to end, to be memory-mapped; and an index
+of what they are and why the others were skipped. The entry's key changes with the list of files and
+with the size, time of change or permissions of any one.
+"""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import os
+
+import numpy as np
+from tqdm import tqdm
+
+from ms_pixelcnn_tf import files
+from ms_pixelcnn_tf.data import cache, decode
+
+CACHE_VERSION = 1  # raise it with any change to what is decoded
+CHUNK = 256  # files decoded between two looks at an interrupt
+PROGRESS_FILES = 500  # more files than this get a progress bar
+MAX_THREADS = 8
+
+
+def decoded(root, paths, image_size, channels):
+    """Pixels of all usable files, from the cache where it has them.
+
+    Args:
+        root: the directory.
+        paths: paths of files below it, in the order in which they are to stand.
+        image_size, channels: as for `decode.decode_file`.
+
+    Returns:
+        images: uint8 `[N, H, W, C]`, memory-mapped or in memory.
+        kept: int64 `[N]`, the place in `paths` of each.
+        digests: N × bytes, by which the split is decided.
+        reasons: list of (place in `paths`, reason) of the files skipped.
+    """
+    key = cache.key_of(
+        CACHE_VERSION, os.path.realpath(root), image_size, channels, _stats(root, paths)
+    )
+    pixels_path = cache.cache_folder() / f"folder-{key}.pixels"
+    index_path = cache.cache_folder() / f"folder-{key}.npz"
+    stored = _read_index(index_path)
+    if stored is None or not _is_whole(pixels_path, stored[0], image_size, channels):
+        try:
+            with files.replacing(pixels_path) as temporary, open(temporary, "wb") as file:
+                stored = _decode_all(root, paths, image_size, channels, file.write)
+            _write_index(index_path, stored)
+        except OSError as error:
+            cache.log_unwritable(error)
+            chunks = bytearray()
+            stored = _decode_all(root, paths, image_size, channels, chunks.extend)
+            pixels_path = None
+    kept, digests, reasons = stored
+    shape = (len(kept),) + tuple(image_size) + (channels,)
+    if not len(kept):
+        images = np.zeros(shape, "uint8")  # an empty file cannot be mapped
+    elif pixels_path is None:
+        images = np.frombuffer(chunks, "uint8").reshape(shape)
+    else:
+        images = np.memmap(pixels_path, "uint8", "r", shape=shape)
+    return images, kept, digests, reasons
+
+
+def _decode_all(root, paths, image_size, channels, write):
+    """Decodes every file in order, handing the pixels' bytes to `write`."""
+
+    def attempt(path):
+        try:
+            return decode.decode_file(os.path.join(root, path), image_size, channels)
+        except decode.Unusable as error:
+            return str(error)
+
+    kept, sources, targets, reasons = [], [], [], []
+    hidden = len(paths) <= PROGRESS_FILES
+    threads = min(MAX_THREADS, os.cpu_count() or 1)
+    with (
+        tqdm(total=len(paths), desc="reading images", unit="file", disable=hidden) as progress,
+        concurrent.futures.ThreadPoolExecutor(threads) as pool,
+    ):
+        for start in range(0, len(paths), CHUNK):
+            for place, result in enumerate(pool.map(attempt, paths[start : start + CHUNK]), start):
+                if isinstance(result, str):
+                    reasons.append((place, result))
+                else:
+                    content = result.pixels.tobytes()
+                    write(content)
+                    kept.append(place)
+                    sources.append(result.digest)
+                    targets.append(hashlib.sha256(content).digest())
+                progress.update()
+    # Files that differ but are equal at the target size must not be split either: the smallest of
+    # their digests speaks for all.
+    smallest = {}
+    for source, target in zip(sources, targets):
+        smallest[target] = min(source, smallest.get(target, source))
+    return np.array(kept, "int64"), [smallest[target] for target in targets], reasons
+
+
+def _stats(root, paths):
+    """What changes when a file does: its path, size in bytes, time of change in ns, permissions."""
+    stats = []
+    for path in paths:
+        try:
+            status = os.stat(os.path.join(root, path))
+            state = (status.st_size, status.st_mtime_ns, status.st_mode)
+        except OSError:  # a broken link; decoding gives the reason
+            state = ()
+        stats.append((os.fsencode(path), state))
+    return stats
+
+
+def _write_index(path, stored):
+    kept, digests, reasons = stored
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            kept=kept,
+            digests=np.frombuffer(b"".join(digests), "uint8").reshape(len(digests), 32),
+            skipped=np.array([place for place, _ in reasons], "int64"),
+            reasons=np.array([reason for _, reason in reasons], "str"),
+        )
+
+
+def _read_index(path):
+    """What `_write_index` wrote, or None where there is nothing or it is damaged."""
+    with contextlib.suppress(*cache.DAMAGED):
+        with np.load(path, allow_pickle=False) as stored:
+            digests = [row.tobytes() for row in stored["digests"]]
+            reasons = zip(stored["skipped"].tolist(), stored["reasons"].tolist())
+            return stored["kept"], digests, list(reasons)
+    return None
+
+
+def _is_whole(path, kept, image_size, channels):
+    """Whether the pixel file is there at full length."""
+    length = len(kept) * image_size[0] * image_size[1] * channels
+    return path.is_file() and path.stat().st_size == length
