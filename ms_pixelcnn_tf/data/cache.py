@@ -8,7 +8,7 @@ import zipfile
 import zlib
 
 ENVIRONMENT_VARIABLE = "MS_PIXELCNN_CACHE"
-# What reading an .npz raises where it is missing, cut short or overwritten.
+# What reading an .npz or another zip file raises where it is missing, cut short or overwritten.
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 logger = logging.getLogger(__name__)

@@ -1,13 +1,14 @@
 """One image file → pixels of the wanted size, or one reason why not.
 
 How a file is read, so that the same file always gives the same pixels:
-- PNG, JPEG (MPO too), WebP, GIF and BMP, told by content and not by the name's ending;
+- PNG, JPEG (of an MPO the first picture), WebP, GIF and BMP, told by content and not by the name's ending;
 - the first frame of an animation; turned upright where EXIF says so;
 - transparency is laid over white; palettes and CMYK become RGB (no colour profile is applied);
 - of 16 bits a channel the upper 8 are kept;
 - gray becomes RGB with equal channels; for one channel, RGB becomes ITU-R 601 luma;
 - the largest central crop of the target's aspect, then the average over the area that falls on each
-  target pixel, or bicubic interpolation where the image is smaller than the target.
+  target pixel (across, then down, rounded to uint8 after each), or bicubic interpolation where the
+  image is smaller than the target.
 
 A JPEG damaged in the middle without being cut short decodes to what libjpeg makes of it: the format
 has no checksum that would tell.
@@ -23,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+Image.init()  # now, and not first from several threads at once
 # 8192 × 8192. More is refused before any pixel is decoded: a small file can claim any size.
 MAX_PIXELS = 2**26
 # Above this many pixels one image is decoded at a time, whatever the threads: it takes several

@@ -87,10 +87,11 @@ class _Archive:
         self._lock = threading.Lock()
         if path.is_file():
             self._zip = zipfile.ZipFile(path)
-            tops = [name for name in self._zip.namelist() if name.endswith("wnids.txt")]
+            places = [posixpath.split(name) for name in self._zip.namelist()]
+            tops = [folder for folder, name in places if name == "wnids.txt"]
             if not tops:
                 raise UserError(f"{path} holds no wnids.txt: it is not {ARCHIVE}.zip")
-            top = posixpath.dirname(min(tops, key=len))
+            top = min(tops, key=len)
             self._top = top + "/" if top else ""
 
     def close(self):
@@ -149,10 +150,10 @@ def _decode(path):
             wnids = sorted(line.strip() for line in archive.lines("wnids.txt") if line.strip())
             words = dict(line.split("\t", 1) for line in archive.lines("words.txt") if line)
             annotations = archive.lines("val/val_annotations.txt")
-        except (KeyError, OSError, ValueError) as error:
+            wnid_of = dict(line.split("\t")[:2] for line in annotations if line)
+        except cache.DAMAGED as error:
             raise UserError(f"{path} is not a whole {ARCHIVE}: {error}") from error
         label_of = {wnid: label for label, wnid in enumerate(wnids)}
-        wnid_of = dict(line.split("\t")[:2] for line in annotations if line)
         train, validation = [], []
         for name in archive.names():
             if not name.lower().endswith((".jpeg", ".jpg")):
