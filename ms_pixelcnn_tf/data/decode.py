@@ -1,7 +1,7 @@
 """One image file → pixels of the wanted size, or one reason why not.
 
 How a file is read, so that the same file always gives the same pixels:
-- PNG, JPEG (of an MPO the first picture), WebP, GIF and BMP, told by content and not by the name's ending;
+- PNG, JPEG (of an MPO the first picture), WebP, GIF and BMP, told by content, not by the name;
 - the first frame of an animation; turned upright where EXIF says so;
 - transparency is laid over white; palettes and CMYK become RGB (no colour profile is applied);
 - of 16 bits a channel the upper 8 are kept;
