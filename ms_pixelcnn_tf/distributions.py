@@ -32,52 +32,100 @@ def make_distribution(output, num_levels, channels, num_mixtures):
 
 
 class Categorical:
-    """Softmax over `num_levels` levels. The network must order the channels: logits of channel c
-    may depend on channels before c (`channel_autoregressive`).
+    """Softmax over `num_levels` levels. The network must order the channels: parameters of channel
+    c may depend on channels before c (`channel_autoregressive`).
 
-    Reference: van den Oord et al. (2016a), section 3.4; Reed et al. (2017), section 4.
+    A plain 256-way softmax starts slowly: it has to learn from scratch that levels are ordered. So
+    the logits of a channel are free ones plus a bump, -√(1 + ((v - μ)/σ)²), whose centre μ and
+    width σ are outputs too; μ moves linearly with the channels before, as a DMOL's means do. The
+    law stays any softmax whatever, since the free logits can undo the bump.
+
+    Parameters of a channel: L free logits, the centre m, log σ, and C-1 coefficients. All values
+    are on [-1, 1].
+
+    Reference: van den Oord et al. (2016a), section 3.4; Reed et al. (2017), section 4. The bump is
+    a departure.
     """
 
     channel_autoregressive = True
-    bias_initializer = "zeros"
+    log_width_range = (-7.0, 7.0)
 
     def __init__(self, num_levels, channels):
         self.num_levels = num_levels
         self.channels = channels
-        self.num_params = num_levels * channels
+        self.num_outputs = num_levels + 1 + channels  # a channel
+        self.num_params = self.num_outputs * channels
+
+    def bias_initializer(self, centred):
+        """Initial parameters of a pixel, `[num_params]`: a narrow bump where a prediction moves it
+        (`centred`), a flat one elsewhere; channels that follow one another if it is narrow."""
+        bias = np.zeros((self.channels, self.num_outputs), "float32")
+        bias[:, self.num_levels + 1] = -2.5 if centred else 2.0
+        bias[:, self.num_levels + 2 :] = _following(self.channels) if centred else 0.0
+        return bias.reshape(-1)
+
+    def shift(self, params, prediction, channel=None):
+        """Moves the bumps' centres by `prediction`.
+
+        Args:
+            params: `[..., num_params]`, or `[..., num_params/C]` of one `channel`.
+            prediction: `[..., C]` on [-1, 1].
+        """
+        prediction = ops.cast(prediction, params.dtype)
+        if channel is None:
+            return ops.concatenate([
+                self.shift(part, prediction, index)
+                for index, part in enumerate(ops.split(params, self.channels, axis=-1))
+            ], axis=-1)
+        centre = self.num_levels
+        moved = params[..., centre : centre + 1] + prediction[..., channel : channel + 1]
+        return ops.concatenate([params[..., :centre], moved, params[..., centre + 1 :]], axis=-1)
 
     def log_prob(self, params, levels):
         """Args:
-            params: `[..., C·L]` logits, channel by channel.
+            params: `[..., num_params]`, channel by channel.
             levels: `[..., C]` integers in 0…L-1.
 
         Returns:
             `[..., C]` nats.
         """
-        params = _at_least_float32(params)
-        logits = ops.reshape(params, (*ops.shape(params)[:-1], self.channels, self.num_levels))
-        return self._log_prob_of(logits, levels)
+        parts = ops.split(_at_least_float32(params), self.channels, axis=-1)
+        previous = ops.unstack(levels, num=self.channels, axis=-1)
+        return ops.stack([
+            self._log_prob_of(self._logits(parts[: channel + 1], previous), previous[channel])
+            for channel in range(self.channels)
+        ], axis=-1)
 
-    def decode_channel(self, params, channel, previous, uniforms):
+    def decode_channel(self, params, previous, uniforms):
         """One channel by inverse CDF: the smallest level whose CDF exceeds the uniform.
 
         Args:
-            params: `[..., L]` logits of this channel.
-            channel: its index; `previous`: levels of the channels before it. Both unused here:
-                the logits already depend on them.
+            params: list of `[..., num_params/C]`, of the channels up to the one to decode.
+            previous: list of `[...]` int32 levels of the channels before it.
             uniforms: `[...]` in [0, 1).
 
         Returns:
             `[...]` int32 levels and their `[...]` log-probabilities.
         """
-        del channel, previous
-        logits = _at_least_float32(params)
+        logits = self._logits([_at_least_float32(part) for part in params], previous)
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
         cdf = ops.cumsum(weights, axis=-1)
         threshold = ops.cast(uniforms, cdf.dtype)[..., None] * cdf[..., -1:]
         levels = ops.sum(ops.cast(cdf <= threshold, "int32"), axis=-1)
         levels = ops.minimum(levels, self.num_levels - 1)  # rounding at u → 1
         return levels, self._log_prob_of(logits, levels)
+
+    def _logits(self, parts, previous):
+        """`[..., L]` logits of the last channel of `parts`, given the channels before it."""
+        start, own = self.num_levels, parts[-1]
+        centre = own[..., start]
+        for index, part in enumerate(parts[:-1]):
+            value = to_unit(previous[index], self.num_levels, own.dtype)
+            centre = centre + ops.tanh(own[..., start + 2 + index]) * (value - part[..., start])
+        inverse_width = ops.exp(-ops.clip(own[..., start + 1], *self.log_width_range))
+        values = to_unit(np.arange(self.num_levels), self.num_levels, own.dtype)
+        distance = (values - centre[..., None]) * inverse_width[..., None]
+        return own[..., :start] - ops.sqrt(1.0 + distance * distance)
 
     def _log_prob_of(self, logits, levels):
         index = ops.cast(levels, "int32")[..., None]
@@ -88,6 +136,10 @@ class Categorical:
 class DiscretizedLogisticMixture:
     """Mixture of logistics integrated over each level's bin, with linear dependence of G on R and
     of B on R and G; any number of channels.
+
+    The mean of channel c in component k is m_c + Σ_{j<c} tanh(a_cj) (x_j - m_j): PixelCNN++ with the
+    coefficients acting on what is left over after the earlier channels' own means. That is the
+    same family, but a coefficient can change without moving the mean, so it learns faster.
 
     The mixture index is shared by the channels of a pixel, so channel c given the channels before
     it is a mixture whose weights are the *posterior* π_k ∏_{j<c} p_k(x_j). A bin's mass is taken
@@ -107,15 +159,27 @@ class DiscretizedLogisticMixture:
         self.num_coefficients = channels * (channels - 1) // 2
         self.num_params = num_mixtures * (1 + 2 * channels + self.num_coefficients)
 
-    def bias_initializer(self, shape=None, dtype=None):
-        """`[num_params]`: equal weights, means spread over the range, scales of e^-1.5."""
-        means = np.linspace(-0.9, 0.9, self.num_mixtures) if self.num_mixtures > 1 else [0.0]
+    def bias_initializer(self, centred):
+        """Initial parameters of a pixel, `[num_params]`: equal weights; narrow components close
+        together where a prediction moves them (`centred`), else wide ones over the whole range."""
+        count, channels = self.num_mixtures, self.channels
+        spread, log_scale = (0.3, -2.5) if centred else (0.9, -1.5)
+        means = np.linspace(-spread, spread, count) if count > 1 else np.zeros(1)
+        following = np.concatenate([
+            np.full(index * count, _following(channels)) for index in range(channels)
+        ])
         return np.concatenate([
-            np.zeros(self.num_mixtures),
-            np.tile(means, self.channels),
-            np.full(self.num_mixtures * self.channels, -1.5),
-            np.zeros(self.num_mixtures * self.num_coefficients),
-        ]).astype(dtype or "float32")
+            np.zeros(count), np.tile(means, channels), np.full(count * channels, log_scale), following,
+        ]).astype("float32")
+
+    def shift(self, params, prediction, channel=None):
+        """Moves every component's means by `prediction` `[..., C]`, on [-1, 1]."""
+        del channel  # the parameters are always those of the whole pixel
+        count = self.num_mixtures
+        moved = ops.repeat(ops.cast(prediction, params.dtype), count, axis=-1)
+        end = count * (1 + self.channels)
+        means = params[..., count:end] + moved
+        return ops.concatenate([params[..., :count], means, params[..., end:]], axis=-1)
 
     def log_prob(self, params, levels):
         """Args:
@@ -137,19 +201,19 @@ class DiscretizedLogisticMixture:
             before = total
         return ops.stack(terms, axis=-1)
 
-    def decode_channel(self, params, channel, previous, uniforms):
+    def decode_channel(self, params, previous, uniforms):
         """One channel by inverse CDF, found by bisection over the levels (the CDF is monotone).
 
         Args:
-            params: `[..., num_params]` of the whole pixel.
-            channel: index of the channel to decode.
+            params: list whose last entry holds `[..., num_params]`, of the whole pixel.
             previous: list of `[...]` int32 levels of the channels before it.
             uniforms: `[...]` in [0, 1).
 
         Returns:
             `[...]` int32 levels and their `[...]` log-probabilities.
         """
-        weights, means, log_scales, coefficients = self._unpack(params)
+        channel = len(previous)
+        weights, means, log_scales, coefficients = self._unpack(params[-1])
         posterior = ops.log_softmax(weights, axis=-1)
         for index in range(channel):
             mean = self._mean(means, coefficients, index, previous)
@@ -197,7 +261,7 @@ class DiscretizedLogisticMixture:
         for index in range(channel):
             level = levels[index] if isinstance(levels, list) else levels[..., index]
             value = to_unit(level, self.num_levels, mean.dtype)[..., None]
-            mean = mean + coefficients[first + index] * value
+            mean = mean + coefficients[first + index] * (value - means[index])
         return mean
 
     def _log_mass(self, mean, log_scale, levels):
@@ -214,6 +278,11 @@ class DiscretizedLogisticMixture:
         return ops.where(
             level <= 0, below_upper, ops.where(level >= self.num_levels - 1, above_lower, inside)
         )
+
+
+def _following(channels):
+    """Where channels are colours, they start out following one another: tanh(1) = 0.76."""
+    return 1.0 if channels == 3 else 0.0
 
 
 def _at_least_float32(params):

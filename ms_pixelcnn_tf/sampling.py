@@ -27,13 +27,11 @@ def decode_pixels(distribution, channel_params, uniforms):
         `[..., C]` int32 levels, `[..., C]` log-probabilities.
     """
     unknown = ops.zeros_like(uniforms[..., 0], dtype="int32")
-    levels, log_probs = [], []
+    levels, log_probs, params = [], [], []
     for channel in range(distribution.channels):
         padded = levels + [unknown] * (distribution.channels - channel)
-        params = channel_params(channel, ops.stack(padded, axis=-1))
-        level, log_prob = distribution.decode_channel(
-            params, channel, levels, uniforms[..., channel]
-        )
+        params.append(channel_params(channel, ops.stack(padded, axis=-1)))
+        level, log_prob = distribution.decode_channel(params, levels, uniforms[..., channel])
         levels.append(level)
         log_probs.append(log_prob)
     return ops.stack(levels, axis=-1), ops.stack(log_probs, axis=-1)
@@ -52,19 +50,19 @@ def decode_raster(steps, uniforms):
     _, height, width, _ = uniforms.shape
     uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
 
-    def decode_pixel(column, carry, links, row_uniforms):
+    def decode_pixel(column, carry, starts, row_uniforms):
         state, *row = carry
-        channel_params, end_pixel = steps.begin_pixel(state, links[column])
+        channel_params, end_pixel = steps.begin_pixel(state, starts, column)
         pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
         return end_pixel(pixel[0]), *(_push(kept, new) for kept, new in zip(row, pixel))
 
     def decode_row(row, carry):
         state, *image = carry
-        links, current = steps.begin_row(state, row)
+        starts, current = steps.begin_row(state, row)
         row_uniforms = uniforms[row]  # [W, B, C]
         empty = steps.first_pixel(), *_blank(row_uniforms)
         _, *decoded = ops.fori_loop(
-            0, width, lambda i, c: decode_pixel(i, c, links, row_uniforms), empty
+            0, width, lambda i, c: decode_pixel(i, c, starts, row_uniforms), empty
         )
         levels = ops.transpose(decoded[0], (1, 0, 2))
         state = steps.end_row(state, current, levels)
@@ -98,11 +96,11 @@ def decode_naive(distribution, all_params, uniforms):
             params = all_params(ops.reshape(levels, (-1, height, width, channels)))
             params = ops.reshape(params, (-1, height * width, distribution.num_params))[:, position]
             if distribution.channel_autoregressive:
-                params = ops.split(params, channels, axis=-1)[channel]
+                params = ops.split(params, channels, axis=-1)[: channel + 1]
+            else:
+                params = [params]
             known = ops.unstack(levels[:, position], num=channels, axis=-1)[:channel]
-            decoded = distribution.decode_channel(
-                params, channel, known, flat[:, position, channel]
-            )
+            decoded = distribution.decode_channel(params, known, flat[:, position, channel])
             here = (positions == position) & (ops.arange(channels) == channel)
             image = tuple(
                 ops.where(here, new[:, None, None], old) for new, old in zip(decoded, image)
@@ -124,25 +122,25 @@ def _blank(uniforms):
     return ops.zeros_like(uniforms, dtype="int32"), ops.zeros_like(uniforms)
 
 
-def decode_group(upscaler, maps, uniforms):
-    """Decodes one group of a scale from the features of its trunk.
+def decode_group(upscaler, known, uniforms):
+    """Decodes one group of a scale from what its trunk knows of it.
 
     Type A decodes all pixels at once. Type B folds its patches into the batch, so that the few
     steps through one patch serve the whole image.
 
     Args:
         upscaler: an `UpscalerA` or `UpscalerB`.
-        maps: `[B, H, W, F]`, the features of its trunk.
+        known: what its trunk returns.
         uniforms: `[B, H, W, C]`.
 
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
     """
     if isinstance(upscaler, UpscalerA):
-        return decode_pixels(upscaler.distribution, upscaler.channel_params(maps), uniforms)
-    conditioning = upscaler.patches(maps)
+        return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
+    conditioning, prediction = upscaler.patches(known)
     steps = CachedPixelCNN(
-        upscaler.decoder, ops.shape(conditioning)[0], upscaler.patch_size, conditioning
+        upscaler.decoder, ops.shape(conditioning)[0], upscaler.patch_size, conditioning, prediction
     )
     decoded = decode_raster(steps, to_patches(uniforms, upscaler.patch_size))
     return tuple(from_patches(result, uniforms.shape[1:3]) for result in decoded)

@@ -2,7 +2,8 @@
 
 from ms_pixelcnn_tf.layers.channel_head import ChannelHead
 from ms_pixelcnn_tf.layers.gated import GatedLayer
+from ms_pixelcnn_tf.layers.initializers import Constant
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
 from ms_pixelcnn_tf.layers.residual import ResidualBlock
 
-__all__ = ["ChannelHead", "GatedLayer", "MaskedDense", "ResidualBlock"]
+__all__ = ["ChannelHead", "GatedLayer", "Constant", "MaskedDense", "ResidualBlock"]

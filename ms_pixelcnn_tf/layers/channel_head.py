@@ -19,6 +19,7 @@ class ChannelHead(keras.layers.Layer):
         channels: number of image channels C.
         hidden: width of each channel's hidden layer.
         outputs: outputs a channel.
+        bias_initializer: as Keras takes it.
 
     Call arguments:
         maps: `[..., features]` from the trunk.
@@ -28,10 +29,11 @@ class ChannelHead(keras.layers.Layer):
         `[..., C·outputs]`, channel by channel.
     """
 
-    def __init__(self, features, channels, hidden, outputs, **kwargs):
+    def __init__(self, features, channels, hidden, outputs, bias_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
         self.features, self.channels = features, channels
         self.hidden, self.outputs = hidden, outputs
+        self.bias_initializer = keras.initializers.get(bias_initializer)
         policy = self.dtype_policy
         groups = [channel for channel in range(channels) for _ in range(hidden)]
         self.reading = keras.layers.Dense(
@@ -49,15 +51,15 @@ class ChannelHead(keras.layers.Layer):
             initializer=keras.initializers.RandomNormal(stddev=0.01), name="kernel",
         )
         self.bias = self.add_weight(
-            shape=(self.channels, self.outputs), initializer="zeros", name="bias"
+            shape=(self.channels * self.outputs,), initializer=self.bias_initializer, name="bias"
         )
 
     def call(self, maps, pixels):
         hidden = ops.relu(self.reading(maps) + self.earlier_channels(pixels))
         hidden = ops.reshape(hidden, (*ops.shape(hidden)[:-1], self.channels, self.hidden))
-        outputs = ops.einsum("...ch,cho->...co", hidden, self.kernel) + self.bias
+        outputs = ops.einsum("...ch,cho->...co", hidden, self.kernel)
         shape = ops.shape(outputs)
-        return ops.reshape(outputs, (*shape[:-2], self.channels * self.outputs))
+        return ops.reshape(outputs, (*shape[:-2], self.channels * self.outputs)) + self.bias
 
     def channel(self, read, pixels, channel):
         """Outputs of one channel, for decoding.
@@ -73,8 +75,9 @@ class ChannelHead(keras.layers.Layer):
         kernel = self.earlier_channels.masked_kernel()[:, columns]
         hidden = read[..., columns] + ops.matmul(pixels, kernel)
         bias = self._cast(self.earlier_channels.bias)[columns]
-        kernel, output_bias = self._cast(self.kernel)[channel], self._cast(self.bias)[channel]
-        return ops.matmul(ops.relu(hidden + bias), kernel) + output_bias
+        outputs = slice(channel * self.outputs, (channel + 1) * self.outputs)
+        result = ops.matmul(ops.relu(hidden + bias), self._cast(self.kernel)[channel])
+        return result + self._cast(self.bias)[outputs]
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
@@ -83,4 +86,5 @@ class ChannelHead(keras.layers.Layer):
         return super().get_config() | {
             "features": self.features, "channels": self.channels,
             "hidden": self.hidden, "outputs": self.outputs,
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }

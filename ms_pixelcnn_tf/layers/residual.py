@@ -5,7 +5,7 @@ from keras import ops
 
 
 class ResidualBlock(keras.layers.Layer):
-    """x + 1x1(relu(3x3(relu(x)) + conditioning)), without normalisation.
+    """x + 1x1(relu(3x3(x) + conditioning)), without normalisation.
 
     The last convolution starts at zero, so a deep trunk starts as the identity and needs no batch
     norm to train.
@@ -40,7 +40,7 @@ class ResidualBlock(keras.layers.Layer):
         self.pointwise.build(shape)
 
     def call(self, inputs, conditioning=None):
-        maps = self.spatial(ops.relu(inputs))
+        maps = self.spatial(inputs)
         if conditioning is not None:
             maps = maps + conditioning
         return inputs + self.pointwise(ops.relu(maps))

@@ -122,8 +122,8 @@ class MultiscalePixelCNN(keras.Model):
             for group in (2, 3, 4):
                 upscaler = next(upscalers)
                 context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
-                maps = upscaler.trunk(context, conditioning)
-                terms[next(names)] = self._score(upscaler(maps, target), target) * area_ratio
+                known = upscaler.trunk(context, conditioning)
+                terms[next(names)] = self._score(upscaler(known, target), target) * area_ratio
         return terms
 
     def _score(self, params, levels):
@@ -180,8 +180,8 @@ class MultiscalePixelCNN(keras.Model):
         def base(uniforms, conditioning):
             return decode_naive(self.distribution, lambda x: self.base(x, conditioning), uniforms)
 
-        def group(upscaler, maps, uniforms):
-            return decode_naive(self.distribution, lambda x: upscaler(maps, x), uniforms)
+        def group(upscaler, known, uniforms):
+            return decode_naive(self.distribution, lambda x: upscaler(known, x), uniforms)
 
         return self._decode_scales(uniforms, conditions, base, group)
 
@@ -195,9 +195,9 @@ class MultiscalePixelCNN(keras.Model):
             groups = [levels]
             for group in (2, 3, 4):
                 upscaler = next(upscalers)
-                maps = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
+                known = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
                 own = pixels.split_groups(scale)[group - 1]
-                decoded, log_probs = decode_one_group(upscaler, maps, own)
+                decoded, log_probs = decode_one_group(upscaler, known, own)
                 groups.append(decoded)
                 log_prob = log_prob + ops.sum(log_probs, axis=(1, 2, 3))
             levels = pixels.merge_groups(groups)
@@ -215,9 +215,11 @@ class MultiscalePixelCNN(keras.Model):
         if self.config.output != "softmax":
             return
         counts = np.asarray(histogram, "float64") + 1.0
-        bias = np.log(counts / counts.sum(axis=1, keepdims=True))
+        logits = np.log(counts / counts.sum(axis=1, keepdims=True))
         for network in (self.base, *self.upscalers):
             variable = network.output_bias
+            bias = np.array(variable).reshape(self.config.channels, -1)
+            bias[:, : self.config.num_levels] = logits
             variable.assign(bias.reshape(variable.shape))
 
     def get_config(self):

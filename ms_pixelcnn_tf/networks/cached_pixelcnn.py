@@ -23,16 +23,19 @@ class CachedPixelCNN:
         network: a built `GatedPixelCNN`.
         batch: number of images B (a scalar tensor or an int).
         size: `(height, width)` of the images.
-        conditioning: as `network` takes it.
+        conditioning, prediction: as `network` takes them.
     """
 
-    def __init__(self, network, batch, size, conditioning=None):
+    def __init__(self, network, batch, size, conditioning=None, prediction=None):
         self.network = network
         self.distribution = network.distribution
         self.batch = batch
         self.height, self.width = size
         self._prepare_weights()
         self._prepare_conditioning(conditioning)
+        self.prediction = None
+        if prediction is not None:
+            self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
 
     def first_row(self):
         """State above the image: nothing but padding."""
@@ -51,7 +54,8 @@ class CachedPixelCNN:
             row: its index, for the conditioning.
 
         Returns:
-            Gates `[W, L, B, 2F]` that the horizontal stack starts from, and the layers' rows.
+            What the row's pixels start from (gates `[W, L, B, 2F]` and predictions `[W, B, C]` or
+            None), and the layers' rows.
         """
         above, previous = state
         vertical, links, current = above, [], []
@@ -67,7 +71,8 @@ class CachedPixelCNN:
                 current.append(gate(gates + conditioning))
         links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
         links = ops.take(links, self.order, axis=-1)
-        return ops.transpose(links, (2, 1, 0, 3)), current
+        prediction = None if self.prediction is None else self.prediction[row]
+        return (ops.transpose(links, (2, 1, 0, 3)), prediction), current
 
     def end_row(self, state, current, levels):
         """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
@@ -81,18 +86,21 @@ class CachedPixelCNN:
         left = self._zeros(layers[0].reach, len(layers[0].input_groups))
         return left, [self._zeros(self.network.features) for _ in layers[1:]]
 
-    def begin_pixel(self, state, links):
+    def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
 
         Args:
             state: `(pixel features to the left [B, reach, ·], previous pixel of each layer [B, F])`.
-            links: `[L, B, 2F]` of this pixel, from `begin_row`.
+            starts: of this row, from `begin_row`.
+            column: the pixel's index.
 
         Returns:
             A function `(channel, levels) → parameters`, to be called once a channel in order with
             `[B, C]` levels (of which only the earlier channels are looked at), and a function that returns the state for the next pixel, given its levels.
         """
         left, previous = state
+        links, prediction = starts
+        links = links[column]
         first = ops.matmul(ops.reshape(left, (-1, self.left_first.shape[0])), self.left_first)
         gates = [links[0] + first]
         if previous:
@@ -117,8 +125,11 @@ class CachedPixelCNN:
             kernel, bias = self.head[group]
             head.append(ops.relu(ops.matmul(ops.relu(inputs), kernel) + bias))
             kernel, bias = self.logits[group]
-            params.append(ops.matmul(_join(head), kernel) + bias)
-            return params[-1]
+            result = ops.matmul(_join(head), kernel) + bias
+            if prediction is not None:
+                result = self.distribution.shift(result, prediction[column], group)
+            params.append(result)
+            return result
 
         def channel_params(channel, levels):
             if self.network.num_groups > 1 or not params:

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ms_pixelcnn_tf.layers import GatedLayer, MaskedDense
+from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
 
@@ -20,10 +20,12 @@ class GatedPixelCNN(keras.layers.Layer):
         head_features: width of the masked 1x1 layer before the output.
         first_kernel: odd.
         conditioning_features: width E of the conditioning; 0 for none.
+        centred: whether calls come with a prediction, for the initial parameters.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
+        prediction: `[B, H, W, C]` on [-1, 1], on which the law is centred, or None.
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -32,7 +34,7 @@ class GatedPixelCNN(keras.layers.Layer):
     """
 
     def __init__(self, distribution, num_layers, features, head_features, first_kernel=7,
-                 conditioning_features=0, **kwargs):
+                 conditioning_features=0, centred=False, **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.features = features
@@ -56,7 +58,7 @@ class GatedPixelCNN(keras.layers.Layer):
             ))
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
         self.logits = MaskedDense(
-            head, outputs, bias_initializer=distribution.bias_initializer,
+            head, outputs, bias_initializer=Constant(distribution.bias_initializer(centred)),
             dtype=policy, name="logits",
         )
         self.conditioning_projection = None
@@ -65,7 +67,7 @@ class GatedPixelCNN(keras.layers.Layer):
                 4 * features * num_layers, use_bias=False, dtype=policy, name="conditioning"
             )
 
-    def build(self, levels_shape=None, conditioning_shape=None):
+    def build(self, levels_shape=None, conditioning_shape=None, prediction_shape=None):
         for layer in self.layers:
             layer.build()
         self.head.build()
@@ -73,11 +75,12 @@ class GatedPixelCNN(keras.layers.Layer):
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
-    def call(self, levels, conditioning=None):
+    def call(self, levels, conditioning=None, prediction=None):
         vertical = horizontal = self.read(levels)
         for layer, projection in zip(self.layers, self.project(conditioning)):
             vertical, horizontal = layer(vertical, horizontal, projection)
-        return self.logits(ops.relu(self.head(ops.relu(horizontal))))
+        params = self.logits(ops.relu(self.head(ops.relu(horizontal))))
+        return params if prediction is None else self.distribution.shift(params, prediction)
 
     def read(self, levels):
         """`[..., C]` levels → `[..., pixel features]`."""

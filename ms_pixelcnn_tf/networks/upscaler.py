@@ -16,9 +16,10 @@ Reference: Reed et al. (2017), section 3.1 and Figure 3.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.layers import ChannelHead, ResidualBlock
+from ms_pixelcnn_tf.layers import ChannelHead, Constant, ResidualBlock
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
 
@@ -27,28 +28,35 @@ class Trunk(keras.layers.Layer):
     """Residual network from the context's pixels to features.
 
     Args:
-        num_levels: levels of the context's pixels.
-        context_channels: C·(g-1).
+        num_levels: levels of the pixels.
+        channels: image channels C.
+        group: 2, 3 or 4.
         num_blocks: residual blocks.
         features: width F.
         conditioning_features: width E of the conditioning; 0 for none.
 
     Call arguments:
-        context: `[B, H, W, context_channels]` integer levels (or floats holding them).
+        context: `[B, H, W, C·(g-1)]` integer levels (or floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
 
     Returns:
-        `[B, H, W, F]`.
+        `[B, H, W, F]` features, and `[B, H, W, C]` a linear prediction of the group from its
+        neighbours, on [-1, 1], which starts as their mean. The output law is centred on it: most of
+        what there is to know of a pixel is there from the first step on.
     """
 
-    def __init__(self, num_levels, context_channels, num_blocks, features,
+    def __init__(self, num_levels, channels, group, num_blocks, features,
                  conditioning_features=0, **kwargs):
         super().__init__(**kwargs)
         self.num_levels = num_levels
-        self.context_channels = context_channels
+        self.context_channels = channels * (group - 1)
         self.conditioning_features = conditioning_features
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
+        self.prediction = keras.layers.Conv2D(
+            channels, 3, padding="same", kernel_initializer=_mean_of_groups, dtype=policy,
+            name="prediction",
+        )
         self.blocks = [
             ResidualBlock(features, dtype=policy, name=f"block{index}")
             for index in range(num_blocks)
@@ -62,20 +70,31 @@ class Trunk(keras.layers.Layer):
     def build(self, context_shape=None, conditioning_shape=None):
         inputs = self.context_channels * FEATURES_PER_CHANNEL + 1
         self.entry.build((None, None, None, inputs))
+        self.prediction.build((None, None, None, self.context_channels))
         for block in self.blocks:
             block.build()
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
     def call(self, context, conditioning=None):
-        maps = self.entry(pixel_features(context, self.num_levels, self.compute_dtype))
+        pixels = pixel_features(context, self.num_levels, self.compute_dtype)
+        prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
+        maps = self.entry(pixels)
         projections = [None] * len(self.blocks)
         if self.conditioning_projection is not None:
             projection = self.conditioning_projection(conditioning)
             projections = ops.split(projection, len(self.blocks), axis=-1)
         for block, projection in zip(self.blocks, projections):
             maps = block(maps, projection)
-        return maps
+        return ops.relu(maps), prediction
+
+
+def _mean_of_groups(shape, dtype=None):
+    """Kernel of a convolution that averages the groups known at the same place."""
+    _, _, inputs, channels = shape
+    kernel = np.zeros(shape)
+    kernel[1, 1] = np.tile(np.eye(channels), (inputs // channels, 1)) * channels / inputs
+    return ops.convert_to_tensor(kernel, dtype)
 
 
 class UpscalerA(keras.layers.Layer):
@@ -87,8 +106,9 @@ class UpscalerA(keras.layers.Layer):
         num_blocks, features, conditioning_features: of the trunk.
         head_features: width of the head's hidden layer (a channel).
 
-    `trunk(context, conditioning)` gives the features; calling the layer with those and the group's
-    own levels gives the parameters, `[B, H, W, distribution.num_params]`.
+    `trunk(context, conditioning)` gives what is known of the group: features and a prediction.
+    Calling the layer with those and the group's own levels gives the parameters,
+    `[B, H, W, distribution.num_params]`.
     """
 
     def __init__(self, distribution, group, num_blocks, features, head_features,
@@ -98,24 +118,25 @@ class UpscalerA(keras.layers.Layer):
         self.features = features
         policy = self.dtype_policy
         self.trunk = Trunk(
-            distribution.num_levels, distribution.channels * (group - 1), num_blocks, features,
+            distribution.num_levels, distribution.channels, group, num_blocks, features,
             conditioning_features, dtype=policy, name="trunk",
         )
+        bias = distribution.bias_initializer(centred=True)
         if distribution.channel_autoregressive:
             self.head = ChannelHead(
-                features, distribution.channels, head_features, distribution.num_levels,
-                dtype=policy, name="head",
+                features, distribution.channels, head_features, distribution.num_outputs,
+                bias_initializer=Constant(bias), dtype=policy, name="head",
             )
         else:
             self.hidden = keras.layers.Dense(
                 head_features, activation="relu", dtype=policy, name="hidden"
             )
             self.head = keras.layers.Dense(
-                distribution.num_params, bias_initializer=distribution.bias_initializer,
+                distribution.num_params, bias_initializer=Constant(bias),
                 dtype=policy, name="head",
             )
 
-    def build(self, maps_shape=None, levels_shape=None):
+    def build(self, known_shape=None, levels_shape=None):
         self.trunk.build()
         if self.distribution.channel_autoregressive:
             self.head.build()
@@ -123,23 +144,32 @@ class UpscalerA(keras.layers.Layer):
             self.hidden.build((None, self.features))
             self.head.build((None, self.hidden.units))
 
-    def call(self, maps, levels):
+    def call(self, known, levels):
         """Args:
-            maps: `[B, H, W, F]` from the trunk.
+            known: from the trunk.
             levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
-        if not self.distribution.channel_autoregressive:
-            return self.head(self.hidden(ops.relu(maps)))
-        return self.head(ops.relu(maps), self.read(levels))
+        maps, prediction = known
+        if self.distribution.channel_autoregressive:
+            params = self.head(maps, self.read(levels))
+        else:
+            params = self.head(self.hidden(maps))
+        return self.distribution.shift(params, prediction)
 
-    def channel_params(self, maps):
+    def channel_params(self, known):
         """For decoding: a function `(channel, levels [..., C]) → parameters`, the trunk's share of
         which is computed here, once."""
         if not self.distribution.channel_autoregressive:
-            params = self.head(self.hidden(ops.relu(maps)))
+            params = self(known, None)
             return lambda channel, levels: params
-        read = self.head.reading(ops.relu(maps))
-        return lambda channel, levels: self.head.channel(read, self.read(levels), channel)
+        maps, prediction = known
+        reading = self.head.reading(maps)
+
+        def params_of(channel, levels):
+            params = self.head.channel(reading, self.read(levels), channel)
+            return self.distribution.shift(params, prediction, channel)
+
+        return params_of
 
     def read(self, levels):
         """`[..., C]` levels → `[..., pixel features]`."""
@@ -169,27 +199,27 @@ class UpscalerB(keras.layers.Layer):
         self.patch_size = patch_size
         policy = self.dtype_policy
         self.trunk = Trunk(
-            distribution.num_levels, distribution.channels * (group - 1), num_blocks, features,
+            distribution.num_levels, distribution.channels, group, num_blocks, features,
             conditioning_features, dtype=policy, name="trunk",
         )
         self.decoder = GatedPixelCNN(
             distribution, decoder_layers, decoder_features, head_features,
             first_kernel=2 * max(patch_size) - 1 if max(patch_size) > 1 else 3,
-            conditioning_features=features, dtype=policy, name="decoder",
+            conditioning_features=features, centred=True, dtype=policy, name="decoder",
         )
 
-    def build(self, maps_shape=None, levels_shape=None):
+    def build(self, known_shape=None, levels_shape=None):
         self.trunk.build()
         self.decoder.build()
 
-    def call(self, maps, levels):
+    def call(self, known, levels):
         """As for type A; parameters of a pixel see the earlier pixels of its patch too."""
-        params = self.decoder(to_patches(levels, self.patch_size), self.patches(maps))
+        params = self.decoder(to_patches(levels, self.patch_size), *self.patches(known))
         return from_patches(params, levels.shape[1:3])
 
-    def patches(self, maps):
-        """Features `[B, H, W, F]` → the conditioning of every patch, folded into the batch."""
-        return to_patches(ops.relu(maps), self.patch_size)
+    def patches(self, known):
+        """The trunk's features and prediction, patches folded into the batch."""
+        return [to_patches(maps, self.patch_size) for maps in known]
 
     @property
     def output_bias(self):
