@@ -1,0 +1,97 @@
+"""English sentences that are true of a scene of `shapes`."""
+
+from ms_pixelcnn_tf.data.shapes_scene import COLOUR_NAMES, KINDS
+
+NUM_CAPTIONS = 5
+# Nominal radius, in units of the image's shorter side: "small" up to the one, "large" from the
+# other. Beside the main shape all are small.
+SMALL, LARGE = 0.19, 0.26
+# A centre within these fractions of the width, or height, counts as in its middle.
+MIDDLE = (0.4, 0.6)
+PLACES = {
+    (-1, -1): "in the upper left",
+    (-1, 0): "at the top",
+    (-1, 1): "in the upper right",
+    (0, -1): "on the left",
+    (0, 0): "in the middle",
+    (0, 1): "on the right",
+    (1, -1): "in the lower left",
+    (1, 0): "at the bottom",
+    (1, 1): "in the lower right",
+}
+
+
+def captions(scene, coloured):
+    """NUM_CAPTIONS different sentences.
+
+    Args:
+        scene: a `Scene`.
+        coloured: whether to name colours; not of a gray image, which does not show them.
+    """
+    main, *others = scene.shapes
+    ground = "light" if scene.ground.light else "dark"
+
+    def plain(shape):
+        return _with_article(_noun(shape, coloured))
+
+    def full(shape):
+        return _with_article(" ".join(filter(None, [_size(shape), _noun(shape, coloured)])))
+
+    def relation(shape, other):
+        return f"{plain(shape)} {_relation(shape, other)} {plain(other)}"
+
+    if not others:
+        return [
+            plain(main),
+            f"{full(main)} {place(main, scene.extent)}",
+            f"one {_noun(main, coloured)} on a {ground} background",
+            f"there is a single shape, {plain(main)}",
+            f"a picture of a {KINDS[main.kind]} {place(main, scene.extent)}",
+        ]
+    if len(others) == 1:
+        return [
+            relation(main, others[0]),
+            relation(others[0], main),
+            f"{full(main)} and {full(others[0])}",
+            f"{full(main)} {place(main, scene.extent)}",
+            f"two shapes on a {ground} background, the larger {plain(main)}",
+        ]
+    return [
+        relation(main, others[0]),
+        relation(others[1], main),
+        f"{full(main)}, {full(others[0])} and {full(others[1])}",
+        f"{full(others[0])} {place(others[0], scene.extent)}",
+        f"three shapes on a {ground} background, the largest {plain(main)}",
+    ]
+
+
+def place(shape, extent):
+    """Where in the picture the shape's centre lies: one of PLACES."""
+    row, column = (
+        (position > MIDDLE[1] * length) - (position < MIDDLE[0] * length)
+        for position, length in ((shape.y, extent[1]), (shape.x, extent[0]))
+    )
+    return PLACES[row, column]
+
+
+def _noun(shape, coloured):
+    kind = KINDS[shape.kind]
+    return f"{COLOUR_NAMES[shape.colour]} {kind}" if coloured else kind
+
+
+def _size(shape):
+    if shape.radius >= LARGE:
+        return "large"
+    return "small" if shape.radius <= SMALL else ""
+
+
+def _with_article(noun):
+    return ("an " if noun[0] in "aeiou" else "a ") + noun
+
+
+def _relation(shape, other):
+    """Where the first lies as seen from the second, along the direction that sets them apart."""
+    across, down = shape.x - other.x, shape.y - other.y
+    if abs(down) > abs(across):
+        return "above" if down < 0 else "below"
+    return "to the left of" if across < 0 else "to the right of"

@@ -1,0 +1,159 @@
+"""What is in a picture of `shapes`: drawn from a generator, in units free of any resolution.
+
+The unit is the shorter side of the image, the origin its upper left corner, x to the right and y
+downwards. A scene depends on the image's proportions, never on its number of pixels.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ms_pixelcnn_tf.data import raster
+
+KINDS = ("circle", "square", "triangle", "star", "cross")
+COLOUR_NAMES = tuple(raster.COLOURS)
+MAX_SHAPES = 3
+KEYPOINTS = ("centre", "top", "bottom", "left", "right")  # of each shape
+
+# Nominal radius of the main shape, by the number of shapes beside it.
+MAIN_RADIUS = ((0.22, 0.34), (0.20, 0.29), (0.19, 0.26))
+OTHER_RADIUS = (0.48, 0.65)  # of the main shape's: it is the largest by area too, whatever the kinds
+MAX_TURN = 0.26  # radians: little enough that every kind keeps its looks
+GAP = 0.02  # between shapes, and between a shape and the border
+TRIES = 40  # places tried for a shape before it is left out
+BRIGHT = 0.5  # luma from which a shape wants a dark ground
+WAVES = 7
+
+
+class Shape(NamedTuple):
+    """A shape: `kind` and `colour` are indices into KINDS and COLOUR_NAMES."""
+
+    kind: int
+    colour: int
+    x: float
+    y: float
+    radius: float
+    angle: float  # radians
+
+
+class Ground(NamedTuple):
+    """What lies behind the shapes: a muted colour, and waves that vary it."""
+
+    light: bool
+    colour: np.ndarray  # [3], 0…1
+    frequencies: np.ndarray  # [WAVES, 2], cycles a unit
+    phases: np.ndarray  # [WAVES], radians
+    amplitudes: np.ndarray  # [3, WAVES]
+
+
+class Scene(NamedTuple):
+    """A picture's content; `shapes` holds one to three, the largest first."""
+
+    shapes: tuple[Shape, ...]
+    ground: Ground
+    extent: tuple[float, float]  # width and height of the image
+
+
+def extent(image_size):
+    """`(height, width)` in pixels → `(width, height)` in units of the shorter side."""
+    height, width = image_size
+    return width / min(height, width), height / min(height, width)
+
+
+def draw_scene(generator, image_size):
+    """A `Scene` drawn from a `np.random.Generator`."""
+    frame = extent(image_size)
+    number = 1 + int(generator.choice(MAX_SHAPES, p=(0.4, 0.35, 0.25)))
+    kinds = generator.permutation(len(KINDS))[:number].tolist()
+    colours = generator.permutation(len(COLOUR_NAMES))[:number].tolist()
+    sizes = generator.random(number).tolist()
+    turns = generator.uniform(-MAX_TURN, MAX_TURN, number).tolist()
+    shapes = []
+    for slot in range(number):
+        low, high = OTHER_RADIUS if slot else MAIN_RADIUS[number - 1]
+        radius = (low + (high - low) * sizes[slot]) * (shapes[0].radius if slot else 1)
+        places = generator.random((TRIES, 2)).tolist()
+        place = _free_place(places, radius, shapes, frame)
+        if place:
+            shapes.append(Shape(kinds[slot], colours[slot], *place, radius, turns[slot]))
+    shapes[1:] = sorted(shapes[1:], key=lambda shape: -shape.radius)
+    return Scene(tuple(shapes), _draw_ground(generator, shapes), frame)
+
+
+def _free_place(places, radius, shapes, frame):
+    """The first of the places (fractions) where a shape fits between the others; None: nowhere."""
+    border = raster.REACH * radius + GAP
+    for across, down in places:
+        x = border + across * (frame[0] - 2 * border)
+        y = border + down * (frame[1] - 2 * border)
+        if all(
+            math.hypot(x - other.x, y - other.y) > raster.REACH * (radius + other.radius) + GAP
+            for other in shapes
+        ):
+            return x, y
+    return None
+
+
+def _draw_ground(generator, shapes):
+    """Two broad gradients, three finer waves, and in half of the pictures stripes."""
+    lumas = [raster.LUMA @ raster.COLOURS[COLOUR_NAMES[shape.colour]] for shape in shapes]
+    light = bool(generator.random() < 0.6) and max(lumas) < BRIGHT
+    luma = generator.uniform(0.76, 0.88) if light else generator.uniform(0.11, 0.22)
+    hue = generator.uniform(0, 2 * np.pi)
+    tint = np.cos(hue + 2 * np.pi / 3 * np.arange(3))
+    colour = luma + 0.05 * tint
+
+    lengths = np.concatenate(
+        [generator.uniform(0.3, 0.9, 2), generator.uniform(2, 5, 3), generator.uniform(4, 8, 2)]
+    )
+    directions = generator.uniform(0, np.pi, WAVES)
+    directions[6], lengths[6] = directions[5], 2 * lengths[5]  # an overtone gives stripes an edge
+    frequencies = lengths[:, None] * np.stack([np.cos(directions), np.sin(directions)], axis=1)
+    striped = generator.random() < 0.5
+    strength = np.array([0.04, 0.02, 0.008, 0.008, 0.008, 0.022 * striped, 0.006 * striped])
+    amplitudes = np.tile(strength, (3, 1))
+    amplitudes[:, 1] *= tint  # the second gradient is one of colour
+    return Ground(light, colour, frequencies, generator.uniform(0, 2 * np.pi, WAVES), amplitudes)
+
+
+def keypoints(shape):
+    """`[(x, y)]` of KEYPOINTS: the centre, and the outline's extreme points in the image."""
+    if KINDS[shape.kind] == "circle":
+        reach = raster.CIRCLE_RADIUS * shape.radius
+        extremes = [(0, -reach), (0, reach), (-reach, 0), (reach, 0)]
+    else:
+        cosine, sine = shape.radius * math.cos(shape.angle), shape.radius * math.sin(shape.angle)
+        corners = [
+            (cosine * u - sine * v, sine * u + cosine * v) for u, v in CORNERS[KINDS[shape.kind]]
+        ]
+        extremes = [
+            min(corners, key=lambda corner: corner[1]),
+            max(corners, key=lambda corner: corner[1]),
+            min(corners),
+            max(corners),
+        ]
+    return [(shape.x + x, shape.y + y) for x, y in [(0, 0), *extremes]]
+
+
+def _around(radius, turns):
+    """Points on a circle, at fractions of a full turn from straight up."""
+    angles = [2 * math.pi * turn for turn in turns]
+    return [(radius * math.sin(angle), -radius * math.cos(angle)) for angle in angles]
+
+
+# The outermost corners of the outlines of nominal radius 1.
+CORNERS = {
+    "square": _around(raster.SQUARE_HALF * math.sqrt(2), (1 / 8, 3 / 8, 5 / 8, 7 / 8)),
+    "triangle": _around(raster.TRIANGLE_RADIUS, (0, 1 / 3, 2 / 3)),
+    "star": _around(raster.STAR_RADIUS, (0, 0.2, 0.4, 0.6, 0.8)),
+    "cross": [
+        (a * x, b * y)
+        for x, y in (
+            (raster.CROSS_LENGTH, raster.CROSS_WIDTH),
+            (raster.CROSS_WIDTH, raster.CROSS_LENGTH),
+        )
+        for a in (-1, 1)
+        for b in (-1, 1)
+    ],
+}
