@@ -36,14 +36,14 @@ class Categorical:
     c may depend on channels before c (`channel_autoregressive`).
 
     A plain 256-way softmax starts slowly: it has to learn from scratch that levels are ordered. So
-    the logits of a channel are free ones plus a bump, -√(1 + ((v - μ)/σ)²), whose centre μ and
-    width σ are outputs too; μ moves linearly with the channels before, as a DMOL's means do. The
-    law stays any softmax whatever, since the free logits can undo the bump.
+    the logits of a channel are free ones plus a tent, -|v - μ|/σ, whose centre μ and width σ are
+    outputs too; μ moves linearly with the channels before, as a DMOL's means do. The law stays any
+    softmax whatever, since the free logits can undo the tent.
 
     Parameters of a channel: L free logits, the centre m, log σ, and C-1 coefficients. All values
     are on [-1, 1].
 
-    Reference: van den Oord et al. (2016a), section 3.4; Reed et al. (2017), section 4. The bump is
+    Reference: van den Oord et al. (2016a), section 3.4; Reed et al. (2017), section 4. The tent is
     a departure.
     """
 
@@ -56,30 +56,20 @@ class Categorical:
         self.num_outputs = num_levels + 1 + channels  # a channel
         self.num_params = self.num_outputs * channels
 
-    def bias_initializer(self, centred):
-        """Initial parameters of a pixel, `[num_params]`: a narrow bump where a prediction moves it
-        (`centred`), a flat one elsewhere; channels that follow one another if it is narrow."""
-        bias = np.zeros((self.channels, self.num_outputs), "float32")
-        bias[:, self.num_levels + 1] = -2.5 if centred else 2.0
-        bias[:, self.num_levels + 2 :] = _following(self.channels) if centred else 0.0
-        return bias.reshape(-1)
+    def initial_params(self, centred):
+        """Initial parameters of a pixel, `[num_params]`: a narrow tent where a prediction carries
+        it (`centred`), a flat one elsewhere."""
+        params = np.zeros((self.channels, self.num_outputs), "float32")
+        params[:, self.num_levels + 1] = -2.5 if centred else 2.0
+        params[:, self.num_levels + 2 :] = _following(self.channels) if centred else 0.0
+        return params.reshape(-1)
 
-    def shift(self, params, prediction, channel=None):
-        """Moves the bumps' centres by `prediction`.
-
-        Args:
-            params: `[..., num_params]`, or `[..., num_params/C]` of one `channel`.
-            prediction: `[..., C]` on [-1, 1].
-        """
-        prediction = ops.cast(prediction, params.dtype)
-        if channel is None:
-            return ops.concatenate([
-                self.shift(part, prediction, index)
-                for index, part in enumerate(ops.split(params, self.channels, axis=-1))
-            ], axis=-1)
-        centre = self.num_levels
-        moved = params[..., centre : centre + 1] + prediction[..., channel : channel + 1]
-        return ops.concatenate([params[..., :centre], moved, params[..., centre + 1 :]], axis=-1)
+    def prediction_rows(self):
+        """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as
+        the centre of its channel's tent."""
+        rows = np.zeros((self.channels, self.channels, self.num_outputs), "float32")
+        rows[..., self.num_levels] = np.eye(self.channels)
+        return rows.reshape(self.channels, -1)
 
     def log_prob(self, params, levels):
         """Args:
@@ -89,12 +79,14 @@ class Categorical:
         Returns:
             `[..., C]` nats.
         """
-        parts = ops.split(_at_least_float32(params), self.channels, axis=-1)
+        params = _at_least_float32(params)
+        shape = (*ops.shape(params)[:-1], self.channels, self.num_outputs)
+        params = ops.reshape(params, shape)
+        parts = ops.unstack(params[..., self.num_levels :], num=self.channels, axis=-2)
         previous = ops.unstack(levels, num=self.channels, axis=-1)
-        return ops.stack([
-            self._log_prob_of(self._logits(parts[: channel + 1], previous), previous[channel])
-            for channel in range(self.channels)
-        ], axis=-1)
+        centres = [self._centre(parts[: index + 1], previous) for index in range(self.channels)]
+        logits = self._logits(params, ops.stack(centres, axis=-1))
+        return self._log_prob_of(logits, levels)
 
     def decode_channel(self, params, previous, uniforms):
         """One channel by inverse CDF: the smallest level whose CDF exceeds the uniform.
@@ -107,7 +99,9 @@ class Categorical:
         Returns:
             `[...]` int32 levels and their `[...]` log-probabilities.
         """
-        logits = self._logits([_at_least_float32(part) for part in params], previous)
+        params = [_at_least_float32(part) for part in params]
+        centre = self._centre([part[..., self.num_levels :] for part in params], previous)
+        logits = self._logits(params[-1], centre)
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
         cdf = ops.cumsum(weights, axis=-1)
         threshold = ops.cast(uniforms, cdf.dtype)[..., None] * cdf[..., -1:]
@@ -115,22 +109,25 @@ class Categorical:
         levels = ops.minimum(levels, self.num_levels - 1)  # rounding at u → 1
         return levels, self._log_prob_of(logits, levels)
 
-    def _logits(self, parts, previous):
-        """`[..., L]` logits of the last channel of `parts`, given the channels before it."""
-        start, own = self.num_levels, parts[-1]
-        centre = own[..., start]
+    def _centre(self, parts, previous):
+        """`[...]` centre of the last of `parts` (centre, log-width, coefficients of a channel)."""
+        centre = parts[-1][..., 0]
         for index, part in enumerate(parts[:-1]):
-            value = to_unit(previous[index], self.num_levels, own.dtype)
-            centre = centre + ops.tanh(own[..., start + 2 + index]) * (value - part[..., start])
-        inverse_width = ops.exp(-ops.clip(own[..., start + 1], *self.log_width_range))
-        values = to_unit(np.arange(self.num_levels), self.num_levels, own.dtype)
-        distance = (values - centre[..., None]) * inverse_width[..., None]
-        return own[..., :start] - ops.sqrt(1.0 + distance * distance)
+            value = to_unit(previous[index], self.num_levels, centre.dtype)
+            centre = centre + ops.tanh(parts[-1][..., 2 + index]) * (value - part[..., 0])
+        return centre
+
+    def _logits(self, params, centre):
+        """`[..., L]` from a channel's parameters `[..., L+1+C]` and its tent's centre `[...]`."""
+        log_width = ops.clip(params[..., self.num_levels + 1, None], *self.log_width_range)
+        values = to_unit(np.arange(self.num_levels), self.num_levels, centre.dtype)
+        distance = ops.abs(values - centre[..., None])
+        return params[..., : self.num_levels] - distance * ops.exp(-log_width)
 
     def _log_prob_of(self, logits, levels):
-        index = ops.cast(levels, "int32")[..., None]
-        chosen = ops.take_along_axis(logits, index, axis=-1)[..., 0]
-        return chosen - ops.logsumexp(logits, axis=-1)
+        return -ops.sparse_categorical_crossentropy(
+            ops.cast(levels, "int32"), logits, from_logits=True
+        )
 
 
 class DiscretizedLogisticMixture:
@@ -159,27 +156,26 @@ class DiscretizedLogisticMixture:
         self.num_coefficients = channels * (channels - 1) // 2
         self.num_params = num_mixtures * (1 + 2 * channels + self.num_coefficients)
 
-    def bias_initializer(self, centred):
+    def initial_params(self, centred):
         """Initial parameters of a pixel, `[num_params]`: equal weights; narrow components close
-        together where a prediction moves them (`centred`), else wide ones over the whole range."""
+        together where a prediction carries them (`centred`), else wide ones over the range."""
         count, channels = self.num_mixtures, self.channels
         spread, log_scale = (0.3, -2.5) if centred else (0.9, -1.5)
         means = np.linspace(-spread, spread, count) if count > 1 else np.zeros(1)
-        following = np.concatenate([
-            np.full(index * count, _following(channels)) for index in range(channels)
-        ])
         return np.concatenate([
-            np.zeros(count), np.tile(means, channels), np.full(count * channels, log_scale), following,
+            np.zeros(count),
+            np.tile(means, channels),
+            np.full(count * channels, log_scale),
+            np.full(count * self.num_coefficients, _following(channels)),
         ]).astype("float32")
 
-    def shift(self, params, prediction, channel=None):
-        """Moves every component's means by `prediction` `[..., C]`, on [-1, 1]."""
-        del channel  # the parameters are always those of the whole pixel
-        count = self.num_mixtures
-        moved = ops.repeat(ops.cast(prediction, params.dtype), count, axis=-1)
-        end = count * (1 + self.channels)
-        means = params[..., count:end] + moved
-        return ops.concatenate([params[..., :count], means, params[..., end:]], axis=-1)
+    def prediction_rows(self):
+        """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as
+        a shift of every component's mean."""
+        count, channels = self.num_mixtures, self.channels
+        rows = np.zeros((channels, self.num_params), "float32")
+        rows[:, count : count * (1 + channels)] = np.repeat(np.eye(channels), count, axis=1)
+        return rows
 
     def log_prob(self, params, levels):
         """Args:

@@ -6,7 +6,11 @@ from keras import ops
 
 
 class Constant(keras.initializers.Initializer):
-    """An initialiser that returns a given array. Serialises as a list."""
+    """A given array.
+
+    Args:
+        values: array, reshaped to the variable's shape.
+    """
 
     def __init__(self, values):
         self.values = np.asarray(values, "float32")
@@ -17,3 +21,25 @@ class Constant(keras.initializers.Initializer):
     def get_config(self):
         return {"values": self.values.tolist()}
 
+
+class GivenRows(keras.initializers.Initializer):
+    """A kernel whose first input rows are given, the rest drawn.
+
+    Args:
+        rows: `[..., given inputs, outputs]`.
+        drawn: the initialiser of the other rows, as Keras takes it.
+    """
+
+    def __init__(self, rows, drawn):
+        self.rows = np.asarray(rows, "float32")
+        self.drawn = keras.initializers.get(drawn)
+
+    def __call__(self, shape, dtype=None):
+        given = self.rows.shape[-2]
+        drawn = self.drawn((*shape[:-2], shape[-2] - given, shape[-1]), dtype)
+        return ops.concatenate([ops.cast(self.rows, drawn.dtype), drawn], axis=-2)
+
+    def get_config(self):
+        return {
+            "rows": self.rows.tolist(), "drawn": keras.initializers.serialize(self.drawn)
+        }

@@ -15,7 +15,7 @@ class MaskedDense(keras.layers.Layer):
     Args:
         input_groups, output_groups: the group of each input and output feature (`layers.masks`).
         mask_type: "A" or "B".
-        bias_initializer: as Keras takes it.
+        kernel_initializer, bias_initializer: as Keras takes them.
 
     Call arguments:
         inputs: `[..., len(input_groups)]`.
@@ -24,19 +24,24 @@ class MaskedDense(keras.layers.Layer):
         `[..., len(output_groups)]`.
     """
 
-    def __init__(self, input_groups, output_groups, mask_type="B", bias_initializer="zeros",
-                 **kwargs):
+    def __init__(self, input_groups, output_groups, mask_type="B",
+                 kernel_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):
         super().__init__(**kwargs)
         self.input_groups = [int(g) for g in input_groups]
         self.output_groups = [int(g) for g in output_groups]
         self.mask_type = mask_type
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.mask = channel_mask(input_groups, output_groups, mask_type)
 
     def build(self, input_shape=None):
         shape = self.mask.shape
-        self.kernel = self.add_weight(shape=shape, initializer="glorot_uniform", name="kernel")
-        self.bias = self.add_weight(shape=shape[1:], initializer=self.bias_initializer, name="bias")
+        self.kernel = self.add_weight(
+            shape=shape, initializer=self.kernel_initializer, name="kernel"
+        )
+        self.bias = self.add_weight(
+            shape=shape[1:], initializer=self.bias_initializer, name="bias"
+        )
 
     def masked_kernel(self):
         """`[inputs, outputs]`, the kernel as the call uses it."""
@@ -50,5 +55,6 @@ class MaskedDense(keras.layers.Layer):
             "input_groups": self.input_groups,
             "output_groups": self.output_groups,
             "mask_type": self.mask_type,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }

@@ -109,7 +109,8 @@ class CachedPixelCNN:
         gates = [[layer[:, columns] for columns in self.gate_columns] for layer in gates]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
-        head, params = [], []
+        head = [] if prediction is None else [prediction[column]]
+        params = []
 
         def run_group(group, levels):
             inputs = self.network.read(levels)
@@ -125,11 +126,8 @@ class CachedPixelCNN:
             kernel, bias = self.head[group]
             head.append(ops.relu(ops.matmul(ops.relu(inputs), kernel) + bias))
             kernel, bias = self.logits[group]
-            result = ops.matmul(_join(head), kernel) + bias
-            if prediction is not None:
-                result = self.distribution.shift(result, prediction[column], group)
-            params.append(result)
-            return result
+            params.append(ops.matmul(_join(head), kernel) + bias)
+            return params[-1]
 
         def channel_params(channel, levels):
             if self.network.num_groups > 1 or not params:

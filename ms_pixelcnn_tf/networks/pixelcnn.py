@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense
+from ms_pixelcnn_tf.layers import Constant, GatedLayer, GivenRows, MaskedDense
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
 
@@ -20,12 +20,13 @@ class GatedPixelCNN(keras.layers.Layer):
         head_features: width of the masked 1x1 layer before the output.
         first_kernel: odd.
         conditioning_features: width E of the conditioning; 0 for none.
-        centred: whether calls come with a prediction, for the initial parameters.
+        centred: whether calls come with a prediction of the pixels.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
-        prediction: `[B, H, W, C]` on [-1, 1], on which the law is centred, or None.
+        prediction: `[B, H, W, C]` on [-1, 1], if `centred`: it goes straight to the output layer,
+            where at first the law is centred on it.
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -39,6 +40,7 @@ class GatedPixelCNN(keras.layers.Layer):
         self.distribution = distribution
         self.features = features
         self.conditioning_features = conditioning_features
+        self.centred = centred
         channels = distribution.channels
         self.num_groups = channels if distribution.channel_autoregressive else 1
         policy = self.dtype_policy
@@ -57,8 +59,12 @@ class GatedPixelCNN(keras.layers.Layer):
                 first_kernel if first else 3, first, dtype=policy, name=f"gated{index}",
             ))
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
+        kernel = "glorot_uniform"
+        if centred:
+            kernel = GivenRows(distribution.prediction_rows(), kernel)
         self.logits = MaskedDense(
-            head, outputs, bias_initializer=Constant(distribution.bias_initializer(centred)),
+            [-1] * (channels * centred) + list(head), outputs, kernel_initializer=kernel,
+            bias_initializer=Constant(distribution.initial_params(centred)),
             dtype=policy, name="logits",
         )
         self.conditioning_projection = None
@@ -79,8 +85,10 @@ class GatedPixelCNN(keras.layers.Layer):
         vertical = horizontal = self.read(levels)
         for layer, projection in zip(self.layers, self.project(conditioning)):
             vertical, horizontal = layer(vertical, horizontal, projection)
-        params = self.logits(ops.relu(self.head(ops.relu(horizontal))))
-        return params if prediction is None else self.distribution.shift(params, prediction)
+        head = ops.relu(self.head(ops.relu(horizontal)))
+        if self.centred:
+            head = ops.concatenate([ops.cast(prediction, head.dtype), head], axis=-1)
+        return self.logits(head)
 
     def read(self, levels):
         """`[..., C]` levels → `[..., pixel features]`."""

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.layers import ChannelHead, Constant, ResidualBlock
+from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, ResidualBlock
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
 
@@ -41,8 +41,8 @@ class Trunk(keras.layers.Layer):
 
     Returns:
         `[B, H, W, F]` features, and `[B, H, W, C]` a linear prediction of the group from its
-        neighbours, on [-1, 1], which starts as their mean. The output law is centred on it: most of
-        what there is to know of a pixel is there from the first step on.
+        neighbours, on [-1, 1], which starts as their mean. It goes straight to the output layer, which
+        starts by centring the law on it: much of what there is to know is there from the first step.
     """
 
     def __init__(self, num_levels, channels, group, num_blocks, features,
@@ -121,18 +121,18 @@ class UpscalerA(keras.layers.Layer):
             distribution.num_levels, distribution.channels, group, num_blocks, features,
             conditioning_features, dtype=policy, name="trunk",
         )
-        bias = distribution.bias_initializer(centred=True)
         if distribution.channel_autoregressive:
             self.head = ChannelHead(
-                features, distribution.channels, head_features, distribution.num_outputs,
-                bias_initializer=Constant(bias), dtype=policy, name="head",
+                distribution, features, head_features, dtype=policy, name="head"
             )
         else:
             self.hidden = keras.layers.Dense(
                 head_features, activation="relu", dtype=policy, name="hidden"
             )
             self.head = keras.layers.Dense(
-                distribution.num_params, bias_initializer=Constant(bias),
+                distribution.num_params,
+                kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
+                bias_initializer=Constant(distribution.initial_params(centred=True)),
                 dtype=policy, name="head",
             )
 
@@ -142,7 +142,7 @@ class UpscalerA(keras.layers.Layer):
             self.head.build()
         else:
             self.hidden.build((None, self.features))
-            self.head.build((None, self.hidden.units))
+            self.head.build((None, self.distribution.channels + self.hidden.units))
 
     def call(self, known, levels):
         """Args:
@@ -151,10 +151,8 @@ class UpscalerA(keras.layers.Layer):
         """
         maps, prediction = known
         if self.distribution.channel_autoregressive:
-            params = self.head(maps, self.read(levels))
-        else:
-            params = self.head(self.hidden(maps))
-        return self.distribution.shift(params, prediction)
+            return self.head(maps, prediction, self.read(levels))
+        return self.head(ops.concatenate([prediction, self.hidden(maps)], axis=-1))
 
     def channel_params(self, known):
         """For decoding: a function `(channel, levels [..., C]) → parameters`, the trunk's share of
@@ -164,12 +162,9 @@ class UpscalerA(keras.layers.Layer):
             return lambda channel, levels: params
         maps, prediction = known
         reading = self.head.reading(maps)
-
-        def params_of(channel, levels):
-            params = self.head.channel(reading, self.read(levels), channel)
-            return self.distribution.shift(params, prediction, channel)
-
-        return params_of
+        return lambda channel, levels: self.head.channel(
+            reading, prediction, self.read(levels), channel
+        )
 
     def read(self, levels):
         """`[..., C]` levels → `[..., pixel features]`."""
