@@ -18,7 +18,7 @@ KEYPOINTS = ("centre", "top", "bottom", "left", "right")  # of each shape
 
 # Nominal radius of the main shape, by the number of shapes beside it.
 MAIN_RADIUS = ((0.22, 0.34), (0.20, 0.29), (0.19, 0.26))
-OTHER_RADIUS = (0.48, 0.65)  # of the main shape's: it is the largest by area too, whatever the kinds
+OTHER_RADIUS = (0.48, 0.65)  # of the main one's: that is the largest by area too, of any kind
 MAX_TURN = 0.26  # radians: little enough that every kind keeps its looks
 GAP = 0.02  # between shapes, and between a shape and the border
 TRIES = 40  # places tried for a shape before it is left out

@@ -1,0 +1,152 @@
+"""An episode of `shapes_push`: what lies on the table, what the arm is told, what happens.
+
+The arm is told to push: it chooses an object and a direction, comes down behind the object, goes
+through it, lifts, and chooses again.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ms_pixelcnn_tf.data.push_physics import GRIPPER_RADIUS, HEIGHT, POSE, YAW, Table, X, Y
+
+NUM_OBJECTS = (2, 4)
+RADIUS = (0.17, 0.25)
+GAP = 0.03
+# The most a command asks for in one frame, by component of the pose.
+STRIDE = (0.2, 0.2, 1.1, 0.4, 0.4)
+JITTER = (0.012, 0.012, 0.02, 0.02, 0.02)  # standard deviation of a command about its plan
+HIGH, LOW = 0.3, -0.85  # heights for travelling and for pushing
+REACHED, REACHED_HEIGHT = 0.07, 0.3  # a waypoint is left behind at this distance
+STALLED = 0.02  # a push that moves less than this in a frame is given up
+RUN_UP = 0.06  # free space between gripper and object before a push
+PUSH_LENGTH = (0.45, 1.0)
+TRIES = 60
+REACH = 1 - GRIPPER_RADIUS  # the gripper's centre keeps off the walls
+BOUNDS = (REACH, REACH, 1, 1, 1)  # of a command
+
+
+class Object(NamedTuple):
+    """What an object looks like; its radius is also that of its disc on the table."""
+
+    kind: str
+    colour: str
+    radius: float
+    angle: float  # radians
+
+
+class Episode(NamedTuple):
+    """What happens in one video of T frames with N objects."""
+
+    objects: tuple[Object, ...]
+    positions: np.ndarray  # float64 [T, N, 2], where the objects are
+    states: np.ndarray  # float64 [T, 5], the gripper's pose
+    actions: np.ndarray  # float64 [T, 5], the pose commanded at each frame, for the next
+
+
+def draw_episode(generator, num_frames, kinds, colours):
+    """An `Episode` drawn from a `np.random.Generator`.
+
+    Args:
+        generator: what chooses the objects, the pushes and the commands' jitter.
+        num_frames: T.
+        kinds: names of `raster.OUTLINES` to choose from.
+        colours: names of `raster.COLOURS`; no two objects share one.
+    """
+    table, objects = _lay_table(generator, kinds, colours)
+    waypoints = []
+    positions, states, actions = [], [], []
+    for _ in range(num_frames):
+        waypoints = waypoints or _plan_push(generator, table)
+        before, target = table.pose, waypoints[0]
+        command = [
+            min(max(value, -bound), bound)
+            for value, bound in zip(_towards(before, target, generator), BOUNDS)
+        ]
+        positions.append([tuple(position) for position in table.positions])
+        states.append(before)
+        actions.append(command)
+        table.step(command)
+        missing = [abs(a - b) for a, b in zip(table.pose, target)]
+        if max(missing[X], missing[Y]) < REACHED and missing[HEIGHT] < REACHED_HEIGHT:
+            waypoints = waypoints[1:]
+        elif max(abs(a - b) for a, b in zip(table.pose[:YAW], before)) < STALLED:
+            waypoints = [[*table.pose[:HEIGHT], HIGH, *table.pose[YAW:]]]  # lift, and plan anew
+    return Episode(objects, np.array(positions), np.array(states), np.array(actions))
+
+
+def _lay_table(generator, kinds, colours):
+    """A `Table` with objects that do not touch, the gripper above it."""
+    number = int(generator.integers(NUM_OBJECTS[0], NUM_OBJECTS[1] + 1))
+    names = [colours[i] for i in generator.permutation(len(colours))[:number]]
+    placed, objects = [], []
+    for colour in names:
+        radius = float(generator.uniform(*RADIUS))
+        bound = 1 - radius - GAP
+        for x, y in generator.uniform(-bound, bound, (TRIES, 2)).tolist():
+            if all(math.hypot(x - a, y - b) > radius + r + GAP for (a, b), r in placed):
+                placed.append(((x, y), radius))
+                kind = kinds[int(generator.integers(len(kinds)))]
+                angle = float(generator.uniform(-math.pi, math.pi))
+                objects.append(Object(kind, colour, radius, angle))
+                break
+    pose = generator.uniform(-0.7, 0.7, len(POSE))
+    pose[HEIGHT] = HIGH
+    table = Table(*zip(*placed), pose.tolist())
+    # The video starts with the gripper close to where its first push begins.
+    start = _plan_push(generator, table)[0]
+    table.pose[X] = start[X] + float(generator.uniform(-0.2, 0.2))
+    table.pose[Y] = start[Y] + float(generator.uniform(-0.2, 0.2))
+    table.pose[:HEIGHT] = [min(max(value, -REACH), REACH) for value in table.pose[:HEIGHT]]
+    return table, tuple(objects)
+
+
+def _plan_push(generator, table):
+    """The poses to pass: above the start of a push, down, through the object, up again.
+
+    Of the pushes drawn, the first whose start is on the table and clear of everything, and which
+    the walls do not stop; if there is none, the last one drawn. One of the two nearest objects is
+    preferred.
+    """
+    x, y = table.pose[X], table.pose[Y]
+    nearest = sorted(
+        range(len(table.radii)),
+        key=lambda i: math.hypot(table.positions[i][0] - x, table.positions[i][1] - y),
+    )
+    choices = generator.random((TRIES, 3)).tolist()
+    opening = float(generator.uniform(-1, 0.6))
+    for attempt, (turn, target, extra) in enumerate(choices):
+        eligible = 2 if attempt < TRIES / 2 else len(nearest)
+        i = nearest[int(target * eligible)]
+        angle = 2 * math.pi * turn
+        along = (math.cos(angle), math.sin(angle))
+        back = table.radii[i] + GRIPPER_RADIUS + RUN_UP
+        length = PUSH_LENGTH[0] + (PUSH_LENGTH[1] - PUSH_LENGTH[0]) * extra
+        start = [table.positions[i][axis] - back * along[axis] for axis in (0, 1)]
+        end = [start[axis] + length * along[axis] for axis in (0, 1)]
+        free = max(map(abs, start)) <= REACH and not table.touching(start)
+        # The object should have room: pushed to the end, it lies inside the walls.
+        ahead = GRIPPER_RADIUS + table.radii[i]
+        room = max(abs(end[axis] + ahead * along[axis]) for axis in (0, 1)) < 1 - table.radii[i]
+        if free and room:
+            break
+    # The fingers stand side by side across the push. They look alike turned by half a turn.
+    yaw = (2 * angle / math.pi + 1) % 2 - 1
+    return [
+        [*start, HIGH, yaw, opening],
+        [*start, LOW, yaw, opening],
+        [*end, LOW, yaw, opening],
+        [*end, HIGH, yaw, opening],
+    ]
+
+
+def _towards(pose, target, generator):
+    """The next command on the way from a pose to the target: a stride, a little off."""
+    steps = [min(max(b - a, -most), most) for a, b, most in zip(pose, target, STRIDE)]
+    # Both lateral strides shrink together, so that the path is straight.
+    dx, dy = target[X] - pose[X], target[Y] - pose[Y]
+    shrink = min(1, STRIDE[X] / max(math.hypot(dx, dy), 1e-9))
+    steps[X], steps[Y] = dx * shrink, dy * shrink
+    noise = (generator.standard_normal(len(POSE)) * JITTER).tolist()
+    return [a + step + off for a, step, off in zip(pose, steps, noise)]

@@ -1,0 +1,109 @@
+"""The table of `shapes_push`: how a gripper moves, and how it moves what lies on the table.
+
+The table is the square -1…1 in x (to the right) and y (towards the viewer). Pushing is
+quasi-static: friction outweighs inertia, so a thing moves only while it is pushed and stops at
+once.
+
+- The gripper and every object are discs on the table. The gripper touches only when it is low.
+- A disc that the gripper overlaps is displaced along the line of centres until it only touches.
+- Two objects that overlap are displaced by half of the overlap each; one that was pushed so pushes
+  others in turn. Repeated until nothing overlaps.
+- Walls around the table stop objects. If no arrangement without overlap is found, something is
+  jammed: then the gripper stalls where it was, and nothing moves.
+- A gripper that comes down on an object stays above it.
+
+The gripper covers the fraction FOLLOW of the way to the commanded pose each frame.
+"""
+
+import math
+
+# Components of a pose, each in −1…1.
+POSE = ("x", "y", "height", "yaw", "opening")
+X, Y, HEIGHT, YAW, OPENING = range(5)
+GRIPPER_RADIUS = 0.18
+CONTACT_HEIGHT = -0.5  # from here down the gripper touches
+FOLLOW = 0.85
+SUBSTEPS = 6  # of a frame: no step is longer than a gripper's radius
+TOLERANCE = 1e-4  # overlaps up to this are none
+ROUNDS = 60
+
+
+class Table:
+    """Objects and a gripper.
+
+    Attributes:
+        positions: list of `[x, y]`, one an object.
+        radii: the objects' radii.
+        pose: the gripper's, list of the components of POSE.
+    """
+
+    def __init__(self, positions, radii, pose):
+        self.positions = [list(position) for position in positions]
+        self.radii = list(radii)
+        self.pose = list(pose)
+
+    def step(self, command):
+        """One frame: the gripper goes for the commanded pose and pushes what is in its way."""
+        change = [FOLLOW * (end - start) / SUBSTEPS for start, end in zip(self.pose, command)]
+        for _ in range(SUBSTEPS):
+            pose = [value + part for value, part in zip(self.pose, change)]
+            if pose[HEIGHT] <= CONTACT_HEIGHT:
+                if self.pose[HEIGHT] > CONTACT_HEIGHT:  # coming down
+                    if self.touching(pose):
+                        pose[HEIGHT] = self.pose[HEIGHT]
+                else:
+                    settled = settle(self.positions, self.radii, pose)
+                    if settled is None:
+                        pose[: HEIGHT + 1] = self.pose[: HEIGHT + 1]
+                    else:
+                        self.positions = settled
+            self.pose = pose
+
+    def touching(self, pose):
+        """Whether a gripper at this pose would overlap an object."""
+        return any(
+            math.hypot(x - pose[X], y - pose[Y]) < radius + GRIPPER_RADIUS
+            for (x, y), radius in zip(self.positions, self.radii)
+        )
+
+
+def settle(positions, radii, pose):
+    """Pushes objects out of the gripper, each other and the walls.
+
+    Returns:
+        The new positions; those of objects that nothing overlaps are the old ones exactly. None if
+        ROUNDS do not end all overlaps: something is jammed.
+    """
+    positions = [list(position) for position in positions]
+    for _ in range(ROUNDS):
+        moved = False
+        for i, (position, radius) in enumerate(zip(positions, radii)):
+            overlap, nx, ny = _overlap(pose[X], pose[Y], GRIPPER_RADIUS, *position, radius)
+            if overlap > TOLERANCE:
+                position[0] += overlap * nx
+                position[1] += overlap * ny
+                moved = True
+            for other, other_radius in zip(positions[:i], radii):
+                overlap, nx, ny = _overlap(*other, other_radius, *position, radius)
+                if overlap > TOLERANCE:
+                    for body, half in ((other, -overlap / 2), (position, overlap / 2)):
+                        body[0] += half * nx
+                        body[1] += half * ny
+                    moved = True
+            for axis in (0, 1):
+                bound = 1 - radius
+                if abs(position[axis]) > bound + TOLERANCE:
+                    position[axis] = math.copysign(bound, position[axis])
+                    moved = True
+        if not moved:
+            return positions
+    return None
+
+
+def _overlap(x, y, radius, other_x, other_y, other_radius):
+    """How deep two discs overlap, and the unit vector from the first centre to the other."""
+    dx, dy = other_x - x, other_y - y
+    distance = math.hypot(dx, dy)
+    if distance == 0:
+        return radius + other_radius, 1.0, 0.0
+    return radius + other_radius - distance, dx / distance, dy / distance

@@ -1,0 +1,119 @@
+"""`shapes_push`: a video of an arm pushing objects over a table, generated as it is asked for.
+
+Synthetic: a stand-in for the robot pushing data of the paper's Table 2, with the same fields and
+splits, not comparable with it. What moves, and why, is in `push_physics`; what the arm is told in
+`push_episode`; how it looks in `push_picture`. Video `index` of a split is a pure function of
+(seed, split, index), and of the frame's size only in its pixels.
+
+The splits train, validation and test_seen share the kinds and colours of their objects, and a
+camera. In test_novel all kinds and colours are others, and the camera is moved, turned and zoomed.
+"""
+
+import math
+
+import numpy as np
+
+from ms_pixelcnn_tf.data import push_physics, raster
+from ms_pixelcnn_tf.data.push_episode import draw_episode
+from ms_pixelcnn_tf.data.push_picture import Camera, Picture
+from ms_pixelcnn_tf.data.source import Source
+from ms_pixelcnn_tf.errors import UserError
+
+SIZES = {"train": 50_000, "validation": 1_000, "test_seen": 1_000, "test_novel": 1_000}
+FIRST_STREAM = 16  # keeps the splits' random streams off those of `shapes`
+SEEN_KINDS, SEEN_COLOURS = (
+    ("circle", "square", "triangle", "cross"),
+    ("red", "yellow", "green", "blue", "orange"),
+)
+NOVEL_KINDS, NOVEL_COLOURS = ("star", "ring", "moon"), ("turquoise", "purple", "pink")
+SEEN_CAMERA = Camera(view=2.3, angle=0.0, centre=(0.0, -0.05))
+NOVEL_CAMERA = Camera(view=2.55, angle=math.radians(20), centre=(0.1, -0.08))
+NOISE = 1.5  # standard deviation, levels of 255
+SIDES = (8, 256)
+FIELDS = ("frames", "actions", "states")
+
+
+class ShapesPush(Source):
+    """The data set. Its examples have the fields
+
+    - "frames": uint8 `[n, T, H, W, 3]`.
+    - "states": float32 `[n, T, 5]`, the gripper's pose in each frame, each component in -1…1:
+      0 x, lateral: -1 at the left wall, 1 at the right one (mirrored videos negate it, and yaw);
+      1 y, depth: -1 at the far wall, 1 at the near one;
+      2 height: -1 on the table, 1 highest; the gripper touches from -0.5 down;
+      3 yaw: -1 and 1 are a quarter turn from 0, where the fingers push to the left and right;
+      4 opening: -1 closed, 1 wide open.
+    - "actions": float32 `[n, T, 5]`, the pose commanded at each frame, for the next one, in the
+      same units. The gripper gets 85 % of the way there, or less when it jams an object. The last
+      frame's command has no frame to show it.
+
+    Args:
+        image_size: `(height, width)` of a frame, each from 8 to 256 pixels.
+        num_frames: T, 1 or more.
+        seed: another seed gives other videos.
+
+    Raises:
+        UserError: for a size or a number of frames out of range.
+    """
+
+    name = "shapes_push"
+    channels = 3
+    splits = tuple(SIZES)
+    state_names = push_physics.POSE
+
+    def __init__(self, image_size=(64, 64), num_frames=20, seed=0):
+        if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
+            raise UserError(
+                f"image_size of {self.name} is {tuple(image_size)}; give sides from {SIDES[0]} to "
+                f"{SIDES[1]} pixels"
+            )
+        if num_frames < 1:
+            raise UserError(f"num_frames is {num_frames!r}; give 1 or more")
+        self.image_size = tuple(image_size)
+        self.num_frames = num_frames
+        self.seed = seed
+        height, width = self.image_size
+        self.description = (
+            f"shapes_push (synthetic: generated videos of a simulated arm, {num_frames} frames of "
+            f"{height}x{width}, RGB, sensor noise {NOISE} of 255, seed {seed}); comparable only "
+            "with itself"
+        )
+        self._seen = Picture(self.image_size, SEEN_CAMERA)
+        self._novel = Picture(self.image_size, NOVEL_CAMERA)
+
+    def size(self, split):
+        self.check_split(split)
+        return SIZES[split]
+
+    def examples(self, split, indices, fields=None):
+        indices = self.check_indices(split, indices)
+        fields = self.check_fields(fields, FIELDS)
+        poses = (len(indices), self.num_frames, len(push_physics.POSE))
+        found = {field: np.empty(poses, "float32") for field in fields}
+        if "frames" in fields:
+            found["frames"] = np.empty((*poses[:2], *self.image_size, self.channels), "uint8")
+        picture = self._novel if split == "test_novel" else self._seen
+        for row, index in enumerate(indices):
+            episode, generator = self._episode(split, index)
+            for field in fields:
+                if field == "frames":
+                    canvas = picture.draw(episode, generator)
+                    found[field][row] = raster.to_uint8(canvas, generator, NOISE)
+                else:
+                    found[field][row] = getattr(episode, field)
+        return found
+
+    def episode(self, split, index):
+        """The `Episode` that video `index` shows: what truly lies where, in every frame."""
+        (index,) = self.check_indices(split, [index])
+        return self._episode(split, index)[0]
+
+    def _episode(self, split, index):
+        """The episode, and the generator in the state in which the picture is drawn."""
+        stream = FIRST_STREAM + self.splits.index(split)
+        seeds = np.random.SeedSequence([self.seed, stream, int(index)])
+        generator = np.random.Generator(np.random.PCG64(seeds))
+        novel = split == "test_novel"
+        kinds = NOVEL_KINDS if novel else SEEN_KINDS
+        colours = NOVEL_COLOURS if novel else SEEN_COLOURS
+        return draw_episode(generator, self.num_frames, kinds, colours), generator
