@@ -64,7 +64,8 @@ class Picture:
         table = self._table(generator)
         moved = (episode.positions != episode.positions[:1]).any(axis=(0, 2))
         for number in np.flatnonzero(~moved):
-            self._paint_object(table, episode.objects[number], episode.positions[0, number].tolist())
+            place = episode.positions[0, number].tolist()
+            self._paint_object(table, episode.objects[number], place)
         states = episode.states.astype("float32")
         frames = np.repeat(table[:, None], len(states), axis=1)
         for number in np.flatnonzero(moved):
