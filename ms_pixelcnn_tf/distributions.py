@@ -56,12 +56,11 @@ class Categorical:
         self.num_outputs = num_levels + 1 + channels  # a channel
         self.num_params = self.num_outputs * channels
 
-    def initial_params(self, centred):
-        """Initial parameters of a pixel, `[num_params]`: a narrow tent where a prediction carries
-        it (`centred`), a flat one elsewhere."""
+    def initial_params(self):
+        """Initial parameters of a pixel, `[num_params]`: a narrow tent, free logits of zero."""
         params = np.zeros((self.channels, self.num_outputs), "float32")
-        params[:, self.num_levels + 1] = -2.5 if centred else 2.0
-        params[:, self.num_levels + 2 :] = _following(self.channels) if centred else 0.0
+        params[:, self.num_levels + 1] = -2.5
+        params[:, self.num_levels + 2 :] = _following(self.channels)
         return params.reshape(-1)
 
     def prediction_rows(self):
@@ -156,16 +155,15 @@ class DiscretizedLogisticMixture:
         self.num_coefficients = channels * (channels - 1) // 2
         self.num_params = num_mixtures * (1 + 2 * channels + self.num_coefficients)
 
-    def initial_params(self, centred):
-        """Initial parameters of a pixel, `[num_params]`: equal weights; narrow components close
-        together where a prediction carries them (`centred`), else wide ones over the range."""
+    def initial_params(self):
+        """Initial parameters of a pixel, `[num_params]`: equal weights, narrow components close
+        together, to be carried by the prediction."""
         count, channels = self.num_mixtures, self.channels
-        spread, log_scale = (0.3, -2.5) if centred else (0.9, -1.5)
-        means = np.linspace(-spread, spread, count) if count > 1 else np.zeros(1)
+        means = np.linspace(-0.3, 0.3, count) if count > 1 else np.zeros(1)
         return np.concatenate([
             np.zeros(count),
             np.tile(means, channels),
-            np.full(count * channels, log_scale),
+            np.full(count * channels, -2.5),
             np.full(count * self.num_coefficients, _following(channels)),
         ]).astype("float32")
 

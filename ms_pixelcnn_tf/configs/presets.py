@@ -23,9 +23,9 @@ PRESETS = {
         "batch_size": 32, "steps": 2000, "ema_decay": 0.99,
     },
     "small": {
-        "base_layers": 6, "base_features": 64, "residual_blocks": 6, "features": 96,
-        "head_features": 96, "decoder_layers": 3, "decoder_features": 64,
-        "batch_size": 32, "steps": 4000, "ema_decay": 0.998, "flip": True,
+        "base_layers": 6, "base_features": 64, "residual_blocks": 6, "features": 64,
+        "head_features": 64, "decoder_layers": 3, "decoder_features": 64,
+        "batch_size": 16, "steps": 8000, "learning_rate": 3e-3, "ema_decay": 0.998, "flip": True,
     },
     "paper": {
         "base_layers": 15, "base_features": 128, "residual_blocks": 12, "features": 128,

@@ -55,7 +55,7 @@ class ChannelHead(keras.layers.Layer):
             initializer=GivenRows(own, keras.initializers.RandomNormal(stddev=0.01)), name="kernel",
         )
         self.bias = self.add_weight(
-            shape=(law.num_params,), initializer=Constant(law.initial_params(centred=True)),
+            shape=(law.num_params,), initializer=Constant(law.initial_params()),
             name="bias",
         )
 

@@ -54,8 +54,8 @@ class CachedPixelCNN:
             row: its index, for the conditioning.
 
         Returns:
-            What the row's pixels start from (gates `[W, L, B, 2F]` and predictions `[W, B, C]` or
-            None), and the layers' rows.
+            What the row's pixels start from (gates `[W, L, B, 2F]` and predictions `[W, B, C]`,
+            without the share of the pixel to the left), and the layers' rows.
         """
         above, previous = state
         vertical, links, current = above, [], []
@@ -71,8 +71,7 @@ class CachedPixelCNN:
                 current.append(gate(gates + conditioning))
         links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
         links = ops.take(links, self.order, axis=-1)
-        prediction = None if self.prediction is None else self.prediction[row]
-        return (ops.transpose(links, (2, 1, 0, 3)), prediction), current
+        return (ops.transpose(links, (2, 1, 0, 3)), self._predict_row(above, row)), current
 
     def end_row(self, state, current, levels):
         """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
@@ -109,8 +108,11 @@ class CachedPixelCNN:
         gates = [[layer[:, columns] for columns in self.gate_columns] for layer in gates]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
-        head = [] if prediction is None else [prediction[column]]
-        params = []
+        prediction = prediction[column]
+        if self.prediction is None:
+            value_to_left = left[:, -1, : self.distribution.channels]
+            prediction = prediction + ops.matmul(value_to_left, self.prediction_kernel[0])
+        head, params = [prediction], []
 
         def run_group(group, levels):
             inputs = self.network.read(levels)
@@ -169,6 +171,8 @@ class CachedPixelCNN:
                 bias = cast(layer.mixing.bias)[start:end]
                 layers.append((current if index == 0 else current[:end], mixing, bias))
             self.weights.append(layers)
+        if network.neighbours is not None:
+            self.prediction_kernel = ops.split(cast(network.neighbours.kernel), 2, axis=0)
         self.head = self._cut(network.head)
         self.logits = self._cut(network.logits)
 
@@ -192,6 +196,13 @@ class CachedPixelCNN:
         self.conditioning = [
             [ops.transpose(share, (1, 0, 2, 3)) for share in pair] for pair in shares
         ]
+
+    def _predict_row(self, above, row):
+        """`[W, B, C]`: the prediction that was given, or the share of the pixels above in ours."""
+        if self.prediction is not None:
+            return self.prediction[row]
+        values = above[:, -1, :, : self.distribution.channels]
+        return ops.transpose(ops.matmul(values, self.prediction_kernel[1]), (1, 0, 2))
 
     def _conditioning_row(self, layer, row):
         """Shares of the vertical and horizontal gates, `[B, 1, W or 1, 2F]`; zeros without one."""

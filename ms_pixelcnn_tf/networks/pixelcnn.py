@@ -1,6 +1,7 @@
 """Gated PixelCNN: the full-size baseline, the base of a pyramid, and type B's shallow decoder."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.layers import Constant, GatedLayer, GivenRows, MaskedDense
@@ -20,13 +21,16 @@ class GatedPixelCNN(keras.layers.Layer):
         head_features: width of the masked 1x1 layer before the output.
         first_kernel: odd.
         conditioning_features: width E of the conditioning; 0 for none.
-        centred: whether calls come with a prediction of the pixels.
+        predicted: whether calls come with a prediction of the pixels. If not, the network makes
+            its own, linear in the pixels to the left and above.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
-        prediction: `[B, H, W, C]` on [-1, 1], if `centred`: it goes straight to the output layer,
-            where at first the law is centred on it.
+        prediction: `[B, H, W, C]` on [-1, 1], if `predicted`.
+
+    The prediction goes straight to the output layer, which starts by centring the law on it: much
+    of what there is to know of a pixel is there from the first step (a departure from the paper).
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -35,12 +39,11 @@ class GatedPixelCNN(keras.layers.Layer):
     """
 
     def __init__(self, distribution, num_layers, features, head_features, first_kernel=7,
-                 conditioning_features=0, centred=False, **kwargs):
+                 conditioning_features=0, predicted=False, **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.features = features
         self.conditioning_features = conditioning_features
-        self.centred = centred
         channels = distribution.channels
         self.num_groups = channels if distribution.channel_autoregressive else 1
         policy = self.dtype_policy
@@ -59,12 +62,16 @@ class GatedPixelCNN(keras.layers.Layer):
                 first_kernel if first else 3, first, dtype=policy, name=f"gated{index}",
             ))
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
-        kernel = "glorot_uniform"
-        if centred:
-            kernel = GivenRows(distribution.prediction_rows(), kernel)
+        self.neighbours = None
+        if not predicted:
+            self.neighbours = keras.layers.Dense(
+                channels, use_bias=False, dtype=policy, name="neighbours",
+                kernel_initializer=Constant(np.tile(0.5 * np.eye(channels), (2, 1))),
+            )
         self.logits = MaskedDense(
-            [-1] * (channels * centred) + list(head), outputs, kernel_initializer=kernel,
-            bias_initializer=Constant(distribution.initial_params(centred)),
+            [-1] * channels + list(head), outputs,
+            kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
+            bias_initializer=Constant(distribution.initial_params()),
             dtype=policy, name="logits",
         )
         self.conditioning_projection = None
@@ -76,19 +83,28 @@ class GatedPixelCNN(keras.layers.Layer):
     def build(self, levels_shape=None, conditioning_shape=None, prediction_shape=None):
         for layer in self.layers:
             layer.build()
+        if self.neighbours is not None:
+            self.neighbours.build((None, 2 * self.distribution.channels))
         self.head.build()
         self.logits.build()
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
     def call(self, levels, conditioning=None, prediction=None):
-        vertical = horizontal = self.read(levels)
+        pixels = vertical = horizontal = self.read(levels)
+        if self.neighbours is not None:
+            prediction = self.predict(pixels)
         for layer, projection in zip(self.layers, self.project(conditioning)):
             vertical, horizontal = layer(vertical, horizontal, projection)
         head = ops.relu(self.head(ops.relu(horizontal)))
-        if self.centred:
-            head = ops.concatenate([ops.cast(prediction, head.dtype), head], axis=-1)
-        return self.logits(head)
+        return self.logits(ops.concatenate([prediction, head], axis=-1))
+
+    def predict(self, pixels):
+        """`[B, H, W, C]` linear prediction from the raw values to the left and above."""
+        values = pixels[..., : self.distribution.channels]
+        left = ops.pad(values, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
+        above = ops.pad(values, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
+        return self.neighbours(ops.concatenate([left, above], axis=-1))
 
     def read(self, levels):
         """`[..., C]` levels → `[..., pixel features]`."""

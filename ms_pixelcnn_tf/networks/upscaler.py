@@ -132,7 +132,7 @@ class UpscalerA(keras.layers.Layer):
             self.head = keras.layers.Dense(
                 distribution.num_params,
                 kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
-                bias_initializer=Constant(distribution.initial_params(centred=True)),
+                bias_initializer=Constant(distribution.initial_params()),
                 dtype=policy, name="head",
             )
 
@@ -200,7 +200,7 @@ class UpscalerB(keras.layers.Layer):
         self.decoder = GatedPixelCNN(
             distribution, decoder_layers, decoder_features, head_features,
             first_kernel=2 * max(patch_size) - 1 if max(patch_size) > 1 else 3,
-            conditioning_features=features, centred=True, dtype=policy, name="decoder",
+            conditioning_features=features, predicted=True, dtype=policy, name="decoder",
         )
 
     def build(self, known_shape=None, levels_shape=None):
