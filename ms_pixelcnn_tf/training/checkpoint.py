@@ -1,7 +1,8 @@
 """A run's folder: its configuration, its checkpoints, and the way back to a model.
 
     config.json            the whole `RunConfig`
-    checkpoints/step-N     model, averaged, optimizer, step and seconds, by `tf.train.Checkpoint`
+    checkpoints/step-N     model, averaged, optimizer, step and seconds, by `tf.train.Checkpoint`;
+                           variables by name
     metrics.jsonl          the validation curve
     tensorboard/           scalars and sample grids
 """
@@ -101,9 +102,9 @@ class Checkpoints:
         self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._saved_step = None
         self._checkpoint = tf.train.Checkpoint(
-            model=model,
-            averaged=averaged,
-            optimizer=optimizer,
+            model=_by_name(model.variables),
+            averaged=_by_name(averaged.variables),
+            optimizer=_by_name(optimizer.variables, skip=1),
             step=self._step,
             seconds=self._seconds,
         )
@@ -147,8 +148,19 @@ def load_model(workdir):
     if path is None:
         raise UserError(f"{workdir} has no checkpoint yet; train it first")
     model = MultiscalePixelCNN(run.model)
-    _restore(tf.train.Checkpoint(averaged=model), path)
+    _restore(tf.train.Checkpoint(averaged=_by_name(model.variables)), path)
     return model
+
+
+def _by_name(variables, skip=0):
+    """Variables by path, less its first `skip` parts (an optimizer's carries a running number).
+
+    `tf.train.Checkpoint` follows attributes, and would pass over Keras 3 layers that it cannot
+    reach that way without a word. Flat dicts leave nothing out.
+    """
+    named = {"/".join(v.path.split("/")[skip:]): v.value for v in variables}
+    assert len(named) == len(variables), "two variables share a path"
+    return tf.train.Checkpoint(**named)
 
 
 def _restore(checkpoint, path):

@@ -114,6 +114,8 @@ class _Session:
         config = self._run.train
         if self.step:
             progress.say(f"going on from step {self.step}")
+            if self._validation_is_due():  # the run was stopped before it
+                self._validate(progress)
         batches = iter(
             training_batches(
                 self._source,
@@ -138,7 +140,7 @@ class _Session:
                     logged_step, logged_seconds = self.step, self._seconds
                 if interrupt.requested:
                     self._stop()
-                if self.step % config.evaluate_every == 0:
+                if self._validation_is_due():
                     self._validate(progress)
                 if config.sample_every and self.step % config.sample_every == 0:
                     self._show_samples()
@@ -159,6 +161,10 @@ class _Session:
         _check_finite(metrics, self.step)
         self._recent_bits.append(metrics["bits"])
         return metrics
+
+    def _validation_is_due(self):
+        due = self.step % self._run.train.evaluate_every == 0
+        return due and self.monitor.evaluated_step != self.step
 
     def _validate(self, progress):
         config = self._run.train

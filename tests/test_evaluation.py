@@ -1,0 +1,51 @@
+"""The pass is exact: weighted by example whatever the batches, terms that add up, units."""
+
+import keras
+import numpy as np
+import pytest
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from tiny import TinySource, tiny_run
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return MultiscalePixelCNN(tiny_run(num_classes=3, label_features=4).model)
+
+
+def log_probs(model, count):
+    examples = TinySource().examples("validation", np.arange(count))
+    return np.asarray(model.log_prob(examples["image"] // 128, {"label": examples["label"]}))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 50])
+def test_mean_over_examples_whatever_the_batch_size(model, batch_size):
+    result = evaluate(model, TinySource(), "validation", batch_size)
+    nats = -log_probs(model, 7).astype("float64").mean()
+    assert result.examples == 7
+    assert result.nats == pytest.approx(nats, rel=1e-5)
+    assert result.bits_per_dim == pytest.approx(nats / (16 * np.log(2)), rel=1e-5)
+
+
+def test_terms_add_up_in_their_own_units(model):
+    result = evaluate(model, TinySource(), "validation", 4)
+    assert set(result.terms) == set(model.term_dims)
+    assert sum(term.nats for term in result.terms.values()) == pytest.approx(result.nats)
+    for name, term in result.terms.items():
+        assert term.bits_per_dim == pytest.approx(term.nats / (model.term_dims[name] * np.log(2)))
+
+
+def test_limit_takes_the_first_examples_and_the_data_is_described(model):
+    result = evaluate(model, TinySource(), "validation", 2, limit=3)
+    assert (result.examples, result.split) == (3, "validation")
+    assert result.nats == pytest.approx(-log_probs(model, 3).mean(), rel=1e-5)
+    assert result.description == TinySource.description
+    assert result.to_dict()["terms"]["base"]["nats"] == result.terms["base"].nats
+
+
+def test_unknown_split_lists_the_splits(model):
+    with pytest.raises(UserError, match="train, validation"):
+        evaluate(model, TinySource(), "test", 2)

@@ -1,0 +1,68 @@
+"""The import arrows: a module imports only what stands below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ms_pixelcnn_tf
+
+ROOT = Path(ms_pixelcnn_tf.__file__).parent
+DISTRIBUTIONS = {"errors", "pixels"}
+LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
+NETWORKS = LAYERS | {"layers"}
+SAMPLING = NETWORKS | {"networks"}
+MODELS = SAMPLING | {"sampling"}
+EVALUATION = MODELS | {"models", "data", "files"}
+TRAINING = EVALUATION | {"evaluation", "pictures"}
+# Part of the package → the parts it may import, beside itself.
+ALLOWED = {
+    "errors": set(),
+    "files": set(),
+    "configs": {"errors"},
+    "pixels": {"errors"},
+    "data": {"errors", "pixels", "files"},
+    "distributions": DISTRIBUTIONS,
+    "layers": LAYERS,
+    "networks": NETWORKS,
+    "sampling": SAMPLING,
+    "models": MODELS,
+    "pictures": {"files"},
+    "evaluation": EVALUATION,
+    "training": TRAINING,
+    "cli": TRAINING | {"training"},
+    "__init__": {"errors", "configs", "models", "training"},
+}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path):
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_parts(path):
+    """Parts of our package that a file imports, anywhere in it."""
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            whole = node.module == "ms_pixelcnn_tf"
+            names = [f"{node.module}.{a.name}" for a in node.names] if whole else [node.module]
+        else:
+            continue
+        parts |= {name.split(".")[1] for name in names if name.startswith("ms_pixelcnn_tf.")}
+    return parts
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    part = part_of(path)
+    assert part in ALLOWED, f"{part} has no place in the table of arrows"
+    wrong = imported_parts(path) - ALLOWED[part] - {part}
+    assert not wrong, f"{part} may not import {', '.join(sorted(wrong))}"
+
+
+def test_the_table_names_no_module_that_is_gone():
+    assert set(ALLOWED) == {part_of(path) for path in MODULES}

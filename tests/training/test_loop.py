@@ -1,0 +1,196 @@
+"""A run that stops and goes on equals one that did not; the folder guards its configuration."""
+
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
+from ms_pixelcnn_tf.training.interrupt import Interrupted
+from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
+from tiny import TinySource, tiny_run
+
+
+class SilentProgress:
+    """Stands in for the live line; presses Ctrl-C after step `stop_at`."""
+
+    stop_at = None
+
+    def __init__(self, first_step, steps):
+        del first_step, steps
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def say(self, line):
+        pass
+
+    def update(self, step, bits):
+        if step == self.stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def progress(monkeypatch):
+    monkeypatch.setattr(SilentProgress, "stop_at", None)
+    monkeypatch.setattr(loop, "Progress", SilentProgress)
+    return SilentProgress
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run: its configuration, folder and averaged model."""
+    workdir = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", SilentProgress)
+        return tiny_run(), workdir, loop.train(tiny_run(), workdir, TinySource())
+
+
+def state(workdir):
+    """Every tensor of the newest checkpoint, by name, except how long it took."""
+    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if not name.startswith(("seconds", "save_counter", "_CHECKPOINTABLE"))
+    }
+
+
+def test_resumed_equals_uninterrupted(finished, tmp_path, monkeypatch):
+    _, uninterrupted, _ = finished
+    monkeypatch.setattr(SilentProgress, "stop_at", 3)
+    with pytest.raises(Interrupted, match="step 3"):
+        loop.train(tiny_run(), tmp_path, TinySource())
+    assert latest_step(tmp_path) == 3
+    monkeypatch.setattr(SilentProgress, "stop_at", None)
+    loop.train(tiny_run(), tmp_path, TinySource())
+
+    expected, got = state(uninterrupted), state(tmp_path)
+    assert expected.keys() == got.keys()
+    parts = ("model", "averaged", "optimizer", "step")
+    assert all(any(name.startswith(part) for name in got) for part in parts)
+    for name in expected:
+        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+    curve = [(line["step"], line["validation_bits"]) for line in read_metrics(tmp_path)]
+    assert curve == [(line["step"], line["validation_bits"]) for line in read_metrics(uninterrupted)]
+
+
+def test_checkpoint_holds_every_variable(finished):
+    _, workdir, averaged = finished
+    saved = state(workdir)
+    for part in ("model", "averaged"):
+        shapes = sorted(v.shape for name, v in saved.items() if name.startswith(part + "/"))
+        assert shapes == sorted(tuple(v.shape) for v in averaged.variables)
+    slots = [name for name in saved if name.startswith("optimizer/")]
+    assert len(slots) == 2 * len(averaged.trainable_variables) + 1  # Adam, iteration
+
+
+def test_reloaded_model_agrees_bit_for_bit(finished):
+    run, workdir, model = finished
+    reloaded = load_model(workdir)
+    np.testing.assert_array_equal(model.sample(5, seed=1), reloaded.sample(5, seed=1))
+    first, second = (evaluate(m, TinySource(), "validation", 3) for m in (model, reloaded))
+    assert first == second
+    assert read_metrics(workdir)[-1]["validation_bits"] == pytest.approx(first.bits_per_dim)
+
+
+def test_averages_differ_from_the_weights_and_none_means_the_model(finished, tmp_path):
+    _, workdir, _ = finished
+    saved = state(workdir)
+    name = next(name for name in saved if name.startswith("model/"))
+    assert not np.array_equal(saved[name], saved["averaged" + name.removeprefix("model")])
+    run = tiny_run(ema_decay=0.0, steps=1, output="softmax")
+    model = loop.train(run, tmp_path, TinySource())
+    np.testing.assert_array_equal(model.sample(3), load_model(tmp_path).sample(3))
+
+
+def test_metrics_are_a_curve(finished):
+    _, workdir, _ = finished
+    lines = read_metrics(workdir)
+    assert [line["step"] for line in lines] == [3, 6]
+    assert [line["examples"] for line in lines] == [12, 24]
+    assert 0 < lines[0]["seconds"] < lines[1]["seconds"]
+    assert set(lines[0]["validation_terms"]) == {"base", *(f"2to4/group{g}" for g in (2, 3, 4))}
+    assert list((workdir / "tensorboard").iterdir())
+
+
+def test_steps_may_grow_and_lines_after_the_checkpoint_are_dropped(finished, tmp_path):
+    run = tiny_run(steps=2)
+    loop.train(run, tmp_path, TinySource())
+    with (tmp_path / METRICS).open("a") as file:
+        file.write('{"step": 3, "validation_bits": 0.0}\n{"step": 4, "vali')
+    loop.train(tiny_run(steps=4), tmp_path, TinySource())
+    assert latest_step(tmp_path) == 4
+    assert read_run(tmp_path).train.steps == 4
+    assert [line["step"] for line in read_metrics(tmp_path)] == [2, 3, 4]
+    assert all(line["validation_bits"] > 0 for line in read_metrics(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"steps": 5}, "steps was 6, now 5"),
+        ({"features": 6, "seed": 3}, "features was 8, now 6; seed was 0, now 3"),
+        ({"features": 6, "seed": 3, "flip": True, "epsilon": 1.0, "batch_size": 2}, "and 2 more"),
+    ],
+)
+def test_another_configuration_is_refused(finished, changes, message):
+    _, workdir, _ = finished
+    before = (workdir / CONFIG).read_text()
+    with pytest.raises(UserError, match=message):
+        loop.train(tiny_run(**changes), workdir, TinySource())
+    assert (workdir / CONFIG).read_text() == before
+
+
+def test_a_term_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    make = loop.make_train_step
+
+    def broken(*arguments):
+        train_step = make(*arguments)
+
+        def step(batch, number):
+            metrics = train_step(batch, number)
+            if number == 2:
+                metrics["terms"]["2to4/group3"] = tf.constant(float("nan"))
+            return metrics
+
+        return step
+
+    monkeypatch.setattr(loop, "make_train_step", broken)
+    with pytest.raises(UserError, match="term 2to4/group3 is nan at step 3"):
+        loop.train(tiny_run(), tmp_path, TinySource())
+    assert latest_step(tmp_path) == 2
+
+
+def test_no_checkpoint_and_a_broken_one_are_told(finished, tmp_path):
+    with pytest.raises(UserError, match="not a run's folder"):
+        load_model(tmp_path)
+    (tmp_path / CONFIG).write_text(tiny_run().to_json())
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        load_model(tmp_path)
+    run = tiny_run(steps=1, ema_decay=0.0)
+    loop.train(run, tmp_path, TinySource())
+    other = dataclasses.replace(run, model=dataclasses.replace(run.model, features=6))
+    (tmp_path / CONFIG).write_text(other.to_json())
+    with pytest.raises(UserError, match="cannot restore"):
+        load_model(tmp_path)
+
+
+def test_labels_condition_the_model_and_must_be_the_datas(tmp_path):
+    run = tiny_run(num_classes=3, steps=1, label_features=4, sample_every=1)
+    model = loop.train(run, tmp_path, TinySource())
+    assert model.sample(2, {"label": np.array([0, 2])}).shape == (2, 4, 4, 1)
+    with pytest.raises(UserError, match="num_classes is 2, but tiny has 3"):
+        loop.train(tiny_run(num_classes=2), tmp_path / "other", TinySource())
+    folders = loop.fit_to_source(tiny_run(labels="folders"), TinySource())
+    assert folders.model.num_classes == 3
