@@ -1,0 +1,154 @@
+"""The commands: flags, errors in one line, and the way from training to pictures."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
+from ms_pixelcnn_tf.configs import PRESETS
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training.interrupt import Interrupted
+
+SMALL = [
+    "--image_size=8", "--base_size=4", "--num_levels=4", "--base_layers=1", "--base_features=8",
+    "--residual_blocks=1", "--features=8", "--head_features=8", "--num_mixtures=2",
+    "--batch_size=4", "--steps=3", "--evaluation_examples=8", "--sample_every=0",
+]
+
+
+def command(monkeypatch, main, *arguments):
+    """Runs a command as the shell would; returns its exit status."""
+    monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+    try:
+        flags.run(main)
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A run trained through the command."""
+    path = tmp_path_factory.mktemp("runs") / "shapes"
+    train.main([*SMALL, f"--workdir={path}"])
+    return path
+
+
+def test_flags_become_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run, workdir = train.parse([
+        "--dataset=folder", "--data_dir=photos", "--variant", "OlogN", "--preset=small",
+        "--image_size=32x48", "--base_size=4x6", "--flip=false", "--learning_rate=2e-4",
+    ])
+    assert run.model.image_size == (32, 48) and run.model.base_size == (4, 6)
+    assert run.train.flip is False and run.train.learning_rate == 2e-4
+    assert run.train.steps == PRESETS["small"]["steps"]
+    assert run.data.data_dir == str(tmp_path / "photos")
+    assert workdir == "runs/folder-OlogN-small"
+    assert train.parse(["--flip"])[0].train.flip is True
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--stepps=3", "did you mean --steps"),
+        ("--batch-size=3", "did you mean --batch_size"),
+        ("--steps=many", "argument --steps: invalid int value: 'many'"),
+        ("--learning_rate=nan", "not a finite number"),
+        ("--flip=maybe", "neither true nor false"),
+        ("--image_size=3z", "32x48"),
+        ("--variant=OlogM", "did you mean 'OlogN'"),
+        ("--dataset=shape", "did you mean 'shapes'"),
+        ("--preset=tny", "did you mean 'tiny'"),
+        ("--output=dmlo", "did you mean 'dmol'"),
+    ],
+)
+def test_mistakes_are_one_line(monkeypatch, capsys, argument, message):
+    assert command(monkeypatch, train.main, argument) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert message in error
+
+
+def test_help_shows_every_field_without_tensorflow():
+    code = (
+        "import sys\nfrom ms_pixelcnn_tf.cli import train\n"
+        "try:\n    train.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for text in ("--upscaler", "--ema_decay", "largest global gradient norm", "paper 200000"):
+        assert text in " ".join(done.stdout.split())
+
+
+def test_an_interrupted_run_exits_130(monkeypatch, capsys):
+    def main(arguments):
+        raise Interrupted("stopped after step 3, saved")
+
+    assert command(monkeypatch, main) == 130
+    assert capsys.readouterr().err == "stopped after step 3, saved\n"
+
+
+def test_evaluate_prints_a_table_and_json(workdir, monkeypatch, capsys):
+    arguments = ["--workdir", workdir, "--limit=6", "--batch_size=4"]
+    assert command(monkeypatch, evaluate.main, *arguments, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["examples"] == 6 and result["split"] == "validation"
+    assert sum(t["nats"] for t in result["terms"].values()) == pytest.approx(result["nats"])
+    assert command(monkeypatch, evaluate.main, *arguments) == 0
+    table = capsys.readouterr().out
+    assert result["description"] in table and f"{result['bits_per_dim']:.4f}" in table
+
+
+def test_sample_writes_grids_and_trajectories(workdir, tmp_path, monkeypatch, capsys):
+    def picture(*arguments):
+        out = tmp_path / "picture.png"
+        options = ["--workdir", workdir, "--out", out, "--num=5", "--scale=1", *arguments]
+        assert command(monkeypatch, sample.main, *options) == 0
+        return np.asarray(Image.open(out))
+
+    grid = picture()
+    assert grid.shape == (2 + 2 * 10, 2 + 3 * 10, 3)
+    np.testing.assert_array_equal(grid, picture())
+    assert not np.array_equal(grid, picture("--seed=1"))
+    assert picture("--trajectory").shape == (2 + 5 * 10, 2 + 2 * 10, 3)
+    capsys.readouterr()
+    assert command(monkeypatch, sample.main, "--workdir", workdir, "--label=1") == 2
+    assert "unconditional" in capsys.readouterr().err
+
+
+def test_labels():
+    assert sample.label_conditions(None, 3, 0) is None
+    np.testing.assert_array_equal(sample.label_conditions(None, 5, 3)["label"], [0, 1, 2, 0, 1])
+    np.testing.assert_array_equal(sample.label_conditions(2, 2, 3)["label"], [2, 2])
+    for label in (-1, 3):
+        with pytest.raises(UserError, match="0 to 2"):
+            sample.label_conditions(label, 2, 3)
+
+
+@pytest.mark.parametrize("module", [evaluate, sample])
+def test_a_folder_without_a_run_is_told(module, tmp_path, monkeypatch, capsys):
+    assert command(monkeypatch, module.main, "--workdir", tmp_path) == 2
+    assert "not a run's folder" in capsys.readouterr().err
+
+
+def test_unknown_split_lists_the_splits(workdir, monkeypatch, capsys):
+    assert command(monkeypatch, evaluate.main, "--workdir", workdir, "--split=tset") == 2
+    assert "validation" in capsys.readouterr().err
+
+
+def test_quiet_start_hides_the_log_unless_it_fails(monkeypatch, capfd):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    with flags.quiet_start():
+        os.write(2, b"noise")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError), flags.quiet_start():
+        os.write(2, b"reason")
+        raise ImportError
+    assert "reason" in capfd.readouterr().err
