@@ -7,7 +7,7 @@ import tqdm
 
 SMOOTHING = 0.95  # weight of the past in the shown bits per sub-pixel
 SECONDS_BETWEEN_LINES = 30  # where stderr is not a terminal
-BAR_FORMAT = "step {n_fmt}/{total_fmt} |{bar}| {rate_fmt}, {postfix}{remaining} left"
+BAR_FORMAT = "step {n_fmt}/{total_fmt} |{bar}| {rate_fmt}{postfix}, {remaining} left"
 
 
 class Progress:
@@ -40,7 +40,7 @@ class Progress:
         past = bits if self._smoothed is None else self._smoothed
         self._smoothed = SMOOTHING * past + (1 - SMOOTHING) * bits
         if not self._bar.disable:
-            self._bar.set_postfix_str(f"{self._smoothed:.3f} bits/sub-pixel, ", refresh=False)
+            self._bar.set_postfix_str(f"{self._smoothed:.3f} bits/sub-pixel", refresh=False)
             self._bar.update()
             return
         elapsed = time.monotonic() - self._line_time
