@@ -1,0 +1,81 @@
+"""Floating-point operations of a model's likelihood, counted from its kernels.
+
+    bin/benchmark flops --preset=small
+
+Every kernel of these networks, convolution or dense, is applied once at each position of the map it
+works on, so one element of a kernel is one multiply-add a position: 2 operations. What is counted is
+what is executed: masked kernels in full, since the mask multiplies the kernel and the product runs
+dense, and convolutions in full at the border, where they read zeros. Biases, gates, other element-wise
+work, look-ups of embeddings and the output law itself are not counted; they come to a few per cent.
+
+The one exception is the projection of a conditioning vector, which runs once an image.
+"""
+
+import math
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run
+
+TRAINING_FACTOR = 3  # forward, gradient of the features, gradient of the weights
+
+
+def forward_flops(model):
+    """Operations of `log_prob_terms` for one image.
+
+    Args:
+        model: a `models.MultiscalePixelCNN`.
+
+    Returns:
+        dict name → int, with the keys of `model.term_dims`.
+    """
+    base, *names = model.term_dims
+    flops = {base: layer_flops(model.base, model.sizes[0], model.base.conditioning_projection)}
+    for index, (name, upscaler) in enumerate(zip(names, model.upscalers, strict=True)):
+        size = model.sizes[index // 3]  # groups live on the lower scale's grid
+        flops[name] = layer_flops(upscaler, size, upscaler.trunk.conditioning_projection)
+    return flops
+
+
+def training_flops(model):
+    """Operations of one training step for one image, by the usual convention: 3 × forward."""
+    return TRAINING_FACTOR * sum(forward_flops(model).values())
+
+
+def layer_flops(layer, size, once_an_image=None):
+    """Operations of a layer's kernels on a map.
+
+    Args:
+        layer: a built Keras layer, with all layers inside it.
+        size: `(height, width)` of its map.
+        once_an_image: a layer inside it that is applied to a vector and not to a map, or None.
+
+    Returns:
+        int, for one example.
+    """
+    vector = kernel_elements(once_an_image) if once_an_image is not None else 0
+    return 2 * (math.prod(size) * (kernel_elements(layer) - vector) + vector)
+
+
+def kernel_elements(layer):
+    """Number of elements in the kernels of a layer and of the layers inside it."""
+    return sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+
+
+def main(arguments):
+    """Prints the count of each term for a configuration given as for `bin/train`."""
+    parser = flags.Parser("benchmark flops", __doc__)
+    parser.add_argument("--preset", default="tiny", help="recipe (default tiny)")
+    flags.add_config_flags(parser)
+    fields = vars(parser.parse(arguments))
+    with flags.quiet_start():
+        from ms_pixelcnn_tf.models import MultiscalePixelCNN
+    model = MultiscalePixelCNN(make_run(**fields).model)
+    flops = forward_flops(model)
+    for name, count in flops.items():
+        print(f"{name:>16} {count / 1e6:12.1f} MFLOP an image")
+    print(f"{'forward':>16} {sum(flops.values()) / 1e6:12.1f} MFLOP an image")
+    print(f"{'training step':>16} {training_flops(model) / 1e6:12.1f} MFLOP an image")
+
+
+if __name__ == "__main__":
+    flags.run(main)

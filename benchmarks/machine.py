@@ -1,0 +1,140 @@
+"""The machine a benchmark ran on, and how fast it could possibly be.
+
+    bin/benchmark machine --batch=30 --size=16 --width=128
+
+The ceilings are the best of several runs of a chain of 3×3 convolutions, or of matrix products,
+in float32 and nothing else: no model on this machine can do more operations a second.
+"""
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+
+from ms_pixelcnn_tf.cli import flags
+from parts.timing import seconds_of
+
+CHAIN = 8  # products in one call, so that the call itself does not count
+PACKAGES = ("tensorflow", "keras", "numpy")
+
+
+def describe():
+    """The processor, the versions and the date, as a dict of texts and numbers."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "onednn": _onednn(),
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def conv_ceiling(batch, size, width, repeats=7):
+    """Operations a second of 3×3 convolutions, forward.
+
+    Args:
+        batch: images.
+        size: side of the maps, pixels.
+        width: channels in and out.
+        repeats: runs, of which the best counts.
+
+    Returns:
+        GFLOP/s, float32, 2 operations a multiply-add.
+    """
+    import tensorflow as tf
+
+    kernel = tf.random.normal([3, 3, width, width], stddev=(9 * width) ** -0.5)
+    return _best(
+        lambda maps: tf.nn.conv2d(maps, kernel, strides=1, padding="SAME"),
+        tf.random.normal([batch, size, size, width]),
+        2 * 9 * width * width * batch * size * size,
+        repeats,
+    )
+
+
+def matmul_ceiling(rows, width, repeats=7):
+    """GFLOP/s, float32, of `[rows, width] × [width, width]` products."""
+    import tensorflow as tf
+
+    kernel = tf.random.normal([width, width], stddev=width**-0.5)
+    return _best(
+        lambda matrix: tf.matmul(matrix, kernel),
+        tf.random.normal([rows, width]),
+        2 * rows * width * width,
+        repeats,
+    )
+
+
+def measure(batch, size, width):
+    """`describe()` and both ceilings, GFLOP/s, with the shapes they were measured at."""
+    return describe() | {
+        "conv_gflops": conv_ceiling(batch, size, width),
+        "conv_shape": f"{batch}x{size}x{size}x{width}",
+        "matmul_gflops": matmul_ceiling(batch * size * size, width),
+        "matmul_shape": f"{batch * size * size}x{width} by {width}x{width}",
+    }
+
+
+def sentences(machine):
+    """What `measure` or `describe` found, in a line or two of Markdown."""
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", *PACKAGES))
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores; {versions}; oneDNN "
+        f"{'on' if machine['onednn'] else 'off'}; {machine['date']}."
+    ]
+    if "conv_gflops" in machine:
+        lines.append(
+            f"Ceilings, float32: 3×3 convolution {machine['conv_gflops']:.0f} GFLOP/s at "
+            f"{machine['conv_shape']}, matrix product {machine['matmul_gflops']:.0f} GFLOP/s at "
+            f"{machine['matmul_shape']}."
+        )
+    return " ".join(lines)
+
+
+def _best(step, start, flops, repeats):
+    import tensorflow as tf
+
+    @tf.function
+    def chain(value):
+        for _ in range(CHAIN):
+            value = step(value)
+        return tf.reduce_sum(value)
+
+    chain(start).numpy()  # traces, and wakes the threads
+    return CHAIN * flops / min(seconds_of(lambda: chain(start).numpy()) for _ in range(repeats)) / 1e9
+
+
+def _processor():
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _onednn():
+    """Whether TensorFlow's oneDNN kernels are on: its default on x86 Linux, and a switch."""
+    switch = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
+    if switch is not None:
+        return switch != "0"
+    return platform.system() == "Linux" and platform.machine() == "x86_64"
+
+
+def main(arguments):
+    """Prints what `measure` finds."""
+    parser = flags.Parser("benchmark machine", __doc__)
+    parser.add_argument("--batch", type=flags.positive, default=30, help="images (30)")
+    parser.add_argument("--size", type=flags.positive, default=16, help="side of the maps (16)")
+    parser.add_argument("--width", type=flags.positive, default=128, help="channels (128)")
+    options = parser.parse(arguments)
+    with flags.quiet_start():
+        import tensorflow  # noqa: F401  (here, so that its start-up log is hidden)
+    print(sentences(measure(options.batch, options.size, options.width)))
+
+
+if __name__ == "__main__":
+    flags.run(main)

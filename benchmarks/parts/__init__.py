@@ -1,0 +1,1 @@
+"""What the benchmarks share: timing, curves, tables, codecs and figures."""

@@ -1,0 +1,33 @@
+"""Results as Markdown for people and as JSON for programs, side by side."""
+
+import json
+import pathlib
+
+from ms_pixelcnn_tf.files import write_text
+
+RESULTS = pathlib.Path(__file__).resolve().parents[1] / "results"
+
+
+def markdown_table(header, rows):
+    """A table, its first column to the left, the others to the right."""
+    rule = [":--", *["--:"] * (len(header) - 1)]
+    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in (header, rule, *rows))
+
+
+def write_results(folder, name, markdown, results):
+    """Writes `name`.md and `name`.json into `folder`."""
+    folder = pathlib.Path(folder)
+    write_text(folder / f"{name}.md", markdown)
+    write_text(folder / f"{name}.json", json.dumps(results, indent=2) + "\n")
+
+
+def shown_command(name, arguments, paths=("--out", "--workdir", "--data_dir")):
+    """The command as typed, less its folders, which mean nothing on another machine."""
+    kept = []
+    arguments = iter(arguments)
+    for argument in arguments:
+        if argument in paths:
+            next(arguments, None)  # its value
+        elif argument.split("=")[0] not in paths:
+            kept.append(argument)
+    return " ".join([f"bin/benchmark {name}", *kept])

@@ -1,0 +1,74 @@
+"""The count against counts by hand, and against TensorFlow's own profiler."""
+
+import flops
+import keras
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import (
+    convert_variables_to_constants_v2 as frozen,
+)
+
+import ms_pixelcnn_tf as ms
+from ms_pixelcnn_tf.layers import GatedLayer, MaskedDense
+
+# 12x12 images, so that no map is a power of two and a swapped factor shows.
+SMALL = {
+    "image_size": 12, "base_size": 6, "base_layers": 2, "base_features": 10, "residual_blocks": 2,
+    "features": 12, "head_features": 9, "decoder_layers": 2, "decoder_features": 11,
+    "patch_size": 3, "num_levels": 16, "num_mixtures": 3,
+}
+
+
+def test_convolution_by_hand():
+    layer = keras.layers.Conv2D(7, 3, padding="same")
+    layer.build((None, None, None, 5))
+    assert flops.layer_flops(layer, (4, 6)) == 2 * 4 * 6 * 3 * 3 * 5 * 7
+
+
+def test_masked_dense_counts_in_full():
+    layer = MaskedDense([0, 1, 2, 2], [0, 1, 2], "A")
+    layer.build()
+    assert flops.layer_flops(layer, (4, 6)) == 2 * 4 * 6 * 4 * 3
+
+
+def test_gated_layer_by_hand():
+    layer = GatedLayer([0] * 5, 8, 1)
+    layer.build()
+    gates = 16
+    per_position = 2 * 3 * 5 * gates + gates * gates + 2 * 5 * gates + 8 * 8
+    assert flops.layer_flops(layer, (4, 6)) == 2 * 4 * 6 * per_position
+
+
+def test_a_vector_is_projected_once_an_image():
+    plain, labelled = (
+        sum(flops.forward_flops(ms.build_model(num_classes=n, label_features=4, **SMALL)).values())
+        for n in (0, 3)
+    )
+    # The base's 4 gates of 10 features in 2 layers, and 12 features of 2 blocks in 3 upscalers.
+    assert labelled - plain == 2 * 4 * (4 * 10 * 2 + 3 * 12 * 2)
+
+
+@pytest.mark.parametrize("output", ["softmax", "dmol"])
+@pytest.mark.parametrize("variant, upscaler", [("ON", "A"), ("OlogN", "A"), ("OlogN", "B")])
+def test_the_profiler_agrees(variant, upscaler, output):
+    model = ms.build_model(variant=variant, upscaler=upscaler, output=output, **SMALL)
+    batch = 2
+    counted = batch * sum(flops.forward_flops(model).values())
+    assert counted == pytest.approx(profiled_products(model, batch), rel=1e-3)
+
+
+def profiled_products(model, batch):
+    """Operations of the likelihood's convolutions and matrix products, as the profiler has them."""
+    shape = (batch, *model.config.image_size, model.config.channels)
+    function = tf.function(lambda images: model.log_prob(images))
+    graph = frozen(function.get_concrete_function(tf.TensorSpec(shape, tf.int32))).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder(
+        tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    ).with_empty_output().build()
+    found = tf.compat.v1.profiler.profile(graph, cmd="op", options=options)
+    total = 0
+    while found.children:  # a list of kinds of operation, each the child of the one before
+        found = found.children[0]
+        if found.name in ("Conv2D", "MatMul", "BatchMatMul", "BatchMatMulV2"):
+            total += found.float_ops
+    return total
