@@ -1,0 +1,250 @@
+"""Causality by input gradients: exact zeros for the future, non-zeros for all that is in reach.
+
+The reach of every output is worked out here a second time, by walking the layers' geometry with
+sets of inputs in place of numbers. The gradients must be non-zero exactly on that set, at every
+position and in every channel: fresh, after training steps, and with the weights reloaded.
+"""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ms_pixelcnn_tf.distributions import make_distribution
+from ms_pixelcnn_tf.networks import GatedPixelCNN
+from proofs import make_model, random_levels
+
+SIZE = (6, 6)  # of the base and of every group map; patches are 3x3
+PATCH = 3
+BLOCKS, DECODER_LAYERS = 2, 2
+DRAWS = 3  # random images an output: one relu may be closed on one of them
+STAGES = ("fresh", "trained", "reloaded")
+HEADS = [("A", "softmax"), ("A", "dmol"), ("B", "softmax"), ("B", "dmol")]
+
+
+def dependence(function, outputs, inputs, channels_out, seed=0):
+    """Which inputs each output's parameters depend on, by gradients.
+
+    Args:
+        function: `[N, H, W, ·]` tensors → parameters `[N, H, W, P]`.
+        outputs: channels of the output that have parameters of their own (G).
+        inputs: channel counts of the input tensors.
+        channels_out: P/G parameters a channel.
+
+    Returns:
+        For each input, bool `[H, W, G, H, W, C]`.
+    """
+    generator = np.random.default_rng(seed)
+    height, width = SIZE
+    count = height * width * outputs  # one row of the Jacobian an example
+    tensors = [
+        tf.constant(generator.integers(0, 256, (DRAWS * count, height, width, c)), tf.float32)
+        for c in inputs
+    ]
+    select = np.zeros((count, height * width, outputs, channels_out), "float32")
+    select.reshape(count, count, channels_out)[np.arange(count), np.arange(count)] = (
+        generator.normal(size=(count, channels_out))
+    )
+    select = np.tile(select.reshape(count, height, width, -1), (DRAWS, 1, 1, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        total = tf.reduce_sum(function(*tensors) * select)
+    gradients = tape.gradient(total, tensors, unconnected_gradients="zero")
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+    return [
+        (np.reshape(gradient, (DRAWS, height, width, outputs, height, width, c)) != 0).any(axis=0)
+        for gradient, c in zip(gradients, inputs)
+    ]
+
+
+def window(maps, rows, columns):
+    """Union over a window: out[r, c] = OR of maps[r + dr, c + dc], nothing outside the map."""
+    result = np.zeros_like(maps)
+    height, width = maps.shape[:2]
+    for row, column in itertools.product(range(height), range(width)):
+        for dr, dc in itertools.product(rows, columns):
+            if 0 <= row + dr < height and 0 <= column + dc < width:
+                result[row, column] |= maps[row + dr, column + dc]
+    return result
+
+
+def identity(height, width, channels):
+    """Each sub-pixel's set holds itself: bool `[H, W, C, H, W, C]`."""
+    count = height * width * channels
+    return np.eye(count, dtype=bool).reshape((height, width, channels) * 2)
+
+
+def pixelcnn_reach(height, width, channels, groups, layers, first_kernel, predicts):
+    """Sub-pixels in reach of each output: bool `[H, W, groups, H, W, C]`."""
+    own = identity(height, width, channels)
+    pixel = own.any(axis=2)  # a whole pixel, [H, W, H, W, C]
+    side = first_kernel // 2
+    across = range(-side, side + 1)
+    vertical = window(pixel, range(-side, 0), across)
+    left = window(pixel, [0], range(-side, 0))
+    horizontal = []
+    for group in range(groups):
+        earlier = own[:, :, :group].any(axis=2)
+        horizontal.append(vertical | left | earlier)
+    for _ in range(layers - 1):
+        vertical = window(vertical, (-1, 0), (-1, 0, 1))
+        left = window(np.any(horizontal, axis=0), [0], [-1])
+        horizontal = [
+            vertical | left | np.any(horizontal[: group + 1], axis=0) for group in range(groups)
+        ]
+    reach = np.stack(horizontal, axis=2)
+    if predicts:
+        reach |= (window(pixel, [0], [-1]) | window(pixel, [-1], [0]))[:, :, None]
+    return reach
+
+
+def pixelcnn_conditioning_reach(height, width, layers):
+    """Positions of the conditioning in reach of each position: bool `[H, W, H, W]`."""
+    own = identity(height, width, 1)[:, :, 0, ..., 0]
+    vertical = horizontal = own
+    for _ in range(layers - 1):
+        linked = window(vertical, (-1, 0), (-1, 0, 1))
+        horizontal = own | linked | window(horizontal, [0], (-1, 0))
+        vertical = own | linked
+    return horizontal
+
+
+def past(height, width, channels, groups):
+    """All sub-pixels before each output in raster order: bool `[H, W, groups, H, W, C]`."""
+    order = np.arange(height * width)
+    before = (order[None, :] < order[:, None])[:, None, :, None]
+    same = (order[None, :] == order[:, None])[:, None, :, None]
+    earlier = (np.arange(channels)[None, :] < np.arange(groups)[:, None])[None, :, None, :]
+    result = before | (same & earlier)
+    return result.reshape(height, width, groups, height, width, channels)
+
+
+def in_patches(patch_reach):
+    """The reach within one patch, repeated along the diagonal of patches of a map of `SIZE`."""
+    _, _, groups, _, _, channels = patch_reach.shape
+    result = np.zeros((*SIZE, groups, *SIZE, channels), bool)
+    for row, column in itertools.product(range(0, SIZE[0], PATCH), range(0, SIZE[1], PATCH)):
+        here = np.s_[row : row + PATCH, column : column + PATCH]
+        result[(*here, slice(None), *here)] = patch_reach
+    return result
+
+
+def train(model, steps=4):
+    """Adam steps on random images; every variable must move."""
+    optimizer = keras.optimizers.Adam(0.003)
+    before = [keras.ops.convert_to_numpy(variable).copy() for variable in model.trainable_variables]
+    for step in range(steps):
+        images = tf.constant(random_levels(model, 4, seed=step), tf.int32)
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(sum(model._terms(images, {}).values()))  # run eagerly: no trace
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    for variable, old in zip(model.trainable_variables, before):
+        assert (keras.ops.convert_to_numpy(variable) != old).any(), variable.path
+
+
+@pytest.fixture(scope="module", params=HEADS, ids="-".join)
+def stages(request, tmp_path_factory):
+    """A model with its stages: a function from the stage's name to the model in that state."""
+    upscaler, output = request.param
+    config = {
+        "image_size": tuple(2 * side for side in SIZE), "base_size": SIZE, "channels": 3,
+        "num_levels": 256, "upscaler": upscaler, "output": output, "patch_size": PATCH,
+        "base_layers": 3, "first_kernel": 7, "base_features": 24, "residual_blocks": BLOCKS,
+        "features": 16, "head_features": 48, "decoder_layers": DECODER_LAYERS,
+        "decoder_features": 24,
+    }
+    keras.utils.set_random_seed(3)
+    fresh, trained, reloaded = (make_model(**config) for _ in range(3))
+    train(trained)
+    path = tmp_path_factory.mktemp("weights") / "model.weights.h5"
+    trained.save_weights(path)
+    reloaded.load_weights(path)
+    for ours, theirs in zip(reloaded.variables, trained.variables):
+        np.testing.assert_array_equal(ours, theirs)
+    return dict(zip(STAGES, (fresh, trained, reloaded)))
+
+
+def groups_of(law):
+    """Outputs with parameters of their own at a pixel, and how many parameters each has."""
+    groups = law.channels if law.channel_autoregressive else 1
+    return groups, law.num_params // groups
+
+
+def assert_same(found, reach):
+    """`found` is the reach; the message tells a leak from a blind spot."""
+    leaks, blind = np.argwhere(found & ~reach), np.argwhere(reach & ~found)
+    assert not len(leaks), f"{len(leaks)} leaks, as at {leaks[0]} (output, input)"
+    assert not len(blind), f"{len(blind)} blind spots, as at {blind[0]} (output, input)"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_pixelcnn_sees_all_of_the_past_and_nothing_else(stages, stage):
+    model = stages[stage]
+    law = model.distribution
+    groups, size = groups_of(law)
+    reach = pixelcnn_reach(*SIZE, law.channels, groups, layers=3, first_kernel=7, predicts=True)
+    assert_same(reach, past(*SIZE, law.channels, groups))  # a map this small is seen whole
+    found, = dependence(model.base, groups, [law.channels], size)
+    assert_same(found, reach)
+
+
+@pytest.mark.parametrize("group", [2, 3, 4])
+@pytest.mark.parametrize("stage", STAGES)
+def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, group):
+    model = stages[stage]
+    law = model.distribution
+    groups, size = groups_of(law)
+    upscaler = model.upscalers[group - 2]
+    given = law.channels * (group - 1)
+    found_context, found_own = dependence(
+        lambda context, levels: upscaler(upscaler.trunk(context), levels),
+        groups, [given, law.channels], size,
+    )
+
+    # A fresh trunk's blocks are the identity: what is in reach is what its entry spans.
+    radius = 1 if stage == "fresh" else 1 + BLOCKS
+    spans = range(-radius, radius + 1)
+    positions = identity(*SIZE, 1)[..., 0]
+    if model.config.upscaler == "A":
+        own = np.zeros((*SIZE, groups, *SIZE, law.channels), bool)
+        for channel in range(groups):
+            own[:, :, channel] = identity(*SIZE, law.channels)[:, :, :channel].any(axis=2)
+    else:
+        arguments = {"layers": DECODER_LAYERS, "first_kernel": 2 * PATCH - 1, "predicts": False}
+        patch = pixelcnn_reach(PATCH, PATCH, law.channels, groups, **arguments)
+        assert_same(patch, past(PATCH, PATCH, law.channels, groups))
+        own = in_patches(patch)
+        conditioning = pixelcnn_conditioning_reach(PATCH, PATCH, DECODER_LAYERS)
+        positions = in_patches(conditioning[:, :, None, ..., None])[..., 0]
+    context = positions.transpose(3, 4, 0, 1, 2)  # the trunk widens each position it is asked for
+    context = window(context, spans, spans).transpose(2, 3, 4, 0, 1)[..., None]
+    assert_same(found_context, np.broadcast_to(context, found_context.shape) & True)
+    assert_same(found_own, own)
+
+
+@pytest.mark.parametrize("output", ["softmax", "dmol"])
+@pytest.mark.parametrize("layers, first_kernel, channels", [(1, 3, 2), (2, 3, 3), (2, 5, 4)])
+def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(output, layers, first_kernel, channels):
+    law = make_distribution(output, 256, channels, 3)
+    network = GatedPixelCNN(law, layers, 16, 24, first_kernel)
+    network.build()
+    groups, size = groups_of(law)
+    reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts=True)
+    assert (past(*SIZE, channels, groups) & ~reach).any(), "too deep to tell the reach"
+    found, = dependence(network, groups, [channels], size)
+    assert_same(found, reach)
+
+
+def test_the_proof_sees_a_leak():
+    """With the first layer's mask undone, the gradients show it."""
+    law = make_distribution("softmax", 256, 3, 3)
+    network = GatedPixelCNN(law, 2, 12, 24, 5)
+    network.build()
+    network.layers[0].current_mask = np.ones_like(network.layers[0].current_mask)
+    groups, size = groups_of(law)
+    found, = dependence(network, groups, [3], size)
+    assert (found & ~past(*SIZE, 3, groups)).any()
