@@ -1,0 +1,138 @@
+"""OlogN against ON on photographs: the same data, at equal time and at equal examples.
+
+    bin/benchmark density train --data_dir=tiny-imagenet-200.zip     # hours; goes on where it stopped
+    bin/benchmark density report                                     # minutes
+
+`train` trains the runs below one after the other, each alone on one core, with the project's own
+training loop. With `--only` and `--core` two can go at a time, each on a core of its own. Each lasts
+about half an hour. `report` reads what they left and writes the tables, the curves
+and the samples to benchmarks/results/.
+
+Everything not said in RUNS is as the preset `small` has it. ON is about
+as large as OlogN in all: at equal parameters a full-size PixelCNN does several times the work an image, so it takes fewer
+steps in the same time. Each run's learning rate falls to its end at the run's own last step.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run, unknown
+from ms_pixelcnn_tf.errors import UserError
+from parts.tables import RESULTS
+
+BASELINE = "ON-dmol"
+RUNS = {
+    "ON-dmol": {
+        "variant": "ON", "base_layers": 8, "base_features": 112, "steps": 1200,
+        "evaluate_every": 150,
+    },
+    "OlogN-A-dmol": {"steps": 8500, "evaluate_every": 500},
+    "OlogN-B-dmol": {"upscaler": "B", "steps": 4300, "evaluate_every": 400},
+    "OlogN-A-softmax": {"output": "softmax", "steps": 3800, "evaluate_every": 400},
+}
+SHARED = {"dataset": "tiny-imagenet-32", "preset": "small", "evaluation_examples": 1000,
+          "sample_every": 2000}
+
+
+def configuration(name, data_dir):
+    """The `RunConfig` of one of `RUNS`."""
+    return make_run(**SHARED, **RUNS[name], data_dir=os.path.abspath(os.path.expanduser(data_dir)))
+
+
+def train(options):
+    """Trains one run in this process, or all in processes of their own."""
+    if options.only is None:
+        for name in RUNS:
+            print(f"run: {name}", flush=True)
+            command = [sys.executable, __file__, "train", f"--only={name}"]
+            for flag in ("workdir", "data_dir", "core"):
+                if getattr(options, flag) is not None:
+                    command.append(f"--{flag}={getattr(options, flag)}")
+            status = subprocess.run(command, check=False).returncode
+            if status:
+                sys.exit(status)  # it has said why
+        return
+    run = configuration(options.only, options.data_dir)
+    pin(options.core)
+    with flags.quiet_start():
+        import tensorflow as tf
+
+        from ms_pixelcnn_tf.training import loop
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    loop.train(run, str(pathlib.Path(options.workdir) / options.only))
+
+
+def pin(core):
+    """Keeps this process to one core, where the system can; None: the first it may use."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    usable = sorted(os.sched_getaffinity(0))
+    if core is not None and core not in usable:
+        raise UserError(f"core {core} is not to be had; valid: {', '.join(map(str, usable))}")
+    os.sched_setaffinity(0, {usable[0] if core is None else core})
+
+
+def report(options):
+    """Writes density.md, density.json, density.png and density_samples.png."""
+    with flags.quiet_start():
+        from parts import density_report
+    folder = pathlib.Path(options.workdir)
+    workdirs = {name: folder / name for name in RUNS}
+    markdown = density_report.write(
+        workdirs, BASELINE, options.out, options.data_dir, options.samples,
+        notes=[note for name, path in workdirs.items() for note in departures(name, path)],
+    )
+    print(markdown)
+
+
+def departures(name, workdir):
+    """A sentence for each part of a run's configuration that is not as RUNS has it."""
+    from ms_pixelcnn_tf.training.checkpoint import CONFIG, read_run
+
+    if not (workdir / CONFIG).is_file():
+        return []
+    run, meant = read_run(workdir), configuration(name, "")
+    return [
+        f"{name} was run with {field} {value!r}, not {getattr(table, field)!r}."
+        for found, table in ((run.model, meant.model), (run.train, meant.train))
+        for field, value in vars(found).items()
+        if value != getattr(table, field)
+    ]
+
+
+def parse(arguments):
+    """Flags → an argparse namespace with `mode`, "train" or "report"."""
+    mode = arguments[0] if arguments[:1] in (["train"], ["report"]) else None
+    parser = flags.Parser("benchmark density", __doc__)
+    parser.add_argument("mode", choices=("train", "report"))
+    parser.add_argument("--workdir", default="runs/density", metavar="DIR",
+                        help="holds one folder a run (runs/density)")
+    parser.add_argument("--data_dir", metavar="PATH",
+                        help="tiny-imagenet-200.zip, or its folder; report: default the runs' own")
+    if mode != "report":
+        parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
+        parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
+    if mode != "train":
+        parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+        parser.add_argument("--samples", type=flags.positive, default=12, metavar="N",
+                            help="samples of each model (12)")
+    return parser.parse(arguments)
+
+
+def main(arguments):
+    """`train` or `report`."""
+    options = parse(arguments)
+    if options.mode == "report":
+        return report(options)
+    if options.only is not None and options.only not in RUNS:
+        raise unknown("run", options.only, RUNS)
+    if options.data_dir is None:
+        raise UserError("train needs --data_dir: give tiny-imagenet-200.zip, or its folder")
+    return train(options)
+
+
+if __name__ == "__main__":
+    flags.run(main)

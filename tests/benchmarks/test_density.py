@@ -1,0 +1,137 @@
+"""The density report: curves read exactly, and the whole page from small runs."""
+
+import json
+
+import density
+import numpy as np
+import pytest
+from parts import codecs, curves, density_report, timing
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.configs import PRESETS
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.training.monitor import METRICS
+from tiny import TinySource, tiny_run
+
+
+def line(slope, start, places, **fields):
+    """A curve on which validation bits are `start + slope · seconds`."""
+    return [
+        {"seconds": x, "examples": 10 * x, "validation_bits": start + slope * x} | fields
+        for x in places
+    ]
+
+
+def test_interpolation_is_exact_on_straight_lines():
+    curve = line(-0.5, 7.0, [1, 2, 5, 9])
+    for place in (1, 1.25, 2, 3.5, 9):
+        assert curves.bits_at(curve, "seconds", place) == pytest.approx(7.0 - 0.5 * place)
+        assert curves.bits_at(curve, "examples", 10 * place) == pytest.approx(7.0 - 0.5 * place)
+
+
+def test_nothing_is_extrapolated():
+    curve = line(-0.5, 7.0, [1, 2])
+    assert curves.bits_at(curve, "seconds", 0.5) is None
+    assert curves.bits_at(curve, "seconds", 2.5) is None
+    assert curves.bits_at(curve[:1], "seconds", 1) == 6.5
+
+
+def test_equal_time_and_examples_are_the_smallest_of_the_largest():
+    runs = {"ON": line(-0.1, 6.0, [2, 10]), "fast": line(-0.2, 6.0, [1, 4, 30])}
+    found = curves.compare(runs, "ON")
+    assert (found["common_time"], found["common_examples"]) == (10, 100)
+    assert found["runs"]["fast"]["gap_at_equal_time"] == pytest.approx(-0.1 * 10)
+    assert found["runs"]["ON"]["bits_at_equal_time"] == pytest.approx(5.0)
+    assert found["runs"]["ON"]["gap_at_equal_time"] is None
+
+
+def test_a_run_that_starts_after_the_common_reach_has_no_reading():
+    runs = {"ON": line(-0.1, 6.0, [1, 2]), "late": line(-0.1, 6.0, [5, 9])}
+    late = curves.compare(runs, "ON")["runs"]["late"]
+    assert late["bits_at_equal_time"] is None and late["gap_at_equal_time"] is None
+
+
+def test_processor_time_counts_only_if_all_have_it():
+    with_it, without = line(0, 5, [1], cpu_seconds=3.0), line(0, 5, [1])
+    assert curves.time_field({"a": with_it, "b": with_it}) == "cpu_seconds"
+    assert curves.time_field({"a": with_it, "b": without}) == "seconds"
+
+
+def test_lossless_bits_count_whole_files():
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    bits = codecs.lossless_bits(images)
+    assert set(bits) == {"PNG", "WebP lossless"}
+    assert all(8.0 < value < 9.0 for value in bits.values())  # noise, and the headers
+    assert codecs.lossless_bits(images * 0)["PNG"] < 1.0
+
+
+def test_spread():
+    assert timing.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+
+
+def test_the_runs_are_valid_and_differ_from_the_preset_as_said():
+    for name, fields in density.RUNS.items():
+        run = density.configuration(name, "somewhere")
+        assert run.train.steps == fields["steps"]
+        assert run.train.batch_size == PRESETS["small"]["batch_size"]
+        assert run.model.variant == name.split("-")[0]
+
+
+@pytest.fixture(scope="module")
+def workdirs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("density")
+    runs = {
+        "ON-dmol": {"variant": "ON", "steps": 3, "evaluate_every": 1},
+        "OlogN-A-dmol": {"steps": 3, "evaluate_every": 1},
+    }
+    for name, fields in runs.items():
+        run = tiny_run(channels=3, num_levels=256, **fields)
+        loop.train(run, folder / name, ColourSource())
+    return {name: folder / name for name in runs} | {"OlogN-B-dmol": folder / "not-there"}
+
+
+class ColourSource(TinySource):
+    """Three equal channels."""
+
+    channels = 3
+
+    def examples(self, split, indices, fields=None):
+        examples = super().examples(split, indices, fields)
+        examples["image"] = np.repeat(examples["image"], 3, axis=-1)
+        return examples
+
+
+def test_report_writes_the_page_the_numbers_and_the_pictures(
+    workdirs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(data, "load", lambda *_, **__: ColourSource())
+    page = density_report.write(workdirs, "ON-dmol", tmp_path, None, 2, notes=["A note."])
+    assert "OlogN-B-dmol has no validation yet" in capsys.readouterr().err
+    assert (tmp_path / "density.md").read_text(encoding="utf-8") == page
+    assert "A note." in page and str(tmp_path) not in page
+    assert all(str(folder) not in page for folder in workdirs.values())
+    results = json.loads((tmp_path / "density.json").read_text(encoding="utf-8"))
+    assert list(results["runs"]) == ["ON-dmol", "OlogN-A-dmol"]
+    last = json.loads((workdirs["ON-dmol"] / METRICS).read_text().splitlines()[-1])
+    assert results["runs"]["ON-dmol"]["validation_bits"] == last["validation_bits"]
+    assert results["common_examples"] == 12
+    for picture in ("density.png", "density_samples.png"):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_departs_from_the_table_is_told(workdirs):
+    notes = density.departures("ON-dmol", workdirs["ON-dmol"])
+    assert "ON-dmol was run with steps 3, not 1200." in notes
+    assert density.departures("OlogN-B-dmol", workdirs["OlogN-B-dmol"]) == []
+
+
+def test_wrong_use_is_one_clear_error(tmp_path):
+    with pytest.raises(UserError, match="needs --data_dir"):
+        density.main(["train"])
+    with pytest.raises(UserError, match="unknown run 'ON-dmoll'"):
+        density.main(["train", "--only=ON-dmoll", "--data_dir=x"])
+    with pytest.raises(UserError, match="train first"):
+        density.main(["report", f"--workdir={tmp_path}"])
+    with pytest.raises(UserError, match="invalid choice"):
+        density.main(["tell"])
