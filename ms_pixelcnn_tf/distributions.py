@@ -146,6 +146,7 @@ class DiscretizedLogisticMixture:
     """
 
     channel_autoregressive = False
+    search_radix = 4
     log_scale_range = (-7.0, 7.0)  # e^7 is flat over [-1, 1]; beyond it a bin's mass underflows
 
     def __init__(self, num_levels, channels, num_mixtures):
@@ -196,7 +197,7 @@ class DiscretizedLogisticMixture:
         return ops.stack(terms, axis=-1)
 
     def decode_channel(self, params, previous, uniforms):
-        """One channel by inverse CDF, found by bisection over the levels (the CDF is monotone).
+        """One channel by inverse CDF, found by search over the levels (the CDF is monotone).
 
         Args:
             params: list whose last entry holds `[..., num_params]`, of the whole pixel.
@@ -214,23 +215,27 @@ class DiscretizedLogisticMixture:
             posterior = posterior + self._log_mass(mean, log_scales[index], previous[index])
         posterior = ops.log_softmax(posterior, axis=-1)
         mean = self._mean(means, coefficients, channel, previous)
-        probabilities = ops.exp(posterior)
-        inverse_scale = ops.exp(-log_scales[channel])
-        uniforms = ops.cast(uniforms, mean.dtype)
-
-        low = ops.zeros_like(uniforms, dtype="int32")
-        high = low + (self.num_levels - 1)
-        for _ in range(math.ceil(math.log2(self.num_levels))):
-            middle = (low + high) // 2
-            edge = (to_unit(middle, self.num_levels, mean.dtype) + self._half_bin)[..., None]
-            cdf = ops.sum(probabilities * ops.sigmoid((edge - mean) * inverse_scale), axis=-1)
-            above = cdf > uniforms
-            high = ops.where(above, middle, high)
-            low = ops.where(above, low, ops.minimum(middle + 1, high))
-        log_prob = ops.logsumexp(
-            posterior + self._log_mass(mean, log_scales[channel], high), axis=-1
+        levels = self._search(
+            ops.exp(posterior), mean, ops.exp(-log_scales[channel]), ops.cast(uniforms, mean.dtype)
         )
-        return high, log_prob
+        log_prob = ops.logsumexp(
+            posterior + self._log_mass(mean, log_scales[channel], levels), axis=-1
+        )
+        return levels, log_prob
+
+    def _search(self, weights, mean, inverse_scale, uniforms):
+        """The smallest level whose CDF exceeds the uniform, digit by digit of the level."""
+        radix = self.search_radix
+        digits = math.ceil(math.log(self.num_levels, radix) - 1e-9)
+        mean, inverse_scale, weights = (x[..., None, :] for x in (mean, inverse_scale, weights))
+        low = ops.zeros_like(uniforms, dtype="int32")
+        for digit in reversed(range(digits)):
+            below = low[..., None] + (np.arange(1, radix, dtype="int32") * radix**digit - 1)
+            edge = to_unit(below, self.num_levels, mean.dtype) + self._half_bin
+            cdf = ops.sum(weights * ops.sigmoid((edge[..., None] - mean) * inverse_scale), axis=-1)
+            passed = (cdf <= uniforms[..., None]) & (below < self.num_levels - 1)  # the top is open
+            low = low + ops.sum(ops.cast(passed, "int32"), axis=-1) * radix**digit
+        return low
 
     @property
     def _half_bin(self):

@@ -1,8 +1,9 @@
 """Decoding: one uniform a sub-pixel in, one level a sub-pixel out. The loops are here.
 
-Every function maps `uniforms` in [0, 1), float32 or float64, to integer levels by inverse CDF, and returns beside them
-the log-probability that was sampled (nats a sub-pixel, the uniforms' dtype). Different samplers of one model are
-different orders of the same computation: the same uniforms give the same image.
+Every function maps `uniforms` in [0, 1), float32 or float64, to integer levels by inverse CDF, and
+returns beside them the log-probabilities that were sampled (nats a sub-pixel, the uniforms' dtype),
+or None where `score` is false. Different samplers of one model are different orders of the same
+computation: the same uniforms give the same image.
 
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
@@ -37,15 +38,16 @@ def decode_pixels(distribution, channel_params, uniforms):
     return ops.stack(levels, axis=-1), ops.stack(log_probs, axis=-1)
 
 
-def decode_raster(steps, uniforms):
+def decode_raster(steps, uniforms, score=True):
     """Decodes images in raster order, in one graph, from a network that remembers.
 
     Args:
         steps: `networks.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
         uniforms: `[B, H, W, C]`.
+        score: whether to return log-probabilities.
 
     Returns:
-        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
+        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
     """
     _, height, width, _ = uniforms.shape
     uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
@@ -60,7 +62,7 @@ def decode_raster(steps, uniforms):
         state, *image = carry
         starts, current = steps.begin_row(state, row)
         row_uniforms = uniforms[row]  # [W, B, C]
-        empty = steps.first_pixel(), *_blank(row_uniforms)
+        empty = steps.first_pixel(), *_blank(row_uniforms, score)
         _, *decoded = ops.fori_loop(
             0, width, lambda i, c: decode_pixel(i, c, starts, row_uniforms), empty
         )
@@ -68,9 +70,10 @@ def decode_raster(steps, uniforms):
         state = steps.end_row(state, current, levels)
         return state, *(_push(kept, new) for kept, new in zip(image, decoded))
 
-    empty = steps.first_row(), *_blank(uniforms)
-    _, levels, log_probs = ops.fori_loop(0, height, decode_row, empty)
-    return tuple(ops.transpose(result, (2, 0, 1, 3)) for result in (levels, log_probs))
+    empty = steps.first_row(), *_blank(uniforms, score)
+    _, *image = ops.fori_loop(0, height, decode_row, empty)
+    levels, *log_probs = (ops.transpose(result, (2, 0, 1, 3)) for result in image)
+    return levels, log_probs[0] if score else None
 
 
 def decode_naive(distribution, all_params, uniforms):
@@ -117,12 +120,13 @@ def _push(kept, new):
     return ops.concatenate([kept[1:], new[None]], axis=0)
 
 
-def _blank(uniforms):
-    """Zeros to push levels and log-probabilities into."""
-    return ops.zeros_like(uniforms, dtype="int32"), ops.zeros_like(uniforms)
+def _blank(uniforms, score):
+    """Zeros to push levels, and log-probabilities if asked for, into."""
+    levels = ops.zeros_like(uniforms, dtype="int32")
+    return (levels, ops.zeros_like(uniforms)) if score else (levels,)
 
 
-def decode_group(upscaler, known, uniforms):
+def decode_group(upscaler, known, uniforms, score=True):
     """Decodes one group of a scale from what its trunk knows of it.
 
     Type A decodes all pixels at once. Type B folds its patches into the batch, so that the few
@@ -132,9 +136,10 @@ def decode_group(upscaler, known, uniforms):
         upscaler: an `UpscalerA` or `UpscalerB`.
         known: what its trunk returns.
         uniforms: `[B, H, W, C]`.
+        score: whether to return log-probabilities.
 
     Returns:
-        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
+        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
     """
     if isinstance(upscaler, UpscalerA):
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
@@ -142,5 +147,6 @@ def decode_group(upscaler, known, uniforms):
     steps = CachedPixelCNN(
         upscaler.decoder, ops.shape(conditioning)[0], upscaler.patch_size, conditioning, prediction
     )
-    decoded = decode_raster(steps, to_patches(uniforms, upscaler.patch_size))
-    return tuple(from_patches(result, uniforms.shape[1:3]) for result in decoded)
+    decoded = decode_raster(steps, to_patches(uniforms, upscaler.patch_size), score)
+    size = uniforms.shape[1:3]
+    return tuple(None if part is None else from_patches(part, size) for part in decoded)

@@ -5,6 +5,8 @@ log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_grou
 Reference: Reed et al. (2017), section 3, equations 1 to 3. Departures are listed in README.md.
 """
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -128,7 +130,7 @@ class MultiscalePixelCNN(keras.Model):
 
     def _score(self, params, levels):
         """Σ over sub-pixels of log p, `[B]`."""
-        return ops.sum(self.distribution.log_prob(params, levels), axis=(1, 2, 3))
+        return _sum_image(self.distribution.log_prob(params, levels))
 
     # -- sampling ---------------------------------------------------------------------------------
 
@@ -149,32 +151,33 @@ class MultiscalePixelCNN(keras.Model):
         Returns:
             `[B, H, W, C]` uint8 levels (numpy).
         """
+        if sampler == "cached":
+            return ops.convert_to_numpy(self._decode(*self._check_uniforms(uniforms, conditions)))
         return self.decode_with_log_prob(uniforms, conditions, sampler)[0]
 
     def decode_with_log_prob(self, uniforms, conditions=None, sampler="cached"):
         """`decode`, and log p of each image as accumulated on the way: `[B]`, nats (numpy)."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
-        shape = (*self.config.image_size, self.config.channels)
-        if tuple(np.shape(uniforms)[1:]) != shape:
-            raise UserError(f"uniforms have shape {np.shape(uniforms)}; valid: [B, {shape}]")
-        uniforms = ops.cast(uniforms, self._log_prob_dtype)
-        conditions = self._check(conditions, uniforms)
-        decode = self._decode if sampler == "cached" else self._decode_naive
-        levels, log_prob = decode(uniforms, conditions)
+        decode = self._decode_scored if sampler == "cached" else self._decode_naive
+        levels, log_prob = decode(*self._check_uniforms(uniforms, conditions))
         return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
 
     def trajectory(self, images):
         """The pyramid of sampled images: a list of uint8 arrays `[B, h, w, C]`, base … target."""
         return [np.asarray(scale) for scale in pixels.pyramid(np.asarray(images), len(self.sizes))]
 
-    def _decode_cached_steps(self, uniforms, conditions):
+    def _decode_cached_steps(self, uniforms, conditions, score=True):
         def base(uniforms, conditioning):
             size = self.sizes[0]
             steps = CachedPixelCNN(self.base, ops.shape(uniforms)[0], size, conditioning)
-            return decode_raster(steps, uniforms)
+            return decode_raster(steps, uniforms, score)
 
-        return self._decode_scales(uniforms, conditions, base, decode_group)
+        def group(upscaler, known, uniforms):
+            return decode_group(upscaler, known, uniforms, score)
+
+        levels, log_probs = self._decode_scales(uniforms, conditions, base, group)
+        return (levels, sum(_sum_image(part) for part in log_probs)) if score else levels
 
     def _decode_naive_steps(self, uniforms, conditions):
         def base(uniforms, conditioning):
@@ -183,25 +186,26 @@ class MultiscalePixelCNN(keras.Model):
         def group(upscaler, known, uniforms):
             return decode_naive(self.distribution, lambda x: upscaler(known, x), uniforms)
 
-        return self._decode_scales(uniforms, conditions, base, group)
+        levels, log_probs = self._decode_scales(uniforms, conditions, base, group)
+        return levels, sum(_sum_image(part) for part in log_probs)
 
     def _decode_scales(self, uniforms, conditions, decode_base, decode_one_group):
+        """uint8 levels, and the list of what the decoders return beside them."""
         conditioning = self._embed(conditions)
         base, *larger = pixels.pyramid(uniforms, len(self.sizes))
         levels, log_probs = decode_base(base, conditioning)
-        log_prob = ops.sum(log_probs, axis=(1, 2, 3))
+        log_probs = [log_probs]
         upscalers = iter(self.upscalers)
         for scale in larger:
             groups = [levels]
-            for group in (2, 3, 4):
+            for own in pixels.split_groups(scale)[1:]:
                 upscaler = next(upscalers)
                 known = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
-                own = pixels.split_groups(scale)[group - 1]
-                decoded, log_probs = decode_one_group(upscaler, known, own)
+                decoded, group_log_probs = decode_one_group(upscaler, known, own)
                 groups.append(decoded)
-                log_prob = log_prob + ops.sum(log_probs, axis=(1, 2, 3))
+                log_probs.append(group_log_probs)
             levels = pixels.merge_groups(groups)
-        return ops.cast(levels, "uint8"), log_prob
+        return ops.cast(levels, "uint8"), log_probs
 
     # -- construction -----------------------------------------------------------------------------
 
@@ -265,6 +269,10 @@ class MultiscalePixelCNN(keras.Model):
             self._terms, images=(shape, "int32"), conditions=labels
         )
         self._decode = compile_function(
+            functools.partial(self._decode_cached_steps, score=False),
+            uniforms=(shape, dtype), conditions=labels,
+        )
+        self._decode_scored = compile_function(
             self._decode_cached_steps, uniforms=(shape, dtype), conditions=labels
         )
         self._decode_naive = compile_function(
@@ -282,6 +290,16 @@ class MultiscalePixelCNN(keras.Model):
         if self.label_embedding is None:
             return None
         return self.label_embedding(conditions["label"])[:, None, None]
+
+    def _check_uniforms(self, uniforms, conditions):
+        shape = (*self.config.image_size, self.config.channels)
+        if len(np.shape(uniforms)) != 4 or tuple(np.shape(uniforms)[1:]) != shape:
+            raise UserError(
+                f"uniforms have shape {tuple(np.shape(uniforms))}; valid: (batch, "
+                f"{', '.join(map(str, shape))})"
+            )
+        uniforms = ops.cast(uniforms, self._log_prob_dtype)
+        return uniforms, self._check(conditions, uniforms)
 
     def _check_images(self, images):
         config = self.config
@@ -327,6 +345,11 @@ class MultiscalePixelCNN(keras.Model):
                     f"label {wrong[0]} is out of range; valid: 0 to {self.config.num_classes - 1}"
                 )
         return {"label": ops.cast(label, "int32")}
+
+
+def _sum_image(log_probs):
+    """Σ over an image's sub-pixels: `[B, H, W, C]` → `[B]`."""
+    return ops.sum(log_probs, axis=(1, 2, 3))
 
 
 def _crop(scale, crop_size, offsets):

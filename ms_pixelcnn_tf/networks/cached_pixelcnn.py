@@ -83,13 +83,17 @@ class CachedPixelCNN:
         """State left of the image: nothing but padding."""
         layers = self.network.layers
         left = self._zeros(layers[0].reach, len(layers[0].input_groups))
-        return left, [self._zeros(self.network.features) for _ in layers[1:]]
+        remembered = ops.zeros(
+            (len(layers) - 1, self.batch, self.network.features), self.network.compute_dtype
+        )
+        return left, remembered
 
     def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
 
         Args:
-            state: `(pixel features to the left [B, reach, ·], previous pixel of each layer [B, F])`.
+            state: `(pixel features to the left [B, reach, ·], previous pixel of the layers but the
+                last [L-1, B, F])`.
             starts: of this row, from `begin_row`.
             column: the pixel's index.
 
@@ -102,10 +106,10 @@ class CachedPixelCNN:
         links = links[column]
         first = ops.matmul(ops.reshape(left, (-1, self.left_first.shape[0])), self.left_first)
         gates = [links[0] + first]
-        if previous:
-            later = links[1:] + ops.matmul(ops.stack(previous), self.left_later)
-            gates += ops.unstack(later, num=len(previous))
-        gates = [[layer[:, columns] for columns in self.gate_columns] for layer in gates]
+        if len(self.network.layers) > 1:
+            later = links[1:] + ops.matmul(previous, self.left_later)
+            gates += ops.unstack(later, num=len(self.network.layers) - 1)
+        gates = [self._split_groups(layer) for layer in gates]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
         prediction = prediction[column]
@@ -139,6 +143,7 @@ class CachedPixelCNN:
         def end_pixel(levels):
             features = self.network.read(levels)[:, None]
             remembered = [_join(groups) for groups in horizontal[:-1]]
+            remembered = ops.stack(remembered) if remembered else previous
             return ops.concatenate([left[:, 1:], features], axis=1), remembered
 
         return channel_params, end_pixel
@@ -152,7 +157,7 @@ class CachedPixelCNN:
         self.order = np.concatenate([
             np.r_[start:end, features + start:features + end] for start, end in zip(starts, ends)
         ])
-        self.gate_columns = [slice(2 * start, 2 * end) for start, end in zip(starts, ends)]
+        self.gate_starts = [2 * start for start in starts[1:]]
         cast = self._cast
         first = cast(network.layers[0].left_kernel)  # [reach, inputs, 2F]
         self.left_first = ops.take(
@@ -196,6 +201,12 @@ class CachedPixelCNN:
         self.conditioning = [
             [ops.transpose(share, (1, 0, 2, 3)) for share in pair] for pair in shares
         ]
+
+    def _split_groups(self, gates):
+        """`[B, 2F]` → one piece a channel group."""
+        if not self.gate_starts:
+            return [gates]
+        return ops.split(gates, self.gate_starts, axis=-1)
 
     def _predict_row(self, above, row):
         """`[W, B, C]`: the prediction that was given, or the share of the pixels above in ours."""
