@@ -222,7 +222,7 @@ class MultiscalePixelCNN(keras.Model):
         logits = np.log(counts / counts.sum(axis=1, keepdims=True))
         for network in (self.base, *self.upscalers):
             variable = network.output_bias
-            bias = np.array(variable).reshape(self.config.channels, -1)
+            bias = np.array(ops.convert_to_numpy(variable)).reshape(self.config.channels, -1)
             bias[:, : self.config.num_levels] = logits
             variable.assign(bias.reshape(variable.shape))
 

@@ -92,14 +92,13 @@ def _check_same_run(workdir, old, new):
 class Checkpoints:
     """Saves and restores the whole state of a run; the last `KEPT` checkpoints stay.
 
-    Attributes:
-        step: int, steps taken.
-        seconds: float, training time so far over all sessions of the run.
+    `times` is `[2]` float64 seconds of training so far, over all sessions of the run: on the clock,
+    and of the process on all its cores (the one to compare on a machine with other work).
     """
 
     def __init__(self, workdir, model, averaged, optimizer):
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._seconds = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
         self._saved_step = None
         self._checkpoint = tf.train.Checkpoint(
             model=_by_name(model.variables),
@@ -116,7 +115,7 @@ class Checkpoints:
         )
 
     def restore(self):
-        """Restores the newest checkpoint, if there is one; returns `(step, seconds)`.
+        """Restores the newest checkpoint, if there is one; returns `(step, times)`.
 
         Raises:
             UserError: if a checkpoint is there but does not fit or cannot be read.
@@ -125,14 +124,14 @@ class Checkpoints:
         if path:
             _restore(self._checkpoint, path)
             self._saved_step = int(self._step)
-        return int(self._step), float(self._seconds)
+        return int(self._step), self._seconds.numpy()
 
-    def save(self, step, seconds):
+    def save(self, step, times):
         """Saves the state after `step` steps, unless it is saved already."""
         if step == self._saved_step:
             return
         self._step.assign(step)
-        self._seconds.assign(seconds)
+        self._seconds.assign(times)
         self._manager.save(checkpoint_number=step)
         self._saved_step = step
 

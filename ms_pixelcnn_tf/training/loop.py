@@ -106,7 +106,7 @@ class _Session:
         optimizer.build(self._model.trainable_variables)
         self._train_step = make_train_step(self._model, self.averaged, optimizer, config)
         self._checkpoints = Checkpoints(workdir, self._model, self.averaged, optimizer)
-        self.step, self._seconds = self._checkpoints.restore()
+        self.step, self._times = self._checkpoints.restore()
         self.monitor = Monitor(workdir, self.step)
         self._recent_bits = []  # since the last validation
 
@@ -127,7 +127,7 @@ class _Session:
                 fields=("image", *condition_fields(self._run.model)),
             )
         )
-        logged_step, logged_seconds = self.step, self._seconds
+        logged_step, logged_seconds = self.step, self._times[0]
         with InterruptGuard() as interrupt:
             while self.step < config.steps:
                 metrics = self._take_step(batches)
@@ -135,9 +135,9 @@ class _Session:
                 last = self.step == config.steps
                 if last or self.step % config.log_every == 0:
                     images = (self.step - logged_step) * config.batch_size
-                    rate = images / max(self._seconds - logged_seconds, 1e-9)
+                    rate = images / max(self._times[0] - logged_seconds, 1e-9)
                     self.monitor.train(self.step, metrics, rate)
-                    logged_step, logged_seconds = self.step, self._seconds
+                    logged_step, logged_seconds = self.step, self._times[0]
                 if interrupt.requested:
                     self._stop()
                 if self._validation_is_due():
@@ -145,7 +145,7 @@ class _Session:
                 if config.sample_every and self.step % config.sample_every == 0:
                     self._show_samples()
                 if last or self.step % config.checkpoint_every == 0:
-                    self._checkpoints.save(self.step, self._seconds)
+                    self._checkpoints.save(self.step, self._times)
                 if interrupt.requested:
                     self._stop()
         if self.monitor.evaluated_step != self.step:
@@ -153,10 +153,10 @@ class _Session:
 
     def _take_step(self, batches):
         """One step; returns its metrics as floats."""
-        started = time.perf_counter()
+        started = _clocks()
         metrics = self._train_step(next(batches), tf.constant(self.step, tf.int64))
         metrics = tf.nest.map_structure(float, metrics)
-        self._seconds += time.perf_counter() - started
+        self._times = self._times + _clocks() - started
         self.step += 1
         _check_finite(metrics, self.step)
         self._recent_bits.append(metrics["bits"])
@@ -178,7 +178,7 @@ class _Session:
         self.monitor.validation(
             self.step,
             evaluation,
-            seconds=self._seconds,
+            times=self._times,
             examples=self.step * config.batch_size,
             train_bits=float(np.mean(self._recent_bits)) if self._recent_bits else None,
         )
@@ -194,7 +194,7 @@ class _Session:
         self.monitor.samples(self.step, pictures.grid(images, scale=SAMPLE_MAGNIFICATION))
 
     def _stop(self):
-        self._checkpoints.save(self.step, self._seconds)
+        self._checkpoints.save(self.step, self._times)
         raise Interrupted(f"stopped after step {self.step}, saved; the same command goes on")
 
 
@@ -209,6 +209,11 @@ def level_histogram(source, config):
         [np.bincount(images[..., c].ravel(), minlength=config.num_levels)
          for c in range(config.channels)]
     )
+
+
+def _clocks():
+    """`[2]` seconds: on the clock, and of this process on all its cores."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def _check_finite(metrics, step):

@@ -15,7 +15,8 @@ def read_metrics(workdir):
     """The lines of metrics.jsonl as a list of dicts; empty if there is none.
 
     Each holds "step", "seconds" (training time so far: steps and waiting for data, over all
-    sessions, without validation), "examples" (seen), "train_bits" (mean since the line before),
+    sessions, without validation), "cpu_seconds" (the same, of the process on all its cores),
+    "examples" (seen), "train_bits" (mean since the line before),
     "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term).
     """
     path = pathlib.Path(workdir) / METRICS
@@ -54,12 +55,13 @@ class Monitor:
             tf.summary.scalar("train/gradient_norm", metrics["gradient_norm"])
             tf.summary.scalar("train/images_per_second", images_per_second)
 
-    def validation(self, step, evaluation, *, seconds, examples, train_bits):
+    def validation(self, step, evaluation, *, times, examples, train_bits):
         """One line of metrics.jsonl and the same as scalars."""
         terms = {name: term.bits_per_dim for name, term in evaluation.terms.items()}
         line = {
             "step": step,
-            "seconds": round(seconds, 3),
+            "seconds": round(float(times[0]), 3),
+            "cpu_seconds": round(float(times[1]), 3),
             "examples": examples,
             "train_bits": train_bits,
             "validation_bits": evaluation.bits_per_dim,
