@@ -2,11 +2,11 @@
 
     bin/benchmark flops --preset=small
 
-Every kernel of these networks, convolution or dense, is applied once at each position of the map it
-works on, so one element of a kernel is one multiply-add a position: 2 operations. What is counted is
-what is executed: masked kernels in full, since the mask multiplies the kernel and the product runs
-dense, and convolutions in full at the border, where they read zeros. Biases, gates, other element-wise
-work, look-ups of embeddings and the output law itself are not counted; they come to a few per cent.
+Every kernel of these networks, convolution or dense, is applied once at each position of the map
+it works on, so one element of a kernel is one multiply-add a position: 2 operations. What is
+counted is what is executed: masked kernels in full, since the mask multiplies the kernel and the
+product runs dense, and convolutions in full at the border, where they read zeros. Biases, gates,
+other element-wise work, look-ups of embeddings and the output law itself are not counted.
 
 The one exception is the projection of a conditioning vector, which runs once an image.
 """

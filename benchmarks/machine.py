@@ -104,7 +104,8 @@ def _best(step, start, flops, repeats):
         return tf.reduce_sum(value)
 
     chain(start).numpy()  # traces, and wakes the threads
-    return CHAIN * flops / min(seconds_of(lambda: chain(start).numpy()) for _ in range(repeats)) / 1e9
+    seconds = min(seconds_of(lambda: chain(start).numpy()) for _ in range(repeats))
+    return CHAIN * flops / seconds / 1e9
 
 
 def _processor():

@@ -9,12 +9,12 @@ For type A, type B and the cached ON, each with a softmax and with a DMOL, this 
 * training: the project's own step with its optimiser.
 
 Naive ON, one full evaluation of the network a sub-pixel, is timed over a few evaluations in one
-compiled loop and extrapolated to height·width·channels of them. It leaves out the decoding of the
-sub-pixels themselves, which flatters it.
+compiled loop and extrapolated to height·width·channels of them. It leaves out the decoding of
+the sub-pixels themselves, which flatters it.
 
-All of it is run in rounds, every model once a round, so that a drift of the machine meets all alike.
-A ratio is the median of the rounds' own ratios. Weights are as constructed: time does not depend on
-them. Widths and depths are those of Reed et al. (2017), section 4.
+All of it is run in rounds, every model once a round, so that a drift of the machine meets all
+alike. A ratio is the median of the rounds' own ratios. Weights are as constructed: time does not
+depend on them. Widths and depths are those of Reed et al. (2017), section 4.
 """
 
 import sys
@@ -41,7 +41,7 @@ def parse(arguments):
     parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
     parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
     parser.add_argument(
-        "--layers", default=4, help="gated layers of OlogN's base and type B's decoder (4)", **number
+        "--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)", **number
     )
     parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)

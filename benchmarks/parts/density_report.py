@@ -7,6 +7,7 @@ import flops
 import machine
 import ms_pixelcnn_tf as ms
 import numpy as np
+import PIL
 from ms_pixelcnn_tf import data, pixels
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import read_run
@@ -56,6 +57,7 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
         "validation_images": int(count),
         "paper_gap": PAPER_GAP,
         "lossless_bits": codecs.lossless_bits(images),
+        "pillow": PIL.__version__,
         "lossless_settings": codecs.settings(),
         "baseline": baseline,
         "notes": list(notes),
@@ -67,7 +69,8 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
         run["curve"] = curves[name]
 
     out = pathlib.Path(out)
-    figures.plot_curves(out / "density.png", curves, results, results["lossless_bits"])
+    best_codec = min(results["lossless_bits"].items(), key=lambda codec: codec[1])
+    figures.plot_curves(out / "density.png", curves, results, best_codec)
     samples = {}
     for name, run in results["runs"].items():
         levels = models[name].sample(num_samples, seed=SAMPLE_SEED)
@@ -108,32 +111,30 @@ def markdown(results):
     runs, minutes = results["runs"], results["common_time"] / 60
     on_processor = results["time_field"] == "cpu_seconds"
     clock = "processor time" if on_processor else "wall-clock time"
-    lossless = ", ".join(
-        f"{name} {bits:.2f}" for name, bits in results["lossless_bits"].items()
-    )
+    lossless = "; ".join(f"{name}: {bits:.2f}" for name, bits in results["lossless_bits"].items())
     return "\n".join([
         "# Density of photographs\n",
         f"{results['data']}. Bits per sub-pixel on the first {results['validation_images']:,} "
-        f"validation images, sorted by name, with averaged weights. `{COMMAND} train` makes the runs "
-        f"(their configurations stand in `benchmarks/density.py`), `{COMMAND} report` this page. "
-        f"{machine.sentences(results['machine'])}\n",
+        f"validation images, sorted by name, with averaged weights. `{COMMAND} train` makes the "
+        f"runs (their configurations stand in `benchmarks/density.py`), `{COMMAND} report` this "
+        f"page. {machine.sentences(results['machine'])}\n",
         *(f"{note}\n" for note in results["notes"]),
         "## The runs\n",
         _runs(runs),
-        f"Time is {clock} of the training steps, each run on one core; images/s are by that time. GFLOP "
-        "are of the likelihood of one image (`bin/benchmark flops`); a training step takes 3 times "
-        "that an image. Train: mean since the validation before, with the weights of each step.\n",
+        f"Time is {clock} of the training steps, each run on one core; images/s are by that time. "
+        "GFLOP are of the likelihood of one image (`bin/benchmark flops`); a training step takes 3 "
+        "times that an image. Train: mean since the validation before, with each step's weights.\n",
         "## OlogN beside ON\n",
         _comparison(runs, minutes, results["common_examples"]),
-        f"Gaps are to {results['baseline']}; below zero the run is better. The paper's OlogN − ON is "
-        f"{results['paper_gap']:+.2f} on ImageNet 32×32, both trained to convergence. Equal time and "
-        "equal images are as far as every run goes, read off the validation curves on straight "
-        "lines. A run that is read before its end has not lowered its learning rate yet, which "
-        "speaks against it.\n",
+        f"Gaps are to {results['baseline']}; below zero the run is better. The paper's OlogN − ON "
+        f"is {results['paper_gap']:+.2f} on ImageNet 32×32, both trained to convergence. Equal "
+        "time and equal images are as far as every run goes, read off the validation curves on "
+        "straight lines. A run that is read before its end has not lowered its learning rate as "
+        "far, which counts against it.\n",
         "![validation curves](density.png)\n",
         "## Lossless files of the same images\n",
-        f"{lossless} bits per sub-pixel, one file an image with its header "
-        f"({results['lossless_settings']}).\n",
+        f"{lossless}. Bits per sub-pixel, one file an image with its header, encoded by Pillow "
+        f"{results['pillow']} ({results['lossless_settings']}).\n",
         "## Terms\n",
         _terms(runs),
         "Bits per sub-pixel of each term, at the end.\n",

@@ -10,17 +10,18 @@ from ms_pixelcnn_tf import pictures  # noqa: E402
 from ms_pixelcnn_tf.files import replacing  # noqa: E402
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555")  # told apart by the colour-blind
+NOTE = {"color": "#666666", "fontsize": 9}
 MAGNIFICATION = 4
 
 
-def plot_curves(path, curves, comparison, lines):
+def plot_curves(path, curves, comparison, codec):
     """Validation bits against time and against examples, side by side.
 
     Args:
         path: of the PNG.
         curves: dict name → records of metrics.jsonl.
         comparison: from `curves.compare`; its common values are marked.
-        lines: dict name → bits per sub-pixel, drawn across (codecs).
+        codec: `(name, bits per sub-pixel)` of the best lossless codec, drawn across.
     """
     time = comparison["time_field"]
     clock = "processor time" if time == "cpu_seconds" else "wall-clock time"
@@ -28,25 +29,27 @@ def plot_curves(path, curves, comparison, lines):
         (time, 60.0, comparison["common_time"], f"{clock} of training, minutes", "equal time"),
         ("examples", 1e3, comparison["common_examples"], "images seen, thousands", "equal images"),
     )
+    top = max(record["validation_bits"] for curve in curves.values() for record in curve) + 0.1
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, constrained_layout=True)
     for axis, (field, unit, common, label, mark) in zip(axes, panels):
         for colour, (name, curve) in zip(COLOURS, curves.items()):
             places = [record[field] / unit for record in curve]
             bits = [record["validation_bits"] for record in curve]
             axis.plot(places, bits, color=colour, marker="o", markersize=3, label=name)
-        axis.axvline(common / unit, color="#999999", linestyle=":", label=mark)
-        top = max(max(record["validation_bits"] for record in c) for c in curves.values()) + 0.1
-        for name, bits in lines.items():
-            if bits < top:
-                axis.axhline(bits, color="#999999", linestyle="--", linewidth=1)
-                axis.annotate(name, (1, bits), xycoords=("axes fraction", "data"), ha="right",
-                              va="bottom", color="#666666", fontsize=9)
+        axis.axvline(common / unit, color="#999999", linestyle=":")
+        axis.annotate(f" {mark}", (common / unit, 1), xycoords=("data", "axes fraction"), va="top",
+                      **NOTE)
+        if codec[1] < top:
+            axis.axhline(codec[1], color="#999999", linestyle="--", linewidth=1)
+            axis.annotate(codec[0], (1, codec[1]), xycoords=("axes fraction", "data"), ha="right",
+                          va="bottom", **NOTE)
         axis.set_xlim(left=0)
         axis.set_xlabel(label)
         axis.grid(color="#eeeeee")
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False, loc="upper right" if not lines else "best", fontsize=9)
     axes[0].set_ylabel("validation, bits per sub-pixel")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     _save(figure, path)
 
 

@@ -25,14 +25,14 @@ def markdown(results):
         f"{settings['repeats']} rounds (smallest–largest), compiled, tracing not counted.\n",
         "## Sampling beside one evaluation of the likelihood\n",
         _ratios(models),
-        "Nobody can sample without evaluating the factors once, so the floor of the ratio is 1.0.\n",
+        "Nobody can sample without evaluating the factors once: the floor of the ratio is 1.0.\n",
         "## Sampling beside ON\n",
         _speed_ups(models),
         "\n".join(_naive_sentence(model) for model in naive),
         "## Training\n",
         _training(models),
-        "A step's operations are 3 × those of the likelihood, which `bin/benchmark flops` counts; the "
-        "ceiling is that of 3×3 convolutions, above.\n",
+        "A step's operations are 3 × those of the likelihood, which `bin/benchmark flops` counts; "
+        "the ceiling is that of 3×3 convolutions, above.\n",
     ])
 
 
