@@ -1,0 +1,272 @@
+"""The loops, driven by a network that can only spell, and every sampler of real models.
+
+Sampling equals likelihood: the same uniforms give the same image, whichever sampler decodes them,
+and what they decode follows the law that `log_prob` states.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from ms_pixelcnn_tf import sampling
+from proofs import (
+    all_images,
+    make_model,
+    probabilities,
+    random_conditions,
+    random_model,
+    random_uniforms,
+    randomise,
+    teacher_forced_decode,
+)
+
+# -- a fake network must spell a word -------------------------------------------------------------
+
+WORD = "uniforms"  # no letter twice, so each letter's successor is known
+SHAPE = (2, 2, 2)  # as an image: two rows of two pixels of two channels
+
+
+def next_letter(letters):
+    """Each letter's successor in the word; the first letter after anything else (0)."""
+    result = ops.where(letters == 0, ord(WORD[0]), 0)
+    for letter, successor in zip(WORD, WORD[1:]):
+        result = ops.where(letters == ord(letter), ord(successor), result)
+    return result
+
+
+class Speller:
+    """A law that decodes to the letter it is given, and tells the uniform in place of log p."""
+
+    channels, num_params = 2, 2
+
+    def __init__(self, channel_autoregressive):
+        self.channel_autoregressive = channel_autoregressive
+
+    def decode_channel(self, params, previous, uniforms):
+        if self.channel_autoregressive:
+            assert len(params) == len(previous) + 1
+            return params[-1][..., 0], uniforms
+        return params[-1][..., len(previous)], uniforms
+
+
+class SpellingSteps:
+    """Remembers only what it is handed: the last letter of the row above and of the pixel before."""
+
+    def __init__(self, batch):
+        self.batch, self.distribution = batch, Speller(channel_autoregressive=True)
+
+    def first_row(self):
+        return (tf.zeros(self.batch, tf.int32),)
+
+    def begin_row(self, state, row):
+        return state[0], row
+
+    def end_row(self, state, current, levels):
+        return (levels[:, -1, -1] + 0 * current,)
+
+    def first_pixel(self):
+        return (tf.zeros(self.batch, tf.int32),)
+
+    def begin_pixel(self, state, starts, column):
+        before = tf.where(column == 0, starts, state[0])
+
+        def channel_params(channel, levels):
+            return next_letter(before if channel == 0 else levels[:, channel - 1])[:, None]
+
+        return channel_params, lambda levels: (levels[:, -1],)
+
+
+def spelling_params(levels):
+    """A "network" over whole images: at every sub-pixel, the successor of the one before it."""
+    flat = ops.reshape(levels, (-1, len(WORD)))
+    before = ops.pad(flat, ((0, 0), (1, 0)))[:, :-1]
+    return ops.reshape(next_letter(before), (-1, *SHAPE))
+
+
+def read(levels):
+    return ["".join(map(chr, image.ravel())) for image in np.asarray(levels)]
+
+
+@pytest.fixture
+def uniforms():
+    return tf.constant(np.random.default_rng(0).random((3, *SHAPE), dtype="float32"))
+
+
+def test_raster_decoder_spells(uniforms):
+    levels, told = sampling.decode_raster(SpellingSteps(3), uniforms)
+    assert read(levels) == [WORD] * 3
+    np.testing.assert_array_equal(told, uniforms)  # each sub-pixel got its own uniform
+    levels, told = sampling.decode_raster(SpellingSteps(3), uniforms, score=False)
+    assert read(levels) == [WORD] * 3 and told is None
+
+
+def test_raster_decoder_spells_in_a_graph_of_any_batch():
+    @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE))])
+    def decode(uniforms):
+        return sampling.decode_raster(SpellingSteps(tf.shape(uniforms)[0]), uniforms)[0]
+
+    assert read(decode(tf.zeros((2, *SHAPE)))) == [WORD] * 2
+    assert read(decode(tf.zeros((5, *SHAPE)))) == [WORD] * 5
+
+
+@pytest.mark.parametrize("channel_autoregressive", [True, False])
+def test_naive_decoder_spells(uniforms, channel_autoregressive):
+    law = Speller(channel_autoregressive)
+    levels, told = sampling.decode_naive(law, spelling_params, uniforms)
+    assert read(levels) == [WORD] * 3
+    np.testing.assert_array_equal(told, uniforms)
+
+
+def test_pixel_decoder_hands_channels_on_in_order():
+    law, asked = Speller(channel_autoregressive=True), []
+
+    def channel_params(channel, levels):
+        asked.append((channel, np.asarray(levels).tolist()))
+        return tf.fill([1, 1], 70 + channel)
+
+    levels, told = sampling.decode_pixels(law, channel_params, tf.constant([[0.25, 0.75]]))
+    assert asked == [(0, [[0, 0]]), (1, [[70, 0]])]
+    assert np.asarray(levels).tolist() == [[70, 71]]
+    assert np.asarray(told).tolist() == [[0.25, 0.75]]
+
+
+# -- all samplers of a model give the same image --------------------------------------------------
+
+ON = {"variant": "ON", "image_size": 4}
+A = {"variant": "OlogN", "upscaler": "A"}
+B = {"variant": "OlogN", "upscaler": "B"}
+FULL = {"num_levels": 256, "channels": 3}
+MODELS = [
+    ON | FULL | {"output": "softmax"},
+    ON | FULL | {"output": "dmol", "num_mixtures": 5},
+    ON | FULL | {"output": "softmax", "num_classes": 4, "first_kernel": 7},
+    ON | FULL | {"output": "dmol", "num_classes": 4, "base_layers": 3, "image_size": (3, 5)},
+    ON | {"output": "softmax", "channels": 4, "num_levels": 16, "first_kernel": 3, "base_layers": 1},
+    ON | {"output": "dmol", "channels": 2, "num_levels": 100, "base_layers": 1, "image_size": (5, 3)},
+    ON | {"output": "softmax", "channels": 1, "num_levels": 2, "base_layers": 4, "image_size": (1, 6)},
+    ON | {"output": "dmol", "channels": 1, "num_levels": 3, "image_size": (6, 1), "head_features": 5},
+    A | FULL | {"output": "softmax"},
+    A | FULL | {"output": "dmol"},
+    A | FULL | {"output": "softmax", "num_classes": 3, "image_size": 8, "base_size": 2},
+    A | FULL | {"output": "dmol", "num_classes": 3, "image_size": (4, 8), "base_size": (1, 2)},
+    A | {"output": "softmax", "channels": 5, "num_levels": 9, "residual_blocks": 0},
+    A | {"output": "dmol", "channels": 2, "num_levels": 200, "num_mixtures": 1},
+    A | {"output": "softmax", "channels": 1, "num_levels": 256, "first_kernel": 3},
+    B | FULL | {"output": "softmax"},
+    B | FULL | {"output": "dmol", "num_classes": 2},
+    B | FULL | {"output": "softmax", "num_classes": 2, "image_size": 8, "base_size": 4},
+    B | FULL | {"output": "dmol", "image_size": (6, 12), "base_size": (3, 6), "patch_size": 3},
+    B | {"output": "softmax", "channels": 2, "num_levels": 33, "patch_size": 1},
+    B | {"output": "dmol", "channels": 4, "num_levels": 64, "patch_size": 4, "decoder_layers": 1},
+    B | {"output": "softmax", "channels": 1, "num_levels": 256, "decoder_layers": 3,
+         "image_size": (2, 8), "base_size": (1, 4)},
+]
+
+
+@pytest.mark.parametrize("index", range(len(MODELS)))
+def test_all_samplers_give_the_same_image_and_its_likelihood(index):
+    """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
+    batch = 8
+    model = random_model(index, 0.4, dtype="float64", **MODELS[index])
+    uniforms = random_uniforms(model, batch, seed=index)
+    conditions = random_conditions(model, batch)
+
+    cached, cached_log_prob = model.decode_with_log_prob(uniforms, conditions)
+    naive, naive_log_prob = model.decode_with_log_prob(uniforms, conditions, "naive")
+    checked = model._check_uniforms(uniforms, conditions)
+    eager, eager_log_prob = model._decode_cached_steps(*checked)
+    np.testing.assert_array_equal(naive, cached)
+    np.testing.assert_array_equal(eager, cached)
+    np.testing.assert_array_equal(model.decode(uniforms, conditions), cached)
+    np.testing.assert_array_equal(
+        teacher_forced_decode(model, cached, uniforms, conditions), cached
+    )
+    assert len(np.unique(cached.reshape(batch, -1), axis=0)) > 1, "the images should differ"
+
+    log_prob = np.asarray(model.log_prob(cached, conditions))
+    for accumulated in (cached_log_prob, naive_log_prob, eager_log_prob):
+        np.testing.assert_allclose(accumulated, log_prob, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("overrides", [
+    ON | {"output": "softmax"}, ON | {"output": "dmol"}, A | {"output": "softmax"},
+    A | {"output": "dmol"}, B | {"output": "softmax"}, B | {"output": "dmol"},
+], ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"])
+def test_samplers_agree_in_float32_when_teacher_forced(overrides):
+    """Given the pixels before it, each sub-pixel is what the full network would have decoded."""
+    overrides = FULL | overrides | {"image_size": 16, "base_size": 8, "patch_size": 4}
+    model = random_model(5, 0.25, **overrides)
+    uniforms = random_uniforms(model, 32, seed=6, dtype="float32")
+    images, accumulated = model.decode_with_log_prob(uniforms)
+    assert images.dtype == np.uint8
+    agreement = (teacher_forced_decode(model, images, uniforms) == images).mean()
+    assert agreement >= 0.9999
+    np.testing.assert_allclose(accumulated, model.log_prob(images), rtol=1e-4)
+
+
+def test_the_proof_sees_a_wrong_cache():
+    """Unequal weights in the cached sampler show as other images."""
+    model = random_model(5, 0.4, dtype="float64", **(ON | FULL))
+    uniforms = random_uniforms(model, 8)
+    naive = model.decode(uniforms, sampler="naive")
+    kernel = model.base.layers[1].left_kernel
+    kernel.assign(kernel * 0.5)
+    assert (model.decode(uniforms) != naive).any()
+
+
+# -- samples follow the law -----------------------------------------------------------------------
+
+
+def chi_square_p_value(counts, expected, least=10.0):
+    """p-value of counts against their expectation; cells expected below `least` are pooled."""
+    order = np.argsort(expected)
+    counts, expected = counts[order], expected[order]
+    cells = np.floor(np.cumsum(expected) / least).astype(int)  # rare outcomes share a cell
+    counts, expected = np.bincount(cells, counts), np.bincount(cells, expected)
+    counts, expected = counts[expected > 0], expected[expected > 0]
+    if expected[-1] < least:
+        counts[-2:], expected[-2:] = counts[-2:].sum(), expected[-2:].sum()
+        counts, expected = counts[:-1], expected[:-1]
+    statistic = ((counts - expected) ** 2 / expected).sum()
+    freedom = np.float64(len(counts) - 1)
+    assert freedom > 50
+    return float(tf.math.igammac(freedom / 2, statistic / 2))
+
+
+def test_chi_square_p_value():
+    """Uniform over draws from the law itself, and small for another law."""
+    generator = np.random.default_rng(0)
+    law = generator.dirichlet(np.full(300, 0.5))
+    values = [chi_square_p_value(generator.multinomial(5000, law), 5000 * law) for _ in range(400)]
+    np.testing.assert_allclose(np.quantile(values, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.06)
+    other = 0.7 * law + 0.3 / 300
+    assert chi_square_p_value(generator.multinomial(5000, other), 5000 * law) < 1e-9
+
+
+@pytest.mark.parametrize("overrides", [
+    ON | {"image_size": 2, "channels": 3, "output": "softmax"},
+    ON | {"image_size": 2, "channels": 3, "output": "dmol"},
+    A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "softmax"},
+    A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
+    B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
+    B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
+], ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"])
+def test_200_000_samples_follow_the_models_own_probabilities(overrides):
+    num = 200_000
+    model = random_model(7, 0.3, **overrides)
+    everything = all_images(model)
+    powers = model.config.num_levels ** np.arange(everything[0].size)
+    samples = model.sample(num, seed=8).reshape(num, -1) @ powers  # the index in `everything`
+    counts = np.bincount(samples, minlength=len(everything))
+    law = probabilities(model, everything)
+    assert chi_square_p_value(counts, num * law / law.sum()) > 1e-3
+
+    randomise(model, 7, 0.33)  # the same weights, a tenth larger, are another law
+    other = probabilities(model, everything)
+    assert chi_square_p_value(counts, num * other / other.sum()) < 1e-6
+
+
+def test_an_untrained_model_samples():
+    model = make_model(**FULL, image_size=8, base_size=4)
+    assert model.sample(2).shape == (2, 8, 8, 3)
