@@ -102,11 +102,27 @@ class Categorical:
         centre = self._centre([part[..., self.num_levels :] for part in params], previous)
         logits = self._logits(params[-1], centre)
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        cdf = ops.cumsum(weights, axis=-1)
-        threshold = ops.cast(uniforms, cdf.dtype)[..., None] * cdf[..., -1:]
-        levels = ops.sum(ops.cast(cdf <= threshold, "int32"), axis=-1)
-        levels = ops.minimum(levels, self.num_levels - 1)  # rounding at u → 1
+        levels = self._search(weights, ops.cast(uniforms, logits.dtype))
         return levels, self._log_prob_of(logits, levels)
+
+    def _search(self, weights, uniforms):
+        """The smallest level whose CDF exceeds the uniform: its block first, then its place there.
+
+        Summing blocks is cheaper than the whole running sum over the levels.
+        """
+        size = math.isqrt(self.num_levels)
+        if size * size != self.num_levels:
+            size = self.num_levels  # one block
+        num_blocks = self.num_levels // size
+        blocks = ops.reshape(weights, (*ops.shape(weights)[:-1], num_blocks, size))
+        sums = ops.cumsum(ops.sum(blocks, axis=-1), axis=-1)
+        threshold = uniforms[..., None] * sums[..., -1:]
+        block = _count(sums <= threshold, num_blocks)
+        before = ops.where(ops.arange(num_blocks) == block - 1, sums, 0.0)
+        threshold = threshold - ops.sum(before, axis=-1, keepdims=True)
+        within = ops.take_along_axis(blocks, block[..., None], axis=-2)[..., 0, :]
+        place = _count(ops.cumsum(within, axis=-1) <= threshold, size)
+        return (block * size + place)[..., 0]
 
     def _centre(self, parts, previous):
         """`[...]` centre of the last of `parts` (centre, log-width, coefficients of a channel)."""
@@ -146,7 +162,6 @@ class DiscretizedLogisticMixture:
     """
 
     channel_autoregressive = False
-    search_radix = 4
     log_scale_range = (-7.0, 7.0)  # e^7 is flat over [-1, 1]; beyond it a bin's mass underflows
 
     def __init__(self, num_levels, channels, num_mixtures):
@@ -224,16 +239,23 @@ class DiscretizedLogisticMixture:
         return levels, log_prob
 
     def _search(self, weights, mean, inverse_scale, uniforms):
-        """The smallest level whose CDF exceeds the uniform, digit by digit of the level."""
-        radix = self.search_radix
+        """The smallest level whose CDF exceeds the uniform, digit by digit of the level.
+
+        A few pixels cost by the operation and whole maps by the CDF's evaluations: hence the radix.
+        """
+        radix = 16 if len(uniforms.shape) == 1 else 4
         digits = math.ceil(math.log(self.num_levels, radix) - 1e-9)
-        mean, inverse_scale, weights = (x[..., None, :] for x in (mean, inverse_scale, weights))
+        weights = weights[..., None, :]
+        slope = (2.0 * self._half_bin * inverse_scale)[..., None, :]
+        offset = ((self._half_bin - 1.0 - mean) * inverse_scale)[..., None, :]
         low = ops.zeros_like(uniforms, dtype="int32")
         for digit in reversed(range(digits)):
             below = low[..., None] + (np.arange(1, radix, dtype="int32") * radix**digit - 1)
-            edge = to_unit(below, self.num_levels, mean.dtype) + self._half_bin
-            cdf = ops.sum(weights * ops.sigmoid((edge[..., None] - mean) * inverse_scale), axis=-1)
-            passed = (cdf <= uniforms[..., None]) & (below < self.num_levels - 1)  # the top is open
+            upper_edge = ops.cast(below, mean.dtype)[..., None] * slope + offset
+            cdf = ops.sum(weights * ops.sigmoid(upper_edge), axis=-1)
+            passed = cdf <= uniforms[..., None]
+            if radix**digits > self.num_levels:
+                passed = passed & (below < self.num_levels - 1)  # the top bin is open
             low = low + ops.sum(ops.cast(passed, "int32"), axis=-1) * radix**digit
         return low
 
@@ -277,6 +299,12 @@ class DiscretizedLogisticMixture:
         return ops.where(
             level <= 0, below_upper, ops.where(level >= self.num_levels - 1, above_lower, inside)
         )
+
+
+def _count(passed, size):
+    """How many of the last axis hold, `[..., 1]` int32; below `size`, should rounding say all."""
+    count = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
+    return ops.minimum(count, size - 1)
 
 
 def _following(channels):
