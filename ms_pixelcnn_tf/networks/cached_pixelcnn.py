@@ -66,11 +66,11 @@ class CachedPixelCNN:
             padded = ops.pad(vertical, ((0, 0), (0, 0), (side, side), (0, 0)))
             gates = layer.vertical_gates(padded)  # [B, 1, W, 2F]
             conditioning, for_links = self._conditioning_row(index, row)
-            links.append(layer.link(gates) + for_links)
+            kernel, bias = self.links[index]
+            links.append(ops.matmul(gates, kernel) + bias + for_links)
             if index < len(self.network.layers) - 1:  # the last layer's stack ends in its link
                 current.append(gate(gates + conditioning))
         links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
-        links = ops.take(links, self.order, axis=-1)
         return (ops.transpose(links, (2, 1, 0, 3)), self._predict_row(above, row)), current
 
     def end_row(self, state, current, levels):
@@ -159,13 +159,15 @@ class CachedPixelCNN:
         ])
         self.gate_starts = [2 * start for start in starts[1:]]
         cast = self._cast
-        first = cast(network.layers[0].left_kernel)  # [reach, inputs, 2F]
-        self.left_first = ops.take(
-            ops.reshape(first, (first.shape[0] * first.shape[1], -1)), self.order, axis=-1
-        )
+        self.links = [
+            (self._ordered(cast(layer.link_kernel)), self._ordered(cast(layer.horizontal_bias)))
+            for layer in network.layers
+        ]
+        first = self._ordered(cast(network.layers[0].left_kernel))  # [reach, inputs, 2F]
+        self.left_first = ops.reshape(first, (first.shape[0] * first.shape[1], -1))
         if len(network.layers) > 1:
             later = ops.stack([cast(layer.left_kernel)[0] for layer in network.layers[1:]])
-            self.left_later = ops.take(later, self.order, axis=-1)
+            self.left_later = self._ordered(later)
         self.weights = []
         for group, (start, end) in enumerate(zip(starts, ends)):
             columns = self.order[2 * start : 2 * end]
@@ -199,8 +201,13 @@ class CachedPixelCNN:
         shares = [ops.split(share, 2, axis=-1) for share in self.network.project(conditioning)]
         # Rows first, so that a row is read by its index: [H or 1, B, W or 1, 2F] a layer.
         self.conditioning = [
-            [ops.transpose(share, (1, 0, 2, 3)) for share in pair] for pair in shares
+            [ops.transpose(share, (1, 0, 2, 3)) for share in (vertical, self._ordered(horizontal))]
+            for vertical, horizontal in shares
         ]
+
+    def _ordered(self, gates):
+        """`[..., 2F]` of the horizontal gates as the pixels take them, group by group."""
+        return gates if self.network.num_groups == 1 else ops.take(gates, self.order, axis=-1)
 
     def _split_groups(self, gates):
         """`[B, 2F]` → one piece a channel group."""
