@@ -5,7 +5,7 @@
 
 `train` trains the runs below one after the other, each alone on one core, with the project's own
 training loop. With `--only` and `--core` two can go at a time, each on a core of its own. Each
-lasts about half an hour. `report` reads what they left and writes the tables, the curves and the
+lasts about half an hour on a core with AVX2, and less on a wider one. `report` reads what they left and writes the tables, the curves and the
 samples to benchmarks/results/.
 
 Everything not said in RUNS is as the preset `small` has it. ON is about as large as OlogN in all:
@@ -26,15 +26,15 @@ from parts.tables import RESULTS
 BASELINE = "ON-dmol"
 RUNS = {
     "ON-dmol": {
-        "variant": "ON", "base_layers": 8, "base_features": 112, "steps": 1200,
-        "evaluate_every": 150,
+        "variant": "ON", "base_layers": 8, "base_features": 112, "steps": 560,
+        "evaluate_every": 80,
     },
-    "OlogN-A-dmol": {"steps": 8500, "evaluate_every": 500},
-    "OlogN-B-dmol": {"upscaler": "B", "steps": 4300, "evaluate_every": 400},
-    "OlogN-A-softmax": {"output": "softmax", "steps": 3800, "evaluate_every": 400},
+    "OlogN-A-dmol": {"steps": 2700, "evaluate_every": 180},
+    "OlogN-B-dmol": {"upscaler": "B", "steps": 1350, "evaluate_every": 135},
+    "OlogN-A-softmax": {"output": "softmax", "steps": 1200, "evaluate_every": 120},
 }
 SHARED = {"dataset": "tiny-imagenet-32", "preset": "small", "evaluation_examples": 1000,
-          "sample_every": 2000}
+          "sample_every": 0}
 CADENCE = ("log_every", "checkpoint_every", "sample_every")
 
 
