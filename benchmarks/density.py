@@ -26,11 +26,11 @@ from parts.tables import RESULTS
 BASELINE = "ON-dmol"
 RUNS = {
     "ON-dmol": {
-        "variant": "ON", "base_layers": 8, "base_features": 112, "steps": 560,
+        "variant": "ON", "output": "dmol", "base_layers": 8, "base_features": 112, "steps": 560,
         "evaluate_every": 80,
     },
-    "OlogN-A-dmol": {"steps": 2700, "evaluate_every": 180},
-    "OlogN-B-dmol": {"upscaler": "B", "steps": 1350, "evaluate_every": 135},
+    "OlogN-A-dmol": {"output": "dmol", "steps": 2700, "evaluate_every": 180},
+    "OlogN-B-dmol": {"output": "dmol", "upscaler": "B", "steps": 1350, "evaluate_every": 135},
     "OlogN-A-softmax": {"output": "softmax", "steps": 1200, "evaluate_every": 120},
 }
 SHARED = {"dataset": "tiny-imagenet-32", "preset": "small", "evaluation_examples": 1000,
@@ -95,7 +95,8 @@ def report(options):
     workdirs = {name: folder / name for name in RUNS}
     markdown = density_report.write(
         workdirs, BASELINE, options.out, options.data_dir, options.samples,
-        notes=[note for name, path in workdirs.items() for note in departures(name, path)],
+        notes=options.note
+        + [note for name, path in workdirs.items() for note in departures(name, path)],
     )
     print(markdown)
 
@@ -134,6 +135,8 @@ def parse(arguments):
         parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
         parser.add_argument("--samples", type=flags.positive, default=12, metavar="N",
                             help="samples of each model (12)")
+        parser.add_argument("--note", action="append", default=[], metavar="TEXT",
+                            help="a sentence for the page: what else ran on the machine, say")
     return parser.parse(arguments)
 
 

@@ -22,7 +22,7 @@ PACKAGES = ("tensorflow", "keras", "numpy")
 def describe():
     """The processor, the versions and the date, as a dict of texts and numbers."""
     return {
-        "processor": _processor(),
+        "processor": _processor() + _vectors(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
         "python": platform.python_version(),
@@ -109,12 +109,26 @@ def _best(step, start, flops, repeats):
 
 
 def _processor():
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _vectors():
+    """The widest vector instructions, " with AVX2" say: they make processors of one name differ."""
+    flags = _cpuinfo("flags").split()
+    for flag, name in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")):
+        if flag in flags:
+            return f" with {name}"
+    return ""
+
+
+def _cpuinfo(field):
+    """The first value of a field of /proc/cpuinfo; "" where there is none."""
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
+            if line.split(":")[0].strip() == field:
                 return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def _onednn():
