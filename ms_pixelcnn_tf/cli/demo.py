@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 
-STEPS = 1200
+STEPS = 1000
 PRESET = "tiny"
 IMAGE_SIZE = 32
-BATCH = 16  # images sampled at once
+ROWS = 4  # of samples, each with one of every class; all are sampled at once
 REPEATS = 5  # timings a median is taken of
 SCALE = 4  # magnification of the pictures
-OVERRIDES = {"log_every": 20, "evaluate_every": 300, "checkpoint_every": 300, "sample_every": 300}
+OVERRIDES = {
+    "log_every": 20, "evaluate_every": 250, "evaluation_examples": 200, "checkpoint_every": 250,
+    "sample_every": 500,
+}
 
 
 def main(arguments):
@@ -30,7 +34,10 @@ def main(arguments):
     out = Path(options.out)
     workdir = out / "run"
     recipe = {"dataset": "shapes", "preset": PRESET, "image_size": IMAGE_SIZE}
-    run = make_run(variant="OlogN", steps=options.steps, **recipe, **OVERRIDES)
+    classes = data.load("shapes").class_names
+    run = make_run(
+        variant="OlogN", num_classes=len(classes), steps=options.steps, **recipe, **OVERRIDES
+    )
 
     with flags.quiet_start():
         from ms_pixelcnn_tf import pictures, pixels
@@ -47,27 +54,29 @@ def main(arguments):
     result = evaluate(model, source, "validation", run.train.batch_size)
 
     print("timing the samplers", flush=True)
-    samples = model.sample(BATCH, seed=0)
-    seconds = median_seconds(lambda: model.sample(BATCH, seed=0))
+    batch = ROWS * len(classes)
+    labels = {"label": np.tile(np.arange(len(classes)), ROWS)}
+    samples = model.sample(batch, labels, seed=0)
+    seconds = median_seconds(lambda: model.sample(batch, labels, seed=0))
     baseline = MultiscalePixelCNN(make_run(variant="ON", **recipe).model)
-    cached = median_seconds(lambda: baseline.sample(BATCH, seed=0))
+    cached = median_seconds(lambda: baseline.sample(batch, seed=0))
     evaluations = IMAGE_SIZE * IMAGE_SIZE * run.model.channels
-    naive = seconds_of_evaluation(baseline) * evaluations
+    naive = seconds_of_evaluation(baseline, batch) * evaluations
 
     pyramid = [pixels.dequantise(s, run.model.num_levels) for s in model.trajectory(samples)]
-    pictures.write_png(out / "samples.png", pictures.grid(pyramid[-1], scale=SCALE))
-    pictures.write_png(
-        out / "trajectory.png", pictures.trajectory([s[:8] for s in pyramid], scale=SCALE)
-    )
+    grid = pictures.grid(pyramid[-1], columns=len(classes), scale=SCALE)
+    pictures.write_png(out / "samples.png", grid)
+    one_each = [scale[: len(classes)] for scale in pyramid]
+    pictures.write_png(out / "trajectory.png", pictures.trajectory(one_each, scale=SCALE))
     print(f"""
 validation    {result.bits_per_dim:.3f} bits per sub-pixel over {result.examples} images
-sampling      {BATCH} images of {IMAGE_SIZE}x{IMAGE_SIZE}, {count(model)} and {count(baseline)} parameters
+sampling      {batch} images of {IMAGE_SIZE}x{IMAGE_SIZE}, {count(model)} and {count(baseline)} parameters
   OlogN       {seconds:.3f} s
   ON, cached  {cached:.3f} s ({cached / seconds:.1f} times as long)
   ON, naive   {naive:.0f} s ({naive / seconds:.0f} times as long): {evaluations} network evaluations,
               extrapolated from {REPEATS} that were timed; ON is untrained, which takes as long
-samples       {out / "samples.png"}
-trajectories  {out / "trajectory.png"}
+samples       {out / "samples.png"}, a column each: {", ".join(classes)}
+trajectories  {out / "trajectory.png"}, from {pyramid[0].shape[1]}x{pyramid[0].shape[2]} up
 TensorBoard   {workdir / TENSORBOARD}
 all of it     {time.perf_counter() - started:.0f} s""")
 
@@ -97,12 +106,12 @@ def median_seconds(function):
     return statistics.median(times)
 
 
-def seconds_of_evaluation(model):
-    """Time of one evaluation of ON's network on `BATCH` images, compiled."""
+def seconds_of_evaluation(model, batch):
+    """Time of one evaluation of ON's network on `batch` images, compiled."""
     import tensorflow as tf
 
     config = model.config
-    levels = tf.zeros((BATCH, *config.image_size, config.channels), tf.int32)
+    levels = tf.zeros((batch, *config.image_size, config.channels), tf.int32)
     evaluate = tf.function(lambda levels: model.base(levels, None))
     return median_seconds(lambda: evaluate(levels).numpy())
 
