@@ -246,6 +246,8 @@ class DiscretizedLogisticMixture:
         radix = 16 if len(uniforms.shape) == 1 else 4
         digits = math.ceil(math.log(self.num_levels, radix) - 1e-9)
         weights = weights[..., None, :]
+        # Rounding may keep the weights' sum from 1: no uniform may lie above all of the CDF.
+        threshold = uniforms[..., None] * ops.sum(weights, axis=-1)
         slope = (2.0 * self._half_bin * inverse_scale)[..., None, :]
         offset = ((self._half_bin - 1.0 - mean) * inverse_scale)[..., None, :]
         low = ops.zeros_like(uniforms, dtype="int32")
@@ -253,7 +255,7 @@ class DiscretizedLogisticMixture:
             below = low[..., None] + (np.arange(1, radix, dtype="int32") * radix**digit - 1)
             upper_edge = ops.cast(below, mean.dtype)[..., None] * slope + offset
             cdf = ops.sum(weights * ops.sigmoid(upper_edge), axis=-1)
-            passed = cdf <= uniforms[..., None]
+            passed = cdf <= threshold
             if radix**digits > self.num_levels:
                 passed = passed & (below < self.num_levels - 1)  # the top bin is open
             low = low + ops.sum(ops.cast(passed, "int32"), axis=-1) * radix**digit

@@ -12,12 +12,13 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 
-STEPS = 1000
+STEPS = 800
 PRESET = "tiny"
 IMAGE_SIZE = 32
 ROWS = 4  # of samples, each with one of every class; all are sampled at once
 REPEATS = 5  # timings a median is taken of
 SCALE = 4  # magnification of the pictures
+MARKER = ".demo"  # stands in a run's folder that the demo made, and may remove
 OVERRIDES = {
     "log_every": 20, "evaluate_every": 250, "evaluation_examples": 200, "checkpoint_every": 250,
     "sample_every": 500,
@@ -47,6 +48,8 @@ def main(arguments):
         from ms_pixelcnn_tf.training.monitor import TENSORBOARD
     started = time.perf_counter()
     clear(workdir, run)
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / MARKER).touch()
     source = loop.load_source(run)
     print(f"data: {source.description}")
     print(f"training OlogN for {run.train.steps} steps of {run.train.batch_size} images", flush=True)
@@ -82,11 +85,17 @@ all of it     {time.perf_counter() - started:.0f} s""")
 
 
 def clear(workdir, run):
-    """Removes an earlier demo's run, unless it was interrupted and can go on."""
+    """Removes an earlier demo's run, unless it was interrupted and can go on.
+
+    Raises:
+        UserError: if the folder holds a run that is not the demo's.
+    """
     from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, read_run
 
     if not (workdir / CONFIG).exists():
         return
+    if not (workdir / MARKER).exists():
+        raise UserError(f"{workdir} holds a run that is not the demo's; give another --out")
     try:
         if read_run(workdir) == run and latest_step(workdir) < run.train.steps:
             return

@@ -1,7 +1,7 @@
 """What a run is made of, as plain frozen data, and the checks that need no tensor.
 
 A run's whole configuration is stored as JSON beside its checkpoints. Sizes are `(height, width)`
-in pixels; a comment after each field is its help text on the command line.
+in pixels; the text in a field's `doc` is its help on the command line.
 """
 
 import dataclasses
@@ -78,12 +78,13 @@ class DataConfig:
     dataset: str = doc("name of the data set", "shapes")
     data_dir: str = doc("folder or archive of the data set, if it needs one", "")
     labels: str = doc("folder data: 'folders' takes sub-folders as classes", "none")
+    validation_fraction: float = doc("folder data: the part kept for validation", 0.1)
     data_seed: int = doc("seed of the procedural sets", 0)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How the model is trained. The defaults are the small recipe; the paper's is a preset."""
+    """How the model is trained. These defaults hold where a preset (`PRESETS`) says nothing."""
 
     batch_size: int = doc("images a step", 32)
     steps: int = doc("optimiser steps", 2000)
@@ -112,6 +113,10 @@ class TrainConfig:
         )
         _at_least(self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
                   "evaluation_examples", "seed")
+        if self.seed >= 2**32:
+            raise UserError(f"seed is {self.seed}; valid: below 2**32")
+        if self.crop_size % 2:
+            raise UserError(f"crop_size is {self.crop_size}; valid: even numbers, 0 for no crops")
         if self.learning_rate <= 0 or self.final_learning_rate <= 0 or self.epsilon <= 0:
             raise UserError("learning_rate, final_learning_rate and epsilon must be above 0")
         if not 0 <= self.ema_decay < 1:
@@ -125,6 +130,18 @@ class RunConfig:
     model: ModelConfig
     data: DataConfig
     train: TrainConfig
+
+    def __post_init__(self):
+        model, crop = self.model, self.train.crop_size
+        if not crop or model.variant == "ON" or model.upscaler == "A":
+            return
+        for side in model.image_size:  # smaller scales above the crop have the same patches
+            patch = min(model.patch_size, side // 2)
+            if side > crop and crop // 2 % patch:
+                raise UserError(
+                    f"crop_size is {crop}, whose groups of {crop // 2} pixels are no whole number "
+                    f"of patches of {patch}; valid: multiples of {2 * patch}"
+                )
 
     def to_json(self):
         """Indented JSON, one object a part."""

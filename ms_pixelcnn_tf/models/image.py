@@ -85,7 +85,8 @@ class MultiscalePixelCNN(keras.Model):
         Raises:
             UserError: for images or conditions of a wrong shape, dtype or range.
         """
-        return self._log_prob_terms(self._check_images(images), self._check(conditions, images))
+        images = self._check_images(images)
+        return self._log_prob_terms(images, self._check(conditions, images))
 
     def log_prob(self, images, conditions=None):
         """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
@@ -96,10 +97,12 @@ class MultiscalePixelCNN(keras.Model):
         return self.log_prob_terms(images, conditions)
 
     def cropped_log_prob_terms(self, images, conditions, crop_size, offsets):
-        """An unbiased estimate of `log_prob_terms` whose cost does not grow with the target.
+        """An estimate of `log_prob_terms` to train on, whose cost does not grow with the target.
 
         A scale larger than `crop_size` is scored on one crop an image, at even offsets so that the
-        2x2 blocks stay whole, and its terms are scaled up by the ratio of the areas.
+        2x2 blocks stay whole, and its terms are scaled up by the ratio of the areas. It is a little
+        biased: pixels near the image's border fall into fewer crops, and a crop's own border hides
+        what lies beyond it. Compare it with nothing but itself.
 
         Args:
             images, conditions: as for `log_prob_terms`.
@@ -298,6 +301,12 @@ class MultiscalePixelCNN(keras.Model):
                 f"uniforms have shape {tuple(np.shape(uniforms))}; valid: (batch, "
                 f"{', '.join(map(str, shape))})"
             )
+        known = _concrete(uniforms)
+        if known is not None and known.size and not (known.min() >= 0 and known.max() < 1):
+            raise UserError(
+                f"uniforms hold values from {known.min()} to {known.max()}; valid: 0 up to, not "
+                "including, 1"
+            )
         uniforms = ops.cast(uniforms, self._log_prob_dtype)
         return uniforms, self._check(conditions, uniforms)
 
@@ -314,10 +323,11 @@ class MultiscalePixelCNN(keras.Model):
             raise UserError(
                 f"images are {images.dtype}; valid: integer levels 0 to {config.num_levels - 1}"
             )
-        if isinstance(images, np.ndarray) and images.size:
-            if images.min() < 0 or images.max() >= config.num_levels:
+        known = _concrete(images)
+        if known is not None and known.size:
+            if known.min() < 0 or known.max() >= config.num_levels:
                 raise UserError(
-                    f"images hold levels {images.min()} to {images.max()}; valid: 0 to "
+                    f"images hold levels {known.min()} to {known.max()}; valid: 0 to "
                     f"{config.num_levels - 1} (see pixels.quantise)"
                 )
         return ops.cast(images, "int32")
@@ -329,7 +339,11 @@ class MultiscalePixelCNN(keras.Model):
                 raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
             return {}
         if set(conditions) != {"label"}:
-            raise UserError(f"conditions are {sorted(conditions)}; this model takes ['label']")
+            given = ", ".join(sorted(conditions)) or "none"
+            raise UserError(
+                f"conditions given: {given}; this model needs label, as in "
+                '{"label": [0, 3]} for two images'
+            )
         label = conditions["label"]
         label = label if hasattr(label, "dtype") else np.asarray(label)
         if len(label.shape) != 1 or label.shape[0] not in (None, batch.shape[0]):
@@ -338,13 +352,22 @@ class MultiscalePixelCNN(keras.Model):
             )
         if "int" not in keras.backend.standardize_dtype(label.dtype):
             raise UserError(f"label is {label.dtype}; valid: integers")
-        if isinstance(label, np.ndarray) and label.size:
-            wrong = label[(label < 0) | (label >= self.config.num_classes)]
+        known = _concrete(label)
+        if known is not None:
+            wrong = known[(known < 0) | (known >= self.config.num_classes)]
             if wrong.size:
                 raise UserError(
                     f"label {wrong[0]} is out of range; valid: 0 to {self.config.num_classes - 1}"
                 )
         return {"label": ops.cast(label, "int32")}
+
+
+def _concrete(values):
+    """Values as a numpy array, or None while a graph is being traced and there are none yet."""
+    try:
+        return np.asarray(values)
+    except (NotImplementedError, TypeError):
+        return None
 
 
 def _sum_image(log_probs):

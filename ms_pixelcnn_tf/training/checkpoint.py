@@ -55,8 +55,9 @@ def claim(workdir, run):
         UserError: if the folder belongs to a run with another configuration.
     """
     path = pathlib.Path(workdir) / CONFIG
-    if path.exists() and latest_checkpoint(workdir):
-        _check_same_run(workdir, read_run(workdir), run)
+    old = read_run(workdir) if path.exists() else None  # another program's file stays as it is
+    if old and latest_checkpoint(workdir):
+        _check_same_run(workdir, old, run)
     elif latest_checkpoint(workdir):
         raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")
     write_text(path, run.to_json())

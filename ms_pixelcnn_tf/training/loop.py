@@ -38,6 +38,7 @@ def load_source(run):
         data_dir=run.data.data_dir or None,
         seed=run.data.data_seed,
         labels=run.data.labels,
+        validation_fraction=run.data.validation_fraction,
     )
 
 
@@ -47,6 +48,9 @@ def fit_to_source(run, source):
     Raises:
         UserError: if the model's images or classes are not the data's.
     """
+    for split in ("train", "validation"):
+        if not source.size(split):
+            raise UserError(f"{source.name} has no {split} images; add more images")
     model = run.model
     if run.data.labels == "folders" and not model.num_classes:
         model = dataclasses.replace(model, num_classes=source.num_classes)
@@ -140,12 +144,13 @@ class _Session:
                     logged_step, logged_seconds = self.step, self._times[0]
                 if interrupt.requested:
                     self._stop()
+                # First of all: what comes after may take long, or fail.
+                if last or self.step % config.checkpoint_every == 0:
+                    self._checkpoints.save(self.step, self._times)
                 if self._validation_is_due():
                     self._validate(progress)
                 if config.sample_every and self.step % config.sample_every == 0:
                     self._show_samples()
-                if last or self.step % config.checkpoint_every == 0:
-                    self._checkpoints.save(self.step, self._times)
                 if interrupt.requested:
                     self._stop()
         if self.monitor.evaluated_step != self.step:

@@ -81,7 +81,7 @@ def update_average(averaged, model, step, decay):
     step = tf.cast(step, tf.float32)
     keep = tf.minimum(decay, (1.0 + step) / (10.0 + step))
     for mean, new in zip(averaged.trainable_variables, model.trainable_variables, strict=True):
-        mean.assign_add((1.0 - keep) * (new - mean))
+        mean.assign_add(tf.cast(1.0 - keep, mean.dtype) * (new - mean))
 
 
 def copy_weights(source, target):
