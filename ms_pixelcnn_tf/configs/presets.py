@@ -44,8 +44,8 @@ PRESETS = {
 def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
     """A run's configuration from a recipe and overrides of any field.
 
-    The base is 8x8 unless the image is not larger, or not a power of two from it; then the
-    smallest size of at least 4 pixels a side that doubles up to the image.
+    Unless told, the base is the image halved until its smaller side is at most 8 pixels, as far as
+    both sides are even: 8x8 for 32x32, 8x12 for 32x48, 33x33 for 33x33.
 
     Args:
         dataset, variant, preset: names.

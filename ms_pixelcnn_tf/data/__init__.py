@@ -1,7 +1,7 @@
 """The data sets by name. Each is a `Source`; `pipeline` turns one into batches.
 
-The modules of the data sets are imported when one is asked for: a run on generated shapes needs
-neither an image library nor a data folder.
+The modules of the data sets are imported when one is asked for: generated shapes need no decoder of
+image files.
 """
 
 import dataclasses
