@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 
-STEPS = 800
+STEPS = 700
 PRESET = "tiny"
 IMAGE_SIZE = 32
 ROWS = 4  # of samples, each with one of every class; all are sampled at once
