@@ -7,14 +7,8 @@ stack once a pixel, and within a pixel each channel computes its own third of th
 conditioning's projections are computed once an image. Neither needs a scatter: what is remembered is
 replaced whole.
 
-A pixel is a few hundred small operations, so their number counts. Hence the horizontal features are
-carried without their biases: what these add to later layers is the same at every pixel, and goes into
-the gates once a row.
-
 `CachedPixelCNN` holds the weights and the conditioning; the loop belongs to `sampling.decode_raster`.
 """
-
-import itertools
 
 import numpy as np
 from keras import ops
@@ -89,15 +83,17 @@ class CachedPixelCNN:
         """State left of the image: nothing but padding."""
         layers = self.network.layers
         left = self._zeros(layers[0].reach, len(layers[0].input_groups))
-        padding = [self._zeros(self.network.features) - bias for bias in self.biases[:-1]]
-        return left, ops.stack(padding) if padding else ops.zeros((0,), left.dtype)
+        remembered = ops.zeros(
+            (len(layers) - 1, self.batch, self.network.features), self.network.compute_dtype
+        )
+        return left, remembered
 
     def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
 
         Args:
             state: `(pixel features to the left [B, reach, ·], previous pixel of the layers but the
-                last [L-1, B, F], less its biases)`.
+                last [L-1, B, F])`.
             starts: of this row, from `begin_row`.
             column: the pixel's index.
 
@@ -109,13 +105,11 @@ class CachedPixelCNN:
         links, prediction = starts
         links = links[column]
         first = ops.matmul(ops.reshape(left, (-1, self.left_first.shape[0])), self.left_first)
-        gates = [[group] for group in self._split_groups(links[0] + first)]
-        later_layers = len(self.network.layers) - 1
-        if later_layers:
-            later = self._split_groups(links[1:] + ops.matmul(previous, self.left_later))
-            gates = [
-                own + ops.unstack(group, num=later_layers) for own, group in zip(gates, later)
-            ]
+        gates = [links[0] + first]
+        if len(self.network.layers) > 1:
+            later = links[1:] + ops.matmul(previous, self.left_later)
+            gates += ops.unstack(later, num=len(self.network.layers) - 1)
+        gates = [self._split_groups(layer) for layer in gates]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
         prediction = prediction[column]
@@ -125,18 +119,18 @@ class CachedPixelCNN:
         head, params = [prediction], []
 
         def run_group(group, levels):
-            inputs = self.network.read(levels) if group else self.unknown
-            for index, (current, mixing) in enumerate(self.weights[group]):
-                total = gates[group][index] + ops.matmul(inputs, current)
+            inputs = self.network.read(levels)
+            for index, weights in enumerate(self.weights[group]):
+                current, mixing, bias = weights
+                total = gates[index][group] + ops.matmul(inputs, current)
                 gated[index].append(gate(total))
-                result = ops.matmul(_join(gated[index]), mixing)
+                result = ops.matmul(_join(gated[index]), mixing) + bias
                 if index > 0:
                     result = result + horizontal[index - 1][group]
                 horizontal[index].append(result)
                 inputs = _join(horizontal[index])
             kernel, bias = self.head[group]
-            features = ops.relu(inputs + self.biases[-1][: inputs.shape[-1]])
-            head.append(ops.relu(ops.matmul(features, kernel) + bias))
+            head.append(ops.relu(ops.matmul(ops.relu(inputs), kernel) + bias))
             kernel, bias = self.logits[group]
             params.append(ops.matmul(_join(head), kernel) + bias)
             return params[-1]
@@ -165,15 +159,10 @@ class CachedPixelCNN:
         ])
         self.gate_starts = [2 * start for start in starts[1:]]
         cast = self._cast
-        # Biases of the horizontal features, summed along the residual connections.
-        self.biases = list(itertools.accumulate(cast(layer.mixing.bias) for layer in network.layers))
-        self.links = []
-        for index, layer in enumerate(network.layers):
-            bias = cast(layer.horizontal_bias)
-            if index > 0:
-                kernel = layer.masked_current_kernel() + cast(layer.left_kernel)[0]
-                bias = bias + ops.matmul(self.biases[index - 1], kernel)
-            self.links.append((self._ordered(cast(layer.link_kernel)), self._ordered(bias)))
+        self.links = [
+            (self._ordered(cast(layer.link_kernel)), self._ordered(cast(layer.horizontal_bias)))
+            for layer in network.layers
+        ]
         first = self._ordered(cast(network.layers[0].left_kernel))  # [reach, inputs, 2F]
         self.left_first = ops.reshape(first, (first.shape[0] * first.shape[1], -1))
         if len(network.layers) > 1:
@@ -186,10 +175,9 @@ class CachedPixelCNN:
             for index, layer in enumerate(network.layers):
                 current = ops.take(layer.masked_current_kernel(), columns, axis=-1)
                 mixing = layer.mixing.masked_kernel()[:end, start:end]
-                layers.append((current if index == 0 else current[:end], mixing))
+                bias = cast(layer.mixing.bias)[start:end]
+                layers.append((current if index == 0 else current[:end], mixing, bias))
             self.weights.append(layers)
-        no_levels = ops.zeros((self.batch, self.distribution.channels), "int32")
-        self.unknown = network.read(no_levels)  # what the first group sees of the pixel itself
         if network.neighbours is not None:
             self.prediction_kernel = ops.split(cast(network.neighbours.kernel), 2, axis=0)
         self.head = self._cut(network.head)
@@ -222,7 +210,7 @@ class CachedPixelCNN:
         return gates if self.network.num_groups == 1 else ops.take(gates, self.order, axis=-1)
 
     def _split_groups(self, gates):
-        """`[..., 2F]` → one piece a channel group."""
+        """`[B, 2F]` → one piece a channel group."""
         if not self.gate_starts:
             return [gates]
         return ops.split(gates, self.gate_starts, axis=-1)
