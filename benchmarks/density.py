@@ -5,8 +5,8 @@
 
 `train` trains the runs below one after the other, each alone on one core, with the project's own
 training loop. With `--only` and `--core` two can go at a time, each on a core of its own. Each
-lasts about half an hour on a core with AVX2, and less on a wider one. `report` reads what they left and writes the tables, the curves and the
-samples to benchmarks/results/.
+lasts about half an hour on a core with AVX2, and less on a wider one. `report` reads what they
+left and writes the tables, the curves and the samples to benchmarks/results/.
 
 Everything not said in RUNS is as the preset `small` has it. ON is about as large as OlogN in all:
 at equal parameters a full-size PixelCNN does several times the work an image, so it takes fewer

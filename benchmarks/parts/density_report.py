@@ -1,5 +1,6 @@
 """The density benchmark's results from the folders of its runs."""
 
+import dataclasses
 import pathlib
 import sys
 
@@ -8,9 +9,10 @@ import machine
 import ms_pixelcnn_tf as ms
 import numpy as np
 import PIL
-from ms_pixelcnn_tf import data, pixels
+from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import read_run
+from ms_pixelcnn_tf.training.loop import load_source
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from parts import codecs, figures
 from parts.curves import PAPER_GAP, compare
@@ -84,14 +86,9 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
 
 def open_source(run, data_dir):
     """The data set of a run, from `data_dir` if that is given."""
-    return data.load(
-        run.data.dataset,
-        image_size=run.model.image_size,
-        channels=run.model.channels,
-        data_dir=data_dir or run.data.data_dir or None,
-        seed=run.data.data_seed,
-        labels=run.data.labels,
-    )
+    if data_dir:
+        run = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=data_dir))
+    return load_source(run)
 
 
 def summarise(curves, baseline):
