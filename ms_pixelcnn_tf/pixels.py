@@ -23,30 +23,6 @@ def subsample(images, factor=2):
     return images[:, ::factor, ::factor]
 
 
-def scale_sizes(base_size, image_size):
-    """Sizes from base to target, each twice the one before.
-
-    Args:
-        base_size, image_size: `(height, width)` in pixels.
-
-    Returns:
-        A list of `(height, width)`, at least one long.
-
-    Raises:
-        UserError: if the two are not the same power of two apart in height and width.
-    """
-    sizes = [tuple(base_size)]
-    while sizes[-1][0] < image_size[0]:
-        sizes.append((sizes[-1][0] * 2, sizes[-1][1] * 2))
-    if sizes[-1] != tuple(image_size) or min(base_size) < 1:
-        raise UserError(
-            f"base_size {format_size(base_size)} does not reach image_size "
-            f"{format_size(image_size)} by doubling both sides; give sizes one power of two apart, "
-            "such as 4x6 and 32x48"
-        )
-    return sizes
-
-
 def format_size(size):
     """`(32, 48)` → "32x48"; a square → "32"."""
     height, width = size

@@ -5,6 +5,7 @@ import numpy as np
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.models.inputs import check_images
 
 SMALL = {
     "image_size": 4, "base_size": 2, "channels": 1, "num_levels": 2, "num_mixtures": 2,
@@ -77,7 +78,8 @@ def teacher_forced(model, images, conditions=None):
     Yields:
         The parameters of a factor, the slice of the image that holds its pixels, and its levels.
     """
-    conditioning = model._embed(model._check(conditions, images))
+    _, conditions = check_images(model.config, images, conditions)
+    conditioning = model._embed(conditions)
     scales = [scale.astype("int32") for scale in pixels.pyramid(images, len(model.sizes))]
     factor = 2 ** (len(scales) - 1)
     yield model.base(scales[0], conditioning), np.s_[:, ::factor, ::factor], scales[0]

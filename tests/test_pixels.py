@@ -19,22 +19,6 @@ def test_subsample_takes_pixels_and_never_averages():
     np.testing.assert_array_equal(pixels.subsample(whole, 4), whole[:, ::4, ::4])
 
 
-def test_scale_sizes_double_from_base_to_image():
-    assert pixels.scale_sizes((4, 6), (32, 48)) == [(4, 6), (8, 12), (16, 24), (32, 48)]
-    assert pixels.scale_sizes((8, 8), (8, 8)) == [(8, 8)]
-    assert pixels.scale_sizes((1, 3), (2, 6)) == [(1, 3), (2, 6)]
-
-
-@pytest.mark.parametrize("base, image", [
-    ((8, 8), (24, 24)), ((8, 8), (32, 16)), ((4, 6), (32, 32)), ((16, 16), (8, 8)),
-    ((5, 5), (32, 32)), ((0, 0), (0, 0)), ((8, 4), (16, 16)),
-])
-def test_scale_sizes_that_do_not_meet(base, image):
-    with pytest.raises(UserError, match=r"does not reach image_size .* by doubling") as error:
-        pixels.scale_sizes(base, image)
-    assert "\n" not in str(error.value)
-
-
 def test_format_size():
     assert pixels.format_size((32, 48)) == "32x48"
     assert pixels.format_size((32, 32)) == "32"

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf import sampling
+from ms_pixelcnn_tf.models.inputs import check_uniforms
 from proofs import (
     all_images,
     make_model,
@@ -173,7 +174,8 @@ def test_all_samplers_give_the_same_image_and_its_likelihood(index):
     conditions = random_conditions(model, batch)
 
     compiled = model.decode(uniforms, conditions)
-    checked = model._check_uniforms(uniforms, conditions)  # the others go a step at a time: no graph
+    # The others go a step at a time: no graph.
+    checked = check_uniforms(model.config, uniforms, conditions)
     naive, naive_log_prob = model._decode_naive_steps(*checked)
     cached, cached_log_prob = model._decode_cached_steps(*checked)
     np.testing.assert_array_equal(naive, compiled)

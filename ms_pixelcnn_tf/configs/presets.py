@@ -44,8 +44,8 @@ PRESETS = {
 def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
     """A run's configuration from a recipe and overrides of any field.
 
-    Unless told, the base is the image halved until its smaller side is at most 8 pixels, as far as
-    both sides are even: 8x8 for 32x32, 8x12 for 32x48, 33x33 for 33x33.
+    Unless told, the base is the image halved once, and on until its smaller side is at most 8
+    pixels, as far as both sides are even: 8x8 for 32x32, 8x12 for 32x48, 4x4 for 8x8.
 
     Args:
         dataset, variant, preset: names.
@@ -76,8 +76,8 @@ def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
 
 
 def default_base_size(image_size):
-    """Halves the sides until the smaller is at most 8, as long as both are even."""
-    height, width = image_size
-    while min(height, width) > 8 and height % 2 == 0 and width % 2 == 0:
-        height, width = height // 2, width // 2
-    return height, width
+    """Halves the sides once, then until the smaller is at most 8, as long as both are even."""
+    base = image_size
+    while all(side % 2 == 0 for side in base) and (base == image_size or min(base) > 8):
+        base = base[0] // 2, base[1] // 2
+    return base

@@ -69,6 +69,44 @@ class ModelConfig:
                     f"{narrow[0]} is {getattr(self, narrow[0])}; a softmax orders {self.channels} "
                     f"channels and needs at least {self.channels} features"
                 )
+        if self.variant == "OlogN":
+            self._check_scales()
+
+    def _check_scales(self):
+        *smaller, _ = self.sizes
+        if not smaller:
+            raise UserError(
+                f"base_size is image_size, {_shown(self.image_size)}, which leaves OlogN no scale; "
+                "give a base a power of two smaller, image sides that can be halved, or variant ON"
+            )
+        if self.upscaler == "A":
+            return
+        for size in smaller:
+            if any(side % min(self.patch_size, side) for side in size):
+                raise UserError(
+                    f"patch_size {self.patch_size} does not divide the group maps of "
+                    f"{_shown(size)}; give one that divides both sides"
+                )
+
+    @property
+    def sizes(self):
+        """`[(height, width)]` from base to target, each twice the one before; ON has one.
+
+        Raises:
+            UserError: if the two are not the same power of two apart in height and width.
+        """
+        if self.variant == "ON":
+            return [self.image_size]
+        sizes = [self.base_size]
+        while sizes[-1][0] < self.image_size[0]:
+            sizes.append((sizes[-1][0] * 2, sizes[-1][1] * 2))
+        if sizes[-1] != self.image_size:
+            raise UserError(
+                f"base_size {_shown(self.base_size)} does not reach image_size "
+                f"{_shown(self.image_size)} by doubling both sides; give sizes one power of two "
+                "apart, such as 4x6 and 32x48"
+            )
+        return sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +247,10 @@ def parse_size(value, name="size"):
     except (TypeError, ValueError):
         pass
     raise UserError(f"{name} is {value!r}; valid: a side such as 32, or height x width as 32x48")
+
+
+def _shown(size):
+    return f"{size[0]}x{size[1]}"
 
 
 def _coerce(name, default, value):

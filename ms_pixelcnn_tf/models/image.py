@@ -5,6 +5,7 @@ log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_grou
 Reference: Reed et al. (2017), section 3, equations 1 to 3. Departures are listed in README.md.
 """
 
+import dataclasses
 import functools
 
 import keras
@@ -16,6 +17,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models.compiled import compile_function
+from ms_pixelcnn_tf.models.inputs import check_images, check_uniforms, uniforms_dtype
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
@@ -23,6 +25,7 @@ from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
 SAMPLERS = ("cached", "naive")
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MultiscalePixelCNN(keras.Model):
     """Exact likelihood and sampling of images of integer levels.
 
@@ -34,9 +37,6 @@ class MultiscalePixelCNN(keras.Model):
 
     All variables exist after construction. `conditions` is None or, if `config.num_classes` > 0,
     `{"label": [B] integers}`.
-
-    Raises:
-        UserError: (at construction) for sizes that doubling or the patches do not fit.
     """
 
     def __init__(self, config: ModelConfig, **kwargs):
@@ -45,8 +45,7 @@ class MultiscalePixelCNN(keras.Model):
         self.distribution = make_distribution(
             config.output, config.num_levels, config.channels, config.num_mixtures
         )
-        base_size = config.image_size if config.variant == "ON" else config.base_size
-        self.sizes = pixels.scale_sizes(base_size, config.image_size)
+        self.sizes = config.sizes
         shared = {
             "conditioning_features": config.label_features if config.num_classes else 0,
             "dtype": config.dtype,
@@ -56,7 +55,7 @@ class MultiscalePixelCNN(keras.Model):
             config.first_kernel, name="base", **shared,
         )
         self.upscalers = []
-        self.term_dims = {"base": base_size[0] * base_size[1] * config.channels}
+        self.term_dims = {"base": self.sizes[0][0] * self.sizes[0][1] * config.channels}
         for size, larger in zip(self.sizes, self.sizes[1:]):
             for group in (2, 3, 4):
                 term = f"{pixels.format_size(size)}to{pixels.format_size(larger)}/group{group}"
@@ -85,8 +84,7 @@ class MultiscalePixelCNN(keras.Model):
         Raises:
             UserError: for images or conditions of a wrong shape, dtype or range.
         """
-        images = self._check_images(images)
-        return self._log_prob_terms(images, self._check(conditions, images))
+        return self._log_prob_terms(*check_images(self.config, images, conditions))
 
     def log_prob(self, images, conditions=None):
         """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
@@ -111,8 +109,7 @@ class MultiscalePixelCNN(keras.Model):
 
         Reference: Reed et al. (2017), section 4: 32x32 crops.
         """
-        images = self._check_images(images)
-        conditions = self._check(conditions, images)
+        images, conditions = check_images(self.config, images, conditions)
         return self._terms(images, conditions, lambda x: _crop(x, crop_size, offsets))
 
     def _terms(self, images, conditions, crop=lambda scale: (scale, 1.0)):
@@ -155,7 +152,8 @@ class MultiscalePixelCNN(keras.Model):
             `[B, H, W, C]` uint8 levels (numpy).
         """
         if sampler == "cached":
-            return ops.convert_to_numpy(self._decode(*self._check_uniforms(uniforms, conditions)))
+            inputs = check_uniforms(self.config, uniforms, conditions)
+            return ops.convert_to_numpy(self._decode(*inputs))
         return self.decode_with_log_prob(uniforms, conditions, sampler)[0]
 
     def decode_with_log_prob(self, uniforms, conditions=None, sampler="cached"):
@@ -163,7 +161,7 @@ class MultiscalePixelCNN(keras.Model):
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
         decode = self._decode_scored if sampler == "cached" else self._decode_naive
-        levels, log_prob = decode(*self._check_uniforms(uniforms, conditions))
+        levels, log_prob = decode(*check_uniforms(self.config, uniforms, conditions))
         return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
 
     def trajectory(self, images):
@@ -230,11 +228,11 @@ class MultiscalePixelCNN(keras.Model):
             variable.assign(bias.reshape(variable.shape))
 
     def get_config(self):
-        return {"config": {**self.config.__dict__}}
+        return {"name": self.name, "config": dataclasses.asdict(self.config)}
 
     @classmethod
     def from_config(cls, config):
-        return cls(replace(ModelConfig(), **config["config"]))
+        return cls(replace(ModelConfig(), **config["config"]), name=config["name"])
 
     def _make_upscaler(self, size, group, term, shared):
         config = self.config
@@ -246,11 +244,6 @@ class MultiscalePixelCNN(keras.Model):
         if config.upscaler == "A":
             return UpscalerA(**arguments)
         patch_size = tuple(min(config.patch_size, side) for side in size)
-        if any(side % patch for side, patch in zip(size, patch_size)):
-            raise UserError(
-                f"patch_size {config.patch_size} does not divide the group maps of "
-                f"{pixels.format_size(size)}; give one that divides both sides"
-            )
         return UpscalerB(
             **arguments, patch_size=patch_size, decoder_layers=config.decoder_layers,
             decoder_features=config.decoder_features,
@@ -267,7 +260,7 @@ class MultiscalePixelCNN(keras.Model):
     def _compile_all(self):
         shape = (*self.config.image_size, self.config.channels)
         labels = {"label": ((), "int32")} if self.config.num_classes else {}
-        dtype = self._log_prob_dtype
+        dtype = uniforms_dtype(self.config)
         self._log_prob_terms = compile_function(
             self._terms, images=(shape, "int32"), conditions=labels
         )
@@ -282,92 +275,11 @@ class MultiscalePixelCNN(keras.Model):
             self._decode_naive_steps, uniforms=(shape, dtype), conditions=labels
         )
 
-    @property
-    def _log_prob_dtype(self):
-        return "float64" if self.config.dtype == "float64" else "float32"
-
-    # -- inputs -----------------------------------------------------------------------------------
-
     def _embed(self, conditions):
         """Conditions → `[B, 1, 1, E]`, or None."""
         if self.label_embedding is None:
             return None
         return self.label_embedding(conditions["label"])[:, None, None]
-
-    def _check_uniforms(self, uniforms, conditions):
-        shape = (*self.config.image_size, self.config.channels)
-        if len(np.shape(uniforms)) != 4 or tuple(np.shape(uniforms)[1:]) != shape:
-            raise UserError(
-                f"uniforms have shape {tuple(np.shape(uniforms))}; valid: (batch, "
-                f"{', '.join(map(str, shape))})"
-            )
-        known = _concrete(uniforms)
-        if known is not None and known.size and not (known.min() >= 0 and known.max() < 1):
-            raise UserError(
-                f"uniforms hold values from {known.min()} to {known.max()}; valid: 0 up to, not "
-                "including, 1"
-            )
-        uniforms = ops.cast(uniforms, self._log_prob_dtype)
-        return uniforms, self._check(conditions, uniforms)
-
-    def _check_images(self, images):
-        config = self.config
-        expected = (*config.image_size, config.channels)
-        images = images if hasattr(images, "dtype") else np.asarray(images)
-        if len(images.shape) != 4 or tuple(images.shape[1:]) != expected:
-            raise UserError(
-                f"images have shape {tuple(images.shape)}; valid: (batch, "
-                f"{', '.join(map(str, expected))})"
-            )
-        if "int" not in keras.backend.standardize_dtype(images.dtype):
-            raise UserError(
-                f"images are {images.dtype}; valid: integer levels 0 to {config.num_levels - 1}"
-            )
-        known = _concrete(images)
-        if known is not None and known.size:
-            if known.min() < 0 or known.max() >= config.num_levels:
-                raise UserError(
-                    f"images hold levels {known.min()} to {known.max()}; valid: 0 to "
-                    f"{config.num_levels - 1} (see pixels.quantise)"
-                )
-        return ops.cast(images, "int32")
-
-    def _check(self, conditions, batch):
-        conditions = conditions or {}
-        if not self.config.num_classes:
-            if conditions:
-                raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
-            return {}
-        if set(conditions) != {"label"}:
-            given = ", ".join(sorted(conditions)) or "none"
-            raise UserError(
-                f"conditions given: {given}; this model needs label, as in "
-                '{"label": [0, 3]} for two images'
-            )
-        label = conditions["label"]
-        label = label if hasattr(label, "dtype") else np.asarray(label)
-        if len(label.shape) != 1 or label.shape[0] not in (None, batch.shape[0]):
-            raise UserError(
-                f"label has shape {tuple(label.shape)}; valid: one a image, ({batch.shape[0]},)"
-            )
-        if "int" not in keras.backend.standardize_dtype(label.dtype):
-            raise UserError(f"label is {label.dtype}; valid: integers")
-        known = _concrete(label)
-        if known is not None:
-            wrong = known[(known < 0) | (known >= self.config.num_classes)]
-            if wrong.size:
-                raise UserError(
-                    f"label {wrong[0]} is out of range; valid: 0 to {self.config.num_classes - 1}"
-                )
-        return {"label": ops.cast(label, "int32")}
-
-
-def _concrete(values):
-    """Values as a numpy array, or None while a graph is being traced and there are none yet."""
-    try:
-        return np.asarray(values)
-    except (NotImplementedError, TypeError):
-        return None
 
 
 def _sum_image(log_probs):

@@ -1,0 +1,106 @@
+"""Configurations: the recipes, the checks that come before anything is written, and JSON."""
+
+import dataclasses
+import json
+
+import pytest
+
+from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, make_run, parse_size
+from ms_pixelcnn_tf.errors import UserError
+
+
+def test_the_paper_preset_is_the_papers_recipe():
+    run = make_run(preset="paper", image_size=128)
+    train, model = run.train, run.model
+    assert (train.optimizer, train.epsilon, train.batch_size) == ("rmsprop", 1e-8, 128)
+    assert (train.learning_rate, train.final_learning_rate, train.steps) == (1e-4, 1e-5, 200_000)
+    assert (train.warmup_steps, train.gradient_clip_norm, train.crop_size) == (0, 0.0, 32)
+    assert (model.residual_blocks, model.features, model.decoder_layers) == (12, 128, 4)
+    assert (model.output, model.base_size, model.patch_size) == ("softmax", (8, 8), 4)
+
+
+@pytest.mark.parametrize("base, image, sizes", [
+    ((4, 6), (32, 48), [(4, 6), (8, 12), (16, 24), (32, 48)]),
+    ((1, 3), (2, 6), [(1, 3), (2, 6)]),
+])
+def test_sizes_double_from_base_to_image(base, image, sizes):
+    assert ModelConfig(base_size=base, image_size=image).sizes == sizes
+    assert ModelConfig(variant="ON", base_size=base, image_size=image).sizes == [image]
+
+
+@pytest.mark.parametrize("base, image", [
+    ((8, 8), (24, 24)), ((8, 8), (32, 16)), ((4, 6), (32, 32)), ((16, 16), (8, 8)),
+    ((5, 5), (32, 32)), ((8, 4), (16, 16)),
+])
+def test_sizes_that_do_not_meet(base, image):
+    with pytest.raises(UserError, match=r"does not reach image_size .* by doubling") as error:
+        ModelConfig(base_size=base, image_size=image)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("image, base", [
+    (32, (8, 8)), ((32, 48), (8, 12)), (8, (4, 4)), (2, (1, 1)), (256, (8, 8)), (18, (9, 9)),
+])
+def test_default_base(image, base):
+    assert make_run(image_size=image).model.base_size == base
+
+
+@pytest.mark.parametrize("fields, message", [
+    ({"image_size": 33}, "leaves OlogN no scale"),
+    ({"image_size": 32, "base_size": 32}, "leaves OlogN no scale"),
+    ({"image_size": 12, "upscaler": "B"}, "patch_size 4 does not divide the group maps of 6x6"),
+    ({"num_levels": 1}, "2 to 256"),
+    ({"num_levels": 257}, "2 to 256"),
+    ({"base_features": 2, "output": "softmax"}, "at least 3 features"),
+    ({"crop_size": 15}, "even"),
+    ({"crop_size": 12, "upscaler": "B", "image_size": 32}, "multiples of 8"),
+    ({"seed": -1}, "0 or more"),
+    ({"seed": 2**32}, "below"),
+    ({"ema_decay": 1.0}, "ema_decay"),
+    ({"learning_rate": 0.0}, "above 0"),
+    ({"steps": 2.5}, "an int such as"),
+    ({"flip": 1}, "a bool such as"),
+    ({"featuers": 3}, "did you mean 'features'"),
+    ({"first_kernel": 4}, "odd"),
+    ({"image_size": "3x4x5"}, "32x48"),
+    ({"dtype": "float16"}, "valid: float32"),
+])
+def test_values_out_of_range_are_told_at_construction(fields, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make_run(**fields)
+    assert "\n" not in str(error.value)
+
+
+def test_json_round_trip():
+    run = make_run(preset="small", image_size=(32, 48), upscaler="B", flip=True, num_classes=3)
+    assert RunConfig.from_json(run.to_json()) == run
+
+
+@pytest.mark.parametrize("text", [
+    "", "{", "[]", "3", "{}", '{"model": {}, "data": {}}',
+    '{"model": {"colour": 1}, "data": {}, "train": {}}',
+    '{"model": [], "data": {}, "train": {}}',
+])
+def test_json_that_is_no_run_is_told(text):
+    with pytest.raises(UserError):
+        RunConfig.from_json(text)
+
+
+def test_json_of_another_type_is_told():
+    parts = json.loads(make_run().to_json())
+    parts["train"]["steps"] = "many"
+    with pytest.raises(UserError, match="steps is 'many'"):
+        RunConfig.from_json(json.dumps(parts))
+
+
+def test_parse_size():
+    for text in (32, "32", "32x32", [32, 32], (32,)):
+        assert parse_size(text) == (32, 32)
+    for wrong in (0, -1, "x", "32x", 3.5j, (1, 2, 3)):
+        with pytest.raises(UserError):
+            parse_size(wrong)
+
+
+def test_fields_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_run().train.steps = 3
