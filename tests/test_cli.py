@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from PIL import Image
 from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
 from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 
 SMALL = [
@@ -127,9 +129,40 @@ def test_labels():
     assert sample.label_conditions(None, 3, 0) is None
     np.testing.assert_array_equal(sample.label_conditions(None, 5, 3)["label"], [0, 1, 2, 0, 1])
     np.testing.assert_array_equal(sample.label_conditions(2, 2, 3)["label"], [2, 2])
+    np.testing.assert_array_equal(sample.label_conditions("2", 2, 3)["label"], [2, 2])
     for label in (-1, 3):
         with pytest.raises(UserError, match="0 to 2"):
             sample.label_conditions(label, 2, 3)
+
+
+def test_labels_by_name():
+    names = ("circle", "square", "star")
+    np.testing.assert_array_equal(sample.label_conditions("star", 2, 3, names)["label"], [2, 2])
+    with pytest.raises(UserError, match="unknown label 'sqare'; did you mean 'square'"):
+        sample.label_conditions("sqare", 2, 3, names)
+
+
+def test_a_picture_too_large_to_hold_is_told(workdir, monkeypatch, capsys):
+    assert command(monkeypatch, sample.main, "--workdir", workdir, "--num=1000000") == 2
+    assert "lower --num or --scale" in capsys.readouterr().err
+
+
+def test_running_out_of_memory_is_one_line(monkeypatch, capsys):
+    def main(arguments):
+        raise MemoryError
+
+    assert command(monkeypatch, main) == 2
+    assert capsys.readouterr().err.startswith("error: out of memory")
+
+
+def test_evaluate_refuses_other_classes(workdir, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(workdir, copy)
+    sheet = json.loads((copy / DATASHEET).read_text())
+    sheet["class_names"].reverse()
+    (copy / DATASHEET).write_text(json.dumps(sheet))
+    assert command(monkeypatch, evaluate.main, "--workdir", copy) == 2
+    assert "class_names was" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", [evaluate, sample])

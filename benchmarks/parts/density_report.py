@@ -1,6 +1,5 @@
 """The density benchmark's results from the folders of its runs."""
 
-import dataclasses
 import pathlib
 import sys
 
@@ -50,7 +49,7 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
     models = {name: ms.load(workdirs[name]) for name in curves}
 
     first = next(iter(runs.values()))
-    source = open_source(first, data_dir)
+    source = load_source(first, data_dir)
     count = min(first.train.evaluation_examples or np.inf, source.size("validation"))
     images = source.examples("validation", np.arange(count))["image"]
     results = {
@@ -82,13 +81,6 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
     page = markdown(results)
     write_results(out, "density", page, results)
     return page
-
-
-def open_source(run, data_dir):
-    """The data set of a run, from `data_dir` if that is given."""
-    if data_dir:
-        run = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=data_dir))
-    return load_source(run)
 
 
 def summarise(curves, baseline):

@@ -1,6 +1,5 @@
 """bin/evaluate: one exact pass over a split."""
 
-import dataclasses
 import json
 
 from ms_pixelcnn_tf.cli import flags
@@ -24,14 +23,12 @@ def main(arguments):
     with flags.quiet_start():
         from ms_pixelcnn_tf.evaluation import evaluate
         from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+        from ms_pixelcnn_tf.training.datasheet import check_same_classes
         from ms_pixelcnn_tf.training.loop import load_source
     run = read_run(options.workdir)
-    if options.data_dir:
-        run = dataclasses.replace(
-            run, data=dataclasses.replace(run.data, data_dir=options.data_dir)
-        )
-    source = load_source(run)
+    source = load_source(run, options.data_dir)
     source.size(options.split)  # an unknown split is told before the model is built
+    check_same_classes(options.workdir, source)
     model = load_model(options.workdir)
     batch_size = options.batch_size or run.train.batch_size
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)

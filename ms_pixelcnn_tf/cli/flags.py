@@ -76,6 +76,9 @@ def run(main):
     except (UserError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError:
+        print("error: out of memory; lower --batch_size, --num or --image_size", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

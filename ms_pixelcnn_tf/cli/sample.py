@@ -3,7 +3,11 @@
 import numpy as np
 
 from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
+
+MAX_PIXELS = 2**27  # of the picture, 400 MB in memory
+MAX_NAMES_SHOWN = 20
 
 
 def main(arguments):
@@ -15,8 +19,8 @@ def main(arguments):
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
     parser.add_argument("--out", default="samples.png", metavar="FILE",
                         help="(default samples.png)")
-    parser.add_argument("--label", type=int, metavar="INT",
-                        help="class of all images (default: the classes in turn)")
+    parser.add_argument("--label", metavar="CLASS",
+                        help="class of all images, by number or name (default: all in turn)")
     parser.add_argument("--trajectory", action="store_true",
                         help="one row an image: the pyramid from base to target")
     parser.add_argument("--scale", type=flags.positive, default=4, metavar="INT",
@@ -27,9 +31,13 @@ def main(arguments):
 
     with flags.quiet_start():
         from ms_pixelcnn_tf import pictures, pixels
-        from ms_pixelcnn_tf.training.checkpoint import load_model
+        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+        from ms_pixelcnn_tf.training.datasheet import read_class_names
+    config = read_run(options.workdir).model
+    check_picture_size(options, config)
+    names = read_class_names(options.workdir)
+    conditions = label_conditions(options.label, options.num, config.num_classes, names)
     model = load_model(options.workdir)
-    conditions = label_conditions(options.label, options.num, model.config.num_classes)
     levels = model.sample(options.num, conditions, seed=options.seed)
     scales = model.trajectory(levels) if options.trajectory else [levels]
     images = [pixels.dequantise(scale, model.config.num_levels) for scale in scales]
@@ -41,8 +49,26 @@ def main(arguments):
     print(f"wrote {options.out}")
 
 
-def label_conditions(label, num, num_classes):
+def check_picture_size(options, config):
+    """Raises UserError if the picture would be larger than `MAX_PIXELS`."""
+    height, width = config.image_size
+    columns = len(config.sizes) if options.trajectory else 1
+    pixels = options.num * columns * height * width * options.scale**2
+    if pixels > MAX_PIXELS:
+        raise UserError(
+            f"{options.num} images magnified {options.scale} times make a picture of {pixels:,} "
+            f"pixels; valid: up to {MAX_PIXELS:,}; lower --num or --scale"
+        )
+
+
+def label_conditions(label, num, num_classes, names=()):
     """The `conditions` of `num` images; None for an unconditional model.
+
+    Args:
+        label: None for all classes in turn, a class's number (as text or int), or its name.
+        num: number of images.
+        num_classes: of the model; 0 for an unconditional one.
+        names: of the classes, as far as they are known.
 
     Raises:
         UserError: for a label the model does not have.
@@ -53,9 +79,17 @@ def label_conditions(label, num, num_classes):
         return None
     if label is None:
         return {"label": np.arange(num, dtype="int32") % num_classes}
-    if not 0 <= label < num_classes:
+    if label in names:
+        number = names.index(label)
+    else:
+        try:
+            number = int(label)
+        except ValueError:
+            known = names or tuple(map(str, range(num_classes)))
+            raise unknown("label", label, known[:MAX_NAMES_SHOWN]) from None
+    if not 0 <= number < num_classes:
         raise UserError(f"label is {label}; valid: 0 to {num_classes - 1}")
-    return {"label": np.full(num, label, "int32")}
+    return {"label": np.full(num, number, "int32")}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import pathlib
+import tempfile
 import zipfile
 import zlib
 
@@ -15,9 +16,17 @@ logger = logging.getLogger(__name__)
 
 
 def cache_folder():
-    """The folder named by `MS_PIXELCNN_CACHE`, or `~/.cache/ms_pixelcnn_tf`."""
+    """The folder named by `MS_PIXELCNN_CACHE`, or `~/.cache/ms_pixelcnn_tf`.
+
+    A user without a home has it among the temporary files.
+    """
     named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return pathlib.Path(named) if named else pathlib.Path.home() / ".cache" / "ms_pixelcnn_tf"
+    if named:
+        return pathlib.Path(named)
+    try:
+        return pathlib.Path.home() / ".cache" / "ms_pixelcnn_tf"
+    except RuntimeError:
+        return pathlib.Path(tempfile.gettempdir()) / "ms_pixelcnn_tf"
 
 
 def key_of(*parts):

@@ -79,7 +79,9 @@ class Folder(ArraySource):
             raise UserError(_nothing(self._data_dir, failures))
         validation = np.array([in_validation(digests[row], validation_fraction) for row in rows])
         self._count = len(rows)
-        for split, chosen in (("train", rows[~validation]), ("validation", rows[validation])):
+        # By content, so that the first examples are a fair part of all, of every class.
+        in_order = np.array(sorted(rows[validation], key=lambda row: digests[row]), "int64")
+        for split, chosen in (("train", rows[~validation]), ("validation", in_order)):
             if len(chosen):
                 self.set_split(split, images, label_of_row, chosen)
         self.description = (

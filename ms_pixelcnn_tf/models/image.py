@@ -23,6 +23,7 @@ from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
 
 SAMPLERS = ("cached", "naive")
+SAMPLES_AT_ONCE = 256
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -135,10 +136,18 @@ class MultiscalePixelCNN(keras.Model):
     # -- sampling ---------------------------------------------------------------------------------
 
     def sample(self, num, conditions=None, seed=0):
-        """`num` images, uint8 levels `[num, H, W, C]`; the same for the same seed."""
-        shape = (num, *self.config.image_size, self.config.channels)
-        uniforms = np.random.default_rng(seed).random(shape, dtype="float32")
-        return self.decode(uniforms, conditions)
+        """`num` images, uint8 levels `[num, H, W, C]`; the same for the same seed.
+
+        More than `SAMPLES_AT_ONCE` are decoded in parts, so that memory does not grow with them.
+        """
+        shape = self.config.image_size + (self.config.channels,)
+        generator, images = np.random.default_rng(seed), np.empty((num, *shape), "uint8")
+        for start in range(0, num, SAMPLES_AT_ONCE):
+            part = slice(start, min(start + SAMPLES_AT_ONCE, num))
+            uniforms = generator.random((part.stop - start, *shape), dtype="float32")
+            own = {name: values[part] for name, values in (conditions or {}).items()}
+            images[part] = self.decode(uniforms, own)
+        return images
 
     def decode(self, uniforms, conditions=None, sampler="cached"):
         """Images from uniforms, by inverse CDF.

@@ -1,8 +1,9 @@
 """A run's folder: its configuration, its checkpoints, and the way back to a model.
 
     config.json            the whole `RunConfig`
-    checkpoints/step-N     model, averaged, optimizer, step and seconds, by `tf.train.Checkpoint`;
-                           variables by name
+    data.json              what the data was (`datasheet`)
+    checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
+                           `tf.train.Checkpoint`; variables by name
     metrics.jsonl          the validation curve
     tensorboard/           scalars and sample grids
 """
@@ -21,6 +22,8 @@ from ms_pixelcnn_tf.models import MultiscalePixelCNN
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
 KEPT = 3
+# What may change from one session of a run to the next: no weight depends on it.
+FREE_FIELDS = ("data_dir", "log_every", "evaluate_every", "checkpoint_every", "sample_every")
 
 
 def read_run(workdir):
@@ -30,7 +33,7 @@ def read_run(workdir):
         raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
     try:
         return RunConfig.from_json(path.read_text(encoding="utf-8"))
-    except UserError as error:
+    except (UserError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {error}") from error
 
 
@@ -48,19 +51,25 @@ def latest_step(workdir):
 def claim(workdir, run):
     """Writes the configuration into a new run's folder, or checks that it is the same run's.
 
-    More `steps` than before are allowed: the run goes on to them. A folder without a checkpoint
-    holds nothing worth keeping, and takes any configuration.
+    More `steps` than before are allowed: the run goes on to them, on the longer run's schedule of
+    the learning rate. So are other `FREE_FIELDS`. A folder without a checkpoint holds nothing worth
+    keeping, and takes any configuration.
+
+    Returns:
+        The `RunConfig` of the run that goes on, as it was; None for a new one.
 
     Raises:
         UserError: if the folder belongs to a run with another configuration.
     """
     path = pathlib.Path(workdir) / CONFIG
     old = read_run(workdir) if path.exists() else None  # another program's file stays as it is
-    if old and latest_checkpoint(workdir):
-        _check_same_run(workdir, old, run)
-    elif latest_checkpoint(workdir):
+    goes_on = latest_checkpoint(workdir) is not None
+    if goes_on and old is None:
         raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")
+    if goes_on:
+        _check_same_run(workdir, old, run)
     write_text(path, run.to_json())
+    return old if goes_on else None
 
 
 def _check_same_run(workdir, old, new):
@@ -80,7 +89,7 @@ def _check_same_run(workdir, old, new):
     changes = [
         f"{field} was {old_fields[field]!r}, now {value!r}"
         for field, value in new_fields.items()
-        if old_fields[field] != value
+        if old_fields[field] != value and field not in FREE_FIELDS
     ]
     if changes:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -90,23 +99,40 @@ def _check_same_run(workdir, old, new):
         )
 
 
-class Checkpoints:
-    """Saves and restores the whole state of a run; the last `KEPT` checkpoints stay.
+@dataclasses.dataclass
+class State:
+    """What a run counts, over all its sessions.
 
-    `times` is `[2]` float64 seconds of training so far, over all sessions of the run: on the clock,
-    and of the process on all its cores (the one to compare on a machine with other work).
+    Attributes:
+        step: optimiser steps taken.
+        seconds: of training so far on the clock, validation left out.
+        cpu_seconds: the same, of the process on all its cores (the one to compare on a machine with
+            other work).
+        recent_bits: sum of the steps' bits per sub-pixel since the last validation.
+        recent_steps: their number.
     """
 
+    step: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    recent_bits: float = 0.0
+    recent_steps: int = 0
+
+
+class Checkpoints:
+    """Saves and restores the whole state of a run; the last `KEPT` checkpoints stay."""
+
     def __init__(self, workdir, model, averaged, optimizer):
-        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._seconds = tf.Variable([0.0, 0.0], dtype=tf.float64, trainable=False)
+        self._counts = {
+            field.name: tf.Variable(field.default, dtype=tf.float64, trainable=False)
+            for field in dataclasses.fields(State)
+        }
         self._saved_step = None
         self._checkpoint = tf.train.Checkpoint(
             model=_by_name(model.variables),
             averaged=_by_name(averaged.variables),
             optimizer=_by_name(optimizer.variables, skip=1),
-            step=self._step,
-            seconds=self._seconds,
+            state=tf.train.Checkpoint(**self._counts),
         )
         self._manager = tf.train.CheckpointManager(
             self._checkpoint,
@@ -116,25 +142,30 @@ class Checkpoints:
         )
 
     def restore(self):
-        """Restores the newest checkpoint, if there is one; returns `(step, times)`.
+        """Restores the newest checkpoint, if there is one; returns its `State`, or a new one.
 
         Raises:
             UserError: if a checkpoint is there but does not fit or cannot be read.
         """
         path = self._manager.latest_checkpoint
-        if path:
-            _restore(self._checkpoint, path)
-            self._saved_step = int(self._step)
-        return int(self._step), self._seconds.numpy()
+        if not path:
+            return State()
+        _restore(self._checkpoint, path)
+        state = State(**{
+            field.name: field.type(self._counts[field.name].numpy())
+            for field in dataclasses.fields(State)
+        })
+        self._saved_step = state.step
+        return state
 
-    def save(self, step, times):
-        """Saves the state after `step` steps, unless it is saved already."""
-        if step == self._saved_step:
+    def save(self, state):
+        """Saves all, unless the state after that step is saved already."""
+        if state.step == self._saved_step:
             return
-        self._step.assign(step)
-        self._seconds.assign(times)
-        self._manager.save(checkpoint_number=step)
-        self._saved_step = step
+        for name, variable in self._counts.items():
+            variable.assign(getattr(state, name))
+        self._manager.save(checkpoint_number=state.step)
+        self._saved_step = state.step
 
 
 def load_model(workdir):

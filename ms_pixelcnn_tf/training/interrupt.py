@@ -9,10 +9,15 @@ class Interrupted(KeyboardInterrupt):
 
 
 class InterruptGuard:
-    """While entered, SIGINT and SIGTERM only set `requested`; a second one ends the run at once."""
+    """While entered, SIGINT and SIGTERM only set `requested`; a second one ends the run at once.
 
-    def __init__(self):
+    Args:
+        say: takes a line for the user, who may wait for a validation to end.
+    """
+
+    def __init__(self, say=lambda line: None):
         self.requested = False
+        self._say = say
         self._previous = {}
 
     def __enter__(self):
@@ -30,3 +35,4 @@ class InterruptGuard:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._say("stopping at the next step, saved; again: at once, unsaved")

@@ -17,7 +17,8 @@ from ms_pixelcnn_tf.data.pipeline import evaluation_batches, training_batches
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import condition_fields, evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training.checkpoint import Checkpoints, claim
+from ms_pixelcnn_tf.training.checkpoint import Checkpoints, claim, latest_checkpoint
+from ms_pixelcnn_tf.training.datasheet import check_same_data, write_datasheet
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import Monitor
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
@@ -29,13 +30,13 @@ SAMPLE_MAGNIFICATION = 2
 HISTOGRAM_EXAMPLES = 1000
 
 
-def load_source(run):
-    """The data set of a `RunConfig`."""
+def load_source(run, data_dir=None):
+    """The data set of a `RunConfig`, from `data_dir` if that is given."""
     return data.load(
         run.data.dataset,
         image_size=run.model.image_size,
         channels=run.model.channels,
-        data_dir=run.data.data_dir or None,
+        data_dir=data_dir or run.data.data_dir or None,
         seed=run.data.data_seed,
         labels=run.data.labels,
         validation_fraction=run.data.validation_fraction,
@@ -86,9 +87,17 @@ def train(run, workdir, source=None):
     """
     source = source or load_source(run)
     run = fit_to_source(run, source)
-    claim(workdir, run)
+    if latest_checkpoint(workdir):
+        check_same_data(workdir, source)
+    old = claim(workdir, run)
+    write_datasheet(workdir, source)
     session = _Session(run, workdir, source)
-    with session.monitor, Progress(session.step, run.train.steps) as progress:
+    with session.monitor, Progress(session.state.step, run.train.steps) as progress:
+        if old and old.train.steps != run.train.steps:
+            progress.say(
+                f"from {old.train.steps} to {run.train.steps} steps: the learning rate follows the "
+                "longer schedule"
+            )
         session.run(progress)
     return session.averaged
 
@@ -110,14 +119,15 @@ class _Session:
         optimizer.build(self._model.trainable_variables)
         self._train_step = make_train_step(self._model, self.averaged, optimizer, config)
         self._checkpoints = Checkpoints(workdir, self._model, self.averaged, optimizer)
-        self.step, self._times = self._checkpoints.restore()
-        self.monitor = Monitor(workdir, self.step)
-        self._recent_bits = []  # since the last validation
+        self.state = self._checkpoints.restore()
+        self.monitor = Monitor(workdir, self.state.step)
+        if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
+            self._forget_recent()
 
     def run(self, progress):
-        config = self._run.train
-        if self.step:
-            progress.say(f"going on from step {self.step}")
+        config, state = self._run.train, self.state
+        if state.step:
+            progress.say(f"going on from step {state.step}")
             if self._validation_is_due():  # the run was stopped before it
                 self._validate(progress)
         batches = iter(
@@ -125,54 +135,57 @@ class _Session:
                 self._source,
                 batch_size=config.batch_size,
                 seed=config.seed,
-                start_step=self.step,
+                start_step=state.step,
                 flip=config.flip,
                 num_levels=self._run.model.num_levels,
                 fields=("image", *condition_fields(self._run.model)),
             )
         )
-        logged_step, logged_seconds = self.step, self._times[0]
-        with InterruptGuard() as interrupt:
-            while self.step < config.steps:
+        logged_step, logged_seconds = state.step, state.seconds
+        with InterruptGuard(progress.say) as interrupt:
+            while state.step < config.steps:
                 metrics = self._take_step(batches)
-                progress.update(self.step, metrics["bits"])
-                last = self.step == config.steps
-                if last or self.step % config.log_every == 0:
-                    images = (self.step - logged_step) * config.batch_size
-                    rate = images / max(self._times[0] - logged_seconds, 1e-9)
-                    self.monitor.train(self.step, metrics, rate)
-                    logged_step, logged_seconds = self.step, self._times[0]
+                progress.update(state.step, metrics["bits"])
+                last = state.step == config.steps
+                if last or state.step % config.log_every == 0:
+                    images = (state.step - logged_step) * config.batch_size
+                    rate = images / max(state.seconds - logged_seconds, 1e-9)
+                    self.monitor.train(state.step, metrics, rate)
+                    logged_step, logged_seconds = state.step, state.seconds
                 if interrupt.requested:
                     self._stop()
                 # First of all: what comes after may take long, or fail.
-                if last or self.step % config.checkpoint_every == 0:
-                    self._checkpoints.save(self.step, self._times)
+                if last or state.step % config.checkpoint_every == 0:
+                    self._checkpoints.save(state)
                 if self._validation_is_due():
                     self._validate(progress)
-                if config.sample_every and self.step % config.sample_every == 0:
+                if config.sample_every and state.step % config.sample_every == 0:
                     self._show_samples()
                 if interrupt.requested:
                     self._stop()
-        if self.monitor.evaluated_step != self.step:
+        if self.monitor.evaluated_step != state.step:
             self._validate(progress)
 
     def _take_step(self, batches):
         """One step; returns its metrics as floats."""
-        started = _clocks()
-        metrics = self._train_step(next(batches), tf.constant(self.step, tf.int64))
+        state = self.state
+        started = time.perf_counter(), time.process_time()
+        metrics = self._train_step(next(batches), tf.constant(state.step, tf.int64))
         metrics = tf.nest.map_structure(float, metrics)
-        self._times = self._times + _clocks() - started
-        self.step += 1
-        _check_finite(metrics, self.step)
-        self._recent_bits.append(metrics["bits"])
+        state.seconds += time.perf_counter() - started[0]
+        state.cpu_seconds += time.process_time() - started[1]
+        state.step += 1
+        _check_finite(metrics, state.step)
+        state.recent_bits += metrics["bits"]
+        state.recent_steps += 1
         return metrics
 
     def _validation_is_due(self):
-        due = self.step % self._run.train.evaluate_every == 0
-        return due and self.monitor.evaluated_step != self.step
+        due = self.state.step % self._run.train.evaluate_every == 0
+        return due and self.monitor.evaluated_step != self.state.step
 
     def _validate(self, progress):
-        config = self._run.train
+        config, state = self._run.train, self.state
         evaluation = evaluate(
             self.averaged,
             self._source,
@@ -181,14 +194,15 @@ class _Session:
             limit=config.evaluation_examples,
         )
         self.monitor.validation(
-            self.step,
+            state,
             evaluation,
-            times=self._times,
-            examples=self.step * config.batch_size,
-            train_bits=float(np.mean(self._recent_bits)) if self._recent_bits else None,
+            examples=state.step * config.batch_size,
         )
-        self._recent_bits = []
-        progress.say(f"step {self.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel")
+        self._forget_recent()
+        progress.say(f"step {state.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel")
+
+    def _forget_recent(self):
+        self.state.recent_bits, self.state.recent_steps = 0.0, 0
 
     def _show_samples(self):
         conditions = None
@@ -196,11 +210,11 @@ class _Session:
             conditions = {"label": np.arange(SAMPLES, dtype="int32") % self._run.model.num_classes}
         levels = self.averaged.sample(SAMPLES, conditions, seed=self._run.train.seed)
         images = pixels.dequantise(levels, self._run.model.num_levels)
-        self.monitor.samples(self.step, pictures.grid(images, scale=SAMPLE_MAGNIFICATION))
+        self.monitor.samples(self.state.step, pictures.grid(images, scale=SAMPLE_MAGNIFICATION))
 
     def _stop(self):
-        self._checkpoints.save(self.step, self._times)
-        raise Interrupted(f"stopped after step {self.step}, saved; the same command goes on")
+        self._checkpoints.save(self.state)
+        raise Interrupted(f"stopped after step {self.state.step}, saved; the same command goes on")
 
 
 def level_histogram(source, config):
@@ -214,11 +228,6 @@ def level_histogram(source, config):
         [np.bincount(images[..., c].ravel(), minlength=config.num_levels)
          for c in range(config.channels)]
     )
-
-
-def _clocks():
-    """`[2]` seconds: on the clock, and of this process on all its cores."""
-    return np.array([time.perf_counter(), time.process_time()])
 
 
 def _check_finite(metrics, step):

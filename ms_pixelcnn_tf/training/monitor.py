@@ -55,13 +55,21 @@ class Monitor:
             tf.summary.scalar("train/gradient_norm", metrics["gradient_norm"])
             tf.summary.scalar("train/images_per_second", images_per_second)
 
-    def validation(self, step, evaluation, *, times, examples, train_bits):
-        """One line of metrics.jsonl and the same as scalars."""
+    def validation(self, state, evaluation, examples):
+        """One line of metrics.jsonl and the same as scalars.
+
+        Args:
+            state: the run's `checkpoint.State`.
+            evaluation: an `Evaluation`.
+            examples: training examples seen.
+        """
+        step = state.step
+        train_bits = state.recent_bits / state.recent_steps if state.recent_steps else None
         terms = {name: term.bits_per_dim for name, term in evaluation.terms.items()}
         line = {
             "step": step,
-            "seconds": round(float(times[0]), 3),
-            "cpu_seconds": round(float(times[1]), 3),
+            "seconds": round(state.seconds, 3),
+            "cpu_seconds": round(state.cpu_seconds, 3),
             "examples": examples,
             "train_bits": train_bits,
             "validation_bits": evaluation.bits_per_dim,

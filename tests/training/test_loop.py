@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
+from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_class_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from tiny import TinySource, tiny_run
@@ -62,7 +63,9 @@ def state(workdir):
     return {
         name: reader.get_tensor(name)
         for name in reader.get_variable_to_shape_map()
-        if not name.startswith(("seconds", "save_counter", "_CHECKPOINTABLE"))
+        if not name.startswith(
+            ("state/seconds", "state/cpu_seconds", "save_counter", "_CHECKPOINTABLE")
+        )
     }
 
 
@@ -77,12 +80,38 @@ def test_resumed_equals_uninterrupted(finished, tmp_path, monkeypatch):
 
     expected, got = state(uninterrupted), state(tmp_path)
     assert expected.keys() == got.keys()
-    parts = ("model", "averaged", "optimizer", "step")
+    parts = ("model", "averaged", "optimizer", "state/step", "state/recent_bits")
     assert all(any(name.startswith(part) for name in got) for part in parts)
     for name in expected:
         np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
-    curve = [(line["step"], line["validation_bits"]) for line in read_metrics(tmp_path)]
-    assert curve == [(line["step"], line["validation_bits"]) for line in read_metrics(uninterrupted)]
+    assert curve(tmp_path) == curve(uninterrupted)
+
+
+@pytest.mark.parametrize("stop_at", [2, 4])  # before and after the validation of step 3
+def test_the_mean_of_training_bits_outlives_a_stop(finished, tmp_path, monkeypatch, stop_at):
+    monkeypatch.setattr(SilentProgress, "stop_at", stop_at)
+    with pytest.raises(Interrupted):
+        loop.train(tiny_run(), tmp_path, TinySource())
+    monkeypatch.setattr(SilentProgress, "stop_at", None)
+    loop.train(tiny_run(), tmp_path, TinySource())
+    assert curve(tmp_path) == curve(finished[1])
+
+
+def test_the_user_hears_of_the_stop_at_once(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(SilentProgress, "stop_at", 2)
+    monkeypatch.setattr(SilentProgress, "say", lambda self, line: said.append(line))
+    with pytest.raises(Interrupted, match="stopped after step 2, saved"):
+        loop.train(tiny_run(steps=3), tmp_path, TinySource())
+    assert any("stopping" in line for line in said)
+
+
+def curve(workdir):
+    """The lines of metrics.jsonl, less how long it took."""
+    lines = read_metrics(workdir)
+    for line in lines:
+        del line["seconds"], line["cpu_seconds"]
+    return lines
 
 
 def test_checkpoint_holds_every_variable(finished):
@@ -95,7 +124,25 @@ def test_checkpoint_holds_every_variable(finished):
     assert len(slots) == 2 * len(averaged.trainable_variables) + 1  # Adam, iteration
 
 
-def test_reloaded_model_agrees_bit_for_bit(finished):
+@pytest.mark.parametrize("overrides", [
+    {"variant": "ON", "output": "softmax", "base_features": 9, "head_features": 9},
+    {"upscaler": "A", "output": "softmax", "channels": 1, "num_classes": 3},
+    {"upscaler": "B", "output": "softmax", "patch_size": 2, "decoder_features": 9},
+    {"upscaler": "B", "output": "dmol", "patch_size": 2, "ema_decay": 0.0},
+])
+def test_every_kind_of_model_reloads_bit_for_bit(overrides, tmp_path):
+    run = tiny_run(**({"steps": 2, "evaluate_every": 2} | overrides))
+    model = loop.train(run, tmp_path, TinySource())
+    reloaded = load_model(tmp_path)
+    labels = {"label": np.arange(5) % 3} if run.model.num_classes else None
+    np.testing.assert_array_equal(
+        model.sample(5, labels, seed=1), reloaded.sample(5, labels, seed=1)
+    )
+    first, second = (evaluate(m, TinySource(), "validation", 3) for m in (model, reloaded))
+    assert first == second
+
+
+def test_reloaded_model_agrees_with_the_last_validation(finished):
     run, workdir, model = finished
     reloaded = load_model(workdir)
     np.testing.assert_array_equal(model.sample(5, seed=1), reloaded.sample(5, seed=1))
@@ -150,6 +197,46 @@ def test_another_configuration_is_refused(finished, changes, message):
     with pytest.raises(UserError, match=message):
         loop.train(tiny_run(**changes), workdir, TinySource())
     assert (workdir / CONFIG).read_text() == before
+
+
+def test_what_no_weight_depends_on_may_change(tmp_path):
+    loop.train(tiny_run(steps=2), tmp_path, TinySource())
+    changed = tiny_run(steps=2, log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2,
+                       data_dir="elsewhere")
+    loop.train(changed, tmp_path, TinySource())
+    assert read_run(tmp_path) == changed
+
+
+class OtherClasses(TinySource):
+    class_names = ("a", "c", "b")
+
+
+class FewerImages(TinySource):
+    def __init__(self):
+        super().__init__()
+        self._arrays["train"] = self._arrays["train"][0][:-1], self._arrays["train"][1]
+
+
+@pytest.mark.parametrize("source, message", [
+    (OtherClasses, r"class_names was \[\], now \[\"a\", \"c\", \"b\"\]"),
+    (FewerImages, "examples was .*30.* now .*29"),
+])
+def test_changed_data_is_refused(finished, source, message):
+    _, workdir, _ = finished
+    before = (workdir / CONFIG).read_text(), (workdir / DATASHEET).read_text()
+    with pytest.raises(UserError, match=message):
+        loop.train(tiny_run(), workdir, source())
+    assert before == ((workdir / CONFIG).read_text(), (workdir / DATASHEET).read_text())
+
+
+def test_a_config_that_is_no_text_is_told(tmp_path):
+    (tmp_path / CONFIG).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="config.json"):
+        loop.train(tiny_run(), tmp_path, TinySource())
+    (tmp_path / CONFIG).unlink()
+    (tmp_path / DATASHEET).write_text("{}")
+    with pytest.raises(UserError, match="data.json is damaged"):
+        read_class_names(tmp_path)
 
 
 def test_a_term_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):

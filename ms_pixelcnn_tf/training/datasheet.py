@@ -1,0 +1,72 @@
+"""What data a run was trained on: kept beside its checkpoints, so that a change does not pass unseen.
+
+A class is a number to the model. If a folder gains a sub-folder the numbers shift, and a run that
+went on, or was evaluated, would take one class for another.
+"""
+
+import json
+import pathlib
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.files import write_text
+
+DATASHEET = "data.json"
+
+
+def write_datasheet(workdir, source):
+    """Writes what `source` is into a run's folder."""
+    write_text(pathlib.Path(workdir) / DATASHEET, json.dumps(_describe(source), indent=2) + "\n")
+
+
+def read_class_names(workdir):
+    """Names of the classes a run was trained with, in the order of their numbers."""
+    sheet = _read(workdir)
+    return tuple(sheet["class_names"]) if sheet else ()
+
+
+def check_same_classes(workdir, source):
+    """Raises UserError unless the classes are those the run was trained with."""
+    _check(workdir, source, ("class_names",))
+
+
+def check_same_data(workdir, source):
+    """Raises UserError unless the classes and the splits' sizes are those the run began with."""
+    _check(workdir, source, ("class_names", "examples"))
+
+
+def _describe(source):
+    return {
+        "description": source.description,
+        "class_names": list(source.class_names),
+        "examples": {split: source.size(split) for split in source.splits},
+    }
+
+
+def _read(workdir):
+    path = pathlib.Path(workdir) / DATASHEET
+    if not path.is_file():
+        return None
+    try:
+        sheet = json.loads(path.read_text(encoding="utf-8"))
+        return {name: sheet[name] for name in ("description", "class_names", "examples")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def _check(workdir, source, names):
+    sheet = _read(workdir)
+    if sheet is None:
+        return
+    now = _describe(source)
+    for name in names:
+        if now[name] != sheet[name]:
+            raise UserError(
+                f"the data is not what {workdir} was trained on: {name} was "
+                f"{_short(sheet[name])}, now {_short(now[name])}; give the data it had, by "
+                "--data_dir, or train anew"
+            )
+
+
+def _short(value):
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else text[:97] + "…"
