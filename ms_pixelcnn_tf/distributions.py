@@ -118,9 +118,11 @@ class Categorical:
         sums = ops.cumsum(ops.sum(blocks, axis=-1), axis=-1)
         threshold = uniforms[..., None] * sums[..., -1:]
         block = _count(sums <= threshold, num_blocks)
-        before = ops.where(ops.arange(num_blocks) == block - 1, sums, 0.0)
+        # Picked by a mask: a gather takes dozens of operations, each as dear to a pixel as this.
+        before = ops.where(np.arange(num_blocks) == block - 1, sums, 0.0)
         threshold = threshold - ops.sum(before, axis=-1, keepdims=True)
-        within = ops.take_along_axis(blocks, block[..., None], axis=-2)[..., 0, :]
+        here = np.arange(num_blocks)[:, None] == block[..., None]
+        within = ops.sum(ops.where(here, blocks, 0.0), axis=-2)
         place = _count(ops.cumsum(within, axis=-1) <= threshold, size)
         return (block * size + place)[..., 0]
 

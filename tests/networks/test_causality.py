@@ -5,6 +5,7 @@ sets of inputs in place of numbers. The gradients must be non-zero exactly on th
 position and in every channel: fresh, after training steps, and with the weights reloaded.
 """
 
+import dataclasses
 import itertools
 
 import keras
@@ -14,7 +15,9 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import GatedPixelCNN
+from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim, load_model
 from proofs import make_model, random_levels
+from tiny import tiny_run
 
 SIZE = (6, 6)  # of the base and of every group map; patches are 3x3
 PATCH = 3
@@ -133,7 +136,7 @@ def in_patches(patch_reach):
 
 
 def train(model, steps=4):
-    """Adam steps on random images; every variable must move."""
+    """Adam steps on random images; every variable must move. Returns the optimizer."""
     optimizer = keras.optimizers.Adam(0.003)
     before = [keras.ops.convert_to_numpy(variable).copy() for variable in model.trainable_variables]
     for step in range(steps):
@@ -144,6 +147,7 @@ def train(model, steps=4):
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     for variable, old in zip(model.trainable_variables, before):
         assert (keras.ops.convert_to_numpy(variable) != old).any(), variable.path
+    return optimizer
 
 
 @pytest.fixture(scope="module", params=HEADS, ids="-".join)
@@ -158,11 +162,12 @@ def stages(request, tmp_path_factory):
         "decoder_features": 24,
     }
     keras.utils.set_random_seed(3)
-    fresh, trained, reloaded = (make_model(**config) for _ in range(3))
-    train(trained)
-    path = tmp_path_factory.mktemp("weights") / "model.weights.h5"
-    trained.save_weights(path)
-    reloaded.load_weights(path)
+    fresh, trained = make_model(**config), make_model(**config)
+    optimizer = train(trained)
+    workdir = tmp_path_factory.mktemp("run")
+    claim(workdir, dataclasses.replace(tiny_run(), model=trained.config))
+    Checkpoints(workdir, trained, trained, optimizer).save(State(step=4))
+    reloaded = load_model(workdir)
     for ours, theirs in zip(reloaded.variables, trained.variables):
         np.testing.assert_array_equal(ours, theirs)
     return dict(zip(STAGES, (fresh, trained, reloaded)))
