@@ -94,7 +94,7 @@ def _decode(image, image_size, channels):
     if width * height > MAX_PIXELS:
         raise Unusable(f"{width}x{height} is more than {MAX_PIXELS} pixels")
     image.load()
-    image = _to_rgb(_upright(image))
+    image = to_rgb(_upright(image))
     digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
     image = crop_and_resize(image, image_size)
     pixels = np.asarray(image.convert("L") if channels == 1 else image)
@@ -108,7 +108,7 @@ def _upright(image):
     return image
 
 
-def _to_rgb(image):
+def to_rgb(image):
     """Any mode → RGB, 8 bits a channel, transparency over white."""
     if image.mode.startswith("I"):  # 16-bit gray; a plain conversion would clip at 255
         image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype("uint8"))
@@ -131,10 +131,15 @@ def crop_and_resize(image, image_size):
     else:
         crop_height = max(1, round(crop_width * height / width))
     left, top = (image.width - crop_width) // 2, (image.height - crop_height) // 2
-    image = image.crop((left, top, left + crop_width, top + crop_height))
+    return resize(image.crop((left, top, left + crop_width, top + crop_height)), image_size)
+
+
+def resize(image, image_size):
+    """Averages over the area of each target pixel, or interpolates where a side would grow."""
+    height, width = image_size
     if image.size == (width, height):
         return image
-    shrinks = crop_width >= width and crop_height >= height
+    shrinks = image.width >= width and image.height >= height
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
     return image.resize((width, height), method)
 

@@ -1,0 +1,57 @@
+"""The same conversion on Apache Beam (extra `[beam]`), on one machine or many."""
+
+import apache_beam as beam
+
+from tfrecords_tools.archives import Tree
+from tfrecords_tools.builder import COUNTERS, jobs_of
+from tfrecords_tools.tasks import Skipped, converted
+
+
+def conversion(convert, tree, tasks):
+    """A transform from nothing to `(key, example)` of all tasks.
+
+    Args:
+        convert: as for `tasks.converted`.
+        tree: the source, which every worker must reach by the same path.
+        tasks: list of `Task`.
+    """
+    members = tree.members
+    apart = [(task, members[task.name]) for task in tasks if not members[task.name].in_order_only]
+    in_order = [task for task in tasks if members[task.name].in_order_only]
+    parts = []
+    if apart:
+        parts.append("Members" >> beam.Create(apart))
+    if in_order:  # one worker reads the compressed tars from end to end, the others convert
+        parts.append(
+            "Archives" >> beam.Create([str(tree.source)])
+            | "Read" >> beam.FlatMap(_read_in_order, tasks=in_order)
+        )
+    return _Conversion(convert, parts)
+
+
+class _Conversion(beam.PTransform):
+    def __init__(self, convert, parts):
+        super().__init__()
+        self._convert, self._parts = convert, parts
+
+    def expand(self, pipeline):
+        jobs = [pipeline | part for part in self._parts]
+        jobs = jobs[0] if len(jobs) == 1 else jobs | beam.Flatten()
+        return (
+            jobs
+            | beam.Reshuffle()
+            | "Convert" >> beam.FlatMap(_examples, convert=self._convert)
+        )
+
+
+def _read_in_order(source, tasks):
+    return jobs_of(Tree(source), tasks)
+
+
+def _examples(job, convert):
+    task, content = job
+    for key, example in converted(convert, task, content):
+        if isinstance(example, Skipped):
+            beam.metrics.Metrics.counter(COUNTERS, str(example)).inc()
+        else:
+            yield key, example

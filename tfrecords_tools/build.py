@@ -1,0 +1,197 @@
+"""From a source to built data: one builder run, guarded, and what it left out.
+
+Nothing half-built is ever read as whole: TFDS writes into a folder of another name and renames it at
+the end, and a lock keeps two builds apart. What a killed build left is removed by the next.
+"""
+
+import contextlib
+import errno
+import fcntl
+import importlib
+import os
+import pathlib
+import shutil
+from typing import NamedTuple
+
+import tensorflow_datasets as tfds
+
+from ms_pixelcnn_tf.configs import unknown
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools.builder import Options
+
+BUILDERS = {
+    "cub": ("cub", "Cub"),
+    "mpii": ("mpii", "Mpii"),
+    "coco": ("coco", "Coco"),
+    "imagenet": ("imagenet", "Imagenet"),
+    "robot_pushing": ("robot_pushing", "RobotPushing"),
+}
+SIDES = (8, 1024)
+
+
+class Summary(NamedTuple):
+    """What was built.
+
+    Attributes:
+        path: its folder.
+        description: its line.
+        examples: dict split → number.
+        skips: one line on what was left out and why.
+        is_new: whether this build made it, or an earlier one.
+    """
+
+    path: str
+    description: str
+    examples: dict[str, int]
+    skips: str
+    is_new: bool
+
+
+def builder_class(dataset):
+    """The builder of a data set's name. Raises UserError with the nearest name."""
+    if dataset not in BUILDERS:
+        raise unknown("dataset", dataset, BUILDERS)
+    module, name = BUILDERS[dataset]
+    return getattr(importlib.import_module(f"tfrecords_tools.{module}"), name)
+
+
+def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, workers=1, runner="",
+          runner_options=()):
+    """Builds a data set, unless it is there already.
+
+    Args:
+        dataset: one of `BUILDERS`.
+        source: folder or archive, as its owners publish it.
+        out: where built data goes.
+        image_size: side in pixels of what is stored; 0: the data set's default, mostly as it is.
+        variant: a choice of the data set's own; "" for its default.
+        max_examples: at most so many a split; 0: all.
+        workers: processes.
+        runner: name of an Apache Beam runner; "" for none.
+        runner_options: options of the runner, as on its command line.
+
+    Returns:
+        A `Summary`.
+
+    Raises:
+        UserError: for a wrong option, a source that is not the data set, damaged archives, a full
+            disk, or another build at work in the same place.
+    """
+    cls = builder_class(dataset)
+    variant = variant or cls.variants[0]
+    if variant not in cls.variants:
+        raise unknown("variant", variant, cls.variants)
+    _check_image_size(cls, image_size)
+    if max_examples < 0 or workers < 1:
+        raise UserError("max_examples and workers must not be below 0 and 1")
+    out = pathlib.Path(out).expanduser()
+    builder = cls(
+        source=source, options=Options(image_size, variant), data_dir=out, workers=workers,
+        max_examples=max_examples, beam=bool(runner),
+    )
+    is_new = not builder.data_path.exists()
+    if is_new:
+        with _alone_in(out / cls.name), _one_line_errors(out):
+            _remove_leftovers(builder.data_path.parent)
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    try_download_gcs=False, **_runner(runner, runner_options, workers)
+                ),
+                file_format="tfrecord",
+            )
+    info = builder.info
+    return Summary(
+        path=str(builder.data_path),
+        description=info.metadata["description"],
+        examples={split: info.splits[split].num_examples for split in info.splits},
+        skips=_told(info.metadata["skipped"]),
+        is_new=is_new,
+    )
+
+
+def _told(skipped):
+    told = [f"{count:,} {reason}" for reason, count in skipped.items()]
+    return "; ".join(told) or "none"
+
+
+def _check_image_size(cls, image_size):
+    if cls.image_sizes is not None:
+        if image_size not in cls.image_sizes:
+            sizes = ", ".join(map(str, cls.image_sizes))
+            raise UserError(f"image_size of {cls.name} is {image_size}; valid: {sizes}")
+    elif image_size and not SIDES[0] <= image_size <= SIDES[1]:
+        raise UserError(
+            f"image_size is {image_size}; valid: {SIDES[0]} to {SIDES[1]}, or 0 to leave images as "
+            "they are"
+        )
+
+
+def _runner(runner, options, workers):
+    """Arguments of TFDS's `DownloadConfig` for a Beam runner."""
+    if not runner:
+        return {}
+    try:
+        import apache_beam as beam
+    except ImportError as error:
+        raise UserError("--runner needs Apache Beam: pip install 'ms_pixelcnn_tf[beam]'") from error
+    if runner.lower() in ("direct", "directrunner"):
+        runner = "DirectRunner"
+        options = [
+            f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing", *options,
+        ]
+    try:
+        beam.runners.create_runner(runner)
+    except ValueError as error:
+        raise UserError(f"unknown runner {runner!r}: {error}") from error
+    return {
+        "beam_runner": runner, "beam_options": beam.options.pipeline_options.PipelineOptions(options),
+    }
+
+
+@contextlib.contextmanager
+def _alone_in(folder):
+    """Holds the folder's lock, which goes with the process however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise UserError(
+                f"another build is at work in {folder} (process {file.read() or 'unknown'}); wait "
+                "for it, or give another --out"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _remove_leftovers(folder):
+    """Removes what a killed build left; the lock says that none is at work."""
+    for path in folder.glob("*incomplete*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _one_line_errors(out):
+    """TFDS wraps what a builder raises in long texts; the cause is what the user needs."""
+    try:
+        yield
+    except Exception as error:
+        cause = error
+        while cause is not None:
+            if isinstance(cause, UserError):
+                raise cause from error
+            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+                raise UserError(
+                    f"no space left to write in {out}; what was written of this build is removed"
+                ) from error
+            if type(cause).__name__ == "ResourceExhaustedError":
+                raise UserError(
+                    f"no space left to write in {out}; what was written of this build is removed"
+                ) from error
+            if type(cause).__name__ == "DuplicatedKeysError":
+                raise UserError("an example is listed twice in one split") from error
+            cause = cause.__cause__ or cause.__context__
+        raise

@@ -1,0 +1,139 @@
+"""What the five builders share: a TFDS builder whose examples come of a plan of tasks.
+
+A data set says what its features are, how its source becomes a plan, and how one task becomes
+examples. All else is TFDS's: shards, shuffling by key, splits, metadata, and a folder that appears
+under its name only when it is whole.
+"""
+
+import collections
+import functools
+import itertools
+
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools.archives import Tree
+from tfrecords_tools.tasks import Skipped, convert_all
+
+VERSION = "1.0.0"
+COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a pipeline's counters, one a reason
+tfds.disable_progress_bar()  # ours knows the total
+
+
+class Options(tfds.core.BuilderConfig):
+    """How a data set is to be built; also the folder it is built into.
+
+    Attributes:
+        image_size: side in pixels of what is stored; 0: images as they are in the source.
+        variant: a data set's own choice, by name; "" where it has none.
+    """
+
+    def __init__(self, image_size=0, variant=""):
+        parts = [variant, str(image_size) if image_size else ""]
+        super().__init__(name="-".join(filter(None, parts)) or "full", version=VERSION)
+        self.image_size = image_size
+        self.variant = variant
+
+
+class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Base of the five.
+
+    Args:
+        source: folder or archive of the data set.
+        options: an `Options`.
+        data_dir: where built data goes, `data_dir/name/options/version`.
+        workers: processes that convert.
+        max_examples: at most so many a split; 0: all.
+        beam: convert on an Apache Beam pipeline (its runner is `download_and_prepare`'s).
+
+    Sub-classes give `name`, `variants` and `image_sizes`, and
+
+    * `describe(options)`: `(one line for people, FeaturesDict, metadata dict)`. The line is printed
+      beside every bits per sub-pixel: it says what exactly the pixels are;
+    * `plan(tree, options, skip)`: dict split → list of `Task`; `skip(reason, count)` counts what is
+      left out;
+    * `convert(options, task, content)`: yields `(key, example)`, or raises `Skipped`.
+
+    The last two are static, so that a worker needs no builder.
+    """
+
+    VERSION = tfds.core.Version(VERSION)
+    pkg_dir_path = None  # no files of metadata beside the module
+    variants = ("",)  # the first is the default
+    image_sizes = None  # sides that may be asked for; None: any
+    many_examples_a_task = False
+
+    def __init__(self, *, source, options, data_dir, workers=1, max_examples=0, beam=False):
+        self.source, self.options = source, options
+        self.skipped = collections.Counter()
+        self._workers, self._max_examples, self._beam = workers, max_examples, beam
+        self._line, self._features, self._metadata = self.describe(options)
+        if beam and max_examples and self.many_examples_a_task:
+            raise UserError(f"--max_examples of {self.name} works without --runner only")
+        super().__init__(data_dir=data_dir, config=options)
+
+    def _info(self):
+        metadata = {"description": self._line, "skipped": self.skipped, **self._metadata}
+        return self.dataset_info_from_configs(
+            description=self._line,
+            features=self._features,
+            metadata=tfds.core.MetadataDict(metadata),
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        tree = Tree(self.source)
+        plan = self.plan(tree, self.options, self._skip)
+        plan = {split: tasks for split, tasks in plan.items() if tasks}
+        if not plan:
+            reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
+            raise UserError(
+                f"{self.source} holds no image of {self.name}; skipped: {reasons or 'none'}"
+            )
+        return {split: self._generate_examples(tree, tasks) for split, tasks in plan.items()}
+
+    def _generate_examples(self, tree, tasks):
+        convert = functools.partial(type(self).convert, self.options)
+        if self._beam:
+            from tfrecords_tools.beam import conversion
+
+            return conversion(convert, tree, tasks[: self._max_examples or None])
+        examples = self._converted(convert, tree, tasks)
+        return itertools.islice(examples, self._max_examples or None)
+
+    def _converted(self, convert, tree, tasks):
+        total = None if self.many_examples_a_task else len(tasks)
+        with tqdm(total=total, desc=self.name, unit=" examples", disable=None) as progress:
+            for key, example in convert_all(convert, jobs_of(tree, tasks), self._workers):
+                if isinstance(example, Skipped):
+                    self._skip(str(example))
+                else:
+                    yield key, example
+                    progress.update()
+
+    def _process_pipeline_result(self, pipeline_result):
+        """Counts what a Beam pipeline left out."""
+        for counter in pipeline_result.metrics().query()["counters"]:
+            if counter.key.metric.namespace == COUNTERS:
+                self._skip(counter.key.metric.name, counter.committed or counter.attempted)
+
+    def _skip(self, reason, count=1):
+        if count:
+            self.skipped[reason] += count
+
+
+def jobs_of(tree, tasks):
+    """Yields `(Task, Member or bytes)` of each task, in the order the source is best read."""
+    by_name = collections.defaultdict(list)
+    for task in tasks:
+        by_name[task.name].append(task)
+    for name, content in tree.contents(by_name):
+        for task in by_name[name]:
+            yield task, content
+
+
+def content_bytes(content):
+    """The bytes of a `Member`, or the bytes themselves."""
+    return content if isinstance(content, bytes) else content.read()
+

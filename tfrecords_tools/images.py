@@ -1,0 +1,63 @@
+"""Encoded images: what is stored, and what makes one unfit.
+
+Without a size the file's own bytes are stored. With one, the image is decoded, brought to RGB,
+cropped as the data set says, resized by area (`data.decode`) and stored as PNG, which loses nothing
+more. No image is turned as EXIF says: annotations are of the pixels as stored.
+"""
+
+import io
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ms_pixelcnn_tf.data import decode
+from tfrecords_tools.tasks import Skipped
+
+FORMATS = ("PNG", "JPEG")
+Image.init()
+
+
+def opened(content):
+    """An image from bytes, not yet decoded. Raises `Skipped` if it is none, or far too large."""
+    if not content:
+        raise Skipped("empty file")
+    try:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise Skipped("neither JPEG nor PNG") from error
+    except Image.DecompressionBombError as error:
+        raise Skipped(f"image of more than {decode.MAX_PIXELS} pixels") from error
+    except Exception as error:  # the decoders raise many types for damaged bytes
+        raise Skipped("damaged image") from error
+    if image.width * image.height > decode.MAX_PIXELS:
+        raise Skipped(f"image of more than {decode.MAX_PIXELS} pixels")
+    return image
+
+
+def decoded(content):
+    """Bytes → an RGB image. Raises `Skipped` if they cannot be decoded whole."""
+    image = opened(content)
+    try:
+        image.load()
+        return decode.to_rgb(image)
+    except Exception as error:
+        raise Skipped("damaged image") from error
+
+
+def encoded(image):
+    """An image → PNG bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def shorter_side(image, side):
+    """Resizes an RGB image to a shorter side of `side` pixels.
+
+    Returns:
+        PNG bytes, and float64 `[2]`: how x and y of the image become those of the result.
+    """
+    scale = side / min(image.size)
+    width, height = (max(side, round(length * scale)) for length in image.size)
+    resized = decode.resize(image, (height, width))
+    return encoded(resized), np.array([width / image.width, height / image.height])
