@@ -12,14 +12,14 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 
-STEPS = 1500
+STEPS = 1800
 RECIPE = {
-    "dataset": "shapes", "preset": "tiny", "image_size": 32,
+    "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4,
     # 5 bits: with 8, two thirds of the time go into 256-way logits, and most of what there is to
     # learn is the sensor's noise.
     "num_levels": 32,
-    "log_every": 20, "evaluate_every": 500, "evaluation_examples": 200, "checkpoint_every": 500,
-    "sample_every": 500,
+    "log_every": 20, "evaluate_every": 600, "evaluation_examples": 200, "checkpoint_every": 600,
+    "sample_every": 600,
 }
 ROWS = 4  # of samples, each with one of every class; all are sampled at once
 REPEATS = 3  # timings a median is taken of
@@ -91,14 +91,14 @@ def clear(workdir, run):
     """Removes an earlier demo's run, unless it was interrupted and can go on.
 
     Raises:
-        UserError: if the folder holds a run that is not the demo's.
+        UserError: if the folder holds anything that is not the demo's.
     """
-    from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, read_run
+    from ms_pixelcnn_tf.training.checkpoint import latest_step, read_run
 
-    if not (workdir / CONFIG).exists():
+    if not workdir.is_dir() or not any(workdir.iterdir()):
         return
     if not (workdir / MARKER).exists():
-        raise UserError(f"{workdir} holds a run that is not the demo's; give another --out")
+        raise UserError(f"{workdir} holds files that are not the demo's; give another --out")
     try:
         if read_run(workdir) == run and latest_step(workdir) < run.train.steps:
             return

@@ -1,6 +1,7 @@
 """bin/evaluate: one exact pass over a split."""
 
 import json
+import os
 
 from ms_pixelcnn_tf.cli import flags
 
@@ -8,7 +9,8 @@ from ms_pixelcnn_tf.cli import flags
 def main(arguments):
     """Evaluates as the arguments say."""
     parser = flags.Parser("evaluate", "Scores each example of a split once, exactly.")
-    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
+                        help="folder of the run")
     parser.add_argument("--split", default="validation", help="(default validation)")
     parser.add_argument(
         "--limit", type=flags.positive, metavar="INT", help="only the first examples (default all)"

@@ -1,5 +1,7 @@
 """bin/sample: draws images from a trained model."""
 
+import os
+
 import numpy as np
 
 from ms_pixelcnn_tf.cli import flags
@@ -13,7 +15,8 @@ MAX_NAMES_SHOWN = 20
 def main(arguments):
     """Samples as the arguments say."""
     parser = flags.Parser("sample", "Draws images and writes them as one PNG.")
-    parser.add_argument("--workdir", required=True, metavar="DIR", help="folder of the run")
+    parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
+                        help="folder of the run")
     parser.add_argument("--num", type=flags.positive, default=16, metavar="INT",
                         help="number of images (default 16)")
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
@@ -79,14 +82,20 @@ def label_conditions(label, num, num_classes, names=()):
         return None
     if label is None:
         return {"label": np.arange(num, dtype="int32") % num_classes}
-    if label in names:
-        number = names.index(label)
-    else:
-        try:
-            number = int(label)
-        except ValueError:
-            known = names or tuple(map(str, range(num_classes)))
-            raise unknown("label", label, known[:MAX_NAMES_SHOWN]) from None
+    try:
+        number = int(label)
+    except ValueError:
+        number = None
+    named = names.index(label) if label in names else number
+    if named is None:
+        known = names or tuple(map(str, range(num_classes)))
+        raise unknown("label", label, known[:MAX_NAMES_SHOWN])
+    if number is not None and number != named and 0 <= number < num_classes:
+        raise UserError(
+            f"label {label} may be class number {number} or the class of that name, number {named}; "
+            "rename the class's folder"
+        )
+    number = named
     if not 0 <= number < num_classes:
         raise UserError(f"label is {label}; valid: 0 to {num_classes - 1}")
     return {"label": np.full(num, number, "int32")}

@@ -30,7 +30,7 @@ def parse(arguments):
     if run.data.data_dir:  # so that the run can be evaluated from any folder
         data_dir = os.path.abspath(os.path.expanduser(run.data.data_dir))
         run = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=data_dir))
-    return run, workdir or f"runs/{run.data.dataset}-{run.model.variant}-{preset}"
+    return run, os.path.expanduser(workdir or "") or f"runs/{run.data.dataset}-{run.model.variant}-{preset}"
 
 
 def main(arguments):

@@ -1,8 +1,9 @@
 """The recipes: `tiny` and `small` run on a laptop's processor, `paper` is the paper's.
 
-`small` is what trains on photographs in about an hour on a core; `tiny` is the demo. Both take
-what learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `paper` follows Reed et al. (2017), section 4, at the
-width of its text models: 12 residual and 4 PixelCNN layers of 128 features, softmax, RMSprop.
+`small` is what trains on photographs in about an hour on a core; `tiny` is the demo. Both take what
+learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `paper` follows Reed
+et al. (2017), section 4, at the width of its text models: 12 residual and 4 PixelCNN layers of 128
+features, softmax, RMSprop.
 """
 
 from ms_pixelcnn_tf.configs.schema import (
@@ -54,7 +55,7 @@ def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
     Raises:
         UserError: for unknown names (with the nearest valid one) and values out of range.
     """
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     table = field_table()
     parts = {"model": {"variant": variant}, "data": {"dataset": dataset}, "train": {}}

@@ -7,6 +7,8 @@ in pixels; the text in a field's `doc` is its help on the command line.
 import dataclasses
 import difflib
 import json
+import math
+import operator
 
 from ms_pixelcnn_tf.errors import UserError
 
@@ -119,6 +121,14 @@ class DataConfig:
     validation_fraction: float = doc("folder data: the part kept for validation", 0.1)
     data_seed: int = doc("seed of the procedural sets", 0)
 
+    def __post_init__(self):
+        _choice(self, "labels", ("none", "folders"))
+        _at_least(self, 0, "data_seed")
+        if not 0 < self.validation_fraction < 1:
+            raise UserError(
+                f"validation_fraction is {self.validation_fraction}; valid: between 0 and 1"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -155,8 +165,16 @@ class TrainConfig:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
         if self.crop_size % 2:
             raise UserError(f"crop_size is {self.crop_size}; valid: even numbers, 0 for no crops")
-        if self.learning_rate <= 0 or self.final_learning_rate <= 0 or self.epsilon <= 0:
-            raise UserError("learning_rate, final_learning_rate and epsilon must be above 0")
+        for name in ("learning_rate", "final_learning_rate", "epsilon"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"{name} is {getattr(self, name)}; valid: finite, above 0")
+        if self.final_learning_rate > self.learning_rate:
+            raise UserError(
+                f"final_learning_rate is {self.final_learning_rate}, above learning_rate "
+                f"{self.learning_rate}; give both"
+            )
+        if not self.gradient_clip_norm < math.inf:
+            raise UserError(f"gradient_clip_norm is {self.gradient_clip_norm}; valid: 0 or more")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}; valid: 0 up to, not including, 1")
 
@@ -239,12 +257,12 @@ def parse_size(value, name="size"):
     try:
         if isinstance(value, str):
             value = [int(part) for part in value.lower().split("x")]
-        sides = tuple(int(side) for side in value) if hasattr(value, "__len__") else (int(value),)
+        sides = tuple(map(operator.index, value if hasattr(value, "__len__") else (value,)))
         if len(sides) == 1:
             sides *= 2
         if len(sides) == 2 and min(sides) >= 1:
             return sides
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise UserError(f"{name} is {value!r}; valid: a side such as 32, or height x width as 32x48")
 

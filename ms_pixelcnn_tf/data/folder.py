@@ -7,11 +7,12 @@ run unless all are bad.
 
 The split is decided by a picture's content: the SHA-256 of its full-size RGB pixels, so it is the
 same at every target size, and copies fall together under any name, in any lossless format, with any
-metadata. Different files that become equal at the target size fall together too. Near-duplicates,
-such as the same photograph saved twice as JPEG, cannot be told this way.
+metadata. Different files that become equal at the target size fall together too, which may move a
+file at that size. Near-duplicates, such as the same photograph saved twice as JPEG, cannot be told this way.
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import pathlib
@@ -48,7 +49,7 @@ class Folder(ArraySource):
         super().__init__()
         if labels not in ("none", "folders"):
             raise UserError(f"labels is {labels!r}; give none or folders")
-        if not 0 < validation_fraction < 1:
+        if not isinstance(validation_fraction, float) or not 0 < validation_fraction < 1:
             raise UserError(
                 f"validation_fraction is {validation_fraction!r}; give a number between 0 and 1"
             )
@@ -79,6 +80,8 @@ class Folder(ArraySource):
             raise UserError(_nothing(self._data_dir, failures))
         validation = np.array([in_validation(digests[row], validation_fraction) for row in rows])
         self._count = len(rows)
+        self._digest = hashlib.sha256(b"".join(sorted(digests[row] for row in rows)))
+        self._digest.update(repr([paths[kept[row]] for row in rows] if self.num_classes else None).encode())
         # By content, so that the first examples are a fair part of all, of every class.
         in_order = np.array(sorted(rows[validation], key=lambda row: digests[row]), "int64")
         for split, chosen in (("train", rows[~validation]), ("validation", in_order)):
@@ -89,6 +92,10 @@ class Folder(ArraySource):
             f"resized to {format_size(self.image_size)}, {'RGB' if channels == 3 else 'gray'}); "
             "comparable only with itself"
         )
+
+    def fingerprint(self):
+        """Of every image's content, and of its folder where folders are labels."""
+        return self._digest.hexdigest()[:16]
 
     def check_split(self, split):
         if split in ("train", "validation") and split not in self.splits:

@@ -56,8 +56,8 @@ def read_record(file, path, offset, length):
     Raises:
         UserError: if the data is not what was written.
     """
-    file.seek(int(offset))
-    content = file.read(int(length) + FOOTER)
+    # At a place of its own, so that threads may share the file.
+    content = os.pread(file.fileno(), int(length) + FOOTER, int(offset))
     data, footer = content[:-FOOTER], content[-FOOTER:]
     if len(content) != length + FOOTER:
         raise _damaged(path, offset - HEADER, "cut short in a record")

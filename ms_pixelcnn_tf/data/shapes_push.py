@@ -57,6 +57,7 @@ class ShapesPush(Source):
     """
 
     name = "shapes_push"
+    is_video = True
     channels = 3
     splits = tuple(SIZES)
     state_names = push_physics.POSE

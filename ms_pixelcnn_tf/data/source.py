@@ -6,10 +6,13 @@ example once, in order.
 """
 
 import abc
+import hashlib
 
 import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
+
+LOOKED_AT = 32  # examples a split that stand for all in a fingerprint
 
 
 class Source(abc.ABC):
@@ -23,6 +26,7 @@ class Source(abc.ABC):
         num_classes: number of labels; 0 without labels.
         class_names: one name a label, or empty.
         splits: the names of the splits that hold examples.
+        is_video: whether an example is a video, field "frames", and not an image.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Source(abc.ABC):
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     splits: tuple[str, ...]
+    is_video: bool = False
 
     @abc.abstractmethod
     def size(self, split):
@@ -54,6 +59,19 @@ class Source(abc.ABC):
         Raises:
             UserError: for an unknown split or field, or an index out of range.
         """
+
+    def fingerprint(self):
+        """A hash (hex) that tells other content from this: of `LOOKED_AT` examples a split, evenly
+        spaced, with their labels."""
+        found = hashlib.sha256()
+        for split in self.splits:
+            indices = np.linspace(0, self.size(split) - 1, LOOKED_AT).astype("int64")
+            fields = ("frames",) if self.is_video else ("image",)
+            fields += ("label",) if self.num_classes else ()
+            for field, values in self.examples(split, np.unique(indices), fields).items():
+                found.update(f"{split} {field} {values.shape}".encode())
+                found.update(np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()[:16]
 
     def check_split(self, split):
         """Raises UserError, listing the splits, unless `split` is one of them."""

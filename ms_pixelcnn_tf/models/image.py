@@ -17,7 +17,12 @@ from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models.compiled import compile_function
-from ms_pixelcnn_tf.models.inputs import check_images, check_uniforms, uniforms_dtype
+from ms_pixelcnn_tf.models.inputs import (
+    check_images,
+    check_request,
+    check_uniforms,
+    uniforms_dtype,
+)
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
@@ -141,11 +146,12 @@ class MultiscalePixelCNN(keras.Model):
         More than `SAMPLES_AT_ONCE` are decoded in parts, so that memory does not grow with them.
         """
         shape = self.config.image_size + (self.config.channels,)
+        conditions = check_request(self.config, num, conditions, seed)
         generator, images = np.random.default_rng(seed), np.empty((num, *shape), "uint8")
         for start in range(0, num, SAMPLES_AT_ONCE):
             part = slice(start, min(start + SAMPLES_AT_ONCE, num))
             uniforms = generator.random((part.stop - start, *shape), dtype="float32")
-            own = {name: values[part] for name, values in (conditions or {}).items()}
+            own = {name: values[part] for name, values in conditions.items()}
             images[part] = self.decode(uniforms, own)
         return images
 
@@ -220,7 +226,7 @@ class MultiscalePixelCNN(keras.Model):
     # -- construction -----------------------------------------------------------------------------
 
     def start_at_marginal(self, histogram):
-        """Sets the output biases so that an untrained softmax predicts the data's marginal.
+        """Sets a softmax's free logits to the data's marginal, on which its tent is laid.
 
         Args:
             histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its

@@ -35,7 +35,7 @@ def check_images(config, images, conditions):
                 f"images hold levels {known.min()} to {known.max()}; valid: 0 to "
                 f"{config.num_levels - 1} (see pixels.quantise)"
             )
-    return ops.cast(images, "int32"), _check_conditions(config, conditions, images)
+    return ops.cast(images, "int32"), _check_conditions(config, conditions, images.shape[0])
 
 
 def check_uniforms(config, uniforms, conditions):
@@ -57,8 +57,22 @@ def check_uniforms(config, uniforms, conditions):
             f"uniforms hold values from {known.min()} to {known.max()}; valid: 0 up to, not "
             "including, 1"
         )
-    uniforms = ops.cast(uniforms, uniforms_dtype(config))
-    return uniforms, _check_conditions(config, conditions, uniforms)
+    dtype = uniforms_dtype(config)
+    below_one = np.nextafter(np.ones((), dtype), np.zeros((), dtype))
+    uniforms = ops.minimum(ops.cast(uniforms, dtype), below_one)  # a cast may round up to 1
+    return uniforms, _check_conditions(config, conditions, uniforms.shape[0])
+
+
+def check_request(config, num, conditions, seed):
+    """Checks what `sample` is asked for; returns the conditions as a dict of tensors.
+
+    Raises:
+        UserError: for a number or a seed below 0, or conditions of another number.
+    """
+    for name, value in (("num", num), ("seed", seed)):
+        if not isinstance(value, (int, np.integer)) or value < 0:
+            raise UserError(f"{name} is {value!r}; valid: integers of 0 or more")
+    return _check_conditions(config, conditions, num)
 
 
 def uniforms_dtype(config):
@@ -75,8 +89,13 @@ def _check_shape(config, name, values):
         )
 
 
-def _check_conditions(config, conditions, batch):
-    conditions = conditions or {}
+def _check_conditions(config, conditions, batch_size):
+    conditions = {} if conditions is None else conditions
+    if not isinstance(conditions, dict):
+        raise UserError(
+            f"conditions are a {type(conditions).__name__}; valid: None or a dict by field, such as "
+            '{"label": [0, 3]}'
+        )
     if not config.num_classes:
         if conditions:
             raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
@@ -88,9 +107,9 @@ def _check_conditions(config, conditions, batch):
             '{"label": [0, 3]} for two images'
         )
     label = _as_tensor("label", conditions["label"])
-    if len(label.shape) != 1 or label.shape[0] not in (None, batch.shape[0]):
+    if len(label.shape) != 1 or label.shape[0] not in (None, batch_size):
         raise UserError(
-            f"label has shape {tuple(label.shape)}; valid: one an image, ({batch.shape[0]},)"
+            f"label has shape {tuple(label.shape)}; valid: one an image, ({batch_size},)"
         )
     if not _is_integer(label):
         raise UserError(f"label is {label.dtype}; valid: integers")
@@ -106,7 +125,7 @@ def _check_conditions(config, conditions, batch):
 
 def _as_tensor(name, values):
     """`values` themselves if they have a dtype, else as a numpy array of numbers."""
-    if hasattr(values, "dtype"):
+    if hasattr(values, "dtype") and not isinstance(values, np.ndarray):
         return values
     try:
         array = np.asarray(values)

@@ -99,7 +99,8 @@ class CachedPixelCNN:
 
         Returns:
             A function `(channel, levels) → parameters`, to be called once a channel in order with
-            `[B, C]` levels (of which only the earlier channels are looked at), and a function that returns the state for the next pixel, given its levels.
+            `[B, C]` levels (of which only the earlier channels are looked at), and a function that
+            returns the state for the next pixel, given its levels.
         """
         left, previous = state
         links, prediction = starts

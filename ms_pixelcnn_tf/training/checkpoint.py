@@ -22,6 +22,7 @@ from ms_pixelcnn_tf.models import MultiscalePixelCNN
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
 KEPT = 3
+GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
 # What may change from one session of a run to the next: no weight depends on it.
 FREE_FIELDS = ("data_dir", "log_every", "evaluate_every", "checkpoint_every", "sample_every")
 
@@ -62,6 +63,11 @@ def claim(workdir, run):
         UserError: if the folder belongs to a run with another configuration.
     """
     path = pathlib.Path(workdir) / CONFIG
+    if set(str(path.absolute())) & set(GLOB):
+        raise UserError(
+            f"workdir {workdir}: TensorFlow does not find checkpoints in a folder whose path has any "
+            f"of {' '.join(GLOB)}; give another --workdir"
+        )
     old = read_run(workdir) if path.exists() else None  # another program's file stays as it is
     goes_on = latest_checkpoint(workdir) is not None
     if goes_on and old is None:

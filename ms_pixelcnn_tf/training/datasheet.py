@@ -11,6 +11,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 
 DATASHEET = "data.json"
+FIELDS = ("description", "class_names", "examples", "fingerprint")
 
 
 def write_datasheet(workdir, source):
@@ -30,8 +31,9 @@ def check_same_classes(workdir, source):
 
 
 def check_same_data(workdir, source):
-    """Raises UserError unless the classes and the splits' sizes are those the run began with."""
-    _check(workdir, source, ("class_names", "examples"))
+    """Raises UserError unless the classes, the splits' sizes and what was looked at of the content
+    are those the run began with."""
+    _check(workdir, source, ("class_names", "examples", "fingerprint"))
 
 
 def _describe(source):
@@ -39,6 +41,7 @@ def _describe(source):
         "description": source.description,
         "class_names": list(source.class_names),
         "examples": {split: source.size(split) for split in source.splits},
+        "fingerprint": source.fingerprint(),
     }
 
 
@@ -48,7 +51,9 @@ def _read(workdir):
         return None
     try:
         sheet = json.loads(path.read_text(encoding="utf-8"))
-        return {name: sheet[name] for name in ("description", "class_names", "examples")}
+        if isinstance(sheet["class_names"], list):
+            return {name: sheet[name] for name in FIELDS}
+        raise ValueError("class_names is no list")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
 
@@ -56,7 +61,7 @@ def _read(workdir):
 def _check(workdir, source, names):
     sheet = _read(workdir)
     if sheet is None:
-        return
+        raise UserError(f"{workdir} has no {DATASHEET}, which says what it was trained on")
     now = _describe(source)
     for name in names:
         if now[name] != sheet[name]:

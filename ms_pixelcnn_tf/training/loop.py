@@ -1,7 +1,7 @@
 """The training loop. It is our own: `keras.Model.fit` cannot run a step on several workers.
 
-The state after step s depends on the configuration alone, so a resumed run equals one that was
-never interrupted.
+The state after step s depends on the configuration and the data alone, so a resumed run equals one
+that was never interrupted.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import data, pictures, pixels
-from ms_pixelcnn_tf.data.pipeline import evaluation_batches, training_batches
+from ms_pixelcnn_tf.data.pipeline import training_batches
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import condition_fields, evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
@@ -49,6 +49,10 @@ def fit_to_source(run, source):
     Raises:
         UserError: if the model's images or classes are not the data's.
     """
+    if source.is_video:
+        raise UserError(
+            f"{source.name} is a data set of videos, variant {run.model.variant} a model of images"
+        )
     for split in ("train", "validation"):
         if not source.size(split):
             raise UserError(f"{source.name} has no {split} images; add more images")
@@ -110,7 +114,7 @@ class _Session:
         config = run.train
         keras.utils.set_random_seed(config.seed)
         self._model = self.averaged = MultiscalePixelCNN(run.model)
-        if run.model.output == "softmax":
+        if run.model.output == "softmax" and not latest_checkpoint(workdir):
             self._model.start_at_marginal(level_histogram(source, run.model))
         if config.ema_decay:
             self.averaged = MultiscalePixelCNN(run.model)
@@ -218,14 +222,13 @@ class _Session:
 
 
 def level_histogram(source, config):
-    """int64 `[C, L]`: how often each level stands in each channel, from the first examples."""
-    batch_size = min(HISTOGRAM_EXAMPLES, source.size("train"))
-    batches = evaluation_batches(
-        source, split="train", batch_size=batch_size, num_levels=config.num_levels, limit=batch_size
-    )
-    images = next(iter(batches))["image"].numpy()
+    """int64 `[C, L]`: how often each level stands in each channel, over examples evenly spaced in
+    the training split."""
+    indices = np.linspace(0, source.size("train") - 1, HISTOGRAM_EXAMPLES).astype("int64")
+    images = source.examples("train", np.unique(indices), ("image",))["image"]
+    levels = pixels.quantise(images, config.num_levels)
     return np.stack(
-        [np.bincount(images[..., c].ravel(), minlength=config.num_levels)
+        [np.bincount(levels[..., c].ravel(), minlength=config.num_levels)
          for c in range(config.channels)]
     )
 

@@ -5,6 +5,7 @@ import pathlib
 
 import tensorflow as tf
 
+from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 
 METRICS = "metrics.jsonl"
@@ -24,7 +25,10 @@ def read_metrics(workdir):
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     # A line that a crash cut short has no newline.
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}; remove the lines that are no JSON") from error
 
 
 class Monitor:

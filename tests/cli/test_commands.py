@@ -15,6 +15,7 @@ from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.interrupt import Interrupted
+from ms_pixelcnn_tf.training.monitor import read_metrics
 
 SMALL = [
     "--image_size=8", "--base_size=4", "--num_levels=4", "--base_layers=1", "--base_features=8",
@@ -108,6 +109,15 @@ def test_evaluate_prints_a_table_and_json(workdir, monkeypatch, capsys):
     assert result["description"] in table and f"{result['bits_per_dim']:.4f}" in table
 
 
+def test_a_new_process_finds_the_very_bits_of_the_last_validation(workdir):
+    code = "from ms_pixelcnn_tf.cli import evaluate, flags; flags.run(evaluate.main)"
+    arguments = [f"--workdir={workdir}", "--limit=8", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["bits_per_dim"] == read_metrics(workdir)[-1]["validation_bits"]
+
+
 def test_sample_writes_grids_and_trajectories(workdir, tmp_path, monkeypatch, capsys):
     def picture(*arguments):
         out = tmp_path / "picture.png"
@@ -140,6 +150,11 @@ def test_labels_by_name():
     np.testing.assert_array_equal(sample.label_conditions("star", 2, 3, names)["label"], [2, 2])
     with pytest.raises(UserError, match="unknown label 'sqare'; did you mean 'square'"):
         sample.label_conditions("sqare", 2, 3, names)
+    digits = ("1", "2", "3")
+    np.testing.assert_array_equal(sample.label_conditions("0", 1, 3, digits)["label"], [0])
+    np.testing.assert_array_equal(sample.label_conditions("3", 1, 3, digits)["label"], [2])
+    with pytest.raises(UserError, match="may be class number 1 or the class of that name, number 0"):
+        sample.label_conditions("1", 2, 3, digits)
 
 
 def test_a_picture_too_large_to_hold_is_told(workdir, monkeypatch, capsys):

@@ -38,9 +38,11 @@ def test_demo_writes_what_it_says(small, tmp_path, capsys):
     assert latest_step(tmp_path / "run") == 2
 
 
-def test_demo_leaves_a_run_of_others_alone(tmp_path):
+@pytest.mark.parametrize("name", [CONFIG, "mine.txt"])
+def test_demo_leaves_what_others_made_alone(tmp_path, name):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / CONFIG).write_text("{}")
-    with pytest.raises(UserError, match="not the demo's; give another --out"):
-        demo.main([f"--out={tmp_path}"])
-    assert (tmp_path / "run" / CONFIG).read_text() == "{}"
+    (tmp_path / "run" / name).write_text("{}")
+    for _ in range(2):
+        with pytest.raises(UserError, match="not the demo's; give another --out"):
+            demo.main([f"--out={tmp_path}"])
+    assert (tmp_path / "run" / name).read_text() == "{}"

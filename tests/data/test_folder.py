@@ -315,7 +315,7 @@ def test_whatever_the_decoder_raises_is_a_reason(root, monkeypatch, caplog):
         raise MemoryError("no\nroom")
 
     save(root / "a.png")
-    monkeypatch.setattr(decode, "_to_rgb", explode)
+    monkeypatch.setattr(decode, "to_rgb", explode)
     with pytest.raises(UserError, match="MemoryError: no room"):
         open_folder(root)
 

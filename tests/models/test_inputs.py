@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models import image
+from ms_pixelcnn_tf.models.inputs import check_uniforms
 from proofs import random_levels, random_model, random_uniforms
 
 LABELS = {"label": np.array([0, 2])}
@@ -23,6 +25,7 @@ def model():
     (np.full((2, 4, 4, 1), 4), "images hold levels 4 to 4; valid: 0 to 3"),
     (np.full((2, 4, 4, 1), -1), "images hold levels -1"),
     ("cat.png", "images are <U7; valid: numbers"),
+    (np.array(["cat.png"]), "images are <U7; valid: numbers"),
     ([[1], [2, 3]], "images are no array"),
 ])
 def test_images(model, images, message):
@@ -50,6 +53,10 @@ def test_uniforms(model, uniforms, message):
     ({"label": [0, -1]}, "label -1 is out of range"),
     ({"label": [0.0, 1.0]}, "label is float64; valid: integers"),
     ({"label": ["cat", "dog"]}, "label are <U3; valid: numbers"),
+    ({"label": np.array(["cat", "dog"])}, "label are <U3; valid: numbers"),
+    ({"label": 1}, r"label has shape \(\)"),
+    ({"label": [0, 1, 2]}, r"label has shape \(3,\); valid: one an image, \(2,\)"),
+    ([0, 1], "conditions are a list; valid: None or a dict"),
 ])
 def test_conditions(model, conditions, message):
     for call in (
@@ -58,6 +65,29 @@ def test_conditions(model, conditions, message):
     ):
         with pytest.raises(UserError, match=message):
             call()
+
+
+@pytest.mark.parametrize("num, seed", [(-1, 0), (2.5, 0), (2, -1)])
+def test_requests(model, num, seed):
+    with pytest.raises(UserError, match="valid: integers of 0 or more"):
+        model.sample(num, None, seed)
+
+
+def test_labels_are_counted_over_all_parts_of_a_request(model, monkeypatch):
+    monkeypatch.setattr(image, "SAMPLES_AT_ONCE", 2)
+    labels = {"label": [0, 1, 2, 0, 1]}
+    images = model.sample(5, labels, seed=3)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(images, model.sample(5, labels, seed=3))
+    with pytest.raises(UserError, match=r"label has shape \(5,\); valid: one an image, \(4,\)"):
+        model.sample(4, labels)
+
+
+def test_a_uniform_that_rounds_to_one_stays_below_it(model):
+    highest = np.full((1, 4, 4, 1), np.nextafter(1.0, 0.0))
+    below = np.full((1, 4, 4, 1), np.nextafter(np.float32(1), np.float32(0)))
+    checked, _ = check_uniforms(model.config, highest, {"label": [0]})
+    np.testing.assert_array_equal(checked, below)
 
 
 def test_an_unconditional_model_takes_no_label():

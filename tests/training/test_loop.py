@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_class_names
-from ms_pixelcnn_tf.training.interrupt import Interrupted
+from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from tiny import TinySource, tiny_run
 
@@ -69,31 +71,48 @@ def state(workdir):
     }
 
 
+def stop_and_go_on(monkeypatch, stop_at, run, workdir, then=None):
+    """Interrupts a run after a step, and lets it, or `then`, go on to the end."""
+    monkeypatch.setattr(SilentProgress, "stop_at", stop_at)
+    with pytest.raises(Interrupted, match=f"step {stop_at}"):
+        loop.train(run, workdir, TinySource())
+    assert latest_step(workdir) == stop_at
+    monkeypatch.setattr(SilentProgress, "stop_at", None)
+    loop.train(then or run, workdir, TinySource())
+
+
+def assert_same_state(workdir, other):
+    got, expected = state(workdir), state(other)
+    assert expected.keys() == got.keys()
+    for name in expected:
+        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+
+
+def test_resumed_equals_uninterrupted_with_all_that_presets_use(tmp_path, monkeypatch):
+    run = tiny_run(
+        output="softmax", num_classes=3, flip=True, crop_size=2, schedule="exponential",
+        optimizer="rmsprop", base_features=9, head_features=9,
+    )
+    loop.train(run, tmp_path / "whole", TinySource())
+    stop_and_go_on(monkeypatch, 4, run, tmp_path / "stopped")
+    assert_same_state(tmp_path / "stopped", tmp_path / "whole")
+
+
 def test_resumed_equals_uninterrupted(finished, tmp_path, monkeypatch):
     _, uninterrupted, _ = finished
-    monkeypatch.setattr(SilentProgress, "stop_at", 3)
-    with pytest.raises(Interrupted, match="step 3"):
-        loop.train(tiny_run(), tmp_path, TinySource())
-    assert latest_step(tmp_path) == 3
-    monkeypatch.setattr(SilentProgress, "stop_at", None)
-    loop.train(tiny_run(), tmp_path, TinySource())
+    stop_and_go_on(monkeypatch, 3, tiny_run(), tmp_path)
 
     expected, got = state(uninterrupted), state(tmp_path)
     assert expected.keys() == got.keys()
     parts = ("model", "averaged", "optimizer", "state/step", "state/recent_bits")
     assert all(any(name.startswith(part) for name in got) for part in parts)
-    for name in expected:
-        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+    assert_same_state(tmp_path, uninterrupted)
     assert curve(tmp_path) == curve(uninterrupted)
 
 
 @pytest.mark.parametrize("stop_at", [2, 4])  # before and after the validation of step 3
 def test_the_mean_of_training_bits_outlives_a_stop(finished, tmp_path, monkeypatch, stop_at):
-    monkeypatch.setattr(SilentProgress, "stop_at", stop_at)
-    with pytest.raises(Interrupted):
-        loop.train(tiny_run(), tmp_path, TinySource())
-    monkeypatch.setattr(SilentProgress, "stop_at", None)
-    loop.train(tiny_run(), tmp_path, TinySource())
+    stop_and_go_on(monkeypatch, stop_at, tiny_run(), tmp_path)
     assert curve(tmp_path) == curve(finished[1])
 
 
@@ -199,12 +218,15 @@ def test_another_configuration_is_refused(finished, changes, message):
     assert (workdir / CONFIG).read_text() == before
 
 
-def test_what_no_weight_depends_on_may_change(tmp_path):
-    loop.train(tiny_run(steps=2), tmp_path, TinySource())
-    changed = tiny_run(steps=2, log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2,
+def test_what_no_weight_depends_on_may_change(finished, tmp_path, monkeypatch):
+    changed = tiny_run(log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2,
                        data_dir="elsewhere")
-    loop.train(changed, tmp_path, TinySource())
+    stop_and_go_on(monkeypatch, 3, tiny_run(), tmp_path, then=changed)
     assert read_run(tmp_path) == changed
+    got, expected = state(tmp_path), state(finished[1])
+    for name in expected:
+        if "recent" not in name:  # since the last validation, which is where that was changed to
+            np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
 
 
 class OtherClasses(TinySource):
@@ -217,7 +239,14 @@ class FewerImages(TinySource):
         self._arrays["train"] = self._arrays["train"][0][:-1], self._arrays["train"][1]
 
 
+class OtherPixels(TinySource):
+    def __init__(self):
+        super().__init__()
+        self._arrays["train"][1]["image"][7, 0, 0, 0] ^= 1
+
+
 @pytest.mark.parametrize("source, message", [
+    (OtherPixels, "fingerprint was"),
     (OtherClasses, r"class_names was \[\], now \[\"a\", \"c\", \"b\"\]"),
     (FewerImages, "examples was .*30.* now .*29"),
 ])
@@ -227,6 +256,46 @@ def test_changed_data_is_refused(finished, source, message):
     with pytest.raises(UserError, match=message):
         loop.train(tiny_run(), workdir, source())
     assert before == ((workdir / CONFIG).read_text(), (workdir / DATASHEET).read_text())
+
+
+def test_a_folder_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path):
+    with pytest.raises(UserError, match="give another --workdir"):
+        loop.train(tiny_run(), tmp_path / "run[1]", TinySource())
+    assert not (tmp_path / "run[1]").exists()
+
+
+def test_damaged_metrics_are_told(tmp_path):
+    (tmp_path / METRICS).write_text('{"step": 3}\nno json\n')
+    with pytest.raises(UserError, match="metrics.jsonl is damaged"):
+        read_metrics(tmp_path)
+
+
+def test_a_data_set_of_videos_is_refused(tmp_path):
+    with pytest.raises(UserError, match="shapes_push is a data set of videos"):
+        loop.train(tiny_run(), tmp_path / "run", data.load("shapes_push"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_softmax_starts_at_the_marginal():
+    source = TinySource()
+    config = tiny_run(output="softmax", num_levels=4).model
+    histogram = loop.level_histogram(source, config)
+    levels = source.examples("train", np.arange(30))["image"] // 64
+    np.testing.assert_array_equal(histogram, [np.bincount(levels.ravel(), minlength=4)])
+    model = MultiscalePixelCNN(config)
+    model.start_at_marginal(histogram)
+    expected = np.log((histogram[0] + 1) / (histogram[0] + 1).sum())
+    for network in (model.base, *model.upscalers):
+        np.testing.assert_allclose(network.output_bias.numpy()[:4], expected, rtol=1e-5)
+
+
+def test_two_signals_end_a_run_at_once():
+    said = []
+    with InterruptGuard(said.append) as guard:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert guard.requested and len(said) == 1
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_config_that_is_no_text_is_told(tmp_path):
