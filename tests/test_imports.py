@@ -28,9 +28,10 @@ ALLOWED = {
     "sampling": SAMPLING,
     "models": MODELS,
     "pictures": {"files"},
+    "contact_sheet": set(),
     "evaluation": EVALUATION,
     "training": TRAINING,
-    "cli": TRAINING | {"training"},
+    "cli": TRAINING | {"training", "contact_sheet"},
     "__init__": {"errors", "configs", "models", "training"},
 }
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -53,9 +53,10 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
       beside every bits per sub-pixel: it says what exactly the pixels are;
     * `plan(tree, options, skip)`: dict split → list of `Task`; `skip(reason, count)` counts what is
       left out;
+    * `details(tree, options)`: dict of metadata that the source alone can tell; may be left out;
     * `convert(options, task, content)`: yields `(key, example)`, or raises `Skipped`.
 
-    The last two are static, so that a worker needs no builder.
+    The last three are static, so that a worker needs no builder.
     """
 
     VERSION = tfds.core.Version(VERSION)
@@ -81,9 +82,15 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(metadata),
         )
 
+    @staticmethod
+    def details(tree, options):
+        del tree, options
+        return {}
+
     def _split_generators(self, dl_manager):
         del dl_manager
         tree = Tree(self.source)
+        self.info.metadata.update(self.details(tree, self.options))
         plan = self.plan(tree, self.options, self._skip)
         plan = {split: tasks for split, tasks in plan.items() if tasks}
         if not plan:

@@ -31,6 +31,10 @@ PARTS = (
     "nape", "right eye", "right leg", "right wing", "tail", "throat",
 )
 NUM_CLASSES = 200
+MIRROR = tuple(
+    PARTS.index(part.replace("left", "·").replace("right", "left").replace("·", "right"))
+    for part in PARTS
+)
 OUTSIDE = "keypoints outside their image, left out"
 
 
@@ -61,7 +65,16 @@ class Cub(PaperBuilder):
             "file": tfds.features.Text(),
         })
         line = f"CUB-200-2011, {options.variant} split, {size}"
-        return line, features, {"keypoint_names": PARTS}
+        return line, features, {"keypoint_names": PARTS, "keypoint_mirror": MIRROR}
+
+    @staticmethod
+    def details(tree, options):
+        path = tree.find("classes.txt", "give all of CUB_200_2011")
+        captions = _captions(tree)
+        return {
+            "class_names": [name for _, name in _rows(tree.text(path), path, 2)],
+            "num_captions": max(map(len, captions.values())) if captions else 0,
+        }
 
     @staticmethod
     def plan(tree, options, skip):

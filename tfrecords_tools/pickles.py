@@ -2,32 +2,29 @@
 
 A pickle is a program: loading a stranger's can run anything. Published data sets come as pickles all
 the same, so this reads what data is made of and refuses every other name.
+
+The names that are admitted are not looked up in numpy but stand for functions here, which take an
+array only if its bytes are all there: a small pickle can neither run code nor announce an array that
+eats all memory. The reader is the standard library's in Python, whose memo is a dict; the one in C
+keeps a list as long as the largest index that a pickle names.
 """
 
 import io
+import math
 import pickle
+
+import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
 
-# What an array of numbers is rebuilt with, by numpy 1 and 2.
-ADMITTED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        if (module, name) not in ADMITTED:
-            raise UserError(f"names {module}.{name}, which is not data; refused")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+NUMBERS = "biufcSU"  # kinds of numpy's types that are data: numbers, truth values and strings
+KEYS = (str, bytes, int, float, bool, np.generic)  # no tuples: to hash one takes stack without end
+# What makes other objects than lists, dicts, strings and numbers, or reads outside of the pickle.
+REFUSED = (
+    pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
+    pickle.PERSID, pickle.BINPERSID, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER, pickle.FROZENSET,
+    pickle.EMPTY_SET, pickle.ADDITEMS,
+)
 
 
 def loads(content, where):
@@ -40,9 +37,180 @@ def loads(content, where):
     Raises:
         UserError: if it is damaged, or names anything but data.
     """
+    return load(io.BytesIO(content), len(content), where)
+
+
+def load(file, size, where):
+    """As `loads`, from a file open for reading bytes, of which the next `size` are the pickle."""
     try:
-        return _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        return _Unpickler(_Reader(file, size), encoding="latin1").load()
     except UserError as error:
         raise UserError(f"{where}: a pickle that {error}") from error
     except Exception as error:  # a damaged pickle raises whatever its program meets
-        raise UserError(f"{where}: not a whole pickle: {error}") from error
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{where}: not a whole pickle: {told}") from error
+
+
+class _Type:
+    """A numpy type in the making: `numpy.dtype(name)`, then its byte order and, of strings, size."""
+
+    def __init__(self, name):
+        self.value = np.dtype(name)
+        if self.value.kind not in NUMBERS:
+            raise UserError(f"holds numpy's type {name!r}, which is no number or string; refused")
+
+    def set(self, state):
+        _, order, subarray, names, fields, size = state[:6]
+        if subarray is not None or names is not None or fields is not None:
+            raise UserError("holds a numpy type of several fields; refused")
+        if self.value.kind in "SU" and size > 0:
+            self.value = np.dtype((self.value.type, size // (4 if self.value.kind == "U" else 1)))
+        self.value = self.value.newbyteorder(order)
+
+
+def _dtype(name, align=False, copy=False):
+    del align, copy
+    return _Type(_checked(name, str))
+
+
+def _empty_array(cls, shape, kind):
+    """`_reconstruct`: an array that is filled by what follows."""
+    del kind
+    if cls is not _ARRAY or tuple(shape) != (0,):
+        raise UserError("makes an array otherwise than numpy does; refused")
+    return np.zeros(0, "int8")
+
+
+def _proven(content, dtype, shape):
+    """`(bytes, numpy type, shape)`, if the bytes are neither more nor less than the array takes."""
+    if isinstance(content, str):  # bytes of Python 2
+        content = content.encode("latin1")
+    dtype = _checked(dtype, _Type).value
+    shape = tuple(_checked(length, int) for length in _checked(shape, tuple))
+    wanted = math.prod(shape) * dtype.itemsize
+    if not dtype.itemsize or min(shape, default=0) < 0 or wanted != len(content):
+        raise UserError(
+            f"announces an array of shape {shape} of {dtype}, but holds {len(content)} bytes of it"
+        )
+    return content, dtype, shape
+
+
+def _array(content, dtype, shape, order):
+    content, dtype, shape = _proven(content, dtype, shape)
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
+def _scalar(dtype, content):
+    return _array(content, dtype, (), "C")[()]
+
+
+def _latin1(text, encoding):
+    """How protocols before 3 write bytes."""
+    if encoding not in ("latin1", "latin-1"):
+        raise UserError(f"encodes as {encoding!r}; refused")
+    return text.encode("latin1")
+
+
+def _no_bytes():
+    """How protocols before 3 write bytes, if there are none."""
+    return b""
+
+
+def _checked(value, kind):
+    if type(value) is not kind:
+        raise UserError(f"has a {type(value).__name__} where a {kind.__name__} belongs")
+    return value
+
+
+_ARRAY = object()  # stands for the class `numpy.ndarray`, which nothing here may call
+# What arrays of numbers are rebuilt with, by numpy 1 and 2.
+ADMITTED = {
+    ("numpy", "ndarray"): _ARRAY,
+    ("numpy", "dtype"): _dtype,
+    ("_codecs", "encode"): _latin1,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("builtins", "bytes"): _no_bytes,
+}
+for _core in ("numpy.core", "numpy._core"):
+    ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _empty_array
+    ADMITTED[f"{_core}.multiarray", "scalar"] = _scalar
+    ADMITTED[f"{_core}.numeric", "_frombuffer"] = _array
+
+
+class _Unpickler(pickle._Unpickler):
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def find_class(self, module, name):
+        if (module, name) not in ADMITTED:
+            raise UserError(f"names {module}.{name}, which is not data; refused")
+        return ADMITTED[module, name]
+
+    def load_build(self):
+        state = _checked(self.stack.pop(), tuple)
+        made = self.stack[-1]
+        if type(made) is np.ndarray:
+            _, shape, dtype, is_fortran, content = state
+            content, dtype, shape = _proven(content, dtype, shape)
+            # In place, because the memo holds it already.
+            made.__setstate__((1, shape, dtype, bool(is_fortran), content))
+        else:
+            _checked(made, _Type).set(state)
+
+    def load_setitem(self):
+        self._check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self):
+        self._check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self):
+        self._check_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_bytearray8(self):
+        length = int.from_bytes(self.read(8), "little")
+        self.append(bytearray(self.read(length)))  # the library's makes it before it reads
+
+    def load_refused(self):
+        raise UserError("makes objects that are not data; refused")
+
+    def _check_keys(self, keys):
+        for key in keys:
+            if not isinstance(key, KEYS):
+                raise UserError(f"has a {type(key).__name__} as a key; refused")
+
+
+_Unpickler.dispatch.update({
+    pickle.BUILD[0]: _Unpickler.load_build,
+    pickle.SETITEM[0]: _Unpickler.load_setitem,
+    pickle.SETITEMS[0]: _Unpickler.load_setitems,
+    pickle.DICT[0]: _Unpickler.load_dict,
+    pickle.BYTEARRAY8[0]: _Unpickler.load_bytearray8,
+    **{opcode[0]: _Unpickler.load_refused for opcode in REFUSED},
+})
+
+
+class _Reader:
+    """A part of a file, of which no more is ever asked than is there."""
+
+    def __init__(self, file, size):
+        self._file, self._left = file, size
+
+    def read(self, size):
+        if not 0 <= size <= self._left:
+            raise UserError(f"is cut short: {size} bytes announced, {self._left} left")
+        content = self._file.read(size)
+        if len(content) != size:
+            raise UserError("is cut short")
+        self._left -= size
+        return content
+
+    def readinto(self, buffer):
+        buffer[:] = self.read(len(buffer))
+        return len(buffer)
+
+    def readline(self):
+        content = self._file.readline(self._left)
+        self._left -= len(content)
+        return content

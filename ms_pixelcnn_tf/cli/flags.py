@@ -113,7 +113,7 @@ def _parser_of(default):
         return _parse_bool
     if isinstance(default, float):
         return _parse_float
-    return _parse_size if isinstance(default, tuple) else type(default)
+    return size if isinstance(default, tuple) else type(default)
 
 
 def _parse_float(text):
@@ -130,7 +130,7 @@ def _parse_bool(text):
     return values[text.lower()]
 
 
-def _parse_size(text):
+def size(text):
     try:
         return parse_size(text)
     except UserError as error:

@@ -33,6 +33,19 @@ class _Entry:
     options: tuple[str, ...]
     image_size: Any = None  # where the caller gives none
     required: tuple[tuple[str, str], ...] = ()  # (option, what to give)
+    takes_name: bool = False  # one class serves several data sets
+
+
+def _built(class_name, image_size):
+    """A data set of TFRecords."""
+    return _Entry(
+        "built" if class_name == "Built" else "built_video",
+        class_name,
+        ("image_size", "channels", "data_dir") if class_name == "Built" else ("image_size", "data_dir"),
+        image_size=image_size,
+        required=(("data_dir", "where bin/make_tfrecords, or TFDS, has built it"),),
+        takes_name=True,
+    )
 
 
 _ENTRIES = {
@@ -54,6 +67,14 @@ _ENTRIES = {
         image_size=32,
         required=(("data_dir", "tiny-imagenet-200.zip, or the folder it was unpacked to"),),
     ),
+    "cub": _built("Built", 32),
+    "mpii": _built("Built", 32),
+    "coco": _built("Built", 32),
+    "imagenet": _built("Built", 64),
+    "imagenet32": _built("Built", 32),
+    "imagenet64": _built("Built", 64),
+    "robot_pushing": _built("BuiltVideo", 64),
+    "bair_robot_pushing_small": _built("BuiltVideo", 64),
 }
 
 
@@ -79,7 +100,7 @@ def load(
         image_size: an int or `(height, width)`, in pixels; None: the data set's own (shapes 32,
             shapes_push 64, tiny-imagenet-32 32; folder must be given one).
         channels: 1 (gray) or 3 (RGB).
-        data_dir: where the files are (folder, tiny-imagenet-32).
+        data_dir: where the files are (folder, tiny-imagenet-32), or the built TFRecords.
         seed: of what is generated (shapes, shapes_push).
         labels: "folders": the sub-folders of `data_dir` are the classes (folder only); "none".
         validation_fraction: the part of a folder that is kept for validation, above 0, below 1.
@@ -119,4 +140,5 @@ def load(
     source_class = getattr(
         importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name
     )
-    return source_class(**{option: given[option] for option in entry.options})
+    named = {"name": name} if entry.takes_name else {}
+    return source_class(**named, **{option: given[option] for option in entry.options})

@@ -37,7 +37,7 @@ def find_builder(name, data_dir, side):
         name: a key of `BUILDS`.
         data_dir: where it was built (a `pathlib.Path`), or the folder of one build.
         side: the longer side wanted, in pixels. Of several builds the smallest stored size of at
-            least that is taken.
+            least that is taken, or the largest.
 
     Raises:
         UserError: if there is none, or several of one size.
@@ -60,11 +60,10 @@ def find_builder(name, data_dir, side):
             f"no built data of {name} in {data_dir}; build it: bin/make_tfrecords "
             f"--dataset={name.rstrip('0123456789')} --out={data_dir} --help"
         )
-    enough = {folder: size for folder, (_, size) in found.items() if size >= side} or {
-        folder: size for folder, (_, size) in found.items()
-    }
-    best = min(enough.values())
-    folders = [folder for folder, size in enough.items() if size == best]
+    sizes = {folder: size for folder, (_, size) in found.items()}
+    enough = [size for size in sizes.values() if size >= side]
+    best = min(enough) if enough else max(sizes.values())
+    folders = [folder for folder, size in sizes.items() if size == best]
     if len(folders) > 1:
         raise UserError(
             f"{data_dir} holds several builds of {name}; give --data_dir one of: "

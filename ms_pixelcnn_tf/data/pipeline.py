@@ -12,15 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.errors import UserError
 
 LEVEL_FIELDS = ("image", "frames")  # quantised
-MIRRORED_FIELDS = ("image", "label")  # the fields that stay true when the image is mirrored
 TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
 ENDLESS = 2**62
 PREFETCHED = 4
 # Keys that keep the streams drawn from one seed apart.
-PERMUTATION_STREAM, FLIP_STREAM = 0, 1
+PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
 
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
@@ -33,10 +33,14 @@ def training_batches(
     seed,
     start_step=0,
     flip=False,
+    random_crop=False,
     num_levels=256,
     fields=("image",),
 ):
     """An endless stream of shuffled batches.
+
+    Each example is changed as it is drawn, image and conditions together: crop, mirror, then
+    keypoints to maps.
 
     Args:
         source: a `Source`.
@@ -45,14 +49,17 @@ def training_batches(
         seed: of the order and the mirroring; an integer of 0 or above.
         start_step: the step of the first batch: a stream started at s equals one started at 0
             after s batches.
-        flip: mirror each image left to right by a coin of its own, drawn anew each epoch. Only for
-            the fields "image" and "label", since others would no longer tell of the image.
+        flip: mirror each image left to right by a coin of its own, drawn anew each epoch, and with
+            it all that tells of sides. Only for the source's `mirrored_fields`.
+        random_crop: cut each image at a place of its own, where the source has more than it gives.
         num_levels: images and frames are quantised to this many levels, 2…256.
         fields: the fields wanted.
 
     Returns:
         A `tf.data.Dataset` of dicts: images uint8 `[batch_size, H, W, C]` in 0…`num_levels`-1,
-        labels int32 `[batch_size]`, further fields as the source has them, text as tf.string.
+        labels int32 `[batch_size]`, "text" tf.string `[batch_size]`, one caption of each example's,
+        drawn anew each epoch; "keypoints" uint8 `[batch_size, 32, 32, P]` maps; further fields as
+        the source has them.
 
     Raises:
         UserError: for an empty or unknown split, an unknown field, or an option out of range.
@@ -61,12 +68,14 @@ def training_batches(
     _check_integer("seed", seed, 0)
     _check_integer("start_step", start_step, 0)
     fields = tuple(fields)
-    kept = [field for field in fields if field not in MIRRORED_FIELDS]
+    kept = [field for field in fields if field not in source.mirrored_fields]
     if flip and kept:
         raise UserError(
-            f"flip mirrors the image but not {', '.join(kept)}; turn flip off or ask for no more "
-            f"than: {', '.join(MIRRORED_FIELDS)}"
+            f"flip mirrors the image but not {', '.join(kept)} of {source.name}; turn flip off or "
+            f"ask for no more than: {', '.join(source.mirrored_fields)}"
         )
+    if random_crop and not source.takes_places:
+        raise UserError(f"{source.name} has no more of an image than it gives; turn random_crop off")
     size = _size(source, split)
 
     @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
@@ -80,12 +89,18 @@ def training_batches(
         for epoch in np.unique(epochs):
             inside = epochs == epoch
             indices[inside] = permutation(int(epoch))[places[inside]]
-        examples = source.examples(split, indices, fields)
+        if random_crop:
+            places = np.stack([_uniforms(seed, s, positions) for s in CROP_STREAMS], axis=1)
+            examples = source.examples(split, indices, fields, places=places)
+        else:
+            examples = source.examples(split, indices, fields)
         if flip:
-            mirrored = flip_coins(seed, positions)[:, None, None, None]
-            image = examples["image"]
-            examples["image"] = np.where(mirrored, image[:, :, ::-1], image)
-        return examples
+            coins = flip_coins(seed, positions)
+            examples = conditions.mirrored(examples, coins, source.keypoint_mirror)
+        if "text" in fields:
+            which = _uniforms(seed, CAPTION_STREAM, positions)
+            examples["text"] = conditions.chosen_captions(examples["text"], which)
+        return _with_maps(examples, source)
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
     return _batches(steps, batch, source, split, fields, num_levels, batch_size)
@@ -93,6 +108,8 @@ def training_batches(
 
 def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
     """One exact pass: each example once, in order; the last batch may be smaller.
+
+    With the field "text" each example comes once for each of its captions, one after the other.
 
     Args:
         source, split, batch_size, num_levels, fields: as for `training_batches`.
@@ -109,10 +126,16 @@ def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("im
     size = _size(source, split)
     size = min(size, limit or size)
     fields = tuple(fields)
+    repeats = max(source.num_captions, 1) if "text" in fields else 1
+    size *= repeats
 
     def batch(step):
         start = step * batch_size
-        return source.examples(split, np.arange(start, min(start + batch_size, size)), fields)
+        numbers = np.arange(start, min(start + batch_size, size))
+        examples = source.examples(split, numbers // repeats, fields)
+        if "text" in fields:
+            examples["text"] = conditions.numbered_captions(examples["text"], numbers % repeats)
+        return _with_maps(examples, source)
 
     steps = tf.data.Dataset.range(-(-size // batch_size))
     fixed_size = batch_size if size % batch_size == 0 else None
@@ -126,15 +149,29 @@ def epoch_permutation(size, seed, epoch):
 
 
 def flip_coins(seed, positions):
-    """One fair coin a position in the stream, bool `[n]`: the same for the same seed and position.
+    """One fair coin a position in the stream, bool `[n]`: the same for the same seed and position."""
+    return _hash(seed, FLIP_STREAM, positions) >> np.uint64(63) == 1
 
-    A hash (the finaliser of SplitMix64), so that any position costs the same.
-    """
-    key = np.random.SeedSequence([seed, FLIP_STREAM]).generate_state(1, np.uint64)
+
+def _uniforms(seed, stream, positions):
+    """One number in [0, 1) a position in the stream, float64 `[n]`."""
+    return (_hash(seed, stream, positions) >> np.uint64(11)) * 2.0**-53
+
+
+def _hash(seed, stream, positions):
+    """uint64 `[n]` by the finaliser of SplitMix64, so that any position costs the same."""
+    key = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
     mixed = positions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (mixed >> np.uint64(63)) == 1
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _with_maps(examples, source):
+    if "keypoints" in examples:
+        maps = conditions.keypoint_maps(examples["keypoints"], source.image_size)
+        return examples | {"keypoints": maps}
+    return examples
 
 
 def _batches(steps, batch, source, split, fields, num_levels, batch_size):
@@ -143,7 +180,9 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
     if not fields:
         raise UserError('no fields were asked for; give at least one, such as "image"')
     # One example tells the types and shapes, which tf.data wants before the first batch.
-    probe = source.examples(split, np.zeros(1, "int64"), fields)
+    probe = _with_maps(source.examples(split, np.zeros(1, "int64"), fields), source)
+    if "text" in fields:
+        probe["text"] = np.array([""], object)
     dtypes = [probe[field].dtype for field in fields]
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 

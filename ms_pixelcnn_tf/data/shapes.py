@@ -58,6 +58,7 @@ class Shapes(Source):
     splits = tuple(SIZES)
     class_names = KINDS
     num_classes = len(KINDS)
+    num_captions = shapes_captions.NUM_CAPTIONS
     colour_names = COLOUR_NAMES
     keypoint_names = tuple(
         f"{shape} {point}" for shape in ("main", "second", "third") for point in KEYPOINTS

@@ -26,6 +26,12 @@ class Source(abc.ABC):
         num_classes: number of labels; 0 without labels.
         class_names: one name a label, or empty.
         splits: the names of the splits that hold examples.
+        num_captions: captions an example, field "text"; 0 without.
+        keypoint_mirror: for each part of "keypoints" the one it becomes in a mirror; empty where
+            parts have no sides.
+        mirrored_fields: the fields that can be mirrored with the image and stay true.
+        takes_places: whether `examples` takes `places`, which cut an image elsewhere than at its
+            centre, or a video elsewhere than at its start.
         is_video: whether an example is a video, field "frames", and not an image.
     """
 
@@ -36,6 +42,10 @@ class Source(abc.ABC):
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     splits: tuple[str, ...]
+    num_captions: int = 0
+    keypoint_mirror: tuple[int, ...] = ()
+    mirrored_fields: tuple[str, ...] = ("image", "label")
+    takes_places: bool = False
     is_video: bool = False
 
     @abc.abstractmethod

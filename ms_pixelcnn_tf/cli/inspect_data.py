@@ -1,0 +1,58 @@
+"""bin/inspect_data: a sheet of examples with all that is known of them drawn on."""
+
+import numpy as np
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import unknown
+
+SIDE, FRAME_SIDE, FRAMES = 160, 96, 10
+VIDEO_FIELDS = ("frames", "actions", "states")
+IMAGE_FIELDS = ("image", "label", "text", "keypoints", "segmentation")
+
+
+def main(arguments):
+    """Draws as the arguments say."""
+    parser = flags.Parser("inspect_data", "Draws examples of a data set, as training reads them.")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help=", ".join(data.names()))
+    parser.add_argument("--data_dir", metavar="DIR", help="folder or archive, if it needs one")
+    parser.add_argument("--image_size", type=flags.size, metavar="SIZE",
+                        help="32 or 32x48 (default the data set's own)")
+    parser.add_argument("--labels", default="none", help="folder data: 'folders' for classes")
+    parser.add_argument("--split", default="train", help="(default train)")
+    parser.add_argument("--num", type=flags.positive, default=24, metavar="INT",
+                        help="examples (default 24)")
+    parser.add_argument("--seed", type=int, default=0, metavar="INT", help="which (default 0)")
+    parser.add_argument("--columns", type=flags.positive, default=6, metavar="INT",
+                        help="pictures a row (default 6)")
+    parser.add_argument("--out", default="preview.png", metavar="FILE", help="(default preview.png)")
+    options = parser.parse(arguments)
+    if options.dataset not in data.names():
+        raise unknown("dataset", options.dataset, data.names())
+
+    with flags.quiet_start():
+        from ms_pixelcnn_tf import contact_sheet, pictures
+
+        source = data.load(
+            options.dataset, image_size=options.image_size, data_dir=options.data_dir,
+            labels=options.labels,
+        )
+    size = source.size(options.split)
+    chosen = np.random.default_rng(abs(options.seed)).permutation(size)[: options.num]
+    examples = source.examples(options.split, chosen)
+    known = VIDEO_FIELDS if source.is_video else IMAGE_FIELDS
+    examples = {field: values for field, values in examples.items() if field in known}
+    if source.is_video:
+        sheet = contact_sheet.video_sheet(examples, FRAME_SIDE, FRAMES)
+    else:
+        sheet = contact_sheet.image_sheet(examples, source.class_names, options.columns, SIDE)
+    pictures.write_png(options.out, sheet)
+    sizes = ", ".join(f"{split} {source.size(split):,}" for split in source.splits)
+    print(f"data: {source.description}")
+    print(f"splits: {sizes}")
+    print(f"fields: {', '.join(examples)}")
+    print(f"wrote {options.out}: {len(chosen)} of {size:,} examples of {options.split}")
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,156 @@
+"""Examples as pictures with all that is known of them drawn on: data is checked by looking."""
+
+import textwrap
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+GAP = 6  # pixels between pictures
+LINE = 13  # height of a line of text
+INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (110, 110, 110)
+DOT = 3  # radius of a keypoint
+MASK_SHARE = 0.45  # of a mask's colour in the picture
+ACTION_HEIGHT = 40
+
+
+def colour_of(number):
+    """A colour for the class or part of a number, far from its neighbours'."""
+    hue = number * 0.618034 % 1.0
+    channels = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1.0 * 6 - 3) - 1, 0, 1)
+    return tuple(int(value) for value in 40 + 200 * channels)
+
+
+def image_sheet(examples, class_names, columns, side):
+    """A sheet of images.
+
+    Args:
+        examples: dict field → array whose first axis is n: "image" uint8 `[n, H, W, C]` and
+            optionally "label" `[n]`, "text" `[n]` sequences of str, "keypoints" `[n, P, 3]` in
+            pixels, "segmentation" `[n, h, w]` numbers or `[n, h, w, S]` maps.
+        class_names: names of the labels, or empty.
+        columns: pictures a row.
+        side: width of a picture, pixels.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    cells = [
+        _image_cell({field: values[i] for field, values in examples.items()}, class_names, side)
+        for i in range(len(examples["image"]))
+    ]
+    return np.asarray(_grid(cells, columns))
+
+
+def video_sheet(examples, side, frames):
+    """A strip of frames an example, with its actions and states as curves below.
+
+    Args:
+        examples: "frames" uint8 `[n, T, H, W, C]`, and optionally "actions" and "states"
+            `[n, T, ·]`.
+        side: width of a frame, pixels.
+        frames: at most so many frames, evenly spaced.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    cells = []
+    for number, clip in enumerate(examples["frames"]):
+        shown = np.unique(np.linspace(0, len(clip) - 1, frames).astype(int))
+        parts = [_grid([_enlarged(clip[t], side) for t in shown], len(shown))]
+        for field in ("actions", "states"):
+            if field in examples:
+                parts.append(_curves(examples[field][number], parts[0].width, field))
+        cells.append(_stacked(parts))
+    return np.asarray(_grid(cells, 1))
+
+
+def _image_cell(example, class_names, side):
+    height, width = example["image"].shape[:2]
+    picture = _enlarged(example["image"], side)
+    if "segmentation" in example:
+        picture = _with_masks(picture, example["segmentation"])
+    if "keypoints" in example:
+        _draw_keypoints(picture, example["keypoints"], (picture.width / width, picture.height / height))
+    lines = []
+    if "label" in example:
+        label = int(example["label"])
+        lines.append(class_names[label] if label < len(class_names) else f"class {label}")
+    for caption in example.get("text", ())[:2]:
+        lines += textwrap.wrap(str(caption), max(8, side // 6))[:3]
+    return _stacked([picture, _text(lines, side)]) if lines else picture
+
+
+def _enlarged(pixels, side):
+    """uint8 `[H, W, C]` → an RGB picture of width `side`; pixels stay squares."""
+    pixels = np.asarray(pixels)
+    pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+    image = Image.fromarray(pixels)
+    return image.resize((side, max(1, round(side * image.height / image.width))), Image.NEAREST)
+
+
+def _with_masks(picture, masks):
+    masks = np.asarray(masks)
+    if masks.ndim == 2:  # numbers; 0 is the ground
+        masks = np.eye(int(masks.max()) + 1, dtype=bool)[masks][..., 1:]
+    canvas = np.asarray(picture, "float32")
+    for number in np.flatnonzero(masks.any(axis=(0, 1))):
+        mask = Image.fromarray(masks[..., number].astype("uint8") * 255)
+        share = np.asarray(mask.resize(picture.size, Image.NEAREST), "float32")[..., None] / 255
+        share *= MASK_SHARE
+        canvas = canvas * (1 - share) + np.array(colour_of(number), "float32") * share
+    return Image.fromarray(canvas.round().astype("uint8"))
+
+
+def _draw_keypoints(picture, keypoints, scale):
+    draw = ImageDraw.Draw(picture)
+    for number, (x, y, visible) in enumerate(keypoints):
+        if visible:
+            x, y = x * scale[0], y * scale[1]
+            draw.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), colour_of(number), outline=PAPER)
+
+
+def _curves(values, width, name):
+    """`[T, N]` as N curves, each between its own extremes."""
+    picture = Image.new("RGB", (width, ACTION_HEIGHT), PAPER)
+    draw = ImageDraw.Draw(picture)
+    steps = np.linspace(4, width - 5, len(values))
+    for number, curve in enumerate(np.transpose(values)):
+        span = max(float(np.ptp(curve)), 1e-9)
+        heights = ACTION_HEIGHT - 5 - (curve - curve.min()) / span * (ACTION_HEIGHT - 10)
+        draw.line(list(zip(steps, heights)), colour_of(number), 1)
+    draw.text((4, 0), name, FAINT, ImageFont.load_default())
+    return picture
+
+
+def _text(lines, width):
+    picture = Image.new("RGB", (width, LINE * len(lines) + 4), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        draw.text((1, 2 + LINE * number), line, INK, ImageFont.load_default())
+    return picture
+
+
+def _stacked(pictures):
+    """Pictures of one width, one above the other."""
+    whole = Image.new("RGB", (pictures[0].width, sum(p.height for p in pictures)), PAPER)
+    top = 0
+    for picture in pictures:
+        whole.paste(picture, (0, top))
+        top += picture.height
+    return whole
+
+
+def _grid(pictures, columns):
+    """Pictures in rows, each row as high as its highest."""
+    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    width = max(sum(p.width + GAP for p in row) for row in rows) - GAP
+    height = sum(max(p.height for p in row) + GAP for row in rows) - GAP
+    whole = Image.new("RGB", (width, height), PAPER)
+    top = 0
+    for row in rows:
+        left = 0
+        for picture in row:
+            whole.paste(picture, (left, top))
+            left += picture.width + GAP
+        top += max(p.height for p in row) + GAP
+    return whole

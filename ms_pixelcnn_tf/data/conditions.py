@@ -1,0 +1,83 @@
+"""What conditions a model, as arrays: keypoints as maps, a caption of several, and their mirror image."""
+
+import numpy as np
+
+from ms_pixelcnn_tf.errors import UserError
+
+MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation, whatever the image's
+
+
+def keypoint_maps(keypoints, image_size):
+    """Keypoints as one map a part.
+
+    Args:
+        keypoints: `[n, P, 3]`, (x, y, visible), in pixels from the upper left corner of the image,
+            so that the first pixel's centre is at (0.5, 0.5).
+        image_size: `(height, width)` in pixels.
+
+    Returns:
+        uint8 `[n, MAP_SIZE, MAP_SIZE, P]`: 1 in the cell of each visible part, cells at the border
+        for what lies beyond it; else 0.
+
+    Reference: Reed et al. (2017), section 3.2.
+    """
+    count, parts, _ = keypoints.shape
+    scale = MAP_SIZE / np.array(image_size[::-1], "float64")  # of x, y
+    cells = np.floor(keypoints[..., :2] * scale).clip(0, MAP_SIZE - 1).astype("int64")
+    maps = np.zeros((count, MAP_SIZE, MAP_SIZE, parts), "uint8")
+    examples, numbers = np.nonzero(keypoints[..., 2] > 0)
+    column, row = cells[examples, numbers].T
+    maps[examples, row, column, numbers] = 1
+    return maps
+
+
+def mirrored(examples, coins, keypoint_mirror):
+    """The examples, those whose coin is true mirrored left to right.
+
+    Args:
+        examples: dict field → array whose first axis is n: "image" `[n, H, W, C]`, "keypoints"
+            `[n, P, 3]` in pixels of the image, "segmentation" `[n, h, w(, S)]`; other fields stay.
+        coins: bool `[n]`.
+        keypoint_mirror: for each part the one that it becomes: left ↔ right; empty without sides.
+    """
+    flipped = dict(examples)
+    for field in ("image", "segmentation"):
+        if field in examples:
+            values = examples[field]
+            chosen = coins.reshape((-1,) + (1,) * (values.ndim - 1))
+            flipped[field] = np.where(chosen, values[:, :, ::-1], values)
+    if "keypoints" in examples:
+        points = examples["keypoints"]
+        other = points[:, list(keypoint_mirror)] if len(keypoint_mirror) else points.copy()
+        width = examples["image"].shape[2]
+        other[..., 0] = np.where(other[..., 2] > 0, width - other[..., 0], 0)
+        flipped["keypoints"] = np.where(coins[:, None, None], other, points)
+    return flipped
+
+
+def chosen_captions(text, uniforms):
+    """One caption of each example's: object `[n]` of str.
+
+    Args:
+        text: `[n]` sequences of captions, or `[n, k]`.
+        uniforms: `[n]` in [0, 1): which.
+
+    Raises:
+        UserError: for an example without captions.
+    """
+    return np.array(
+        [_caption(captions, int(u * len(captions))) for captions, u in zip(text, uniforms)], object
+    )
+
+
+def numbered_captions(text, numbers):
+    """Caption `numbers[i]` of each example, counted round where it has fewer: object `[n]` of str."""
+    return np.array(
+        [_caption(captions, number) for captions, number in zip(text, numbers)], object
+    )
+
+
+def _caption(captions, number):
+    if not len(captions):
+        raise UserError("an example has no caption; build the data with its captions")
+    return captions[number % len(captions)]

@@ -1,0 +1,174 @@
+"""Built data as numbered records: TFRecords that describe themselves, read where they lie.
+
+What `tfrecords_tools` has built, or TFDS itself, is found by its folder and read through the feature
+specification stored in it (`tfds.builder_from_directory`): the builders are not imported. The places
+of the records are found once and kept in the cache folder.
+"""
+
+import concurrent.futures
+import contextlib
+import functools
+import io
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from ms_pixelcnn_tf import files
+from ms_pixelcnn_tf.data import cache, decode, records
+from ms_pixelcnn_tf.data.built_catalogue import describe, find_builder
+from ms_pixelcnn_tf.data.source import Source
+from ms_pixelcnn_tf.errors import UserError
+
+INDEX_VERSION = 1  # raise it with any change to what the index holds
+THREADS = min(8, os.cpu_count() or 1)
+SPLIT_NAMES = {"valid": "validation", "val": "validation"}  # of TFDS's builders → ours
+
+
+class RecordSource(Source):
+    """Base of the built data sets: `raw` gives a record's features, `map` works with threads.
+
+    Args:
+        name: the data set's name.
+        data_dir: where it was built, or the folder of the very build.
+        image_size: `(height, width)` in pixels.
+        channels: 1 (gray) or 3 (RGB).
+        encoded: names of the features to be left encoded.
+
+    Raises:
+        UserError: if there is no such build, or more than one that would fit.
+    """
+
+    takes_places = True
+
+    def __init__(self, name, data_dir, image_size, channels, encoded):
+        import tensorflow_datasets as tfds
+
+        self.name, self.image_size, self.channels = name, tuple(image_size), channels
+        builder = find_builder(name, pathlib.Path(data_dir).expanduser(), max(image_size))
+        self.features, self.built_line = builder.info.features, describe(name, builder)
+        self.metadata = dict(builder.info.metadata or {})
+        self._folder = str(builder.data_path)
+        self._decoders = encoded(tfds.decode.SkipDecoding())
+        self._paths, self._sizes = {}, {}
+        for split, info in builder.info.splits.items():
+            split = SPLIT_NAMES.get(split, split)
+            self._paths[split] = [str(path) for path in info.filepaths]
+            self._sizes[split] = info.num_examples
+        self.splits = tuple(self._paths)
+        self._opened = {}
+        self._pool = concurrent.futures.ThreadPoolExecutor(THREADS)
+
+    def size(self, split):
+        self.check_split(split)
+        return self._sizes[split]
+
+    def map(self, function, *arguments):
+        """A list of `function` of each, by several threads."""
+        return list(self._pool.map(function, *arguments))
+
+    def raw(self, split, index):
+        """The features of a record, those of `encoded` as bytes.
+
+        Raises:
+            UserError: naming the file and the place, if the record is damaged or another data set's.
+        """
+        file_of, offsets, lengths = self._index(split)
+        path, offset = self._paths[split][file_of[index]], offsets[index]
+        data = records.read_record(self._file(path), path, offset, lengths[index])
+        try:
+            return self.features.deserialize_example_np(data, decoders=self._decoders)
+        except Exception as error:  # the parser raises many types for what is no such record
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"{path}, the record at byte {offset}: no example of {self.name}: {reason}"
+            ) from error
+
+    def pixels(self, split, index, content, place=None):
+        """Decodes an image.
+
+        Args:
+            split, index: of the example, for messages.
+            content: the encoded bytes.
+            place: `[2]` in [0, 1), where the crop lies between its first and last place, across and
+                down; None: the centre.
+
+        Returns:
+            uint8 `[H, W, C]`, and the crop in pixels of the stored image: (left, top, right, bottom).
+        """
+        height, width = self.image_size
+        try:
+            with Image.open(io.BytesIO(content), formats=decode.FORMATS) as image:
+                box = crop_box(image.size, self.image_size, place)
+                image = decode.to_rgb(image)
+            if image.size != (width, height):
+                shrinks = box[2] - box[0] >= width and box[3] - box[1] >= height
+                method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+                image = image.resize((width, height), method, box=box)
+            pixels = np.asarray(image.convert("L") if self.channels == 1 else image)
+        except Exception as error:  # the decoders raise many types for damaged bytes
+            raise UserError(
+                f"{self._folder}, split {split}, example {index}: cannot decode its image: {error}"
+            ) from error
+        return pixels.reshape(height, width, self.channels), box
+
+    @functools.lru_cache(maxsize=None)  # noqa: B019 (a source lives as long as its run)
+    def _index(self, split):
+        """`(file number, offset, length)` of each record, int64 `[N]` each."""
+        paths = self._paths[split]
+        try:
+            state = [(path, os.path.getsize(path), os.stat(path).st_mtime_ns) for path in paths]
+        except OSError as error:
+            raise UserError(
+                f"{error.filename}, a part of split {split}, is missing; build the data again"
+            ) from error
+        stored = cache.cache_folder() / f"records-{cache.key_of(INDEX_VERSION, state)}.npy"
+        index = None
+        with contextlib.suppress(*cache.DAMAGED):
+            index = np.load(stored, allow_pickle=False)
+        if index is None:
+            parts = [records.index_of(path) for path in paths]
+            numbers = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+            index = np.concatenate([numbers[:, None], np.concatenate(parts)], axis=1)
+            try:
+                with files.replacing(stored) as temporary, open(temporary, "wb") as file:
+                    np.save(file, index)
+            except OSError as error:
+                cache.log_unwritable(error)
+        if len(index) != self._sizes[split]:
+            raise UserError(
+                f"{self._folder} holds {len(index)} of the {self._sizes[split]} examples of split "
+                f"{split}; build the data again"
+            )
+        return index.T
+
+    def _file(self, path):
+        if path not in self._opened:
+            self._opened[path] = open(path, "rb")  # noqa: SIM115 (stays open for the run)
+        return self._opened[path]
+
+
+def crop_box(size, image_size, place=None):
+    """The largest part of an image that has the target's proportions.
+
+    Args:
+        size: (width, height) of the image, pixels.
+        image_size: (height, width) of the target.
+        place: `[2]` in [0, 1), across and down; None: the centre.
+
+    Returns:
+        (left, top, right, bottom), whole pixels.
+    """
+    (width, height), (target_height, target_width) = size, image_size
+    crop_width, crop_height = width, height
+    if width * target_height > height * target_width:
+        crop_width = max(1, round(height * target_width / target_height))
+    else:
+        crop_height = max(1, round(width * target_height / target_width))
+    spare = width - crop_width, height - crop_height
+    if place is None:
+        left, top = (rest // 2 for rest in spare)
+    else:
+        left, top = (int(u * (rest + 1)) for u, rest in zip(place, spare))
+    return left, top, left + crop_width, top + crop_height

@@ -1,0 +1,215 @@
+"""Built data as any TFDS builder leaves it: what fits is found, what is damaged is placed."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from cub_fixture import write_cub
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.data.record_source import crop_box
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools.build import build
+
+
+def write_tfds(data_dir, name, config, features, splits, version="1.0.0"):
+    """Builds a data set with TFDS itself, under any builder's name."""
+    namespace = {
+        "name": name, "VERSION": tfds.core.Version(version), "pkg_dir_path": None,
+        "_info": lambda self: tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features) if isinstance(features, dict) else features,
+        ),
+        "_split_generators": lambda self, manager: {
+            split: iter(list(enumerate(examples))) for split, examples in splits.items()
+        },
+        "_generate_examples": None,
+    }
+    if config:
+        namespace["BUILDER_CONFIGS"] = [tfds.core.BuilderConfig(name=config, version=version)]
+    cls = type(tfds.core.GeneratorBasedBuilder)(
+        f"Made{name}{config}".replace("_", ""), (tfds.core.GeneratorBasedBuilder,), namespace,
+        skip_registration=True,
+    )
+    builder = cls(data_dir=str(data_dir))
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+    return pathlib.Path(builder.data_path)
+
+
+def images(count, height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype="uint8")
+
+
+@pytest.fixture(scope="module")
+def cub(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cub")
+    write_cub(root)
+    out = tmp_path_factory.mktemp("built")
+    build("cub", root, out, image_size=32)
+    return out
+
+
+@pytest.fixture
+def damaged(cub, tmp_path):
+    """A copy to do damage to: its folder, and its training file."""
+    shutil.copytree(cub, tmp_path / "copy")
+    (path,) = (tmp_path / "copy").rglob("cub-train.tfrecord*")
+    return tmp_path / "copy", path
+
+
+@pytest.mark.parametrize("name, builder, config", [
+    ("imagenet", "imagenet2012", ""),
+    ("imagenet32", "imagenet_resized", "32x32"),
+    ("imagenet32", "downsampled_imagenet", "32x32"),
+    ("imagenet64", "imagenet_resized", "64x64"),
+])
+def test_tfdss_own_imagenets(tmp_path, name, builder, config):
+    side = int(config.split("x")[0]) if config else 48
+    pictures = images(5, side, side)
+    features = {"image": tfds.features.Image(shape=(None, None, 3), encoding_format="png")}
+    examples = [{"image": image} for image in pictures]
+    if builder != "downsampled_imagenet":
+        features["label"] = tfds.features.ClassLabel(num_classes=1000)
+        examples = [{**e, "label": 7 * n} for n, e in enumerate(examples)]
+    write_tfds(tmp_path, builder, config, features, {"train": examples, "validation": examples[:2]})
+    source = data.load(name, data_dir=str(tmp_path), image_size=side)
+    assert source.size("train") == 5 and source.size("validation") == 2
+    found = source.examples("train", np.arange(5))
+    order = [int(np.abs(pictures.astype(int) - image).sum((1, 2, 3)).argmin()) for image in found["image"]]
+    assert sorted(order) == list(range(5))
+    np.testing.assert_array_equal(found["image"], pictures[order])
+    if builder == "imagenet_resized":
+        assert "new" in source.description
+    if builder == "downsampled_imagenet":
+        assert "old" in source.description and not source.num_classes
+    else:
+        np.testing.assert_array_equal(found["label"], 7 * np.array(order))
+
+
+def test_tfdss_own_bair(tmp_path):
+    steps, frames = 30, images(60, 64, 64).reshape(2, 30, 64, 64, 3)
+    actions = np.random.default_rng(1).normal(size=(2, steps, 4)).astype("float32")
+    positions = np.random.default_rng(2).normal(size=(2, steps, 3)).astype("float32")
+    features = tfds.features.Sequence({
+        "action": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+        "endeffector_pos": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+        "image_aux1": tfds.features.Image(shape=(64, 64, 3)),
+        "image_main": tfds.features.Image(shape=(64, 64, 3)),
+    })
+    examples = [
+        [{"action": actions[n, t], "endeffector_pos": positions[n, t],
+          "image_aux1": frames[n, t] // 2, "image_main": frames[n, t]} for t in range(steps)]
+        for n in range(2)
+    ]
+    write_tfds(tmp_path, "bair_robot_pushing_small", "", features, {"train": examples, "test": examples})
+    source = data.load("bair_robot_pushing_small", data_dir=str(tmp_path))
+    assert source.is_video and source.size("test") == 2
+    for place, start in ((None, 0), ((0.0, 0.0), 0), ((0.9999, 0.0), 10)):
+        places = None if place is None else np.array([place, place])
+        found = source.examples("train", [0, 1], places=places)
+        assert found["frames"].shape == (2, 20, 64, 64, 3)
+        for n in range(2):
+            which = int((found["frames"][n, 0] != frames[0, start]).any())
+            clip = slice(start, start + 20)
+            np.testing.assert_array_equal(found["frames"][n], frames[which, clip])
+            np.testing.assert_array_equal(found["actions"][n], actions[which, clip])
+            np.testing.assert_array_equal(found["states"][n], positions[which, clip])
+
+
+def test_repeated_reads_agree_whatever_the_cache(cub):
+    source = data.load("cub", data_dir=str(cub), image_size=16)
+    count = source.size("train")
+    first = source.examples("train", np.arange(count), ("image",))["image"]
+    again = source.examples("train", np.arange(count)[::-1], ("image",))["image"][::-1]
+    fresh = data.load("cub", data_dir=str(cub), image_size=16)
+    with_labels = fresh.examples("train", np.arange(count), ("image", "label"))["image"]
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, with_labels)
+
+
+def test_a_damaged_record_is_placed(damaged):
+    folder, path = damaged
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    source = data.load("cub", data_dir=str(folder), image_size=16)
+    with pytest.raises(UserError, match=f"{path}, the record at byte [0-9]+: the checksum"):
+        source.examples("train", np.arange(source.size("train")))
+
+
+def test_a_file_cut_short_is_told_before_anything_is_read(damaged):
+    folder, path = damaged
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(UserError, match=f"{path}, the record at byte [0-9]+: cut short"):
+        data.load("cub", data_dir=str(folder), image_size=16).examples("train", [0])
+
+
+def test_a_file_cut_between_records_is_told(damaged):
+    folder, path = damaged
+    from ms_pixelcnn_tf.data.records import index_of
+
+    offset, _ = index_of(path)[-1]
+    path.write_bytes(path.read_bytes()[: offset - 12])
+    with pytest.raises(UserError, match="holds [0-9]+ of the [0-9]+ examples of split train"):
+        data.load("cub", data_dir=str(folder), image_size=16).examples("train", [0])
+
+
+def test_a_missing_file_is_told(damaged):
+    folder, path = damaged
+    path.unlink()
+    with pytest.raises(UserError, match="is missing; build the data again"):
+        data.load("cub", data_dir=str(folder), image_size=16).examples("train", [0])
+
+
+def test_another_data_set_under_the_name_is_told(damaged):
+    import tensorflow as tf
+
+    folder, path = damaged
+    from ms_pixelcnn_tf.data.records import index_of
+
+    count = len(index_of(path))
+    for record in (b"", b"\xff\xff\xff", tf.train.Example().SerializeToString()):
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for _ in range(count):
+                writer.write(record)
+        with pytest.raises(UserError, match="no example of cub"):
+            data.load("cub", data_dir=str(folder), image_size=16).examples("train", [0])
+
+
+def test_no_build_and_several_are_told(cub, tmp_path):
+    with pytest.raises(UserError, match="no built data of coco .*bin/make_tfrecords --dataset=coco"):
+        data.load("coco", data_dir=str(cub))
+    with pytest.raises(UserError, match="needs data_dir"):
+        data.load("coco")
+    for variant in ("new32", "old32"):
+        write_tfds(tmp_path, "imagenet", variant,
+                   {"image": tfds.features.Image(shape=(None, None, 3))},
+                   {"train": [{"image": image} for image in images(1, 32, 32)]})
+    with pytest.raises(UserError, match="several builds of imagenet32; give --data_dir one of"):
+        data.load("imagenet32", data_dir=str(tmp_path))
+    one = data.load("imagenet32", data_dir=str(tmp_path / "imagenet" / "old32" / "1.0.0"))
+    assert one.size("train") == 1
+
+
+def test_of_several_sizes_the_smallest_that_is_enough(cub, tmp_path):
+    root = tmp_path / "source"
+    write_cub(root)
+    for size in (16, 48):
+        build("cub", root, tmp_path / "built", image_size=size)
+    stored = {side: data.load("cub", data_dir=str(tmp_path / "built"), image_size=side).description
+              for side in (8, 16, 17, 48, 64)}
+    for side, enough in ((8, 16), (16, 16), (17, 48), (48, 48), (64, 48)):
+        assert f"shorter side {enough}" in stored[side]
+
+
+def test_crop_boxes():
+    assert crop_box((10, 10), (5, 5)) == (0, 0, 10, 10)
+    assert crop_box((14, 10), (5, 5)) == (2, 0, 12, 10)
+    assert crop_box((10, 14), (5, 5), (0.0, 0.0)) == (0, 0, 10, 10)
+    assert crop_box((10, 14), (5, 5), (0.0, 0.9999)) == (0, 4, 10, 14)
+    assert crop_box((30, 20), (10, 10), (0.5, 0.3)) == (5, 0, 25, 20)
+    assert crop_box((3, 100), (64, 32), None)[2] == 3

@@ -1,0 +1,207 @@
+"""A build is whole or absent, alone in its folder, and the same however it is run."""
+
+import fcntl
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from cub_fixture import write_cub
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools import cli
+from tfrecords_tools.build import build
+from tfrecords_tools.tasks import Skipped, Task, convert_all
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cub")
+    write_cub(root)
+    return root
+
+
+def records(folder):
+    """dict file name → bytes, of the TFRecords below a folder."""
+    return {path.name: path.read_bytes() for path in pathlib.Path(folder).rglob("*.tfrecord*")}
+
+
+def run(code, **options):
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_a_killed_build_leaves_nothing_that_looks_whole_and_a_rerun_completes_it(source, tmp_path):
+    slow = f"""
+import time
+from tfrecords_tools import cub
+from tfrecords_tools.build import build
+convert = cub.Cub.convert
+def slowly(*arguments):
+    time.sleep(0.5)
+    return convert(*arguments)
+cub.Cub.convert = staticmethod(slowly)
+build("cub", {str(source)!r}, {str(tmp_path)!r})
+"""
+    process = run(slow)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("cub/*/*incomplete*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("cub/*/*incomplete*"))
+    with pytest.raises(UserError, match="no built data of cub"):
+        data.load("cub", data_dir=str(tmp_path))
+    summary = build("cub", source, tmp_path)
+    assert summary.is_new and sum(summary.examples.values()) == 12
+    assert not list(tmp_path.glob("cub/*/*incomplete*"))
+    assert data.load("cub", data_dir=str(tmp_path)).size("train") == summary.examples["train"]
+
+
+def test_two_builds_in_one_folder(source, tmp_path):
+    (tmp_path / "cub").mkdir()
+    with open(tmp_path / "cub" / ".lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("4711")
+        file.flush()
+        with pytest.raises(UserError, match=r"another build is at work in .*cub \(process 4711\)"):
+            build("cub", source, tmp_path)
+    assert build("cub", source, tmp_path).is_new  # the lock goes with its holder
+
+
+def test_no_space_left(source, tmp_path):
+    code = f"""
+import resource, sys
+from ms_pixelcnn_tf.cli import flags
+from tfrecords_tools import cli
+import tensorflow, tensorflow_datasets
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+sys.argv = ["x", "--dataset=cub", "--source={source}", "--out={tmp_path}", "--workers=1"]
+flags.run(cli.main)
+"""
+    process = run(code)
+    _, told = process.communicate()
+    assert process.returncode == 2
+    last = told.strip().splitlines()[-1]
+    assert last.startswith("error: no space left to write in") and "Traceback" not in told
+    assert not records(tmp_path)
+    assert build("cub", source, tmp_path).is_new
+
+
+def test_a_fault_while_converting_leaves_nothing(source, tmp_path, monkeypatch):
+    from tfrecords_tools import cub
+
+    def broken(options, task, content):
+        raise UserError("archive.tar: cut short")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cub.Cub, "convert", staticmethod(broken))
+        with pytest.raises(UserError, match="^archive.tar: cut short$"):
+            build("cub", source, tmp_path)
+    assert not records(tmp_path)
+
+
+def test_beam_gives_the_same_examples(source, tmp_path):
+    pytest.importorskip("apache_beam")
+    here = build("cub", source, tmp_path / "here")
+    there = build("cub", source, tmp_path / "there", workers=2, runner="direct")
+    assert here.examples == there.examples and here.skips == there.skips
+    ours, theirs = (data.load("cub", data_dir=s.path, image_size=32) for s in (here, there))
+    for split in ours.splits:
+        found = []
+        for cub in (ours, theirs):
+            raws = [cub.raw(split, index) for index in range(cub.size(split))]
+            found.append({raw["file"]: raw for raw in raws})
+        assert found[0].keys() == found[1].keys()
+        for file, raw in found[0].items():
+            for field, value in raw.items():
+                np.testing.assert_array_equal(value, found[1][file][field])
+
+
+def test_at_most_so_many_a_split(source, tmp_path):
+    summary = build("cub", source, tmp_path, max_examples=2)
+    assert max(summary.examples.values()) == 2
+    sizes = {split: data.load("cub", data_dir=str(tmp_path)).size(split) for split in summary.examples}
+    assert sizes == summary.examples
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--dataset=cup"], "unknown dataset 'cup'; did you mean 'cub'"),
+    (["--variant=official2"], "unknown variant 'official2'; did you mean 'official'"),
+    (["--image_size=4"], "image_size is 4; valid: 8 to 1024"),
+    (["--source=nowhere"], "source nowhere does not exist"),
+    (["--workers=0"], "workers"),
+    (["--max_examples=-1"], "max_examples"),
+    (["--runner=nonsense"], "runner"),
+    (["--sourse=x"], "did you mean --source"),
+])
+def test_mistakes_are_one_line(source, tmp_path, monkeypatch, capsys, arguments, message):
+    given = {"--dataset": "cub", "--source": str(source), "--out": str(tmp_path)}
+    given |= dict(argument.split("=") for argument in arguments)
+    monkeypatch.setattr(sys, "argv", ["x", *(f"{name}={value}" for name, value in given.items())])
+    with pytest.raises(SystemExit) as end:
+        flags.run(cli.main)
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert end.value.code == 2 and error.startswith("error: ") and message in error
+    assert not records(tmp_path)
+
+
+def test_the_command_sums_up(source, tmp_path, monkeypatch, capsys):
+    arguments = ["--dataset=cub", f"--source={source}", f"--out={tmp_path}", "--workers=1"]
+    cli.main(arguments)
+    said = capsys.readouterr().out
+    assert "data: CUB-200-2011, disjoint split" in said and "left out: none" in said
+    cli.main(arguments)
+    assert "already there" in capsys.readouterr().out
+
+
+def test_runner_options_stand_behind_two_dashes():
+    assert cli.split_at_dashes(["--a", "--", "--b", "c"]) == (["--a"], ["--b", "c"])
+    assert cli.split_at_dashes(["--a"]) == (["--a"], [])
+
+
+def square(task, content):
+    """Converts a number to its square; odd ones are left out, 13 kills the process."""
+    number = int(content)
+    if number == 13:
+        os._exit(1)
+    if number % 2:
+        raise Skipped("odd numbers")
+    yield task.key, number**2
+
+
+def jobs(numbers):
+    return ((Task(str(n), "", {}), str(n).encode()) for n in numbers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_keep_the_order_and_count_what_is_left_out(workers):
+    found = list(convert_all(square, jobs(n for n in range(60) if n != 13), workers))
+    assert [key for key, _ in found] == [str(n) for n in range(60) if n != 13]
+    assert [e for _, e in found if not isinstance(e, Skipped)] == [n**2 for n in range(0, 60, 2)]
+
+
+def test_a_worker_that_dies_is_told():
+    with pytest.raises(UserError, match="a worker process died"):
+        list(convert_all(square, jobs(range(20)), 2))
+
+
+def test_jobs_are_taken_a_few_at_a_time():
+    taken = []
+
+    def watched():
+        for job in jobs(range(0, 400, 2)):
+            taken.append(job)
+            yield job
+
+    results = convert_all(square, watched(), 2)
+    next(results)
+    assert len(taken) <= 2 * 8 + 2
+    results.close()

@@ -1,0 +1,336 @@
+"""ImageNet: labels in the order each version has them, bytes and pixels as they were."""
+
+import io
+import os
+import pathlib
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools import imagenet_small
+from tfrecords_tools.archives import Tree
+from tfrecords_tools.build import build
+from tfrecords_tools.builder import Options
+from tfrecords_tools.imagenet import Imagenet
+from tfrecords_tools.tasks import Skipped
+
+REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
+WNIDS = ["n01440764", "n01443537", "n02105855"]
+
+
+def picture(seed=0, size=(40, 30), mode="RGB", kind="JPEG"):
+    generator = np.random.default_rng(seed)
+    image = Image.fromarray(generator.integers(0, 256, (5, 6, 3), "uint8")).resize(size, 2)
+    buffer = io.BytesIO()
+    image.convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def tar(files, mode="w"):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def write(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+TRAIN = {f"{wnid}/{wnid}_{n}.JPEG": picture(n) for wnid in reversed(WNIDS) for n in (1, 22)}
+VAL = {f"ILSVRC2012_val_{number:08d}.JPEG": picture(number) for number in (1, 2, 3)}
+LIST = "n02105855\nn01440764\nn01440764\n"
+
+
+def train_tar(files=TRAIN):
+    by_class = {}
+    for name, content in files.items():
+        by_class.setdefault(name.split("/")[0], {})[name.split("/")[1]] = content
+    return tar({f"{wnid}.tar": tar(part) for wnid, part in by_class.items()})
+
+
+def converted(source, variant="full", size=0):
+    """dict split → dict file → example, and the skips counted."""
+    options, tree, skipped = Options(size, variant), Tree(source), {}
+
+    def skip(reason, count=1):
+        skipped[reason] = skipped.get(reason, 0) + count
+
+    found = {}
+    for split, tasks in Imagenet.plan(tree, options, skip).items():
+        found[split] = {}
+        for task in tasks:
+            content = dict(tree.contents([task.name]))[task.name]
+            try:
+                for _, example in Imagenet.convert(options, task, content):
+                    found[split][example["file"]] = example
+            except Skipped as reason:
+                skip(str(reason))
+    return found, {reason: count for reason, count in skipped.items() if count}
+
+
+LAYOUTS = {
+    "tars": {"ILSVRC2012_img_train.tar": train_tar(), "ILSVRC2012_img_val.tar": tar(VAL),
+             "validation_labels.txt": LIST},
+    "folders": {**{f"train/{name}": content for name, content in TRAIN.items()},
+                **{f"val/{name}": content for name, content in VAL.items()},
+                "imagenet_2012_validation_labels.txt": LIST},
+    "class folders": {**{f"train/{name}": content for name, content in TRAIN.items()},
+                      **{f"val/{wnid}/{name}": content for wnid, (name, content)
+                         in zip(LIST.split(), VAL.items(), strict=True)}},
+    "kaggle": {**{f"ILSVRC/Data/CLS-LOC/train/{name}": content for name, content in TRAIN.items()},
+               **{f"ILSVRC/Data/CLS-LOC/val/{name}": content for name, content in VAL.items()},
+               "LOC_val_solution.csv": "ImageId,PredictionString\n" + "".join(
+                   f"ILSVRC2012_val_{n:08d},{wnid} 1 2 3 4 \n" for n, wnid in
+                   enumerate(LIST.split(), 1))},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same(tmp_path, layout):
+    found, skipped = converted(write(tmp_path, LAYOUTS[layout]))
+    assert {name: row["image"] for name, row in found["train"].items()} == TRAIN
+    assert {name: row["image"] for name, row in found["validation"].items()} == VAL
+    for name, row in found["train"].items():
+        assert row["label"] == WNIDS.index(name[:9])
+    assert [row["label"] for row in found["validation"].values()] == [2, 0, 0]
+    assert not skipped
+
+
+def test_the_devkit_gives_labels(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    kind = [("ILSVRC2012_ID", "O"), ("WNID", "O")]
+    synsets = np.array([(1, WNIDS[2]), (2, WNIDS[0]), (3, WNIDS[1]), (1001, "n00000001")], kind)
+    meta = io.BytesIO()
+    scipy_io.savemat(meta, {"synsets": synsets.reshape(-1, 1)})
+    top = "ILSVRC2012_devkit_t12/data/"
+    for truth, wanted in (("1\n2\n2\n", [2, 0, 0]), ("3\n1\n2\n", [1, 2, 0])):
+        devkit = {f"{top}meta.mat": meta.getvalue(),
+                  f"{top}ILSVRC2012_validation_ground_truth.txt": truth.encode()}
+        files = {**LAYOUTS["tars"], "ILSVRC2012_devkit_t12.tar.gz": tar(devkit, "w:gz")}
+        del files["validation_labels.txt"]
+        found, _ = converted(write(tmp_path, files))
+        assert [row["label"] for row in found["validation"].values()] == wanted
+    devkit[f"{top}meta.mat"] = meta.getvalue()[:200]
+    write(tmp_path, {"ILSVRC2012_devkit_t12.tar.gz": tar(devkit, "w:gz")})
+    with pytest.raises(UserError, match="meta.mat: not the meta.mat"):
+        converted(tmp_path)
+
+
+def test_a_list_of_classes_places_a_subset(tmp_path):
+    write(tmp_path, {**LAYOUTS["tars"], "LOC_synset_mapping.txt": "".join(
+        f"{wnid} some, words\n" for wnid in ["n00000001", *WNIDS])})
+    found, _ = converted(tmp_path)
+    assert {row["label"] for row in found["train"].values()} == {1, 2, 3}
+    write(tmp_path, {"LOC_synset_mapping.txt": "n01440764 tench\n"})
+    with pytest.raises(UserError, match="LOC_synset_mapping.txt lacks n01443537"):
+        converted(tmp_path)
+
+
+@pytest.mark.parametrize("labels, told", [
+    (None, "without labels; put one of validation_labels.txt"),
+    ("n01440764\n", "has no label of ILSVRC2012_val_00000002.JPEG"),
+    ("1\n2\n3\n", "'1' for ILSVRC2012_val_00000001.JPEG is no wnid"),
+])
+def test_validation_without_labels_is_refused(tmp_path, labels, told):
+    files = {**LAYOUTS["tars"], "validation_labels.txt": labels}
+    write(tmp_path, {name: content for name, content in files.items() if content is not None})
+    with pytest.raises(UserError, match=told) as error:
+        converted(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_odd_files_are_decoded_and_damaged_ones_counted(tmp_path):
+    odd = {
+        "n02105855/n02105855_2933.JPEG": picture(1, kind="PNG"),
+        "n02105855/n02105855_1.JPEG": picture(2, mode="CMYK"),
+        "n02105855/n02105855_2.JPEG": picture(3, mode="L"),
+    }
+    bad = {"n02105855/n02105855_3.JPEG": picture(4)[:300], "n02105855/n02105855_4.JPEG": b""}
+    test = {"test/ILSVRC2012_test_00000001.JPEG": picture(5)}
+    write(tmp_path, {"ILSVRC2012_img_train.tar": train_tar({**odd, **bad}), **test})
+    found, skipped = converted(tmp_path)
+    assert {name: row["image"] for name, row in found["train"].items()} == odd
+    assert sorted(skipped.values()) == [1, 1, 1]
+    for name, row in converted(tmp_path, size=15)[0]["train"].items():
+        image = Image.open(io.BytesIO(row["image"]))
+        assert image.size == (20, 15) and image.mode == "RGB"
+        # TensorFlow reads the stored bytes to the same colours.
+        whole = tf.io.decode_image(odd[name], channels=3).numpy().astype(int)
+        assert abs(whole.mean((0, 1)) - np.asarray(image).mean((0, 1))).max() < 4
+
+
+SIDE = 32
+ROWS = np.random.default_rng(0).integers(0, 256, (5, 3 * SIDE * SIDE), "uint8")
+
+
+def batch(labels=(1, 1000, 3, 2, 2), rows=ROWS, **more):
+    return {"data": rows, "labels": list(labels), **more}
+
+
+def packed(value, npz=False):
+    if not npz:
+        return pickle.dumps(value, 2).replace(b"numpy._core.", b"numpy.core.")
+    buffer = io.BytesIO()
+    np.savez(buffer, **value)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("npz", [False, True])
+@pytest.mark.parametrize("holder", ["folder", "zip", "tar", "tar.gz"])
+def test_batches_are_planes_and_labels_from_one(tmp_path, monkeypatch, npz, holder):
+    import zipfile
+
+    monkeypatch.setattr(imagenet_small, "ROWS", 2)
+    end = ".npz" if npz else ""
+    files = {f"train_data_batch_{n}{end}": packed(batch(mean=ROWS.mean(0)), npz) for n in (1, 2)}
+    files[f"val_data{end}"] = packed(batch(), npz)
+    if holder == "folder":
+        write(tmp_path, files)
+    elif holder == "zip":
+        with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+    else:
+        write(tmp_path, {f"x.{holder}": tar(files, "w:gz" if holder == "tar.gz" else "w")})
+    found, skipped = converted(tmp_path, "new32")
+    assert len(found["train"]) == 10 and len(found["validation"]) == 5
+    assert skipped == {"train batches of ten that are absent": 8}
+    for row in range(5):
+        example = found["train"][f"train_data_batch_2:{row}"]
+        wanted = np.stack(np.split(ROWS[row], 3), -1).reshape(SIDE, SIDE, 3)
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(example["image"]))), wanted)
+        assert example["label"] == batch()["labels"][row] - 1
+
+
+class Runs:
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+@pytest.mark.parametrize("value, told", [
+    (batch((0, 1, 2, 3, 4)), "labels from 0 to 4; valid: 1 to 1000"),
+    (batch((1, 1001, 2, 3, 4)), "labels from 1 to 1001"), (batch((1, 2)), "one whole number"),
+    (batch(rows=ROWS[:, :300]), "valid: .n, 3072. of uint8"), ({"data": ROWS}, "no batch"),
+    (batch(rows=ROWS.astype(float)), "of float64; valid"), ([1], "no batch"),
+])
+def test_what_is_no_batch_is_refused(tmp_path, value, told):
+    with pytest.raises(UserError, match=f"val_data: .*{told}"):
+        converted(write(tmp_path, {"val_data": packed(value)}), "new32")
+
+
+def test_code_and_damage_in_a_batch_are_refused(tmp_path):
+    marker = tmp_path / "ran"
+    source = write(tmp_path / "s", {"val_data": pickle.dumps(batch(more=Runs(marker)))})
+    with pytest.raises(UserError, match="val_data: a pickle that names .*open.*refused"):
+        converted(source, "new32")
+    objects = {"data": ROWS, "labels": np.array([Runs(marker)], object)}
+    source = write(tmp_path / "n", {"val_data.npz": packed(objects, True)})
+    marker.unlink(missing_ok=True)
+    with pytest.raises(UserError, match="val_data.npz: .*pickle"):
+        converted(source, "new32")
+    assert not marker.exists()
+    for npz in (False, True):
+        whole = packed(batch(), npz)
+        for cut in (0, 100, len(whole) // 2, len(whole) - 1):
+            source = write(tmp_path / f"{npz}{cut}", {
+                "val_data" + ".npz" * npz: whole[:cut]})
+            with pytest.raises(UserError, match="val_data") as error:
+                converted(source, "new32")
+            assert "\n" not in str(error.value)
+
+
+def test_old_images_have_no_label(tmp_path):
+    files = {
+        kind: {f"{kind}_32x32/{n:07d}.png": picture(n, (32, 32), kind="PNG") for n in (1, 2)}
+        for kind in ("train", "valid")
+    }
+    files["train"]["train_32x32/0000003.png"] = picture(3, (31, 32), kind="PNG")
+    write(tmp_path, {f"{kind}_32x32.tar": tar(part) for kind, part in files.items()})
+    found, skipped = converted(tmp_path, "old32")
+    assert skipped == {"images that are not 32x32": 1}
+    for split, kind in (("train", "train"), ("validation", "valid")):
+        assert len(found[split]) == 2
+        for name, row in found[split].items():
+            assert row == {"image": files[kind][name], "file": name}
+    with pytest.raises(UserError, match="holds no train_64x64"):
+        converted(tmp_path, "old64")
+
+
+def test_the_variant_is_in_the_line():
+    lines = {variant: Imagenet.describe(Options(0, variant))[0] for variant in Imagenet.variants}
+    assert lines["new32"] == (
+        "ImageNet 32x32 new (Chrabaszcz et al. box resize); not comparable with the old variant"
+    )
+    assert "64x64 old" in lines["old64"] and len(set(lines.values())) == 5
+    with pytest.raises(UserError, match="image_size of new32 is 64; valid: 0, 32"):
+        Imagenet.describe(Options(64, "new32"))
+
+
+def test_built_data_names_its_classes(tmp_path):
+    source = write(tmp_path / "new", {
+        "val_data": packed(batch()),
+        "map_clsloc.txt": "n02119789 1 kit_fox\nn01440764 2 tench\nn00000001 3 x\n"})
+    for number, (variant, folder, order, names) in enumerate([
+        ("new32", source, "map_clsloc", ["n02119789", "n01440764", "n00000001"]),
+        ("full", write(tmp_path / "full", LAYOUTS["tars"]), "sorted wnids", WNIDS),
+    ]):
+        summary = build("imagenet", folder, tmp_path / f"out{number}", variant=variant)
+        builder = tfds.builder_from_directory(summary.path)
+        assert builder.info.metadata["label_order"] == order
+        assert builder.info.metadata["class_names"] == names
+        rows = list(tfds.as_numpy(builder.as_dataset(split="validation")))
+        assert sorted(int(row["label"]) for row in rows) == ([0, 1, 1, 2, 999], [0, 0, 2])[number]
+        if variant == "full":
+            assert summary.examples == {"train": 6, "validation": 3}
+
+
+@pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
+def test_real_images_and_orders(tmp_path):
+    meta = pathlib.Path(REAL) / "imagenet_meta"
+    ordered = (meta / "tfds_labels.txt").read_text().split()
+    packs, grays = {}, 0
+    for path in sorted((pathlib.Path(REAL) / "imagenet_samples").iterdir()):
+        packs[f"{path.name[:9]}/{path.name[:9]}_1.JPEG"] = path.read_bytes()
+    numbers = range(1, 4)
+    write(tmp_path / "s", {
+        "ILSVRC2012_img_train.tar": train_tar(packs),
+        "ILSVRC2012_img_val.tar": tar({f"ILSVRC2012_val_{n:08d}.JPEG": picture(n) for n in numbers}),
+        "validation_labels.txt": (meta / "tfds_validation_labels.txt").read_bytes(),
+        "synsets.txt": (meta / "tfds_labels.txt").read_bytes(),
+    })
+    found, skipped = converted(tmp_path / "s")
+    assert len(found["train"]) == len(packs) == 63 and not skipped
+    for name, row in found["train"].items():
+        assert row["image"] == packs[name] and ordered[row["label"]] == name[:9]
+        if Image.open(io.BytesIO(row["image"])).mode == "L":
+            grays += 1
+            pixels = tf.io.decode_image(row["image"], channels=3).numpy()
+            assert (pixels == pixels[..., :1]).all()
+    assert grays
+    # The truth in ILSVRC's ids is of map_clsloc's order, that of the pickles.
+    write(tmp_path / "m", {"map_clsloc.txt": (meta / "map_clsloc.txt").read_bytes()})
+    by_id = imagenet_small.class_names(Tree(tmp_path / "m"), "new32")
+    assert sorted(by_id) == ordered and by_id != ordered
+    truth = (meta / "ILSVRC2015_clsloc_validation_ground_truth.txt").read_text().split()
+    listed = (meta / "tfds_validation_labels.txt").read_text().split()
+    same = np.mean([by_id[int(n) - 1] == wnid for n, wnid in zip(truth, listed, strict=True)])
+    assert same > 0.99, same
+    for row, n in zip(found["validation"].values(), numbers, strict=True):
+        assert ordered[row["label"]] == listed[n - 1]

@@ -1,0 +1,218 @@
+"""Robot pushing: runs of whole steps, splits by file, and what is wrong told by file and record."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools import robot_pushing
+from tfrecords_tools.archives import Tree
+from tfrecords_tools.build import build
+from tfrecords_tools.builder import Options
+from tfrecords_tools.robot_pushing import RobotPushing
+from tfrecords_tools.tasks import Skipped
+
+
+def jpeg(left=(200, 40, 40), middle=(40, 200, 40), right=(40, 40, 200)):
+    """640x512: 64 columns of one colour on the left, 64 of another on the right."""
+    pixels = np.empty((512, 640, 3), "uint8")
+    pixels[:], pixels[:, :64], pixels[:, -64:] = middle, left, right
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+FRAME = jpeg()
+
+
+def feature(value):
+    if isinstance(value, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=value))
+
+
+def sequence(steps, start=0.0, **changes):
+    """A record; `changes` are of keys written move_3_image for move/3/image/encoded; None: none."""
+    features = {"pre/image/encoded": FRAME}
+    for step in range(steps):
+        features[f"move/{step}/image/encoded"] = FRAME
+        features[f"move/{step}/commanded_pose/vec_pitch_yaw"] = [start + step + i / 8 for i in range(5)]
+        features[f"move/{step}/endeffector/vec_pitch_yaw"] = [start - step - i / 8 for i in range(5)]
+        features[f"move/{step}/joint/positions"] = [0.0] * 7
+    ends = {"image": "image/encoded", "action": "commanded_pose/vec_pitch_yaw",
+            "state": "endeffector/vec_pitch_yaw"}
+    for name, value in changes.items():
+        step, kind = name.split("_")[1:]
+        key = f"move/{step}/{ends[kind]}"
+        features.pop(key) if value is None else features.update({key: value})
+    features = {key: feature(value) for key, value in features.items()}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def write(folder, kind, number, records, total=None):
+    total = total or (264 if kind == "train" else 5)
+    path = folder / f"push_{kind}" / f"push_{kind}.tfrecord-{number:05d}-of-{total:05d}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    return path
+
+
+def converted(source, variant="crop", size=16, split="train"):
+    """`(examples by key, reasons)` of a split."""
+    options, tree = Options(size, variant), Tree(source)
+    found, reasons = {}, []
+    for task in RobotPushing.plan(tree, options, lambda *_: None)[split]:
+        for key, example in RobotPushing.convert(options, task, tree.members[task.name]):
+            if isinstance(example, Skipped):
+                reasons.append(str(example))
+            else:
+                found[key] = example
+    return found, reasons
+
+
+def pixels(encoded):
+    return np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
+
+
+def test_a_sequence_comes_back(tmp_path):
+    path = write(tmp_path, "train", 0, [sequence(4), sequence(3, 100.0)])
+    found, reasons = converted(tmp_path)
+    assert list(found) == [f"{path.name}:0", f"{path.name}:1"] and not reasons
+    first, second = found.values()
+    np.testing.assert_array_equal(first["actions"], [[s + i / 8 for i in range(5)] for s in range(4)])
+    np.testing.assert_array_equal(first["states"], [[-s - i / 8 for i in range(5)] for s in range(4)])
+    assert second["actions"][0][0] == 100 and len(second["frames"]) == 3
+    assert first["file"] == path.name and first["key"] == f"{path.name}:0"
+
+
+def test_the_crop_is_central_and_the_squash_is_whole(tmp_path):
+    write(tmp_path, "train", 0, [sequence(3)])
+    for size, side in ((0, 64), (20, 20)):
+        crop = pixels(next(iter(converted(tmp_path, "crop", size)[0].values()))["frames"][0])
+        squash = pixels(next(iter(converted(tmp_path, "squash", size)[0].values()))["frames"][0])
+        assert crop.shape == squash.shape == (side, side, 3)
+        assert abs(crop - [40, 200, 40]).max() < 20  # of the sides nothing but the JPEG's ringing
+        edge = side // 10
+        assert abs(squash[:, : edge - 1] - [200, 40, 40]).max() < 12
+        assert abs(squash[:, side - edge + 1 :] - [40, 40, 200]).max() < 12
+        assert abs(squash[:, edge + 1 : side - edge - 1] - [40, 200, 40]).max() < 12
+
+
+@pytest.mark.parametrize("changes, steps", [
+    ({"move_4_image": None}, 4), ({"move_4_image": b""}, 4), ({"move_3_action": None}, 3),
+    ({"move_5_state": None}, 5), ({"move_0_image": None}, 0),
+])
+def test_the_run_ends_where_something_lacks(tmp_path, changes, steps):
+    write(tmp_path, "train", 0, [sequence(6, **changes)])
+    found, reasons = converted(tmp_path)
+    if steps:
+        assert len(next(iter(found.values()))["frames"]) == steps and not reasons
+    else:
+        assert not found and reasons == [robot_pushing.SHORT]
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    write(tmp_path, "train", 0, [
+        sequence(2), sequence(5, move_3_image=FRAME[:300]), sequence(5, move_1_image=b"none"),
+        sequence(3, move_1_action=[0, 0, float("nan"), 0, 0]),
+        sequence(3, move_2_state=[0, 0, 0, 0, float("inf")]), sequence(3),
+    ])
+    found, reasons = converted(tmp_path)
+    assert [len(example["frames"]) for example in found.values()] == [3, 3]
+    cut, short, lost = robot_pushing.CUT, robot_pushing.SHORT, robot_pushing.NOT_FINITE
+    assert reasons == [short, cut, cut, short, lost, lost]
+
+
+def test_wrong_records_are_told(tmp_path):
+    path = write(tmp_path, "train", 0, [sequence(3), sequence(3, move_1_action=[0.0] * 4)])
+    with pytest.raises(UserError, match=f"{path.name}, record 1, move/1/commanded.*4 values.*valid: 5"):
+        converted(tmp_path)
+    write(tmp_path, "train", 0, [b"\xff\xff\xff"])
+    with pytest.raises(UserError, match=f"{path.name}, record 0: no tf.train.Example"):
+        converted(tmp_path)
+    write(tmp_path, "train", 0, [sequence(3)])
+    content = bytearray(path.read_bytes())
+    for change in (content[:-30], content[:100] + b"\0\0" + content[102:]):
+        path.write_bytes(change)
+        with pytest.raises(UserError, match=f"{path.name}, the record at byte 0"):
+            converted(tmp_path)
+
+
+def planned(source):
+    skipped = {}
+    return RobotPushing.plan(Tree(source), Options(64, "crop"),
+                             lambda reason, count=1: skipped.update({reason: count})), skipped
+
+
+def test_splits_are_of_whole_files(tmp_path):
+    for number in range(264):
+        write(tmp_path, "train", number, [])
+    for number in range(5):
+        write(tmp_path, "testseen", number, [])
+        write(tmp_path, "testnovel", number, [])
+    plan, skipped = planned(tmp_path)
+    files = {split: {task.name for task in tasks} for split, tasks in plan.items()}
+    assert {split: len(names) for split, names in files.items()} == {
+        "train": 251, "validation": 13, "test_seen": 5, "test_novel": 5
+    }
+    assert len(set.union(*files.values())) == 274
+    assert "push_train/push_train.tfrecord-00019-of-00264" in files["validation"]
+    assert not {reason for reason, count in skipped.items() if count}
+
+
+def test_few_files_are_told(tmp_path):
+    write(tmp_path, "train", 0, [])
+    plan, skipped = planned(tmp_path)
+    assert not plan["validation"] and len(plan["train"]) == 1
+    assert skipped["files of the set that are absent"] == 263
+    assert any("validation" in reason for reason in skipped)
+
+
+def test_other_sources_are_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no push_train"):
+        planned(tmp_path)
+    import tarfile
+
+    path = write(tmp_path / "a", "train", 0, [])
+    with tarfile.open(tmp_path / "push.tar", "w") as tar:
+        tar.add(path, f"push_train/{path.name}")
+    with pytest.raises(UserError, match="in an archive; unpack it"):
+        planned(tmp_path / "push.tar")
+
+
+def read(path, split):
+    data = tfds.builder_from_directory(path).as_dataset(split=split)
+    return {row["key"].decode(): row for row in (
+        {"key": row["key"], "actions": list(row["actions"]), "frames": list(row["frames"])}
+        for row in tfds.as_numpy(data)
+    )}
+
+
+def test_built_data_is_the_same_with_any_workers(tmp_path):
+    source = tmp_path / "source"
+    for number in (0, 1, 19):
+        write(source, "train", number, [sequence(3, number), sequence(5, number), sequence(1)])
+    write(source, "testseen", 0, [sequence(4)])
+    built = [
+        build("robot_pushing", source, tmp_path / f"out{workers}", workers=workers)
+        for workers in (1, 2)
+    ]
+    for summary in built:
+        assert summary.examples == {"train": 4, "validation": 2, "test_seen": 1}
+        assert summary.description == "Google robot pushing, 64x64, centre crop"
+        assert "3 sequences of fewer than 3 steps" in summary.skips
+        metadata = tfds.builder_from_directory(summary.path).info.metadata
+        assert metadata["geometry"] == "centre crop"
+        assert metadata["sequences_by_steps"] == {"3": 3, "5": 3, "4": 1}
+    one, two = (read(summary.path, "train") for summary in built)
+    assert one.keys() == two.keys() and len(one) == 4
+    for key, row in one.items():
+        np.testing.assert_array_equal(row["actions"], two[key]["actions"])
+        np.testing.assert_array_equal(row["frames"], two[key]["frames"])
+        assert row["frames"][0].shape == (64, 64, 3)

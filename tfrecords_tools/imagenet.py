@@ -1,0 +1,221 @@
+"""ImageNet: the photographs of ILSVRC2012, and its two small versions, of 32 or 64 pixels a side.
+
+`full`, the default. Source: a folder that holds `ILSVRC2012_img_train.tar` (a tar of a tar a class)
+and `ILSVRC2012_img_val.tar`, or the same unpacked; images are known by their names, wherever they
+lie. Labels are the place of the class's wnid among all sorted. Validation images get theirs from the
+class folder they are in or from a list beside them, one of `LABEL_LISTS`.
+
+The small versions, `old32`, `old64`, `new32` and `new64`: see `imagenet_small`. They are different
+pixels: a score on one says nothing of the other, so the name stands beside every score.
+
+Reference: Russakovsky et al. (2015), ImageNet large scale visual recognition challenge.
+"""
+
+import io
+import re
+
+import tensorflow_datasets as tfds
+
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools import images, imagenet_small
+from tfrecords_tools.builder import PaperBuilder, content_bytes
+from tfrecords_tools.tasks import Task
+
+NUM_CLASSES, NUM_VALIDATION = 1000, 50_000
+WNID = re.compile(r"n\d{8}")
+TRAIN = re.compile(r"(n\d{8})_[^/]+\.jpe?g", re.IGNORECASE)
+VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
+TEST = re.compile(r"ILSVRC2012_test_\d{8}\.jpe?g", re.IGNORECASE)
+# Lists of all classes, each line beginning with a wnid; needed only where folders of some lack.
+CLASS_LISTS = (
+    "LOC_synset_mapping.txt", "synsets.txt", "synsets", "synset_words.txt", "imagenet_labels.txt",
+    "imagenet2012_labels.txt", "map_clsloc.txt",
+)
+# The validation images' wnids, a line each, in the order of their numbers.
+WNID_LISTS = (
+    "validation_labels.txt", "imagenet_2012_validation_labels.txt",
+    "imagenet2012_validation_labels.txt",
+)
+KAGGLE, TRUTH, META = (
+    "LOC_val_solution.csv", "data/ILSVRC2012_validation_ground_truth.txt", "data/meta.mat"
+)
+LABEL_LISTS = (*WNID_LISTS, KAGGLE, "ILSVRC2012_devkit_t12.tar.gz")
+LABEL_ORDER = "sorted wnids"
+
+
+class Imagenet(PaperBuilder):
+    """The builder. Features of an example:
+
+    - "image": as it is, or with its shorter side of `image_size`; of a small version `[S, S, 3]`.
+    - "label": 0…999, in the order that the metadata's "label_order" names; its "class_names" are the
+      wnids in that order, where the source tells them. The `old` versions have no labels.
+    - "file": where it is from.
+    """
+
+    name = "imagenet"
+    variants = ("full", *imagenet_small.VARIANTS)
+
+    @property
+    def many_examples_a_task(self):
+        return self.options.variant in imagenet_small.PACKED
+
+    @staticmethod
+    def describe(options):
+        features = {
+            "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
+            "file": tfds.features.Text(),
+        }
+        metadata = {"variant": options.variant, "label_order": LABEL_ORDER, "class_names": []}
+        if options.variant == "full":
+            size = f"shorter side {options.image_size}" if options.image_size else "source resolution"
+            features["image"] = tfds.features.Image(shape=(None, None, 3))
+            line = f"ImageNet ILSVRC2012, {size}"
+        else:
+            side, line = imagenet_small.described(options)
+            features["image"] = tfds.features.Image(shape=(side, side, 3), encoding_format="png")
+            metadata["label_order"] = imagenet_small.LABEL_ORDER
+            if options.variant not in imagenet_small.PACKED:
+                del features["label"], metadata["label_order"]
+        return line, tfds.features.FeaturesDict(features), metadata
+
+    @staticmethod
+    def plan(tree, options, skip):
+        if options.variant != "full":
+            return imagenet_small.plan(tree, options, skip)
+        train, validation = _images(tree, skip)
+        labels = _validation_labels(tree, validation)
+        places = {wnid: place for place, wnid in enumerate(_classes(tree, train, labels))}
+        plan = {"train": [], "validation": []}
+        for file, name in train.items():
+            wnid = TRAIN.fullmatch(file)[1]
+            plan["train"].append(Task(file, name, {"label": places[wnid], "file": f"{wnid}/{file}"}))
+        for file, name in validation.items():
+            plan["validation"].append(Task(file, name, {"label": places[labels[file]], "file": file}))
+        return plan
+
+    def _generate_examples(self, tree, tasks):
+        # Known only now that the source is read; the metadata is written at the end.
+        self.info.metadata["class_names"] = class_names(tree, self.options.variant)
+        return super()._generate_examples(tree, tasks)
+
+    @staticmethod
+    def convert(options, task, content):
+        if options.variant != "full":
+            yield from imagenet_small.convert(options, task, content)
+            return
+        content = content_bytes(content)
+        image = images.decoded(content)
+        if options.image_size:
+            content, _ = images.shorter_side(image, options.image_size)
+        yield task.key, {"image": content, **task.annotation}
+
+
+def class_names(tree, variant):
+    """The wnids in the order of the labels; empty where the source does not tell them."""
+    if variant != "full":
+        return imagenet_small.class_names(tree, variant)
+    train, validation = _images(tree, lambda reason: None)
+    return _classes(tree, train, _validation_labels(tree, validation))
+
+
+def _images(tree, skip):
+    """Two dicts file name → full name: train, and validation images."""
+    train, validation = {}, {}
+    for name in tree.members:
+        file = name.rsplit("/", 1)[-1]
+        split = train if TRAIN.fullmatch(file) else validation if VALIDATION.fullmatch(file) else None
+        if split is None:
+            if TEST.fullmatch(file):
+                skip("test images, which have no labels")
+        elif file in split:
+            skip("images listed twice")
+        else:
+            split[file] = name
+    if not train and not validation:
+        raise UserError(
+            f"{tree.source} holds no image of ImageNet; give the folder that holds "
+            "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"
+        )
+    return train, validation
+
+
+def _classes(tree, train, labels):
+    """The sorted wnids of all classes.
+
+    Raises:
+        UserError: if there are more than 1000, or an image is of none of those that a list names.
+    """
+    found = {TRAIN.fullmatch(file)[1] for file in train} | set(labels.values())
+    classes, where = found, tree.source
+    if len(found) < NUM_CLASSES:
+        for where in (name for file in CLASS_LISTS for name in tree.find_all(file)[:1]):
+            lines = [line.split() for line in tree.text(where).splitlines() if line.strip()]
+            if not lines or not all(WNID.fullmatch(line[0].split(",")[0]) for line in lines):
+                raise UserError(f"{where}: not each line begins with a wnid, such as n01440764")
+            classes = {line[0].split(",")[0] for line in lines}
+            break
+    unknown = sorted(found - classes)
+    if unknown:
+        raise UserError(f"{where} lacks {unknown[0]}, of which there are images; give all classes")
+    if len(classes) > NUM_CLASSES:
+        raise UserError(f"{where}: {len(classes)} classes; ILSVRC2012 has {NUM_CLASSES}")
+    return sorted(classes)
+
+
+def _validation_labels(tree, validation):
+    """dict file name → wnid of each validation image. Raises UserError where that is not told."""
+    labels, rest = {}, []
+    for file, name in validation.items():
+        folder = name.split("/")[-2:-1]
+        if folder and WNID.fullmatch(folder[0]):
+            labels[file] = folder[0]
+        else:
+            rest.append(file)
+    if not rest:
+        return labels
+    wnids, where = _listed_labels(tree)
+    for file in rest:
+        wnid = wnids.get(int(VALIDATION.fullmatch(file)[1]))
+        if wnid is None:
+            raise UserError(f"{where} has no label of {file}; give the list of all {NUM_VALIDATION}")
+        if not WNID.fullmatch(wnid):
+            raise UserError(f"{where}: {wnid!r} for {file} is no wnid, such as n01440764")
+        labels[file] = wnid
+    return labels
+
+
+def _listed_labels(tree):
+    """dict image number → wnid, and the name of the list it is from."""
+    for name in (name for file in WNID_LISTS for name in tree.find_all(file)[:1]):
+        return dict(enumerate(tree.text(name).split(), 1)), name
+    for name in tree.find_all(KAGGLE)[:1]:
+        rows = re.findall(r"^ILSVRC2012_val_(\d{8}),\s*(\S+)", tree.text(name), re.MULTILINE)
+        return {int(number): wnid for number, wnid in rows}, name
+    for name in tree.find_all(TRUTH)[:1]:
+        by_id = _devkit_classes(tree, tree.find(META, "give all of ILSVRC2012_devkit_t12.tar.gz"))
+        ids = tree.text(name).split()
+        wrong = [text for text in ids if text not in by_id]
+        if wrong:
+            raise UserError(f"{name}: {wrong[0]!r} is no class of {META}; valid: 1 to {NUM_CLASSES}")
+        return {number: by_id[text] for number, text in enumerate(ids, 1)}, name
+    raise UserError(
+        f"{tree.source} holds validation images without labels; put one of "
+        f"{', '.join(LABEL_LISTS)} beside them"
+    )
+
+
+def _devkit_classes(tree, name):
+    """dict ILSVRC id, as text → wnid, from the devkit's `meta.mat`."""
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise UserError(f"{name} needs SciPy: pip install 'ms_pixelcnn_tf[mpii]'") from error
+    try:
+        synsets = loadmat(io.BytesIO(tree.read([name])[name]), squeeze_me=True)["synsets"]
+        pairs = zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist(), strict=True)
+        # Above 1000 are those that have no images, only others below them.
+        return {str(int(number)): str(wnid) for number, wnid in pairs if number <= NUM_CLASSES}
+    except UserError:
+        raise
+    except Exception as error:  # damaged files raise many types
+        raise UserError(f"{name}: not the meta.mat of ILSVRC2012: {error}") from error
