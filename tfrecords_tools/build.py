@@ -27,6 +27,8 @@ BUILDERS = {
     "robot_pushing": ("robot_pushing", "RobotPushing"),
 }
 SIDES = (8, 1024)
+# TensorFlow and TFDS pass on the system's words, not its number.
+FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)))
 
 
 class Summary(NamedTuple):
@@ -183,11 +185,7 @@ def _one_line_errors(out):
         while cause is not None:
             if isinstance(cause, UserError):
                 raise cause from error
-            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-                raise UserError(
-                    f"no space left to write in {out}; what was written of this build is removed"
-                ) from error
-            if type(cause).__name__ == "ResourceExhaustedError":
+            if any(text in str(cause) for text in FULL):
                 raise UserError(
                     f"no space left to write in {out}; what was written of this build is removed"
                 ) from error

@@ -2,8 +2,8 @@
 
 `full`, the default. Source: a folder that holds `ILSVRC2012_img_train.tar` (a tar of a tar a class)
 and `ILSVRC2012_img_val.tar`, or the same unpacked; images are known by their names, wherever they
-lie. Labels are the place of the class's wnid among all sorted. Validation images get theirs from the
-class folder they are in or from a list beside them, one of `LABEL_LISTS`.
+lie. Labels are the place of the class's wnid among all sorted. Validation images get theirs from
+the class folder they are in or from a list beside them, one of `LABEL_LISTS`.
 
 The small versions, `old32`, `old64`, `new32` and `new64`: see `imagenet_small`. They are different
 pixels: a score on one says nothing of the other, so the name stands beside every score.
@@ -47,8 +47,8 @@ class Imagenet(PaperBuilder):
     """The builder. Features of an example:
 
     - "image": as it is, or with its shorter side of `image_size`; of a small version `[S, S, 3]`.
-    - "label": 0…999, in the order that the metadata's "label_order" names; its "class_names" are the
-      wnids in that order, where the source tells them. The `old` versions have no labels.
+    - "label": 0…999, in the order that the metadata's "label_order" names; its "class_names" are
+      the wnids in that order, where the source tells them. The `old` versions have no labels.
     - "file": where it is from.
     """
 
@@ -67,7 +67,8 @@ class Imagenet(PaperBuilder):
         }
         metadata = {"variant": options.variant, "label_order": LABEL_ORDER, "class_names": []}
         if options.variant == "full":
-            size = f"shorter side {options.image_size}" if options.image_size else "source resolution"
+            side = options.image_size
+            size = f"shorter side {side}" if side else "source resolution"
             features["image"] = tfds.features.Image(shape=(None, None, 3))
             line = f"ImageNet ILSVRC2012, {size}"
         else:
@@ -88,9 +89,11 @@ class Imagenet(PaperBuilder):
         plan = {"train": [], "validation": []}
         for file, name in train.items():
             wnid = TRAIN.fullmatch(file)[1]
-            plan["train"].append(Task(file, name, {"label": places[wnid], "file": f"{wnid}/{file}"}))
+            annotation = {"label": places[wnid], "file": f"{wnid}/{file}"}
+            plan["train"].append(Task(file, name, annotation))
         for file, name in validation.items():
-            plan["validation"].append(Task(file, name, {"label": places[labels[file]], "file": file}))
+            annotation = {"label": places[labels[file]], "file": file}
+            plan["validation"].append(Task(file, name, annotation))
         return plan
 
     def _generate_examples(self, tree, tasks):
@@ -123,11 +126,16 @@ def _images(tree, skip):
     train, validation = {}, {}
     for name in tree.members:
         file = name.rsplit("/", 1)[-1]
-        split = train if TRAIN.fullmatch(file) else validation if VALIDATION.fullmatch(file) else None
-        if split is None:
-            if TEST.fullmatch(file):
-                skip("test images, which have no labels")
-        elif file in split:
+        if TEST.fullmatch(file):
+            skip("test images, which have no labels")
+            continue
+        if TRAIN.fullmatch(file):
+            split = train
+        elif VALIDATION.fullmatch(file):
+            split = validation
+        else:
+            continue
+        if file in split:
             skip("images listed twice")
         else:
             split[file] = name
@@ -177,7 +185,7 @@ def _validation_labels(tree, validation):
     for file in rest:
         wnid = wnids.get(int(VALIDATION.fullmatch(file)[1]))
         if wnid is None:
-            raise UserError(f"{where} has no label of {file}; give the list of all {NUM_VALIDATION}")
+            raise UserError(f"{where} has no label of {file}; give one of all {NUM_VALIDATION}")
         if not WNID.fullmatch(wnid):
             raise UserError(f"{where}: {wnid!r} for {file} is no wnid, such as n01440764")
         labels[file] = wnid
@@ -196,7 +204,7 @@ def _listed_labels(tree):
         ids = tree.text(name).split()
         wrong = [text for text in ids if text not in by_id]
         if wrong:
-            raise UserError(f"{name}: {wrong[0]!r} is no class of {META}; valid: 1 to {NUM_CLASSES}")
+            raise UserError(f"{name}: {wrong[0]!r} is not in {META}; valid: 1 to {NUM_CLASSES}")
         return {number: by_id[text] for number, text in enumerate(ids, 1)}, name
     raise UserError(
         f"{tree.source} holds validation images without labels; put one of "

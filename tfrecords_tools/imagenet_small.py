@@ -1,13 +1,14 @@
 """The two small versions of ImageNet, which share nothing but the photographs they were made from.
 
-- `new32`, `new64`, Chrabaszcz et al. (2017), box resize: `train_data_batch_1` … `_10` and `val_data`,
-  as pickles or as npz. "data" is uint8 `[n, 3·S·S]`, the red, then the green, then the blue plane;
-  "labels" are 1 … 1000 in the order of `map_clsloc.txt`, which is not that of sorted wnids. Stored is
-  the label less one.
+- `new32`, `new64`, Chrabaszcz et al. (2017), box resize: `train_data_batch_1` … `_10` and
+  `val_data`, as pickles or as npz. "data" is uint8 `[n, 3·S·S]`, the red, then the green, then
+  the blue plane; "labels" are 1 … 1000 in the order of `map_clsloc.txt`, which is not that of
+  sorted wnids. Stored is the label less one.
 - `old32`, `old64`, van den Oord et al. (2016): `train_32x32.tar` and `valid_32x32.tar` of PNGs, the
   latter of 49,999, without labels.
 """
 
+import io
 import re
 import zipfile
 
@@ -34,11 +35,13 @@ def described(options):
     """`(side, line)` of a small version. Raises UserError for another `image_size`."""
     side = {**PACKED, **SINGLE}[options.variant]
     if options.image_size not in (0, side):
-        raise UserError(f"image_size of {options.variant} is {options.image_size}; valid: 0, {side}")
+        raise UserError(
+            f"image_size of {options.variant} is {options.image_size}; valid: 0, {side}"
+        )
     if options.variant in PACKED:
         return side, (
-            f"ImageNet {side}x{side} new (Chrabaszcz et al. box resize); not comparable with the old "
-            "variant"
+            f"ImageNet {side}x{side} new (Chrabaszcz et al. box resize); not comparable with the "
+            "old variant"
         )
     return side, (
         f"ImageNet {side}x{side} old (van den Oord et al.); not comparable with the new variant"
@@ -115,7 +118,7 @@ def _unpacked(task, content, side):
 def _batch(content, name, side):
     """`(data, labels)` of a batch, proven to be what they should."""
     if isinstance(content, bytes):
-        return _proven(pickles.loads(content, name), name, side)
+        return _proven(_read_bytes(content, name), name, side)
     if content not in _held:
         _held.clear()  # before the next is read, so that two are never in memory
         _held[content] = _proven(_read(content), content.where, side)
@@ -128,19 +131,29 @@ def _read(member):
     try:
         if member.offset is None:
             with zipfile.ZipFile(member.path) as archive, archive.open(member.inner) as file:
-                return _read_file(file, member)
+                return _read_file(file, member.name, member.size, member.where)
         with open(member.path, "rb") as file:
-            return _read_file(archives._Window(file, member.offset, member.size), member)
+            window = archives._Window(file, member.offset, member.size)
+            return _read_file(window, member.name, member.size, member.where)
+    except UserError:
+        raise
     except archives.DAMAGED as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(f"{member.where}: {error or type(error).__name__}") from error
 
 
-def _read_file(file, member):
-    if member.name.endswith(".npz"):
-        return _npz(file, member.where)
-    value = pickles.load(file, member.size, member.where)
+def _read_bytes(content, name):
+    try:
+        return _read_file(io.BytesIO(content), name, len(content), name)
+    except UserError:
+        raise
+    except archives.DAMAGED as error:
+        raise UserError(f"{name}: {error or type(error).__name__}") from error
+
+
+def _read_file(file, name, size, where):
+    if name.endswith(".npz"):
+        return _npz(file, where)
+    value = pickles.load(file, size, where)
     file.read(1)  # of a zip: here its checksum is proven
     return value
 
@@ -153,7 +166,7 @@ def _npz(file, where):
             if f"{key}.npy" in archive.namelist():
                 size = archive.getinfo(f"{key}.npy").file_size
                 if size > MAX_BATCH:
-                    raise UserError(f"{where}, {key}: {size} bytes, more than {MAX_BATCH}; not read")
+                    raise UserError(f"{where}, {key}: {size} bytes; valid: up to {MAX_BATCH}")
                 with archive.open(f"{key}.npy") as part:
                     found[key] = np.lib.format.read_array(part, allow_pickle=False)
     return found
@@ -167,8 +180,8 @@ def _proven(batch, where, side):
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (columns,):
         told = getattr(data, "shape", type(data).__name__)
         raise UserError(
-            f"{where}: data is {told} of {getattr(data, 'dtype', 'no array')}; valid: [n, {columns}] "
-            f"of uint8 for {side}x{side}"
+            f"{where}: data is {told} of {getattr(data, 'dtype', 'no array')}; valid: "
+            f"[n, {columns}] of uint8 for {side}x{side}"
         )
     if labels.shape != (len(data),) or labels.dtype.kind not in "iu":
         raise UserError(f"{where}: labels are not one whole number for each of {len(data)} images")
@@ -195,8 +208,8 @@ def _single_plan(tree, side, skip):
         result[split].append(Task(file, name, {"file": file}))
     if not seen:
         raise UserError(
-            f"{tree.source} holds no train_{side}x{side} and no valid_{side}x{side}; give the folder "
-            "of the two tars"
+            f"{tree.source} holds no train_{side}x{side} and no valid_{side}x{side}; give the "
+            "folder of the two tars"
         )
     return result
 

@@ -1,12 +1,12 @@
-"""Pickles of data: numpy arrays, lists, dicts, strings and numbers. Nothing that runs code is loaded.
+"""Pickles of data: numpy arrays, lists, dicts, strings and numbers. Nothing that runs code loads.
 
-A pickle is a program: loading a stranger's can run anything. Published data sets come as pickles all
-the same, so this reads what data is made of and refuses every other name.
+A pickle is a program: loading a stranger's can run anything. Published data sets come as pickles
+all the same, so this reads what data is made of and refuses every other name.
 
 The names that are admitted are not looked up in numpy but stand for functions here, which take an
-array only if its bytes are all there: a small pickle can neither run code nor announce an array that
-eats all memory. The reader is the standard library's in Python, whose memo is a dict; the one in C
-keeps a list as long as the largest index that a pickle names.
+array only if its bytes are all there: a small pickle can neither run code nor announce an array
+that eats all memory. The reader is the standard library's in Python, whose memo is a dict; the
+one in C keeps a list as long as the largest index that a pickle names.
 """
 
 import io
@@ -52,7 +52,7 @@ def load(file, size, where):
 
 
 class _Type:
-    """A numpy type in the making: `numpy.dtype(name)`, then its byte order and, of strings, size."""
+    """A numpy type in the making: `numpy.dtype(name)`, then its byte order and a string's size."""
 
     def __init__(self, name):
         self.value = np.dtype(name)

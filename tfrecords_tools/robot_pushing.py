@@ -3,10 +3,10 @@
 Source: the folder that holds `push_train`, `push_testseen` and `push_testnovel`, with the TFRecord
 files as published. They are read where they lie, so they may not stand in an archive.
 
-Of each record the longest run of steps 0, 1, 2, … is taken that have an image, an action and a state.
-Images are 640 x 512 (width x height); `crop`, the default, takes the central 512 x 512 and averages
-the area of each target pixel, as the early readers do; `squash` brings all of the image into the
-square, so that things are narrower than they are.
+Of each record the longest run of steps 0, 1, 2, … is taken that have an image, an action and a
+state. Images are 640 x 512 (width x height); `crop`, the default, takes the central 512 x 512 and
+averages the area of each target pixel, as the early readers do; `squash` brings all of the image
+into the square, so that things are narrower than they are.
 
 Splits: the owners publish none for validation. It is each train file whose number leaves 19 when
 divided by 20, thus 13 of 264, and no recording is in two splits.

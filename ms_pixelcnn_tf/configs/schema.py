@@ -146,6 +146,7 @@ class TrainConfig:
     ema_decay: float = doc("decay of the weight average used to evaluate and sample; 0 for none", 0.0)
     crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
     flip: bool = doc("mirror images at random", False)
+    random_crop: bool = doc("cut larger images at random places, not at their centres", False)
     seed: int = doc("seed of the weights, the order of examples and the crops", 0)
     log_every: int = doc("steps between training scalars", 50)
     evaluate_every: int = doc("steps between validations", 500)

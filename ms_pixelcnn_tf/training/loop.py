@@ -141,6 +141,7 @@ class _Session:
                 seed=config.seed,
                 start_step=state.step,
                 flip=config.flip,
+                random_crop=config.random_crop,
                 num_levels=self._run.model.num_levels,
                 fields=("image", *condition_fields(self._run.model)),
             )

@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.data.record_source import crop_box
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.build import build
@@ -204,6 +205,20 @@ def test_of_several_sizes_the_smallest_that_is_enough(cub, tmp_path):
               for side in (8, 16, 17, 48, 64)}
     for side, enough in ((8, 16), (16, 16), (17, 48), (48, 48), (64, 48)):
         assert f"shorter side {enough}" in stored[side]
+
+
+def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, capsys):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    train.main([
+        "--dataset=cub", f"--data_dir={cub}", workdir, "--image_size=8", "--base_size=4",
+        "--base_layers=1", "--base_features=8", "--residual_blocks=1", "--features=8",
+        "--head_features=8", "--label_features=4", "--num_classes=200", "--flip", "--random_crop",
+        "--steps=2", "--batch_size=3", "--sample_every=0", "--num_levels=8",
+    ])
+    evaluate.main([workdir, "--split=test"])
+    said = capsys.readouterr().out
+    assert said.count("CUB-200-2011, disjoint split, shorter side 32") == 2
+    assert "split: test, 3 examples" in said
 
 
 def test_crop_boxes():

@@ -82,7 +82,7 @@ import resource, sys
 from ms_pixelcnn_tf.cli import flags
 from tfrecords_tools import cli
 import tensorflow, tensorflow_datasets
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 sys.argv = ["x", "--dataset=cub", "--source={source}", "--out={tmp_path}", "--workers=1"]
 flags.run(cli.main)
 """

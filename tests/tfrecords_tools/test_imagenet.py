@@ -5,6 +5,7 @@ import os
 import pathlib
 import pickle
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -106,7 +107,9 @@ def test_every_layout_gives_the_same(tmp_path, layout):
     assert {name: row["image"] for name, row in found["validation"].items()} == VAL
     for name, row in found["train"].items():
         assert row["label"] == WNIDS.index(name[:9])
-    assert [row["label"] for row in found["validation"].values()] == [2, 0, 0]
+    assert {name: row["label"] for name, row in found["validation"].items()} == {
+        name: WNIDS.index(wnid) for name, wnid in zip(VAL, LIST.split(), strict=True)
+    }
     assert not skipped
 
 
@@ -192,8 +195,6 @@ def packed(value, npz=False):
 @pytest.mark.parametrize("npz", [False, True])
 @pytest.mark.parametrize("holder", ["folder", "zip", "tar", "tar.gz"])
 def test_batches_are_planes_and_labels_from_one(tmp_path, monkeypatch, npz, holder):
-    import zipfile
-
     monkeypatch.setattr(imagenet_small, "ROWS", 2)
     end = ".npz" if npz else ""
     files = {f"train_data_batch_{n}{end}": packed(batch(mean=ROWS.mean(0)), npz) for n in (1, 2)}
@@ -305,13 +306,14 @@ def test_built_data_names_its_classes(tmp_path):
 def test_real_images_and_orders(tmp_path):
     meta = pathlib.Path(REAL) / "imagenet_meta"
     ordered = (meta / "tfds_labels.txt").read_text().split()
-    packs, grays = {}, 0
+    packs = {}
     for path in sorted((pathlib.Path(REAL) / "imagenet_samples").iterdir()):
         packs[f"{path.name[:9]}/{path.name[:9]}_1.JPEG"] = path.read_bytes()
     numbers = range(1, 4)
+    val = {f"ILSVRC2012_val_{n:08d}.JPEG": picture(n) for n in numbers}
     write(tmp_path / "s", {
         "ILSVRC2012_img_train.tar": train_tar(packs),
-        "ILSVRC2012_img_val.tar": tar({f"ILSVRC2012_val_{n:08d}.JPEG": picture(n) for n in numbers}),
+        "ILSVRC2012_img_val.tar": tar(val),
         "validation_labels.txt": (meta / "tfds_validation_labels.txt").read_bytes(),
         "synsets.txt": (meta / "tfds_labels.txt").read_bytes(),
     })
@@ -319,11 +321,6 @@ def test_real_images_and_orders(tmp_path):
     assert len(found["train"]) == len(packs) == 63 and not skipped
     for name, row in found["train"].items():
         assert row["image"] == packs[name] and ordered[row["label"]] == name[:9]
-        if Image.open(io.BytesIO(row["image"])).mode == "L":
-            grays += 1
-            pixels = tf.io.decode_image(row["image"], channels=3).numpy()
-            assert (pixels == pixels[..., :1]).all()
-    assert grays
     # The truth in ILSVRC's ids is of map_clsloc's order, that of the pickles.
     write(tmp_path / "m", {"map_clsloc.txt": (meta / "map_clsloc.txt").read_bytes()})
     by_id = imagenet_small.class_names(Tree(tmp_path / "m"), "new32")
@@ -334,3 +331,22 @@ def test_real_images_and_orders(tmp_path):
     assert same > 0.99, same
     for row, n in zip(found["validation"].values(), numbers, strict=True):
         assert ordered[row["label"]] == listed[n - 1]
+
+
+@pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
+def test_real_gray_images_become_rgb(tmp_path):
+    tree, grays = Tree(pathlib.Path(REAL) / "tiny-imagenet-200.zip"), {}
+    for name in (name for name in tree.members if "/train/" in name and name.endswith(".JPEG")):
+        content = tree.members[name].read()
+        if Image.open(io.BytesIO(content)).mode == "L":
+            file = name.rsplit("/", 1)[-1]
+            grays[f"{file[:9]}/{file}"] = content
+        if len(grays) == 5:
+            break
+    found, skipped = converted(
+        write(tmp_path, {"ILSVRC2012_img_train.tar": train_tar(grays)}), size=32
+    )
+    assert found["train"].keys() == grays.keys() and len(grays) == 5 and not skipped
+    for row in found["train"].values():
+        image = np.asarray(Image.open(io.BytesIO(row["image"])))
+        assert image.shape == (32, 32, 3) and (image == image[..., :1]).all() and image.std() > 1
