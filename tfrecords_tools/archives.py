@@ -213,7 +213,7 @@ def _members(path):
 
 def _tar_members(path, file, start, size, prefix):
     """Members of the plain tar in `file[start : start + size]`, those of tars in it included."""
-    window = _Window(file, start, size)
+    window = Window(file, start, size)
     tar = tarfile.open(fileobj=window, mode="r:")  # noqa: SIM115 (it holds nothing but the window)
     for info in tar:
         if info.isdir():
@@ -291,7 +291,7 @@ def _clean(path, name):
     return posixpath.normpath(name)
 
 
-class _Window(io.RawIOBase):
+class Window(io.RawIOBase):
     """A part of a file as a file of its own."""
 
     def __init__(self, file, start, size):

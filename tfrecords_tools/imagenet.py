@@ -96,10 +96,9 @@ class Imagenet(PaperBuilder):
             plan["validation"].append(Task(file, name, annotation))
         return plan
 
-    def _generate_examples(self, tree, tasks):
-        # Known only now that the source is read; the metadata is written at the end.
-        self.info.metadata["class_names"] = class_names(tree, self.options.variant)
-        return super()._generate_examples(tree, tasks)
+    @staticmethod
+    def details(tree, options):
+        return {"class_names": class_names(tree, options.variant)}
 
     @staticmethod
     def convert(options, task, content):

@@ -133,7 +133,7 @@ def _read(member):
             with zipfile.ZipFile(member.path) as archive, archive.open(member.inner) as file:
                 return _read_file(file, member.name, member.size, member.where)
         with open(member.path, "rb") as file:
-            window = archives._Window(file, member.offset, member.size)
+            window = archives.Window(file, member.offset, member.size)
             return _read_file(window, member.name, member.size, member.where)
     except UserError:
         raise

@@ -99,7 +99,10 @@ def markdown(results):
     """The page."""
     runs, minutes = results["runs"], results["common_time"] / 60
     on_processor = results["time_field"] == "cpu_seconds"
-    clock = "processor time" if on_processor else "wall-clock time"
+    clock = (
+        "processor time (the wall-clock time of a core that has nothing else to do)"
+        if on_processor else "wall-clock time"
+    )
     lossless = "; ".join(f"{name}: {bits:.2f}" for name, bits in results["lossless_bits"].items())
     return "\n".join([
         "# Density of photographs\n",

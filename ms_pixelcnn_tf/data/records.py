@@ -80,4 +80,4 @@ def _masked(data):
 
 
 def _damaged(path, offset, what):
-    return UserError(f"{path}, the record at byte {offset}: {what}; build the data again")
+    return UserError(f"{path}, the record at byte {offset}: {what}")

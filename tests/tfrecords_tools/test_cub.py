@@ -15,6 +15,7 @@ from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
 from tfrecords_tools.builder import Options, jobs_of
+from tfrecords_tools.images import decoded
 from tfrecords_tools.cub import MIRROR, PARTS, Cub
 from tfrecords_tools.tasks import Skipped, converted
 
@@ -115,18 +116,16 @@ def test_keypoints_stay_on_their_pixels_through_crop_and_resize(built, source, i
 def test_a_stored_size_moves_keypoints_and_boxes(source):
     whole = dict(examples_of(source[0]))
     for key, small in examples_of(source[0], image_size=32):
-        image = Cub_image(small)
+        image = stored_image(small)
         assert min(image.size) == 32
-        scale = np.array(image.size) / Cub_image(whole[key]).size
+        scale = np.array(image.size) / stored_image(whole[key]).size
         np.testing.assert_allclose(
             small["keypoints"][:, :2], whole[key]["keypoints"][:, :2] * scale, rtol=1e-5
         )
         np.testing.assert_allclose(small["box"], whole[key]["box"] * np.tile(scale, 2), rtol=1e-5)
 
 
-def Cub_image(example):  # noqa: N802
-    from tfrecords_tools.images import decoded
-
+def stored_image(example):
     return decoded(example["image"])
 
 
@@ -237,28 +236,28 @@ def test_a_missing_table_is_told(copy):
         plan_of(copy)
 
 
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """The 200 real images with the full annotation, built."""
+    out = tmp_path_factory.mktemp("real")
+    summary = build("cub", f"{REAL}/cub", out)
+    assert summary.skips == "11,588 images listed but absent"
+    assert sum(summary.examples.values()) == 200
+    return data.load("cub", data_dir=str(out), image_size=64)
+
+
 @pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
 class TestReal:
-    """The 200 real images and the full annotation."""
-
-    @pytest.fixture(scope="class")
-    def cub(self, tmp_path_factory):
-        out = tmp_path_factory.mktemp("real")
-        summary = build("cub", f"{REAL}/cub", out)
-        assert summary.skips == "11,588 images listed but absent"
-        assert sum(summary.examples.values()) == 200
-        return data.load("cub", data_dir=str(out), image_size=64)
-
-    def test_every_visible_part_is_where_the_annotation_says(self, cub):
+    def test_every_visible_part_is_where_the_annotation_says(self, real):
         """Against an independent reading of the tables, at full size and after the crop."""
         top = pathlib.Path(REAL, "cub", "CUB_200_2011")
         number_of = dict(line.split()[::-1] for line in (top / "images.txt").read_text().splitlines())
         table = np.loadtxt(top / "parts" / "part_locs.txt")
         count = 0
-        for split in cub.splits:
-            for index in range(cub.size(split)):
-                raw = cub.raw(split, index)
-                image = Cub_image(raw)
+        for split in real.splits:
+            for index in range(real.size(split)):
+                raw = real.raw(split, index)
+                image = stored_image(raw)
                 rows = table[table[:, 0] == int(number_of[raw["file"].decode()])]
                 visible = rows[:, 4] > 0
                 np.testing.assert_array_equal(raw["keypoints"][:, 2] > 0, visible)
@@ -266,7 +265,7 @@ class TestReal:
                     raw["keypoints"][visible, :2], rows[visible, 2:4], rtol=1e-6
                 )
                 assert (rows[visible, 2:4] < image.size).all()
-                points = cub.examples(split, [index], ("keypoints",))["keypoints"][0]
+                points = real.examples(split, [index], ("keypoints",))["keypoints"][0]
                 side, left = min(image.size), (image.width - min(image.size)) // 2
                 top_ = (image.height - side) // 2
                 expected = (rows[:, 2:4] - (left, top_)) * 64 / side
@@ -276,14 +275,14 @@ class TestReal:
                 count += int(visible.sum())
         assert count > 2000
 
-    def test_splits_share_no_class_and_no_image(self, cub):
+    def test_splits_share_no_class_and_no_image(self, real):
         classes, digests = {}, {}
-        for split in cub.splits:
-            images = [cub.raw(split, index) for index in range(cub.size(split))]
+        for split in real.splits:
+            images = [real.raw(split, index) for index in range(real.size(split))]
             classes[split] = {int(raw["label"]) for raw in images}
             digests[split] = {hash(raw["image"]) for raw in images}
-        for split in cub.splits:
-            for other in cub.splits:
+        for split in real.splits:
+            for other in real.splits:
                 if split != other:
                     assert not classes[split] & classes[other]
                     assert not digests[split] & digests[other]
