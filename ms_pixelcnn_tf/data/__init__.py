@@ -49,8 +49,8 @@ def _built(class_name, image_size):
 
 
 _ENTRIES = {
-    "shapes": _Entry("shapes", "Shapes", ("image_size", "channels", "seed"), image_size=32),
-    "shapes_push": _Entry("shapes_push", "ShapesPush", ("image_size", "seed"), image_size=64),
+    "shapes": _Entry("procedural.shapes", "Shapes", ("image_size", "channels", "seed"), image_size=32),
+    "shapes_push": _Entry("procedural.shapes_push", "ShapesPush", ("image_size", "seed"), image_size=64),
     "folder": _Entry(
         "folder",
         "Folder",

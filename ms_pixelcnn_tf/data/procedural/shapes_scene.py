@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ms_pixelcnn_tf.data import raster
+from ms_pixelcnn_tf.data.procedural import raster
 
 KINDS = ("circle", "square", "triangle", "star", "cross")
 COLOUR_NAMES = tuple(raster.COLOURS)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ms_pixelcnn_tf.data import raster
-from ms_pixelcnn_tf.data.push_physics import HEIGHT, OPENING, YAW, X, Y
+from ms_pixelcnn_tf.data.procedural import raster
+from ms_pixelcnn_tf.data.procedural.push_physics import HEIGHT, OPENING, YAW, X, Y
 
 SHOULDER = (0.0, -1.8)  # where the arm comes from, beyond the far wall
 ARM_WIDTH = 0.075  # half

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import raster, shapes, shapes_captions, shapes_scene
+from ms_pixelcnn_tf.data.procedural import raster, shapes, shapes_captions, shapes_scene
 from ms_pixelcnn_tf.errors import UserError
 
 SAMPLE = np.arange(120)

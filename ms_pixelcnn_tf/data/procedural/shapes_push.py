@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 
-from ms_pixelcnn_tf.data import push_physics, raster
-from ms_pixelcnn_tf.data.push_episode import draw_episode
-from ms_pixelcnn_tf.data.push_picture import Camera, Picture
+from ms_pixelcnn_tf.data.procedural import push_physics, raster
+from ms_pixelcnn_tf.data.procedural.push_episode import draw_episode
+from ms_pixelcnn_tf.data.procedural.push_picture import Camera, Picture
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 

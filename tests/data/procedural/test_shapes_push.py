@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import push_physics, raster, shapes_push
-from ms_pixelcnn_tf.data.push_physics import FOLLOW, GRIPPER_RADIUS, HEIGHT, YAW, Table, settle
+from ms_pixelcnn_tf.data.procedural import push_physics, raster, shapes_push
+from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW, GRIPPER_RADIUS, HEIGHT, YAW, Table, settle
 from ms_pixelcnn_tf.errors import UserError
 
 SLACK = 2 * push_physics.TOLERANCE

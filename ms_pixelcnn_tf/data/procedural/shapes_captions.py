@@ -1,6 +1,6 @@
 """English sentences that are true of a scene of `shapes`."""
 
-from ms_pixelcnn_tf.data.shapes_scene import COLOUR_NAMES, KINDS
+from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS
 
 NUM_CAPTIONS = 5
 # Nominal radius, in units of the image's shorter side: "small" up to the one, "large" from the

@@ -9,8 +9,8 @@ noise sets the floor of any lossless code at about log2(NOISE·√(2πe)) = 2.6 
 
 import numpy as np
 
-from ms_pixelcnn_tf.data import raster, shapes_captions
-from ms_pixelcnn_tf.data.shapes_scene import (
+from ms_pixelcnn_tf.data.procedural import raster, shapes_captions
+from ms_pixelcnn_tf.data.procedural.shapes_scene import (
     COLOUR_NAMES,
     KEYPOINTS,
     KINDS,

@@ -1,0 +1,1 @@
+"""The built-in data sets: pictures and videos generated as they are asked for, and honest about it."""
