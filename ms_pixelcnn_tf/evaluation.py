@@ -71,7 +71,7 @@ def evaluate(model, source, split, batch_size, limit=None):
         limit=limit,
     )
     examples, totals = 0, dict.fromkeys(model.term_dims, 0.0)
-    for batch in batches:
+    for batch in pipeline.iterate(batches):
         examples += int(batch["image"].shape[0])
         terms = model.log_prob_terms(batch["image"], {field: batch[field] for field in fields})
         for name, log_prob in terms.items():

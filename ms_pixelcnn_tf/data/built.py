@@ -47,7 +47,10 @@ class Built(RecordSource):
             self.class_names = tuple(self.metadata.get("class_names", ()))
         colours = "RGB" if channels == 3 else "gray"
         self.description = f"{self.built_line}; cut to {format_size(self.image_size)}, {colours}"
-        self.fields = tuple(field for name, field in FIELDS.items() if name in self.features)
+        self.fields = tuple(
+            field for name, field in FIELDS.items()
+            if name in self.features and (field != "text" or self.num_captions)
+        )
         self._cache = {}
 
     def examples(self, split, indices, fields=None, places=None):

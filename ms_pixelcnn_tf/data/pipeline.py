@@ -6,7 +6,11 @@ permutation, so each example comes once an epoch and a batch may straddle two. T
 numpy's Philox and SeedSequence, whose streams are promised not to change between versions.
 """
 
+import atexit
 import functools
+import re
+import threading
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -19,9 +23,11 @@ LEVEL_FIELDS = ("image", "frames")  # quantised
 TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
 ENDLESS = 2**62
 PREFETCHED = 4
+SHUT_DOWN = "cannot schedule new futures"
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
 
+_reading, _closing = threading.Lock(), threading.Event()
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
 
@@ -142,6 +148,36 @@ def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("im
     return _batches(steps, batch, source, split, fields, num_levels, fixed_size)
 
 
+def iterate(dataset):
+    """Yields the batches of a dataset of this module, in such a way that
+
+    * a `UserError` raised while reading comes out as itself, where TensorFlow wraps it in pages;
+    * closing the generator (`contextlib.closing`) ends the reading ahead.
+    """
+    iterator = iter(dataset)
+    try:
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except tf.errors.OpError as error:
+                told = re.search(r"UserError: (.*)", error.message)
+                raise UserError(told[1]) if told else error from error
+            yield batch
+    finally:
+        del iterator
+
+
+@atexit.register
+def _stop_reading_ahead():
+    """TensorFlow's thread must not be in Python when the interpreter goes: neither would end."""
+    _closing.set()
+    with _reading:  # until the batch at hand is read
+        pass
+    time.sleep(0.05)  # for the few calls more, which fail at once
+
+
 def epoch_permutation(size, seed, epoch):
     """The order of an epoch: int64 `[size]`, each of 0…`size`-1 once."""
     generator = np.random.Philox(np.random.SeedSequence([seed, PERMUTATION_STREAM, epoch]))
@@ -187,7 +223,15 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 
     def arrays(step):
-        examples = batch(int(step))
+        with _reading:
+            if _closing.is_set():
+                raise StopIteration  # of this TensorFlow writes nothing to the log
+            try:
+                examples = batch(int(step))
+            except RuntimeError as error:
+                if SHUT_DOWN in str(error):  # a source's threads go before `_closing` is set
+                    raise StopIteration from None
+                raise
         for field in fields:
             if field in LEVEL_FIELDS:
                 examples[field] = pixels.quantise(examples[field], num_levels)

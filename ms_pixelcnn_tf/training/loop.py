@@ -4,6 +4,7 @@ The state after step s depends on the configuration and the data alone, so a res
 that was never interrupted.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import data, pictures, pixels
-from ms_pixelcnn_tf.data.pipeline import training_batches
+from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import condition_fields, evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
@@ -134,7 +135,7 @@ class _Session:
             progress.say(f"going on from step {state.step}")
             if self._validation_is_due():  # the run was stopped before it
                 self._validate(progress)
-        batches = iter(
+        batches = iterate(
             training_batches(
                 self._source,
                 batch_size=config.batch_size,
@@ -147,7 +148,7 @@ class _Session:
             )
         )
         logged_step, logged_seconds = state.step, state.seconds
-        with InterruptGuard(progress.say) as interrupt:
+        with InterruptGuard(progress.say) as interrupt, contextlib.closing(batches):
             while state.step < config.steps:
                 metrics = self._take_step(batches)
                 progress.update(state.step, metrics["bits"])

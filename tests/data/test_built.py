@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.cli import evaluate, train
+from ms_pixelcnn_tf.cli import evaluate, flags, train
 from ms_pixelcnn_tf.data.record_source import crop_box
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.build import build
@@ -219,6 +220,23 @@ def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, caps
     said = capsys.readouterr().out
     assert said.count("CUB-200-2011, disjoint split, shorter side 32") == 2
     assert "split: test, 3 examples" in said
+
+
+def test_a_damaged_record_ends_training_in_one_line(damaged, tmp_path, monkeypatch, capsys):
+    folder, path = damaged
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(sys, "argv", [
+        "train", "--dataset=cub", f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}",
+        "--image_size=8", "--base_size=4", "--base_layers=1", "--base_features=8",
+        "--residual_blocks=1", "--features=8", "--head_features=8", "--steps=9", "--batch_size=4",
+        "--output=dmol",
+    ])
+    with pytest.raises(SystemExit) as end:
+        flags.run(train.main)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert end.value.code == 2 and error.startswith(f"error: {path}, the record at byte ")
 
 
 def test_crop_boxes():

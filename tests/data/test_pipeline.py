@@ -1,5 +1,8 @@
 """The stream of batches: order, resuming, exact passes, quantisation, mirroring, other fields."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -225,3 +228,40 @@ def test_image_size():
     for wrong in (0, 32.0, "32", (1, 2, 3), (32, 0), None):
         with pytest.raises(UserError, match="image_size"):
             parse_image_size(wrong)
+
+
+class Broken(Numbered):
+    def examples(self, split, indices, fields=None):
+        if len(indices) > 1 and indices[0] > 3:
+            raise UserError("photo.tfrecord, the record at byte 17: cut short")
+        return super().examples(split, indices, fields)
+
+
+def test_a_fault_while_reading_comes_out_as_itself():
+    batches = pipeline.evaluation_batches(Broken(9), split="train", batch_size=2)
+    got = []
+    with pytest.raises(UserError, match="^photo.tfrecord, the record at byte 17: cut short$"):
+        for batch in pipeline.iterate(batches):
+            got.append(batch)
+    assert len(got) == 2
+
+
+def test_a_program_ends_while_batches_are_read_ahead():
+    """An iterator that is still alive at the end must not keep the program from ending."""
+    code = """
+import time, numpy as np
+from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data.source import ArraySource
+class Slow(ArraySource):
+    name = "slow"
+    def examples(self, split, indices, fields=None):
+        time.sleep(0.2)
+        return super().examples(split, indices, fields)
+source = Slow()
+source.set_split("train", np.zeros((9, 4, 4, 3), "uint8"))
+kept = iter(pipeline.training_batches(source, batch_size=2, seed=0))
+next(kept)
+raise SystemExit(7)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=120)
+    assert done.returncode == 7
