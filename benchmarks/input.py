@@ -40,7 +40,7 @@ def parse(arguments):
                         help="of what is built there (all)")
     parser.add_argument("--size", default=64, help="side of the images, pixels (64)", **number)
     parser.add_argument("--batch", default=32, help="examples a batch (32)", **number)
-    parser.add_argument("--examples", default=256, help="examples a reading (256)", **number)
+    parser.add_argument("--examples", default=512, help="examples a reading (512)", **number)
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
     parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="folder of the results")
     return parser.parse(arguments)
@@ -82,7 +82,7 @@ class Subject:
         """Seconds of reading, and images read; the first batch, with the threads' start, is not timed."""
         from ms_pixelcnn_tf.data.pipeline import training_batches
 
-        steps = max(2, len(self._indices) // self._options.batch)
+        steps = max(2, self._options.examples // self._options.batch)  # round and round, if few
         batches = training_batches(
             source, batch_size=self._options.batch, seed=0, fields=fields, random_crop=random_crop
         ).take(steps + 1).as_numpy_iterator()

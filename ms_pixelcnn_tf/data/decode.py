@@ -110,6 +110,9 @@ def _upright(image):
 
 def to_rgb(image):
     """Any mode → RGB, 8 bits a channel, transparency over white."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        image.load()
+        return image  # a conversion would copy
     if image.mode.startswith("I"):  # 16-bit gray; a plain conversion would clip at 255
         image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype("uint8"))
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):

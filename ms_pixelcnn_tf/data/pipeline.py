@@ -27,7 +27,6 @@ SHUT_DOWN = "cannot schedule new futures"
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
 
-_reading, _closing = threading.Lock(), threading.Event()
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
 
@@ -169,13 +168,35 @@ def iterate(dataset):
         del iterator
 
 
-@atexit.register
-def _stop_reading_ahead():
-    """TensorFlow's thread must not be in Python when the interpreter goes: neither would end."""
-    _closing.set()
-    with _reading:  # until the batch at hand is read
-        pass
-    time.sleep(0.05)  # for the few calls more, which fail at once
+class _Readers:
+    """Who is reading a batch, entered by each. TensorFlow's threads must not be in Python when the
+    interpreter goes, or neither would end: so `close` waits for them, and lets no other in."""
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._count, self._closed = 0, False
+
+    def __enter__(self):
+        with self._changed:
+            if self._closed:
+                raise StopIteration  # of this TensorFlow writes nothing to the log
+            self._count += 1
+
+    def __exit__(self, *exception):
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def close(self):
+        """Returns when nobody reads."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._count == 0)
+        time.sleep(0.05)  # for the few calls more, which end at once
+
+
+_readers = _Readers()
+atexit.register(_readers.close)
 
 
 def epoch_permutation(size, seed, epoch):
@@ -223,13 +244,11 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 
     def arrays(step):
-        with _reading:
-            if _closing.is_set():
-                raise StopIteration  # of this TensorFlow writes nothing to the log
+        with _readers:
             try:
                 examples = batch(int(step))
             except RuntimeError as error:
-                if SHUT_DOWN in str(error):  # a source's threads go before `_closing` is set
+                if SHUT_DOWN in str(error):  # a source's threads go before the interpreter
                     raise StopIteration from None
                 raise
         for field in fields:
@@ -245,11 +264,13 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
             value.set_shape((batch_size,) + probe[field].shape[1:])
         return dict(zip(fields, values))
 
-    # One call at a time: a source need not be safe to call from several threads at once, and one
-    # thread running ahead leaves the cores to the model.
+    # One call at a time, unless the source has threads of its own, which a second call keeps busy
+    # while the first is put together. One thread running ahead leaves the cores to the model.
     options = tf.data.Options()
     options.experimental_optimization.map_parallelization = False
-    return steps.map(tensors).prefetch(PREFETCHED).with_options(options)
+    calls = 2 if source.has_threads else None
+    batches = steps.map(tensors, num_parallel_calls=calls, deterministic=True if calls else None)
+    return batches.prefetch(PREFETCHED).with_options(options)
 
 
 def _size(source, split):

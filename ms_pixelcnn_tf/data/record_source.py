@@ -41,6 +41,7 @@ class RecordSource(Source):
     """
 
     takes_places = True
+    has_threads = True
 
     def __init__(self, name, data_dir, image_size, channels, encoded):
         import tensorflow_datasets as tfds

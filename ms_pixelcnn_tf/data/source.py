@@ -32,6 +32,7 @@ class Source(abc.ABC):
         mirrored_fields: the fields that can be mirrored with the image and stay true.
         takes_places: whether `examples` takes `places`, which cut an image elsewhere than at its
             centre, or a video elsewhere than at its start.
+        has_threads: whether `examples` may be called from several threads at once.
         is_video: whether an example is a video, field "frames", and not an image.
     """
 
@@ -46,6 +47,7 @@ class Source(abc.ABC):
     keypoint_mirror: tuple[int, ...] = ()
     mirrored_fields: tuple[str, ...] = ("image", "label")
     takes_places: bool = False
+    has_threads: bool = False
     is_video: bool = False
 
     @abc.abstractmethod
