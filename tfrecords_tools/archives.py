@@ -13,6 +13,7 @@ it claims to grow beyond all measure.
 import bz2
 import functools
 import gzip
+import hashlib
 import io
 import lzma
 import os
@@ -120,6 +121,11 @@ class Tree:
         else:
             raise UserError(f"source {self.source} does not exist; give a folder or an archive")
 
+    def fingerprint(self):
+        """A hash (hex) of the names and sizes of all files."""
+        listing = sorted((member.name, member.size) for member in self.members.values())
+        return hashlib.sha256(repr(listing).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
     def find(self, name, what=""):
         """The full name of the file whose path ends in `name`; the one nearest to the top.
 
@@ -169,7 +175,12 @@ class Tree:
                     yield wanted[info.name], read()
 
     def _add_folder(self):
-        for parent, directories, files in os.walk(self.source):
+        seen = set()
+        for parent, directories, files in os.walk(self.source, followlinks=True):
+            if os.path.realpath(parent) in seen:  # a link back, or a second way here
+                directories.clear()
+                continue
+            seen.add(os.path.realpath(parent))
             directories.sort()
             below = pathlib.Path(parent).relative_to(self.source).as_posix()
             prefix = "" if below == "." else below + "/"

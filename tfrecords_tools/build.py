@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options
 
 BUILDERS = {
@@ -88,8 +89,8 @@ def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, wor
         raise UserError("max_examples and workers must not be below 0 and 1")
     out = pathlib.Path(out).expanduser()
     builder = cls(
-        source=source, options=Options(image_size, variant), data_dir=out, workers=workers,
-        max_examples=max_examples, beam=bool(runner),
+        source=source, options=Options(image_size, variant, max_examples), data_dir=out,
+        workers=workers, beam=bool(runner),
     )
     is_new = not builder.data_path.exists()
     if is_new:
@@ -101,6 +102,11 @@ def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, wor
                 ),
                 file_format="tfrecord",
             )
+    elif Tree(source).fingerprint() != builder.info.metadata.get("source"):
+        raise UserError(
+            f"{builder.data_path} was built from other files than {source} holds now; remove it, or "
+            "give another --out"
+        )
     info = builder.info
     return Summary(
         path=str(builder.data_path),
@@ -143,6 +149,8 @@ def _runner(runner, options, workers):
         ]
     try:
         beam.runners.create_runner(runner)
+    except ImportError as error:
+        raise UserError(f"runner {runner!r} needs a package that is not here: {error}") from error
     except ValueError as error:
         raise UserError(f"unknown runner {runner!r}: {error}") from error
     return {

@@ -27,13 +27,17 @@ class Options(tfds.core.BuilderConfig):
     Attributes:
         image_size: side in pixels of what is stored; 0: images as they are in the source.
         variant: a data set's own choice, by name; "" where it has none.
+        max_examples: at most so many a split; 0: all. A part has a name of its own, so that it is
+            never taken for the whole.
     """
 
-    def __init__(self, image_size=0, variant=""):
-        parts = [variant, str(image_size) if image_size else ""]
+    def __init__(self, image_size=0, variant="", max_examples=0):
+        first = f"first{max_examples}" if max_examples else ""
+        parts = [variant, first, str(image_size) if image_size else ""]
         super().__init__(name="-".join(filter(None, parts)) or "full", version=VERSION)
         self.image_size = image_size
         self.variant = variant
+        self.max_examples = max_examples
 
 
 class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -44,7 +48,6 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         options: an `Options`.
         data_dir: where built data goes, `data_dir/name/options/version`.
         workers: processes that convert.
-        max_examples: at most so many a split; 0: all.
         beam: convert on an Apache Beam pipeline (its runner is `download_and_prepare`'s).
 
     Sub-classes give `name`, `variants` and `image_sizes`, and
@@ -65,12 +68,14 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     image_sizes = None  # sides that may be asked for; None: any
     many_examples_a_task = False
 
-    def __init__(self, *, source, options, data_dir, workers=1, max_examples=0, beam=False):
+    def __init__(self, *, source, options, data_dir, workers=1, beam=False):
         self.source, self.options = source, options
         self.skipped = collections.Counter()
-        self._workers, self._max_examples, self._beam = workers, max_examples, beam
+        self._workers, self._max_examples, self._beam = workers, options.max_examples, beam
         self._line, self._features, self._metadata = self.describe(options)
-        if beam and max_examples and self.many_examples_a_task:
+        if options.max_examples:
+            self._line += f", at most {options.max_examples} examples a split"
+        if beam and options.max_examples and self.many_examples_a_task:
             raise UserError(f"--max_examples of {self.name} works without --runner only")
         super().__init__(data_dir=data_dir, config=options)
 
@@ -90,6 +95,7 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager):
         del dl_manager
         tree = Tree(self.source)
+        self.info.metadata["source"] = tree.fingerprint()
         self.info.metadata.update(self.details(tree, self.options))
         plan = self.plan(tree, self.options, self._skip)
         plan = {split: tasks for split, tasks in plan.items() if tasks}

@@ -24,6 +24,7 @@ BUILDS = {
     "robot_pushing": (r"robot_pushing/.*",),
     "bair_robot_pushing_small": (r"bair_robot_pushing_small/?.*",),
 }
+MAX_SIDE = 1024  # pixels, of what bin/make_tfrecords stores
 OTHERS = {
     "imagenet_resized": "ImageNet {} new (Chrabaszcz et al.), by TFDS",
     "downsampled_imagenet": "ImageNet {} old (van den Oord et al.), by TFDS",
@@ -40,22 +41,30 @@ def find_builder(name, data_dir, side):
             least that is taken, or the largest.
 
     Raises:
-        UserError: if there is none, or several of one size.
+        UserError: if there is none, or builds of several variants.
     """
     import tensorflow_datasets as tfds
 
-    found = {}
+    found, damaged, variants = {}, [], set()
     if (data_dir / "dataset_info.json").is_file():
         candidates = [data_dir]
     else:
         candidates = sorted(path.parent for path in data_dir.glob("*/**/dataset_info.json"))
     for folder in candidates:
-        builder = tfds.builder_from_directory(str(folder))
+        try:
+            builder = tfds.builder_from_directory(str(folder))
+        except Exception as error:  # TFDS raises many types for damaged metadata
+            damaged.append(f"{folder}: {str(error).splitlines()[0] if str(error) else error!r}")
+            continue
         config = builder.builder_config.name if builder.builder_config else ""
         build = f"{builder.name}/{config}"
         if any(re.fullmatch(pattern, build) for pattern in BUILDS[name]):
-            found[folder] = builder, _stored_side(config)
+            variant, size = _parts(config)
+            found[folder] = builder, size
+            variants.add((builder.name, variant))
     if not found:
+        if damaged:
+            raise UserError(f"no built data of {name} can be read in {data_dir}: {damaged[0]}")
         raise UserError(
             f"no built data of {name} in {data_dir}; build it: bin/make_tfrecords "
             f"--dataset={name.rstrip('0123456789')} --out={data_dir} --help"
@@ -64,6 +73,8 @@ def find_builder(name, data_dir, side):
     enough = [size for size in sizes.values() if size >= side]
     best = min(enough) if enough else max(sizes.values())
     folders = [folder for folder, size in sizes.items() if size == best]
+    if len(variants) > 1:  # other splits, or other pixels: not for us to choose
+        folders = sorted(found)
     if len(folders) > 1:
         raise UserError(
             f"{data_dir} holds several builds of {name}; give --data_dir one of: "
@@ -83,9 +94,10 @@ def describe(name, builder):
     return f"{name} ({builder.info.full_name}, by TFDS)"
 
 
-def _stored_side(config):
-    """Side in pixels of what is stored, from the configuration's name; endless for the source's."""
-    numbers = re.findall(r"\d+", config.rsplit("-", 1)[-1].split("x")[0])
-    return int(numbers[-1]) if numbers else float("inf")
-
-
+def _parts(config):
+    """A configuration's name → its variant, and the side in pixels of what is stored; endless where
+    images are as in the source."""
+    match = re.fullmatch(r"(.*)-(\d+)|(\d+)", config)
+    if not match or int(match[2] or match[3]) > MAX_SIDE:  # a year is no size
+        return config, float("inf")
+    return match[1] or "", int(match[2] or match[3])

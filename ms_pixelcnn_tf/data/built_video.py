@@ -37,11 +37,7 @@ class BuiltVideo(RecordSource):
 
     def __init__(self, name, data_dir, image_size):
         self._layout = LAYOUTS[name]
-        are_encoded = name == "robot_pushing"  # BAIR's are raw pixels, and TFDS's to decode
-        super().__init__(
-            name, data_dir, image_size, 3,
-            lambda skip: {self._layout[0]: skip} if are_encoded else None,
-        )
+        super().__init__(name, data_dir, image_size, 3, lambda skip: None)
         self.description = (
             f"{self.built_line}; clips of {FRAMES} frames, {format_size(self.image_size)}, RGB"
         )
@@ -67,10 +63,7 @@ class BuiltVideo(RecordSource):
         start = 0 if place is None else int(place[0] * (spare + 1))
         clip, found = slice(start, start + FRAMES), {}
         if "frames" in fields:
-            found["frames"] = np.stack([
-                self.pixels(split, index, frame)[0] if isinstance(frame, bytes)
-                else self._resized(frame) for frame in frames[clip]
-            ])
+            found["frames"] = np.stack([self._resized(frame) for frame in frames[clip]])
         for field, values in (("actions", actions), ("states", states)):
             if field in fields:
                 found[field] = np.asarray(values[clip], "float32")

@@ -34,7 +34,7 @@ class RecordSource(Source):
         data_dir: where it was built, or the folder of the very build.
         image_size: `(height, width)` in pixels.
         channels: 1 (gray) or 3 (RGB).
-        encoded: names of the features to be left encoded.
+        encoded: from TFDS's `SkipDecoding` to its `decoders`: what is to be left encoded.
 
     Raises:
         UserError: if there is no such build, or more than one that would fit.
@@ -58,7 +58,6 @@ class RecordSource(Source):
             self._paths[split] = [str(path) for path in info.filepaths]
             self._sizes[split] = info.num_examples
         self.splits = tuple(self._paths)
-        self._opened = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(THREADS)
 
     def size(self, split):
@@ -77,7 +76,8 @@ class RecordSource(Source):
         """
         file_of, offsets, lengths = self._index(split)
         path, offset = self._paths[split][file_of[index]], offsets[index]
-        data = records.read_record(self._file(path), path, offset, lengths[index])
+        with open(path, "rb") as file:  # a thousand shards are more than may stay open
+            data = records.read_record(file, path, offset, lengths[index])
         try:
             return self.features.deserialize_example_np(data, decoders=self._decoders)
         except Exception as error:  # the parser raises many types for what is no such record
@@ -143,11 +143,6 @@ class RecordSource(Source):
                 f"{split}; build the data again"
             )
         return index.T
-
-    def _file(self, path):
-        if path not in self._opened:
-            self._opened[path] = open(path, "rb")  # noqa: SIM115 (stays open for the run)
-        return self._opened[path]
 
 
 def crop_box(size, image_size, place=None):

@@ -197,6 +197,28 @@ def test_no_build_and_several_are_told(cub, tmp_path):
     assert one.size("train") == 1
 
 
+def test_of_several_variants_none_is_chosen(tmp_path):
+    write_cub(tmp_path / "source")
+    for variant, size in (("disjoint", 48), ("official", 32)):
+        build("cub", tmp_path / "source", tmp_path / "built", variant=variant, image_size=size)
+    with pytest.raises(UserError, match="several builds of cub"):
+        data.load("cub", data_dir=str(tmp_path / "built"), image_size=32)
+    picture = {"image": tfds.features.Image(shape=(None, None, 3))}
+    for year in ("2014", "2017"):
+        write_tfds(tmp_path, "coco", year, picture, {"train": [{"image": images(1, 32, 32)[0]}]})
+    with pytest.raises(UserError, match="several builds of coco"):
+        data.load("coco", data_dir=str(tmp_path))
+
+
+def test_damaged_metadata_of_another_data_set_is_passed_over(damaged):
+    folder, _ = damaged
+    (folder / "other" / "1.0.0").mkdir(parents=True)
+    (folder / "other" / "1.0.0" / "dataset_info.json").write_text("{")
+    assert data.load("cub", data_dir=str(folder), image_size=16).size("train")
+    with pytest.raises(UserError, match="no built data of coco can be read"):
+        data.load("coco", data_dir=str(folder))
+
+
 def test_of_several_sizes_the_smallest_that_is_enough(cub, tmp_path):
     root = tmp_path / "source"
     write_cub(root)

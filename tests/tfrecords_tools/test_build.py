@@ -128,8 +128,20 @@ def test_beam_gives_the_same_examples(source, tmp_path):
 def test_at_most_so_many_a_split(source, tmp_path):
     summary = build("cub", source, tmp_path, max_examples=2)
     assert max(summary.examples.values()) == 2
-    sizes = {split: data.load("cub", data_dir=str(tmp_path)).size(split) for split in summary.examples}
-    assert sizes == summary.examples
+    part = data.load("cub", data_dir=str(tmp_path))
+    assert {split: part.size(split) for split in part.splits} == summary.examples
+    assert "at most 2 examples a split" in part.description
+    assert sum(build("cub", source, tmp_path).examples.values()) == 12  # a part is not the whole
+    with pytest.raises(UserError, match="several builds of cub"):
+        data.load("cub", data_dir=str(tmp_path))
+
+
+def test_files_that_have_changed_since_are_told(tmp_path):
+    write_cub(tmp_path / "source")
+    build("cub", tmp_path / "source", tmp_path / "out")
+    (tmp_path / "source" / "more.txt").write_text("x")
+    with pytest.raises(UserError, match="was built from other files than .* holds now"):
+        build("cub", tmp_path / "source", tmp_path / "out")
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import robot_pushing
 from tfrecords_tools.archives import Tree
@@ -16,6 +17,12 @@ from tfrecords_tools.build import build
 from tfrecords_tools.builder import Options
 from tfrecords_tools.robot_pushing import RobotPushing
 from tfrecords_tools.tasks import Skipped
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Short sequences are enough here, but in processes, where this does not reach."""
+    monkeypatch.setattr(robot_pushing, "MIN_STEPS", 3)
 
 
 def jpeg(left=(200, 40, 40), middle=(40, 200, 40), right=(40, 40, 200)):
@@ -196,18 +203,19 @@ def read(path, split):
     )}
 
 
-def test_built_data_is_the_same_with_any_workers(tmp_path):
+def test_built_data_is_the_same_with_any_workers_and_trains_in_clips(tmp_path, monkeypatch):
+    monkeypatch.undo()
     source = tmp_path / "source"
     for number in (0, 1, 19):
-        write(source, "train", number, [sequence(3, number), sequence(5, number), sequence(1)])
-    write(source, "testseen", 0, [sequence(4)])
+        write(source, "train", number, [sequence(20, number), sequence(22, number), sequence(1)])
+    write(source, "testseen", 0, [sequence(21)])
     built = [build("robot_pushing", source, tmp_path / "out")]
     assert built[0].examples == {"train": 4, "validation": 2, "test_seen": 1}
     assert built[0].description == "Google robot pushing, 64x64, centre crop"
-    assert "3 sequences of fewer than 3 steps" in built[0].skips
+    assert "3 sequences of fewer than 20 steps" in built[0].skips
     metadata = tfds.builder_from_directory(built[0].path).info.metadata
     assert metadata["geometry"] == "centre crop"
-    assert metadata["sequences_by_steps"] == {"3": 3, "5": 3, "4": 1}
+    assert metadata["sequences_by_steps"] == {"20": 3, "22": 3, "21": 1}
     for path in [*source.rglob("*00019-of*"), *source.rglob("push_testseen.*")]:
         path.unlink()  # processes are started anew for each split
     built.append(build("robot_pushing", source, tmp_path / "out2", workers=2))
@@ -218,3 +226,9 @@ def test_built_data_is_the_same_with_any_workers(tmp_path):
         np.testing.assert_array_equal(row["actions"], two[key]["actions"])
         np.testing.assert_array_equal(row["frames"], two[key]["frames"])
         assert row["frames"][0].shape == (64, 64, 3)
+    films = data.load("robot_pushing", data_dir=str(tmp_path / "out"), image_size=32)
+    clips = films.examples("train", np.arange(4))
+    assert clips["frames"].shape == (4, 20, 32, 32, 3) and films.is_video
+    late = films.examples("train", np.arange(4), places=np.full((4, 2), 0.999))
+    steps = late["actions"][:, 0, 0] - clips["actions"][:, 0, 0]
+    assert sorted(steps.round(4).tolist()) == [0, 0, 2, 2]  # two of 20 steps, two of 22
