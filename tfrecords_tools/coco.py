@@ -85,11 +85,11 @@ class Coco(PaperBuilder):
 
     @staticmethod
     def details(tree, options):
-        most = 0
+        least = []
         for part in SPLITS.values():
             for name in tree.find_all(f"captions_{part}{options.variant}.json")[:1]:
-                most = max(most, *map(len, _captions(tree, name).values()), 0)
-        return {"num_captions": most}
+                least += filter(None, map(len, _captions(tree, name).values()))
+        return {"num_captions": min(least, default=0)}
 
     @staticmethod
     def plan(tree, options, skip):

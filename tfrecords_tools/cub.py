@@ -31,6 +31,9 @@ PARTS = (
     "nape", "right eye", "right leg", "right wing", "tail", "throat",
 )
 NUM_CLASSES = 200
+SPLIT_LISTS = (
+    "trainclasses.txt", "valclasses.txt", "testclasses.txt", "test/filenames.pickle",
+)
 MIRROR = tuple(
     PARTS.index(part.replace("left", "·").replace("right", "left").replace("·", "right"))
     for part in PARTS
@@ -71,9 +74,15 @@ class Cub(PaperBuilder):
     def details(tree, options):
         path = tree.find("classes.txt", "give all of CUB_200_2011")
         captions = _captions(tree)
+        rule = "CUB's own, a tenth of train for validation"
+        if options.variant == "disjoint":
+            told = [name for name in SPLIT_LISTS if tree.find_all(name)]
+            rule = " and ".join([*told, "the class's number"])
         return {
+            "split_rule": rule,
             "class_names": [name for _, name in _rows(tree.text(path), path, 2)],
-            "num_captions": max(map(len, captions.values())) if captions else 0,
+            "num_captions": min(filter(None, map(len, captions.values())), default=0)
+            if captions else 0,
         }
 
     @staticmethod

@@ -95,7 +95,8 @@ class Mpii(PaperBuilder):
         captions = _captions(tree)
         return {
             "layout": layout_of(tree)[0],
-            "num_captions": max(map(len, captions.values())) if captions else 0,
+            "num_captions": min(filter(None, map(len, captions.values())), default=0)
+            if captions else 0,
         }
 
     @staticmethod

@@ -44,6 +44,7 @@ def main(arguments):
     loop.train(run, workdir, source)
     last = monitor.read_metrics(workdir)[-1]
     print(f"{last['step']} steps: validation {last['validation_bits']:.4f} bits per sub-pixel")
+    print(f"of: {source.description}")
     print(f"next: bin/sample --workdir {workdir}")
 
 

@@ -26,7 +26,8 @@ class Source(abc.ABC):
         num_classes: number of labels; 0 without labels.
         class_names: one name a label, or empty.
         splits: the names of the splits that hold examples.
-        num_captions: captions an example, field "text"; 0 without.
+        num_captions: captions that every example has, field "text"; 0 without. Evaluation takes the
+            first so many of each.
         keypoint_mirror: for each part of "keypoints" the one it becomes in a mirror; empty where
             parts have no sides.
         mirrored_fields: the fields that can be mirrored with the image and stay true.
