@@ -3,9 +3,11 @@
 import fcntl
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 
 import numpy as np
@@ -108,10 +110,25 @@ def test_a_fault_while_converting_leaves_nothing(source, tmp_path, monkeypatch):
     assert not records(tmp_path)
 
 
-def test_beam_gives_the_same_examples(source, tmp_path):
+@pytest.fixture(scope="module")
+def packed(source, tmp_path_factory):
+    """The same with a damaged image, in a compressed tar."""
+    unpacked, root = tmp_path_factory.mktemp("unpacked"), tmp_path_factory.mktemp("packed")
+    shutil.copytree(source, unpacked / "cub")
+    image = sorted((unpacked / "cub").rglob("*.jpg"))[0]
+    image.write_bytes(image.read_bytes()[:100])
+    with tarfile.open(root / "cub.tgz", "w:gz") as tar:
+        tar.add(unpacked / "cub", "cub")
+    return root
+
+
+@pytest.mark.parametrize("kind", ["source", "packed"])
+def test_beam_gives_the_same_examples(kind, tmp_path, request):
     pytest.importorskip("apache_beam")
+    source = request.getfixturevalue(kind)
     here = build("cub", source, tmp_path / "here")
     there = build("cub", source, tmp_path / "there", workers=2, runner="direct")
+    assert here.skips == ("none" if kind == "source" else "1 damaged image")
     assert here.examples == there.examples and here.skips == there.skips
     ours, theirs = (data.load("cub", data_dir=s.path, image_size=32) for s in (here, there))
     for split in ours.splits:
