@@ -199,7 +199,7 @@ def _split(file, told, has_train):
     """The split of an image: see the module."""
     if told == "validation":
         return told
-    part = int.from_bytes(hashlib.sha256(file.encode()).digest()[:8]) / 2**64
+    part = int.from_bytes(hashlib.sha256(file.encode()).digest()[:8], "big") / 2**64
     if has_train:
         return "test" if part < 0.1 else "train"
     return "validation" if part < 0.1 else "test" if part < 0.2 else "train"
