@@ -240,7 +240,7 @@ def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, caps
     ])
     evaluate.main([workdir, "--split=test"])
     said = capsys.readouterr().out
-    assert said.count("CUB-200-2011, disjoint split, shorter side 32") == 2
+    assert said.count("CUB-200-2011, disjoint split, shorter side 32") == 3
     assert "split: test, 3 examples" in said
 
 
