@@ -1,6 +1,7 @@
 """The import arrows: a module imports only what stands below it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,11 @@ def test_imports_point_down(path):
     assert part in ALLOWED, f"{part} has no place in the table of arrows"
     wrong = imported_parts(path) - ALLOWED[part] - {part}
     assert not wrong, f"{part} may not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_package_never_imports_the_tools(path):
+    assert not re.search(r"(from|import)\s+tfrecords_tools", path.read_text(encoding="utf-8"))
 
 
 def test_the_table_names_no_module_that_is_gone():
