@@ -144,10 +144,7 @@ class Tree:
 
     def read(self, names):
         """dict name → bytes of a few files."""
-        return {
-            name: content if isinstance(content, bytes) else content.read()
-            for name, content in self.contents(names)
-        }
+        return {name: content_bytes(content) for name, content in self.contents(names)}
 
     def text(self, name):
         """A file as text (UTF-8, or Latin-1 where it is not)."""
@@ -198,6 +195,11 @@ class Tree:
     def _add(self, member):
         # A file that also stands unpacked beside its archive is the same file.
         self.members.setdefault(member.name, member)
+
+
+def content_bytes(content):
+    """The bytes of a `Member`, or the bytes themselves: what `Tree.contents` gives."""
+    return content if isinstance(content, bytes) else content.read()
 
 
 def is_archive(name):

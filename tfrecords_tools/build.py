@@ -19,6 +19,7 @@ from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options
+from tfrecords_tools.tasks import counts_told
 
 BUILDERS = {
     "cub": ("cub", "Cub"),
@@ -84,7 +85,7 @@ def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, wor
     variant = variant or cls.variants[0]
     if variant not in cls.variants:
         raise unknown("variant", variant, cls.variants)
-    _check_image_size(cls, image_size)
+    _check_image_size(image_size)
     if max_examples < 0 or workers < 1:
         raise UserError("max_examples and workers must not be below 0 and 1")
     out = pathlib.Path(out).expanduser()
@@ -112,22 +113,13 @@ def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, wor
         path=str(builder.data_path),
         description=info.metadata["description"],
         examples={split: info.splits[split].num_examples for split in info.splits},
-        skips=_told(info.metadata["skipped"]),
+        skips=counts_told(info.metadata["skipped"]),
         is_new=is_new,
     )
 
 
-def _told(skipped):
-    told = [f"{count:,} {reason}" for reason, count in skipped.items()]
-    return "; ".join(told) or "none"
-
-
-def _check_image_size(cls, image_size):
-    if cls.image_sizes is not None:
-        if image_size not in cls.image_sizes:
-            sizes = ", ".join(map(str, cls.image_sizes))
-            raise UserError(f"image_size of {cls.name} is {image_size}; valid: {sizes}")
-    elif image_size and not SIDES[0] <= image_size <= SIDES[1]:
+def _check_image_size(image_size):
+    if image_size and not SIDES[0] <= image_size <= SIDES[1]:
         raise UserError(
             f"image_size is {image_size}; valid: {SIDES[0]} to {SIDES[1]}, or 0 to leave images as "
             "they are"

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.archives import Tree
-from tfrecords_tools.tasks import Skipped, convert_all
+from tfrecords_tools.tasks import Skipped, convert_all, counts_told
 
 VERSION = "1.0.0"
 COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a pipeline's counters, one a reason
@@ -50,7 +50,7 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         workers: processes that convert.
         beam: convert on an Apache Beam pipeline (its runner is `download_and_prepare`'s).
 
-    Sub-classes give `name`, `variants` and `image_sizes`, and
+    Sub-classes give `name` and `variants`, and
 
     * `describe(options)`: `(one line for people, FeaturesDict, metadata dict)`. The line is printed
       beside every bits per sub-pixel: it says what exactly the pixels are;
@@ -65,7 +65,6 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     VERSION = tfds.core.Version(VERSION)
     pkg_dir_path = None  # no files of metadata beside the module
     variants = ("",)  # the first is the default
-    image_sizes = None  # sides that may be asked for; None: any
     many_examples_a_task = False
 
     def __init__(self, *, source, options, data_dir, workers=1, beam=False):
@@ -100,9 +99,8 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         plan = self.plan(tree, self.options, self._skip)
         plan = {split: tasks for split, tasks in plan.items() if tasks}
         if not plan:
-            reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
             raise UserError(
-                f"{self.source} holds no image of {self.name}; skipped: {reasons or 'none'}"
+                f"{self.source} holds no image of {self.name}; skipped: {counts_told(self.skipped)}"
             )
         return {split: self._generate_examples(tree, tasks) for split, tasks in plan.items()}
 
@@ -144,9 +142,4 @@ def jobs_of(tree, tasks):
     for name, content in tree.contents(by_name):
         for task in by_name[name]:
             yield task, content
-
-
-def content_bytes(content):
-    """The bytes of a `Member`, or the bytes themselves."""
-    return content if isinstance(content, bytes) else content.read()
 

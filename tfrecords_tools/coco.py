@@ -23,7 +23,8 @@ from PIL import Image
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
-from tfrecords_tools.builder import PaperBuilder, content_bytes
+from tfrecords_tools.archives import content_bytes
+from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.tasks import Skipped, Task
 
 CATEGORIES = (

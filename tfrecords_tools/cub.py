@@ -22,7 +22,8 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
-from tfrecords_tools.builder import PaperBuilder, content_bytes
+from tfrecords_tools.archives import content_bytes
+from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.pickles import loads
 from tfrecords_tools.tasks import Skipped, Task
 

@@ -18,7 +18,8 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images, imagenet_small
-from tfrecords_tools.builder import PaperBuilder, content_bytes
+from tfrecords_tools.archives import content_bytes
+from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.tasks import Task
 
 NUM_CLASSES, NUM_VALIDATION = 1000, 50_000

@@ -215,7 +215,7 @@ def _single_plan(tree, side, skip):
 
 
 def _single(task, content, side):
-    content = content if isinstance(content, bytes) else content.read()
+    content = archives.content_bytes(content)
     image = images.decoded(content)
     if image.size != (side, side):
         raise Skipped(f"images that are not {side}x{side}")

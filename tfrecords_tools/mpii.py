@@ -30,7 +30,8 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.data import decode
 from tfrecords_tools import images
-from tfrecords_tools.builder import PaperBuilder, content_bytes
+from tfrecords_tools.archives import content_bytes
+from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.mpii_layouts import layout_of, read_people
 from tfrecords_tools.tasks import Skipped, Task
 

@@ -34,6 +34,11 @@ class Skipped(Exception):
     """Why a task, or a part of it, gives no example, in a few words that many have in common."""
 
 
+def counts_told(skipped):
+    """What was left out and why, a dict reason → number, in one line."""
+    return "; ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none"
+
+
 def converted(convert, task, content):
     """What comes of a task: a list of `(key, example)`, with `Skipped` in an example's place.
 

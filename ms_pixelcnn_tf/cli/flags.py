@@ -131,6 +131,7 @@ def _parse_bool(text):
 
 
 def size(text):
+    """`(height, width)`, for `type=` of a flag."""
     try:
         return parse_size(text)
     except UserError as error:

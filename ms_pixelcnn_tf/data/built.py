@@ -55,7 +55,7 @@ class Built(RecordSource):
 
     def examples(self, split, indices, fields=None, places=None):
         """As `Source.examples`; `places`, `[n, 2]` in [0, 1), cut the images elsewhere than at their
-        centres (`record_source.crop_box`)."""
+        centres (`decode.crop_box`)."""
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, self.fields)
         places = [None] * len(indices) if places is None else places

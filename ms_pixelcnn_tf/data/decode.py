@@ -127,24 +127,49 @@ def crop_and_resize(image, image_size):
     Crop edges are whole pixels; an odd margin is one pixel wider at the right or bottom. An image
     of the target's size is left as it is.
     """
-    height, width = image_size
-    crop_width, crop_height = image.size
-    if crop_width * height > crop_height * width:
-        crop_width = max(1, round(crop_height * width / height))
+    return resize(image.crop(crop_box(image.size, image_size)), image_size)
+
+
+def crop_box(size, image_size, place=None):
+    """The largest part of an image that has the target's proportions.
+
+    Args:
+        size: (width, height) of the image, pixels.
+        image_size: (height, width) of the target.
+        place: `[2]` in [0, 1), across and down; None: the centre.
+
+    Returns:
+        (left, top, right, bottom), whole pixels.
+    """
+    (width, height), (target_height, target_width) = size, image_size
+    crop_width, crop_height = width, height
+    if width * target_height > height * target_width:
+        crop_width = max(1, round(height * target_width / target_height))
     else:
-        crop_height = max(1, round(crop_width * height / width))
-    left, top = (image.width - crop_width) // 2, (image.height - crop_height) // 2
-    return resize(image.crop((left, top, left + crop_width, top + crop_height)), image_size)
+        crop_height = max(1, round(width * target_height / target_width))
+    spare = width - crop_width, height - crop_height
+    if place is None:
+        left, top = (rest // 2 for rest in spare)
+    else:
+        left, top = (int(u * (rest + 1)) for u, rest in zip(place, spare))
+    return left, top, left + crop_width, top + crop_height
 
 
-def resize(image, image_size):
-    """Averages over the area of each target pixel, or interpolates where a side would grow."""
+def resize(image, image_size, box=None):
+    """Averages over the area of each target pixel, or interpolates where a side would grow.
+
+    Args:
+        image: a Pillow image.
+        image_size: (height, width) wanted; an image of that size is left as it is.
+        box: (left, top, right, bottom) of the part to take, pixels; None: all.
+    """
     height, width = image_size
     if image.size == (width, height):
         return image
-    shrinks = image.width >= width and image.height >= height
+    left, top, right, bottom = box or (0, 0, *image.size)
+    shrinks = right - left >= width and bottom - top >= height
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-    return image.resize((width, height), method)
+    return image.resize((width, height), method, box=box)
 
 
 def _one_line(text):

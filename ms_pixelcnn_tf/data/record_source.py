@@ -101,12 +101,8 @@ class RecordSource(Source):
         height, width = self.image_size
         try:
             with Image.open(io.BytesIO(content), formats=decode.FORMATS) as image:
-                box = crop_box(image.size, self.image_size, place)
-                image = decode.to_rgb(image)
-            if image.size != (width, height):
-                shrinks = box[2] - box[0] >= width and box[3] - box[1] >= height
-                method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-                image = image.resize((width, height), method, box=box)
+                box = decode.crop_box(image.size, self.image_size, place)
+                image = decode.resize(decode.to_rgb(image), self.image_size, box)
             pixels = np.asarray(image.convert("L") if self.channels == 1 else image)
         except Exception as error:  # the decoders raise many types for damaged bytes
             raise UserError(
@@ -143,28 +139,3 @@ class RecordSource(Source):
                 f"{split}; build the data again"
             )
         return index.T
-
-
-def crop_box(size, image_size, place=None):
-    """The largest part of an image that has the target's proportions.
-
-    Args:
-        size: (width, height) of the image, pixels.
-        image_size: (height, width) of the target.
-        place: `[2]` in [0, 1), across and down; None: the centre.
-
-    Returns:
-        (left, top, right, bottom), whole pixels.
-    """
-    (width, height), (target_height, target_width) = size, image_size
-    crop_width, crop_height = width, height
-    if width * target_height > height * target_width:
-        crop_width = max(1, round(height * target_width / target_height))
-    else:
-        crop_height = max(1, round(width * target_height / target_width))
-    spare = width - crop_width, height - crop_height
-    if place is None:
-        left, top = (rest // 2 for rest in spare)
-    else:
-        left, top = (int(u * (rest + 1)) for u, rest in zip(place, spare))
-    return left, top, left + crop_width, top + crop_height

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import evaluate, flags, train
-from ms_pixelcnn_tf.data.record_source import crop_box
+from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.build import build
 
