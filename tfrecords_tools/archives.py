@@ -1,46 +1,24 @@
 """The files of a data set as its owners publish them: in a folder, a tar, a tar of tars or a zip.
 
-Nothing is unpacked. An archive in the source folder counts as unpacked where it stands, and a tar in
-a tar as unpacked into a folder of its name, so a builder sees the same names either way. Members of
-a plain tar or a zip are read wherever they lie, by any process. Those of a compressed tar come in
-their order only, so they are handed out as bytes, one pass for all.
+Nothing is unpacked. An archive in the source folder counts as unpacked where it stands, and a tar
+in a tar as unpacked into a folder of its name, so a builder sees the same names either way. Members
+of a plain tar or a zip are read wherever they lie, by any process. Those of a compressed tar come
+in their order only, so they are handed out as bytes, one pass for all.
 
 An archive is refused, by a `UserError` that names it and the place, if it is cut short or damaged,
 if a member's name is absolute or leads out of the archive, if a member is a link or a device, or if
 it claims to grow beyond all measure.
 """
 
-import bz2
-import functools
-import gzip
 import hashlib
-import io
-import lzma
 import os
 import pathlib
-import posixpath
-import stat
-import tarfile
-import zipfile
-import zlib
 from typing import NamedTuple
 
 from ms_pixelcnn_tf.errors import UserError
-
-PLAIN = (".tar",)
-COMPRESSED = {
-    ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.bz2": bz2.open, ".tar.xz": lzma.open,
-}
-ZIPPED = (".zip",)
-BLOCK = 512
-MAX_MEMBER = 2**29  # bytes of one member in memory
-# What a compressed tar may grow to: images hardly shrink, so this is far beyond any data set.
-MAX_GROWTH, GROWTH_SLACK = 100, 2**28
-# What the standard library's readers raise for damaged bytes.
-DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
-    OverflowError, NotImplementedError, RuntimeError, IndexError, KeyError,
-)
+from tfrecords_tools import archive_rules, tars, zips
+from tfrecords_tools.tars import COMPRESSED, PLAIN
+from tfrecords_tools.zips import ZIPPED
 
 
 class Member(NamedTuple):
@@ -62,14 +40,11 @@ class Member(NamedTuple):
 
     def read(self):
         """The file's bytes. Raises UserError if they cannot be had whole."""
-        if self.size > MAX_MEMBER:
-            raise UserError(f"{self.where}: {self.size} bytes, more than {MAX_MEMBER}; not read")
-        try:
+        limit = archive_rules.MAX_MEMBER
+        if self.size > limit:
+            raise UserError(f"{self.where}: {self.size} bytes, more than {limit}; not read")
+        with archive_rules.faults_told(self.where):
             content = self._read()
-        except UserError:
-            raise
-        except DAMAGED as error:
-            raise UserError(f"{self.where}: {error or type(error).__name__}") from error
         if len(content) != self.size:
             raise UserError(f"{self.where}: cut short, {len(content)} of {self.size} bytes")
         return content
@@ -93,7 +68,7 @@ class Member(NamedTuple):
                 return file.read(self.size)
         if self.in_order_only:
             raise UserError(f"{self.where}: members of a compressed tar come in order only")
-        return _opened_zip(self.path).read(self.inner)
+        return zips.opened(self.path).read(self.inner)
 
 
 class Tree:
@@ -167,7 +142,7 @@ class Tree:
             else:
                 yield name, member
         for path, wanted in streamed.items():
-            for info, read in _stream_tar(path):
+            for info, read in tars.streamed(path):
                 if info.name in wanted:
                     yield wanted[info.name], read()
 
@@ -209,146 +184,15 @@ def is_archive(name):
 
 def _members(path):
     """Yields a `Member` for each file of an archive, named from the archive's top."""
-    try:
+    with archive_rules.faults_told(path):
         if path.lower().endswith(ZIPPED):
-            yield from _zip_members(path)
+            for name, info in zips.members(path):
+                yield Member(name, path, None, info.file_size, info.filename)
         elif path.lower().endswith(PLAIN):
             with open(path, "rb") as file:
-                yield from _tar_members(path, file, 0, os.path.getsize(path), "")
+                for name, offset, size in tars.members(path, file, 0, os.path.getsize(path)):
+                    yield Member(name, path, offset, size)
         else:
-            for info, _ in _stream_tar(path):
-                yield Member(_clean(path, info.name), path, None, info.size, info.name)
-    except UserError:
-        raise
-    except DAMAGED as error:
-        raise UserError(f"{path}: {error or type(error).__name__}") from error
-
-
-def _tar_members(path, file, start, size, prefix):
-    """Members of the plain tar in `file[start : start + size]`, those of tars in it included."""
-    window = Window(file, start, size)
-    tar = tarfile.open(fileobj=window, mode="r:")  # noqa: SIM115 (it holds nothing but the window)
-    for info in tar:
-        if info.isdir():
-            continue
-        _check_type(path, info)
-        name, offset = prefix + _clean(path, info.name), start + info.offset_data
-        if info.offset_data + info.size > size:
-            raise UserError(f"{path}: cut short in {name}, at byte {start + size}")
-        if name.lower().endswith(PLAIN):
-            folder = name[: -len(PLAIN[0])] + "/"
-            yield from _tar_members(path, file, offset, info.size, folder)
-        else:
-            yield Member(name, path, offset, info.size)
-        tar.members = []  # a million of them would stay
-    window.seek(tar.offset)
-    if window.read(BLOCK) != bytes(BLOCK):
-        raise UserError(f"{path}: damaged or cut short at byte {start + tar.offset}")
-
-
-def _stream_tar(path):
-    """Yields `(TarInfo, function that reads it)` of a compressed tar, in order."""
-    opener = next(o for ending, o in COMPRESSED.items() if path.lower().endswith(ending))
-    try:
-        with opener(path, "rb") as stream:
-            blocks = _Blocks(stream, path, os.path.getsize(path))
-            tar = tarfile.open(fileobj=blocks, mode="r|", bufsize=BLOCK)  # noqa: SIM115
-            for info in tar:
-                if not info.isdir():
-                    _check_type(path, info)
-                    yield info, functools.partial(_read_streamed, path, tar, info)
-                tar.members = []
-            if blocks.last != bytes(BLOCK):
-                raise UserError(f"{path}: damaged or cut short after {blocks.count} bytes")
-            while blocks.read(2**20):  # the checksum stands at the end
-                pass
-    except UserError:
-        raise
-    except DAMAGED as error:
-        raise UserError(f"{path}: {error or type(error).__name__}") from error
-
-
-def _read_streamed(path, tar, info):
-    if info.size > MAX_MEMBER:
-        raise UserError(f"{path}, member {info.name}: more than {MAX_MEMBER} bytes; not read")
-    return tar.extractfile(info).read()
-
-
-def _zip_members(path):
-    for info in _opened_zip(path).infolist():
-        if info.is_dir():
-            continue
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise UserError(f"{path}: member {info.filename!r} is a link; refused")
-        if info.flag_bits & 1:
-            raise UserError(f"{path}: member {info.filename!r} is encrypted; decrypt the archive")
-        yield Member(_clean(path, info.filename), path, None, info.file_size, info.filename)
-
-
-@functools.lru_cache(maxsize=8)
-def _opened_zip(path):
-    return zipfile.ZipFile(path)
-
-
-def _check_type(path, info):
-    if not info.isreg() or info.issparse():
-        kind = "a link" if info.issym() or info.islnk() else "no plain file"
-        raise UserError(f"{path}: member {info.name!r} is {kind}; refused")
-
-
-def _clean(path, name):
-    """A member's name without "./"; raises UserError if it leads out of the archive."""
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in name:
-        raise UserError(f"{path}: member {name!r} leads out of the archive; refused")
-    return posixpath.normpath(name)
-
-
-class Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
-
-    def __init__(self, file, start, size):
-        super().__init__()
-        self._file, self._start, self._size, self._position = file, start, size, 0
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def tell(self):
-        return self._position
-
-    def seek(self, offset, whence=io.SEEK_SET):
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def read(self, size=-1):
-        left = max(0, self._size - self._position)
-        size = left if size is None or size < 0 else min(size, left)
-        self._file.seek(self._start + self._position)
-        content = self._file.read(size)
-        self._position += len(content)
-        return content
-
-
-class _Blocks:
-    """A decompressed stream that remembers its last block, and refuses to grow without end."""
-
-    def __init__(self, stream, path, compressed_size):
-        self._stream, self._path = stream, path
-        self._limit = MAX_GROWTH * compressed_size + GROWTH_SLACK
-        self.last, self.count = b"", 0
-
-    def read(self, size):
-        content = self._stream.read(size)
-        self.count += len(content)
-        if self.count > self._limit:
-            raise UserError(
-                f"{self._path}: grows to more than {self._limit} bytes when decompressed; refused"
-            )
-        if content:
-            self.last = content
-        return content
+            for info, _ in tars.streamed(path):
+                name = archive_rules.clean(path, info.name)
+                yield Member(name, path, None, info.size, info.name)

@@ -1,7 +1,7 @@
 """From a source to built data: one builder run, guarded, and what it left out.
 
-Nothing half-built is ever read as whole: TFDS writes into a folder of another name and renames it at
-the end, and a lock keeps two builds apart. What a killed build left is removed by the next.
+Nothing half-built is ever read as whole: TFDS writes into a folder of another name and renames it
+at the end, and a lock keeps two builds apart. What a killed build left is removed by the next.
 """
 
 import contextlib
@@ -105,8 +105,8 @@ def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, wor
             )
     elif Tree(source).fingerprint() != builder.info.metadata.get("source"):
         raise UserError(
-            f"{builder.data_path} was built from other files than {source} holds now; remove it, or "
-            "give another --out"
+            f"{builder.data_path} was built from other files than {source} holds now; remove it, "
+            "or give another --out"
         )
     info = builder.info
     return Summary(
@@ -145,9 +145,8 @@ def _runner(runner, options, workers):
         raise UserError(f"runner {runner!r} needs a package that is not here: {error}") from error
     except ValueError as error:
         raise UserError(f"unknown runner {runner!r}: {error}") from error
-    return {
-        "beam_runner": runner, "beam_options": beam.options.pipeline_options.PipelineOptions(options),
-    }
+    options = beam.options.pipeline_options.PipelineOptions(options)
+    return {"beam_runner": runner, "beam_options": options}
 
 
 @contextlib.contextmanager

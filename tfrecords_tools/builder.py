@@ -8,6 +8,7 @@ under its name only when it is whole.
 import collections
 import functools
 import itertools
+import sys
 
 import tensorflow_datasets as tfds
 from tqdm import tqdm
@@ -54,12 +55,10 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     * `describe(options)`: `(one line for people, FeaturesDict, metadata dict)`. The line is printed
       beside every bits per sub-pixel: it says what exactly the pixels are;
-    * `plan(tree, options, skip)`: dict split → list of `Task`; `skip(reason, count)` counts what is
-      left out;
-    * `details(tree, options)`: dict of metadata that the source alone can tell; may be left out;
+    * `plan(tree, options, skip)`: a `Plan`; `skip(reason, count)` counts what is left out;
     * `convert(options, task, content)`: yields `(key, example)`, or raises `Skipped`.
 
-    The last three are static, so that a worker needs no builder.
+    All three are static, so that a worker needs no builder.
     """
 
     VERSION = tfds.core.Version(VERSION)
@@ -86,22 +85,21 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(metadata),
         )
 
-    @staticmethod
-    def details(tree, options):
-        del tree, options
-        return {}
-
     def _split_generators(self, dl_manager):
         del dl_manager
         tree = Tree(self.source)
         self.info.metadata["source"] = tree.fingerprint()
-        self.info.metadata.update(self.details(tree, self.options))
-        plan = self.plan(tree, self.options, self._skip)
+        plan, metadata = self.plan(tree, self.options, self._skip)
+        self.info.metadata.update(metadata)
         plan = {split: tasks for split, tasks in plan.items() if tasks}
         if not plan:
             raise UserError(
                 f"{self.source} holds no image of {self.name}; skipped: {counts_told(self.skipped)}"
             )
+        if self._beam:  # whose runners show no progress that we could pass on
+            count = sum(len(tasks[: self._max_examples or None]) for tasks in plan.values())
+            line = f"{self.name}: {count:,} work items on Apache Beam …"
+            print(line, file=sys.stderr, flush=True)
         return {split: self._generate_examples(tree, tasks) for split, tasks in plan.items()}
 
     def _generate_examples(self, tree, tasks):

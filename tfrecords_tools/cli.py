@@ -5,11 +5,11 @@ import os
 
 from ms_pixelcnn_tf.cli import flags
 
-DESCRIPTION = """Converts a data set as its owners publish it into TFRecords, by TensorFlow Datasets.
+DESCRIPTION = """Converts a data set as its owners publish it into TFRecords, by TFDS.
 
-Archives in --source are read where they lie, nothing is unpacked. A build that was stopped leaves
-nothing that could be taken for whole; the same command builds it anew. Options of a Beam runner go
-after --, as in: --runner=FlinkRunner -- --flink_master=localhost:8081"""
+Archives in --source are read where they lie, nothing is unpacked. A build that was stopped
+leaves nothing that could be taken for whole; the same command builds it anew. Options of a Beam
+runner go after --, as in: --runner=FlinkRunner -- --flink_master=localhost:8081"""
 
 
 def main(arguments):

@@ -25,7 +25,7 @@ from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
 from tfrecords_tools.archives import content_bytes
 from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.tasks import Skipped, Task
+from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
 
 CATEGORIES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
@@ -85,17 +85,9 @@ class Coco(PaperBuilder):
         }
 
     @staticmethod
-    def details(tree, options):
-        least = []
-        for part in SPLITS.values():
-            for name in tree.find_all(f"captions_{part}{options.variant}.json")[:1]:
-                least += filter(None, map(len, _captions(tree, name).values()))
-        return {"num_captions": min(least, default=0)}
-
-    @staticmethod
     def plan(tree, options, skip):
         _mask_tools()
-        plan, seen = {split: [] for split in ("train", "validation")}, set()
+        plan, seen, captions = {split: [] for split in ("train", "validation")}, set(), {}
         wanted = [f"instances_{part}{options.variant}.json" for part in SPLITS.values()]
         if not any(tree.find_all(name) for name in wanted):
             raise UserError(
@@ -105,8 +97,11 @@ class Coco(PaperBuilder):
         for split, part in SPLITS.items():
             folder = f"{part}{options.variant}"
             if tree.find_all(f"instances_{folder}.json"):
-                plan[split] = _planned(tree, folder, seen, skip)
-        return plan
+                file = tree.find(f"captions_{folder}.json", "give COCO's annotations whole")
+                told = _captions(tree, file)
+                plan[split] = _planned(tree, folder, told, seen, skip)
+                captions |= told
+        return Plan(plan, {"num_captions": fewest(captions)})
 
     @staticmethod
     def convert(options, task, content):
@@ -219,12 +214,10 @@ def _decompressed(text):
     return counts
 
 
-def _planned(tree, folder, seen, skip):
-    """Tasks of a split: `folder` is such as train2017; `seen` grows by its images."""
+def _planned(tree, folder, captions, seen, skip):
+    """Tasks of a split: `folder` is such as train2017; `captions` are by the image's number; `seen`
+    grows by its images."""
     name = tree.find(f"instances_{folder}.json")
-    captions = _captions(
-        tree, tree.find(f"captions_{folder}.json", "give COCO's annotations whole")
-    )
     instances = _document(tree.read([name])[name], name)
     labels = _labels(_rows(instances, name, "categories", {"id": int, "name": str}), name)
     objects = {}

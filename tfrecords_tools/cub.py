@@ -4,11 +4,11 @@ Source: a folder that holds `CUB_200_2011` (or `CUB_200_2011.tgz`), and beside i
 wanted, Reed et al.'s `cvpr2016_cub` (or its tar) with `text_c10/<class>/<image>.txt`, one caption a
 line. The `.t7` and `.h5` files there, the same captions in other forms, are not read.
 
-Splits: in `disjoint`, as in the paper, no class is in two of train (100 classes), validation (50) and
-test (50). Which, is read from `trainclasses.txt`, `valclasses.txt` and `testclasses.txt` where the
-captions' archive has them; else the test classes from StackGAN's `test/filenames.pickle`; what is not
-told is decided by the class's number. `official` is CUB's own train and test, which share all classes,
-with a tenth of its train images for validation.
+Splits: in `disjoint`, as in the paper, no class is in two of train (100 classes), validation (50)
+and test (50). Which, is read from `trainclasses.txt`, `valclasses.txt` and `testclasses.txt` where
+the captions' archive has them; else the test classes from StackGAN's `test/filenames.pickle`; what
+is not told is decided by the class's number. `official` is CUB's own train and test, which share
+all classes, with a tenth of its train images for validation.
 
 Reference: Wah et al. (2011); Reed et al. (2016), Learning deep representations of fine-grained
 visual descriptions.
@@ -25,7 +25,7 @@ from tfrecords_tools import images
 from tfrecords_tools.archives import content_bytes
 from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.pickles import loads
-from tfrecords_tools.tasks import Skipped, Task
+from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
 
 PARTS = (
     "back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing",
@@ -48,8 +48,8 @@ class Cub(PaperBuilder):
     - "image": the image as it is, or with its shorter side of `image_size`.
     - "label": 0…199, the class's number less one.
     - "captions": all captions; none where the source has none.
-    - "keypoints": float32 `[15, 3]`: x and y in pixels of the stored image, origin at the upper left
-      corner of the upper left pixel, and 1 if the part is visible; (0, 0, 0) if not.
+    - "keypoints": float32 `[15, 3]`: x and y in pixels of the stored image, origin at the upper
+      left corner of the upper left pixel, and 1 if the part is visible; (0, 0, 0) if not.
     - "box": float32 `[4]`: x, y, width and height of the bird, in pixels.
     - "file": the image's path below `images/`.
     """
@@ -70,21 +70,6 @@ class Cub(PaperBuilder):
         })
         line = f"CUB-200-2011, {options.variant} split, {size}"
         return line, features, {"keypoint_names": PARTS, "keypoint_mirror": MIRROR}
-
-    @staticmethod
-    def details(tree, options):
-        path = tree.find("classes.txt", "give all of CUB_200_2011")
-        captions = _captions(tree)
-        rule = "CUB's own, a tenth of train for validation"
-        if options.variant == "disjoint":
-            told = [name for name in SPLIT_LISTS if tree.find_all(name)]
-            rule = " and ".join([*told, "the class's number"])
-        return {
-            "split_rule": rule,
-            "class_names": [name for _, name in _rows(tree.text(path), path, 2)],
-            "num_captions": min(filter(None, map(len, captions.values())), default=0)
-            if captions else 0,
-        }
 
     @staticmethod
     def plan(tree, options, skip):
@@ -139,7 +124,14 @@ class Cub(PaperBuilder):
                 }
                 plan[split].append(Task(path, name, annotation))
             seen.add(path)
-        return plan
+        rule = "CUB's own, a tenth of train for validation"
+        if options.variant == "disjoint":
+            told = [name for name in SPLIT_LISTS if tree.find_all(name)]
+            rule = " and ".join([*told, "the class's number"])
+        return Plan(plan, {
+            "split_rule": rule, "class_names": list(classes.values()),
+            "num_captions": fewest(captions),
+        })
 
     @staticmethod
     def convert(options, task, content):
@@ -241,7 +233,8 @@ def _class_number(line, classes, name):
     except ValueError:
         number = 0
     if not 1 <= number <= NUM_CLASSES:
-        raise UserError(f"{name}: {line!r} is no class; valid: such as {next(iter(classes.values()))}")
+        one = next(iter(classes.values()))
+        raise UserError(f"{name}: {line!r} is no class; valid: such as {one}")
     return number
 
 

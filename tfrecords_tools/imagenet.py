@@ -2,8 +2,9 @@
 
 `full`, the default. Source: a folder that holds `ILSVRC2012_img_train.tar` (a tar of a tar a class)
 and `ILSVRC2012_img_val.tar`, or the same unpacked; images are known by their names, wherever they
-lie. Labels are the place of the class's wnid among all sorted. Validation images get theirs from
-the class folder they are in or from a list beside them, one of `LABEL_LISTS`.
+lie. Labels are the place of the class's wnid among all sorted: all of a list of classes, where one
+lies there, or of those that have images, which are then fewer than 1000. Validation images get
+theirs from the class folder they are in or from a list beside them, one of `LABEL_LISTS`.
 
 The small versions, `old32`, `old64`, `new32` and `new64`: see `imagenet_small`. They are different
 pixels: a score on one says nothing of the other, so the name stands beside every score.
@@ -20,7 +21,7 @@ from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images, imagenet_small
 from tfrecords_tools.archives import content_bytes
 from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.tasks import Task
+from tfrecords_tools.tasks import Plan, Task
 
 NUM_CLASSES, NUM_VALIDATION = 1000, 50_000
 WNID = re.compile(r"n\d{8}")
@@ -42,6 +43,10 @@ KAGGLE, TRUTH, META = (
 )
 LABEL_LISTS = (*WNID_LISTS, KAGGLE, "ILSVRC2012_devkit_t12.tar.gz")
 LABEL_ORDER = "sorted wnids"
+ABSENT = (
+    f"of {NUM_CLASSES:,} classes that are absent and in no list of classes: labels count the "
+    "sorted wnids of those found"
+)
 
 
 class Imagenet(PaperBuilder):
@@ -83,10 +88,12 @@ class Imagenet(PaperBuilder):
     @staticmethod
     def plan(tree, options, skip):
         if options.variant != "full":
-            return imagenet_small.plan(tree, options, skip)
+            names = imagenet_small.class_names(tree, options.variant)
+            return Plan(imagenet_small.plan(tree, options, skip), {"class_names": names})
         train, validation = _images(tree, skip)
-        labels = _validation_labels(tree, validation)
-        places = {wnid: place for place, wnid in enumerate(_classes(tree, train, labels))}
+        labels = _validation_labels(tree, validation, skip)
+        classes = _classes(tree, train, labels, skip)
+        places = {wnid: place for place, wnid in enumerate(classes)}
         plan = {"train": [], "validation": []}
         for file, name in train.items():
             wnid = TRAIN.fullmatch(file)[1]
@@ -95,11 +102,7 @@ class Imagenet(PaperBuilder):
         for file, name in validation.items():
             annotation = {"label": places[labels[file]], "file": file}
             plan["validation"].append(Task(file, name, annotation))
-        return plan
-
-    @staticmethod
-    def details(tree, options):
-        return {"class_names": class_names(tree, options.variant)}
+        return Plan(plan, {"class_names": classes})
 
     @staticmethod
     def convert(options, task, content):
@@ -111,14 +114,6 @@ class Imagenet(PaperBuilder):
         if options.image_size:
             content, _ = images.shorter_side(image, options.image_size)
         yield task.key, {"image": content, **task.annotation}
-
-
-def class_names(tree, variant):
-    """The wnids in the order of the labels; empty where the source does not tell them."""
-    if variant != "full":
-        return imagenet_small.class_names(tree, variant)
-    train, validation = _images(tree, lambda reason: None)
-    return _classes(tree, train, _validation_labels(tree, validation))
 
 
 def _images(tree, skip):
@@ -147,13 +142,14 @@ def _images(tree, skip):
     return train, validation
 
 
-def _classes(tree, train, labels):
-    """The sorted wnids of all classes.
+def _classes(tree, train, labels, skip):
+    """The sorted wnids of all classes; `skip` is told of those without images.
 
     Raises:
         UserError: if there are more than 1000, or an image is of none of those that a list names.
     """
-    found = {TRAIN.fullmatch(file)[1] for file in train} | set(labels.values())
+    trained = {TRAIN.fullmatch(file)[1] for file in train}
+    found = trained | set(labels.values())
     classes, where = found, tree.source
     if len(found) < NUM_CLASSES:
         for where in (name for file in CLASS_LISTS for name in tree.find_all(file)[:1]):
@@ -167,11 +163,19 @@ def _classes(tree, train, labels):
         raise UserError(f"{where} lacks {unknown[0]}, of which there are images; give all classes")
     if len(classes) > NUM_CLASSES:
         raise UserError(f"{where}: {len(classes)} classes; ILSVRC2012 has {NUM_CLASSES}")
+    if classes is found:
+        skip(ABSENT, NUM_CLASSES - len(found))
+    elif train:
+        skip("classes listed but without train images", len(classes - trained))
     return sorted(classes)
 
 
-def _validation_labels(tree, validation):
-    """dict file name → wnid of each validation image. Raises UserError where that is not told."""
+def _validation_labels(tree, validation, skip):
+    """dict file name → wnid of each validation image; `skip` is told of those listed but absent.
+
+    Raises:
+        UserError: where an image's class is not told.
+    """
     labels, rest = {}, []
     for file, name in validation.items():
         folder = name.split("/")[-2:-1]
@@ -189,6 +193,7 @@ def _validation_labels(tree, validation):
         if not WNID.fullmatch(wnid):
             raise UserError(f"{where}: {wnid!r} for {file} is no wnid, such as n01440764")
         labels[file] = wnid
+    skip("validation images listed but absent", max(0, len(wnids) - len(validation)))
     return labels
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools import archives, images, pickles
+from tfrecords_tools import archive_rules, images, pickles, tars
+from tfrecords_tools.archives import content_bytes
 from tfrecords_tools.tasks import Skipped, Task
 
 PACKED = {"new32": 32, "new64": 64}
@@ -133,11 +134,11 @@ def _read(member):
             with zipfile.ZipFile(member.path) as archive, archive.open(member.inner) as file:
                 return _read_file(file, member.name, member.size, member.where)
         with open(member.path, "rb") as file:
-            window = archives.Window(file, member.offset, member.size)
+            window = tars.Window(file, member.offset, member.size)
             return _read_file(window, member.name, member.size, member.where)
     except UserError:
         raise
-    except archives.DAMAGED as error:
+    except archive_rules.DAMAGED as error:
         raise UserError(f"{member.where}: {error or type(error).__name__}") from error
 
 
@@ -146,7 +147,7 @@ def _read_bytes(content, name):
         return _read_file(io.BytesIO(content), name, len(content), name)
     except UserError:
         raise
-    except archives.DAMAGED as error:
+    except archive_rules.DAMAGED as error:
         raise UserError(f"{name}: {error or type(error).__name__}") from error
 
 
@@ -215,7 +216,7 @@ def _single_plan(tree, side, skip):
 
 
 def _single(task, content, side):
-    content = archives.content_bytes(content)
+    content = content_bytes(content)
     image = images.decoded(content)
     if image.size != (side, side):
         raise Skipped(f"images that are not {side}x{side}")

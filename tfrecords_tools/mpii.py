@@ -32,8 +32,8 @@ from ms_pixelcnn_tf.data import decode
 from tfrecords_tools import images
 from tfrecords_tools.archives import content_bytes
 from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.mpii_layouts import layout_of, read_people
-from tfrecords_tools.tasks import Skipped, Task
+from tfrecords_tools.mpii_layouts import read_people
+from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
 
 JOINTS = (
     "right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "pelvis",
@@ -92,17 +92,8 @@ class Mpii(PaperBuilder):
         }
 
     @staticmethod
-    def details(tree, options):
-        captions = _captions(tree)
-        return {
-            "layout": layout_of(tree)[0],
-            "num_captions": min(filter(None, map(len, captions.values())), default=0)
-            if captions else 0,
-        }
-
-    @staticmethod
     def plan(tree, options, skip):
-        _, people = read_people(tree, skip)
+        layout, people = read_people(tree, skip)
         members, captions = _images(tree), _captions(tree)
         has_train = {person.split for person in people} >= {"train", "validation"}
         plan = {"train": [], "validation": [], "test": []}
@@ -125,7 +116,7 @@ class Mpii(PaperBuilder):
                 }
                 split = _split(file, person.split, has_train)
                 plan[split].append(Task(file, members[file], annotation))
-        return plan
+        return Plan(plan, {"layout": layout, "num_captions": fewest(captions)})
 
     @staticmethod
     def convert(options, task, content):

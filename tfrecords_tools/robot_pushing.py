@@ -28,7 +28,7 @@ from ms_pixelcnn_tf.data.records import records_of
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
 from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.tasks import Skipped, Task
+from tfrecords_tools.tasks import Plan, Skipped, Task
 
 FILES = re.compile(r"push_(train|testseen|testnovel)\.tfrecord-(\d{5})-of-(\d{5})")
 SPLITS = {"train": "train", "testseen": "test_seen", "testnovel": "test_novel"}
@@ -111,7 +111,7 @@ class RobotPushing(PaperBuilder):
         skip("files of the set that are absent", sum(announced.values()) - len(present))
         if not plan["validation"]:
             skip("split, validation, for want of a train file of number 19, 39, 59 or the like")
-        return plan
+        return Plan(plan, {})
 
     def _converted(self, convert, tree, tasks):
         for key, example in super()._converted(convert, tree, tasks):

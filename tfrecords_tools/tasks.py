@@ -30,8 +30,29 @@ class Task(NamedTuple):
     annotation: dict[str, Any]
 
 
+class Plan(NamedTuple):
+    """What is to be converted, and what the source told on the way.
+
+    Attributes:
+        tasks: dict split → list of `Task`.
+        metadata: dict of what goes beside the built data.
+    """
+
+    tasks: dict[str, list[Task]]
+    metadata: dict[str, Any]
+
+
 class Skipped(Exception):
     """Why a task, or a part of it, gives no example, in a few words that many have in common."""
+
+
+def fewest(captions):
+    """The least number of captions of an image that has any; 0 where none has.
+
+    Args:
+        captions: dict image → list of its captions; None without.
+    """
+    return min(filter(None, map(len, (captions or {}).values())), default=0)
 
 
 def counts_told(skipped):

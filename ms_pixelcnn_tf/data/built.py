@@ -1,8 +1,8 @@
 """Built data sets of images, with whatever conditions their records hold.
 
-An image is cut to the target's proportions (the centre, or a place that the caller draws) and averaged
-over the area of each target pixel; keypoints move with it. Decoded images are kept in memory as far as
-`CACHE_BYTES` goes.
+An image is cut to the target's proportions (the centre, or a place that the caller draws) and
+averaged over the area of each target pixel; keypoints move with it. Decoded images are kept in
+memory as far as `CACHE_BYTES` goes.
 """
 
 import functools
@@ -27,8 +27,8 @@ class Built(RecordSource):
     - "image": uint8 `[n, H, W, C]`.
     - "label": int32 `[n]`.
     - "text": object `[n]`, each a tuple of captions.
-    - "keypoints": float32 `[n, P, 3]`, (x, y, visible), in pixels of the image as returned; (0, 0, 0)
-      for those that are not seen, or that the crop leaves out.
+    - "keypoints": float32 `[n, P, 3]`, (x, y, visible), in pixels of the image as returned;
+      (0, 0, 0) for those that are not seen, or that the crop leaves out.
     - "segmentation": uint8 `[n, M, M, S]`, of square images only.
 
     Args:
@@ -54,8 +54,8 @@ class Built(RecordSource):
         self._cache = {}
 
     def examples(self, split, indices, fields=None, places=None):
-        """As `Source.examples`; `places`, `[n, 2]` in [0, 1), cut the images elsewhere than at their
-        centres (`decode.crop_box`)."""
+        """As `Source.examples`; `places`, `[n, 2]` in [0, 1), cut the images elsewhere than at
+        their centres (`decode.crop_box`)."""
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, self.fields)
         places = [None] * len(indices) if places is None else places
@@ -67,7 +67,8 @@ class Built(RecordSource):
         cache = self._cache_of(split) if place is None and fields == ("image",) else None
         if cache and cache[1][index]:
             return {"image": cache[0][index]}
-        raw = self.raw(split, index)
+        wanted = (name for name, field in FIELDS.items() if field in fields)
+        raw = self.raw(split, index, ("image", *(name for name in wanted if name != "image")))
         pixels, box = self.pixels(split, index, raw["image"], place)
         if cache:
             cache[0][index] = pixels
@@ -82,7 +83,9 @@ class Built(RecordSource):
             found["keypoints"] = _moved(raw["keypoints"], box, self.image_size)
         if "segmentation" in fields:
             if self.image_size[0] != self.image_size[1]:
-                raise UserError(f"the segmentation of {self.name} is of squares; give such image_size")
+                raise UserError(
+                    f"the segmentation of {self.name} is of squares; give such image_size"
+                )
             found["segmentation"] = np.asarray(raw["segmentation"], "uint8")
         return found
 

@@ -1,8 +1,8 @@
 """Which built data a data set's name stands for, and what its pixels are.
 
 A name covers what `tfrecords_tools` builds and what TFDS's own builders hold of the same data.
-Two versions of ImageNet at 32x32 and 64x64 exist whose bits per sub-pixel do not compare; the name of
-the version goes into every description.
+Two versions of ImageNet at 32x32 and 64x64 exist whose bits per sub-pixel do not compare; the name
+of the version goes into every description.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What conditions a model, as arrays: keypoints as maps, a caption of several, and their mirror image."""
+"""What conditions a model, as arrays: keypoints as maps, one of several captions, their mirror."""
 
 import numpy as np
 

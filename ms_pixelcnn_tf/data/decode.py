@@ -32,6 +32,7 @@ MAX_PIXELS = 2**26
 # copies, up to a gigabyte.
 LARGE_PIXELS = 2**24
 GROUND = (255, 255, 255, 255)
+SPARE = 2
 
 _one_large_image = threading.Lock()
 
@@ -155,6 +156,32 @@ def crop_box(size, image_size, place=None):
     return left, top, left + crop_width, top + crop_height
 
 
+def shrink_while_decoding(image, box, image_size):
+    """Has a JPEG that is not yet decoded come out at 1/2, 1/4 or 1/8 of its size, which spares most
+    of the work, if `box` then still has `SPARE` pixels a target pixel along both sides.
+
+    libjpeg averages blocks of 2, 4 or 8 pixels then, so that `resize` has the rest of the area to
+    average. Pixel n covers what the block did: a place x of the whole image is x / ratio.
+
+    Args:
+        image: a Pillow image as opened; changed in place. Other formats are left as they are.
+        box: (left, top, right, bottom) of the part that will be taken, pixels of the whole image.
+        image_size: (height, width) it will be resized to.
+
+    Returns:
+        1, 2, 4 or 8: by how much places have to be divided.
+    """
+    if image.format != "JPEG":
+        return 1
+    (left, top, right, bottom), (height, width) = box, image_size
+    room = min((right - left) / width, (bottom - top) / height) / SPARE
+    ratio = next((ratio for ratio in (8, 4, 2) if ratio <= min(room, *image.size)), 1)
+    if ratio > 1:
+        # Pillow takes the largest of the ratios that leaves at least the size it is told.
+        image.draft(None, tuple(side // ratio for side in image.size))
+    return ratio
+
+
 def resize(image, image_size, box=None):
     """Averages over the area of each target pixel, or interpolates where a side would grow.
 
@@ -170,6 +197,19 @@ def resize(image, image_size, box=None):
     shrinks = right - left >= width and bottom - top >= height
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
     return image.resize((width, height), method, box=box)
+
+
+def average(image, image_size, box):
+    """As `resize`; where whole blocks of pixels fall on each target pixel, rounded only once, in
+    less than half the time."""
+    left, top, right, bottom = box
+    (across, spare), (down, rest) = (
+        divmod(length, side) for length, side in zip((right - left, bottom - top), image_size[::-1])
+    )
+    whole = all(float(edge).is_integer() for edge in box)
+    if spare or rest or not whole or max(across, down) == 1:
+        return resize(image, image_size, box)
+    return image.reduce((int(across), int(down)), tuple(map(int, box)))
 
 
 def _one_line(text):

@@ -6,17 +6,15 @@ permutation, so each example comes once an epoch and a batch may straddle two. T
 numpy's Philox and SeedSequence, whose streams are promised not to change between versions.
 """
 
-import atexit
 import functools
 import re
-import threading
-import time
 
 import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.data import conditions
+from ms_pixelcnn_tf.data.readers import readers
 from ms_pixelcnn_tf.errors import UserError
 
 LEVEL_FIELDS = ("image", "frames")  # quantised
@@ -80,7 +78,9 @@ def training_batches(
             f"ask for no more than: {', '.join(source.mirrored_fields)}"
         )
     if random_crop and not source.takes_places:
-        raise UserError(f"{source.name} has no more of an image than it gives; turn random_crop off")
+        raise UserError(
+            f"{source.name} has no more of an image than it gives; turn random_crop off"
+        )
     size = _size(source, split)
 
     @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
@@ -168,37 +168,6 @@ def iterate(dataset):
         del iterator
 
 
-class _Readers:
-    """Who is reading a batch, entered by each. TensorFlow's threads must not be in Python when the
-    interpreter goes, or neither would end: so `close` waits for them, and lets no other in."""
-
-    def __init__(self):
-        self._changed = threading.Condition()
-        self._count, self._closed = 0, False
-
-    def __enter__(self):
-        with self._changed:
-            if self._closed:
-                raise StopIteration  # of this TensorFlow writes nothing to the log
-            self._count += 1
-
-    def __exit__(self, *exception):
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-    def close(self):
-        """Returns when nobody reads."""
-        with self._changed:
-            self._closed = True
-            self._changed.wait_for(lambda: self._count == 0)
-        time.sleep(0.05)  # for the few calls more, which end at once
-
-
-_readers = _Readers()
-atexit.register(_readers.close)
-
-
 def epoch_permutation(size, seed, epoch):
     """The order of an epoch: int64 `[size]`, each of 0…`size`-1 once."""
     generator = np.random.Philox(np.random.SeedSequence([seed, PERMUTATION_STREAM, epoch]))
@@ -206,7 +175,7 @@ def epoch_permutation(size, seed, epoch):
 
 
 def flip_coins(seed, positions):
-    """One fair coin a position in the stream, bool `[n]`: the same for the same seed and position."""
+    """One fair coin a position in the stream, bool `[n]`: a function of seed and position."""
     return _hash(seed, FLIP_STREAM, positions) >> np.uint64(63) == 1
 
 
@@ -244,7 +213,7 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 
     def arrays(step):
-        with _readers:
+        with readers:
             try:
                 examples = batch(int(step))
             except RuntimeError as error:

@@ -1,7 +1,7 @@
-"""TFRecord files with random access: where each record lies, and its bytes with their checksum proven.
+"""TFRecord files with random access: where each record lies, and its bytes, their checksum proven.
 
-A record is its length (8 bytes), the checksum of that (4), the data and the checksum of the data (4).
-The index is found by one walk over the lengths, without reading the data.
+A record is its length (8 bytes), the checksum of that (4), the data and its checksum (4). The
+index is found by one walk over the lengths, without reading the data.
 
 Format: the comment in TensorFlow's `record_writer.h`; the checksum is CRC-32C, masked.
 """

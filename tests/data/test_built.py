@@ -1,5 +1,7 @@
 """Built data as any TFDS builder leaves it: what fits is found, what is damaged is placed."""
 
+import io
+import os
 import pathlib
 import shutil
 import sys
@@ -7,13 +9,17 @@ import sys
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import evaluate, flags, train
+from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.build import build
+
+REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 
 
 def write_tfds(data_dir, name, config, features, splits, version="1.0.0"):
@@ -268,3 +274,94 @@ def test_crop_boxes():
     assert crop_box((10, 14), (5, 5), (0.0, 0.9999)) == (0, 4, 10, 14)
     assert crop_box((30, 20), (10, 10), (0.5, 0.3)) == (5, 0, 25, 20)
     assert crop_box((3, 100), (64, 32), None)[2] == 3
+
+
+def photograph(width, height, seed=0):
+    """A smooth picture in colours, as a JPEG of little loss."""
+    small = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), "uint8")
+    buffer = io.BytesIO()
+    Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(
+        buffer, "JPEG", quality=95
+    )
+    return buffer.getvalue()
+
+
+def difference(content, side, place=None):
+    """Mean absolute difference of decoding at a part of the size to decoding in full, of 255."""
+    whole, image = (Image.open(io.BytesIO(content)) for _ in range(2))
+    box = crop_box(image.size, (side, side), place)
+    ratio = decode.shrink_while_decoding(image, box, (side, side))
+    part = tuple(edge / ratio for edge in box)
+    scaled = decode.average(decode.to_rgb(image), (side, side), part)
+    full = decode.resize(decode.to_rgb(whole), (side, side), box)
+    return abs(np.asarray(full).astype(int) - np.asarray(scaled)).mean()
+
+
+@pytest.mark.parametrize("size, ratio", [
+    ((63, 300), 1), ((64, 64), 2), ((127, 129), 2), ((131, 129), 4), ((255, 700), 4),
+    ((1001, 257), 8), ((2049, 1111), 8), ((400, 33), 1),
+])
+def test_jpegs_are_shrunk_while_they_are_decoded(size, ratio):
+    for place in (None, (0.3, 0.9)):
+        image = Image.open(io.BytesIO(photograph(*size)))
+        box = crop_box(size, (16, 16), place)
+        assert decode.shrink_while_decoding(image, box, (16, 16)) == ratio
+        image.load()
+        assert image.size == tuple(-(-side // ratio) for side in size)
+        assert difference(photograph(*size), 16, place) < 5
+
+
+@pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize("files", ["cub/CUB_200_2011/images/*/*.jpg", "coco/*2017/*.jpg"])
+def test_real_photographs_hardly_change(files, side):
+    paths = sorted(pathlib.Path(REAL).glob(files))
+    found = [difference(path.read_bytes(), side) for path in paths]
+    assert len(found) >= 159 and np.mean(found) < 2.5 and max(found) < 8
+
+
+def test_other_formats_are_decoded_whole():
+    image = Image.new("RGB", (640, 480))
+    image.format = "PNG"
+    assert decode.shrink_while_decoding(image, (0, 0, 480, 480), (16, 16)) == 1
+
+
+def test_keypoints_lie_on_their_pixels_after_decoding_at_a_part_of_the_size(tmp_path):
+    """A bright square at each keypoint, in sizes that no ratio divides."""
+    sizes = [(301, 227), (227, 301), (515, 333), (1031, 777), (259, 263)]
+    generator, examples = np.random.default_rng(3), []
+    for width, height in sizes:
+        side, radius = min(width, height), min(width, height) // 12
+        pixels = np.full((height, width, 3), 20, "uint8")
+        x, y = (int(n // 2 + generator.integers(-side // 4, side // 4)) for n in (width, height))
+        pixels[y - radius : y + radius + 1, x - radius : x + radius + 1] = 240
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+        examples.append({
+            "image": buffer.getvalue(),
+            "keypoints": np.array([[x + 0.5, y + 0.5, 1]], "float32"),
+        })
+    write_tfds(tmp_path, "cub", "disjoint", {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "keypoints": tfds.features.Tensor(shape=(1, 3), dtype=np.float32),
+    }, {"train": examples})
+    source = data.load("cub", data_dir=str(tmp_path), image_size=48)
+    count = len(examples)
+    for places in (None, np.full((count, 2), 0.3), np.full((count, 2), 0.6)):
+        found = source.examples("train", np.arange(count), places=places)
+        for image, (point,) in zip(found["image"], found["keypoints"]):
+            rows, columns = np.nonzero(image.mean(axis=-1) > 130)
+            assert point[2] == 1
+            assert abs(columns.mean() + 0.5 - point[0]) < 0.6
+            assert abs(rows.mean() + 0.5 - point[1]) < 0.6
+
+
+def test_only_the_features_asked_for_are_decoded(cub):
+    source = data.load("cub", data_dir=str(cub), image_size=16)
+    assert source.raw("train", 0, ("label",)).keys() == {"label"}
+    whole = source.examples("train", np.arange(2))
+    for field in source.fields:
+        alone = source.examples("train", np.arange(2), (field,))
+        assert alone.keys() == {field}
+        for one, other in zip(alone[field], whole[field]):
+            np.testing.assert_array_equal(one, other)

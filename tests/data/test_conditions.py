@@ -9,7 +9,8 @@ from ms_pixelcnn_tf.errors import UserError
 
 
 def test_keypoint_maps_have_one_cell_a_visible_part():
-    points = np.array([[[0.5, 0.5, 1], [63.5, 95.5, 1], [32.0, 48.0, 0], [31.9, 3.1, 1]]], "float32")
+    points = [[0.5, 0.5, 1], [63.5, 95.5, 1], [32.0, 48.0, 0], [31.9, 3.1, 1]]
+    points = np.array([points], "float32")
     maps = conditions.keypoint_maps(points, (96, 64))
     assert maps.shape == (1, 32, 32, 4) and maps.dtype == np.uint8
     assert [tuple(map(int, np.argwhere(maps[0, ..., part])[0])) for part in (0, 1, 3)] == [
@@ -19,7 +20,7 @@ def test_keypoint_maps_have_one_cell_a_visible_part():
 
 
 def test_a_cell_holds_the_pixels_it_covers():
-    """Every pixel's centre falls into the cell that covers it, at sizes above and below the map's."""
+    """Every pixel's centre falls into the cell that covers it, whatever the image's size."""
     for side in (16, 32, 64, 128):
         centres = np.arange(side) + 0.5
         points = np.stack([centres, centres, np.ones(side)], axis=-1)[:, None]

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools import archives
+from tfrecords_tools import archive_rules, tars, zips
 from tfrecords_tools.archives import Tree
 
 FILES = {
@@ -112,7 +112,7 @@ def test_no_cut_passes_for_whole(tmp_path, name):
     end = len(whole) if name != "a.tar" else whole.rindex(b"x" * 512) + 512 + 512
     for length in range(0, end, max(1, end // 97)):
         path.write_bytes(whole[:length])
-        archives._opened_zip.cache_clear()
+        zips.opened.cache_clear()
         with pytest.raises(UserError) as error:
             contents(Tree(path))
         assert str(path) in str(error.value) and "\n" not in str(error.value)
@@ -161,14 +161,14 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "GROWTH_SLACK", 2**16)
+    monkeypatch.setattr(tars, "GROWTH_SLACK", 2**16)
     path = write_tar(tmp_path / "a.tgz", {"zeros": bytes(2**22)}, "w:gz")
     with pytest.raises(UserError, match="grows to more than .*; refused"):
         Tree(path)
 
 
 def test_a_member_too_large_for_memory_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_MEMBER", 100)
+    monkeypatch.setattr(archive_rules, "MAX_MEMBER", 100)
     for name in ("a.tar", "a.tgz", "a.zip"):
         with pytest.raises(UserError, match="100"):
             contents(Tree(WRITERS[name](tmp_path / name)))
@@ -193,7 +193,7 @@ def test_damaged_bytes_raise_nothing_else(tmp_path):
             for _ in range(generator.randint(1, 8)):
                 content[generator.randrange(len(content))] = generator.randrange(256)
             path.write_bytes(content)
-            archives._opened_zip.cache_clear()
+            zips.opened.cache_clear()
             try:
                 contents(Tree(path))
             except UserError as error:

@@ -35,7 +35,9 @@ def records(folder):
 
 
 def run(code, **options):
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, **options
+    )
 
 
 def test_a_killed_build_leaves_nothing_that_looks_whole_and_a_rerun_completes_it(source, tmp_path):
@@ -76,6 +78,35 @@ def test_two_builds_in_one_folder(source, tmp_path):
         with pytest.raises(UserError, match=r"another build is at work in .*cub \(process 4711\)"):
             build("cub", source, tmp_path)
     assert build("cub", source, tmp_path).is_new  # the lock goes with its holder
+
+
+def test_two_processes_in_one_folder(source, tmp_path):
+    """Both start together; one may come to find the other's work done, or is refused in one line."""
+    code = f"""
+import sys, time
+from ms_pixelcnn_tf.cli import flags
+from tfrecords_tools import cli, cub
+convert = cub.Cub.convert
+def slowly(*arguments):
+    time.sleep(0.3)
+    return convert(*arguments)
+cub.Cub.convert = staticmethod(slowly)
+sys.argv = ["x", "--dataset=cub", "--source={source}", "--out={tmp_path}", "--workers=1"]
+flags.run(cli.main)
+"""
+    processes = [run(code) for _ in range(2)]
+    told = [process.communicate(timeout=300)[1] for process in processes]
+    codes = [process.returncode for process in processes]
+    assert 0 in codes and set(codes) <= {0, 2}
+    for code, text in zip(codes, told):
+        if code:
+            assert text.strip().splitlines()[-1].startswith("error: another build is at work in")
+    built = data.load("cub", data_dir=str(tmp_path), image_size=16)
+    assert sum(built.size(split) for split in built.splits) == 12
+    for split in built.splits:
+        built.examples(split, np.arange(built.size(split)))  # each checksum is proven
+    assert not build("cub", source, tmp_path).is_new
+    assert not list(tmp_path.glob("cub/*/*incomplete*"))
 
 
 def test_no_space_left(source, tmp_path):
@@ -123,11 +154,12 @@ def packed(source, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["source", "packed"])
-def test_beam_gives_the_same_examples(kind, tmp_path, request):
+def test_beam_gives_the_same_examples(kind, tmp_path, request, capsys):
     pytest.importorskip("apache_beam")
     source = request.getfixturevalue(kind)
     here = build("cub", source, tmp_path / "here")
     there = build("cub", source, tmp_path / "there", workers=2, runner="direct")
+    assert "cub: 12 work items on Apache Beam" in capsys.readouterr().err
     assert here.skips == ("none" if kind == "source" else "1 damaged image")
     assert here.examples == there.examples and here.skips == there.skips
     ours, theirs = (data.load("cub", data_dir=s.path, image_size=32) for s in (here, there))

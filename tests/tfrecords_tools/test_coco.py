@@ -93,7 +93,7 @@ def plan(source, variant="2017"):
     def skip(reason, count=1):
         skipped[reason] += count
 
-    return Coco.plan(Tree(source), Options(64, variant), skip), dict(skipped)
+    return Coco.plan(Tree(source), Options(64, variant), skip).tasks, dict(skipped)
 
 
 def convert(source, task, image_size=64):

@@ -29,13 +29,13 @@ class Skips(dict):
 
 def plan_of(root, variant="disjoint"):
     skips = Skips()
-    return Cub.plan(Tree(root), Options(0, variant), skips), skips
+    return Cub.plan(Tree(root), Options(0, variant), skips).tasks, skips
 
 
 def examples_of(root, image_size=0):
     """(key, example or Skipped) of all images."""
     options, tree = Options(image_size, "disjoint"), Tree(root)
-    plan = Cub.plan(tree, options, Skips())
+    plan = Cub.plan(tree, options, Skips()).tasks
     tasks = [task for tasks in plan.values() for task in tasks]
     convert = lambda task, content: Cub.convert(options, task, content)  # noqa: E731
     return [found for job in jobs_of(tree, tasks) for found in converted(convert, *job)]

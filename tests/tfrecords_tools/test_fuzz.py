@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cub_fixture import write_cub
 from ms_pixelcnn_tf.data.records import records_of
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools import archives
+from tfrecords_tools import zips
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options, jobs_of
 from tfrecords_tools.coco import Coco
@@ -66,8 +66,7 @@ def survives(function):
 def convert_everything(cls, folder, variant):
     """Plans and converts all of a source."""
     tree, options = Tree(folder), Options(16, variant)
-    cls.details(tree, options)
-    plan = cls.plan(tree, options, lambda reason, count=1: None)
+    plan = cls.plan(tree, options, lambda reason, count=1: None).tasks
     tasks = [task for tasks in plan.values() for task in tasks]
     for task, content in jobs_of(tree, tasks):
         converted(lambda t, c: cls.convert(options, t, c), task, content)
@@ -142,7 +141,7 @@ def test_changed_archives(name, edits):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, name)
         path.write_bytes(changed(ARCHIVES[name], edits))
-        archives._opened_zip.cache_clear()
+        zips.opened.cache_clear()
         survives(lambda: (lambda tree: tree.read(tree.members))(Tree(path)))
 
 
@@ -153,7 +152,7 @@ def test_archives_of_any_bytes(name, content):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, name)
         path.write_bytes(content)
-        archives._opened_zip.cache_clear()
+        zips.opened.cache_clear()
         survives(lambda: (lambda tree: tree.read(tree.members))(Tree(path)))
 
 

@@ -13,12 +13,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import imagenet_small
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
 from tfrecords_tools.builder import Options
-from tfrecords_tools.imagenet import Imagenet
+from tfrecords_tools.imagenet import ABSENT, Imagenet
 from tfrecords_tools.tasks import Skipped
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
@@ -71,7 +72,7 @@ def converted(source, variant="full", size=0):
         skipped[reason] = skipped.get(reason, 0) + count
 
     found = {}
-    for split, tasks in Imagenet.plan(tree, options, skip).items():
+    for split, tasks in Imagenet.plan(tree, options, skip).tasks.items():
         found[split] = {}
         for task in tasks:
             content = dict(tree.contents([task.name]))[task.name]
@@ -110,7 +111,7 @@ def test_every_layout_gives_the_same(tmp_path, layout):
     assert {name: row["label"] for name, row in found["validation"].items()} == {
         name: WNIDS.index(wnid) for name, wnid in zip(VAL, LIST.split(), strict=True)
     }
-    assert not skipped
+    assert skipped == {ABSENT: 997}
 
 
 def test_the_devkit_gives_labels(tmp_path):
@@ -136,8 +137,9 @@ def test_the_devkit_gives_labels(tmp_path):
 def test_a_list_of_classes_places_a_subset(tmp_path):
     write(tmp_path, {**LAYOUTS["tars"], "LOC_synset_mapping.txt": "".join(
         f"{wnid} some, words\n" for wnid in ["n00000001", *WNIDS])})
-    found, _ = converted(tmp_path)
+    found, skipped = converted(tmp_path)
     assert {row["label"] for row in found["train"].values()} == {1, 2, 3}
+    assert skipped == {"classes listed but without train images": 1}
     write(tmp_path, {"LOC_synset_mapping.txt": "n01440764 tench\n"})
     with pytest.raises(UserError, match="LOC_synset_mapping.txt lacks n01443537"):
         converted(tmp_path)
@@ -166,6 +168,7 @@ def test_odd_files_are_decoded_and_damaged_ones_counted(tmp_path):
     test = {"test/ILSVRC2012_test_00000001.JPEG": picture(5)}
     write(tmp_path, {"ILSVRC2012_img_train.tar": train_tar({**odd, **bad}), **test})
     found, skipped = converted(tmp_path)
+    assert skipped.pop(ABSENT) == 999
     assert {name: row["image"] for name, row in found["train"].items()} == odd
     assert sorted(skipped.values()) == [1, 1, 1]
     for name, row in converted(tmp_path, size=15)[0]["train"].items():
@@ -302,6 +305,33 @@ def test_built_data_names_its_classes(tmp_path):
             assert summary.examples == {"train": 6, "validation": 3}
 
 
+@pytest.mark.parametrize("variant, line", [
+    ("new32", "ImageNet 32x32 new (Chrabaszcz et al. box resize)"),
+    ("old32", "ImageNet 32x32 old (van den Oord et al.)"),
+])
+def test_training_on_a_small_version_prints_its_name(tmp_path, capsys, variant, line):
+    if variant == "new32":
+        files = {name: packed(batch()) for name in ("train_data_batch_1", "val_data")}
+    else:
+        files = {
+            f"{kind}_32x32.tar": tar({
+                f"{kind}_32x32/{n}.png": picture(n, (32, 32), kind="PNG") for n in range(4)
+            })
+            for kind in ("train", "valid")
+        }
+    out, workdir = tmp_path / "out", f"--workdir={tmp_path / 'run'}"
+    build("imagenet", write(tmp_path / "source", files), out, variant=variant)
+    train.main([
+        "--dataset=imagenet32", f"--data_dir={out}", workdir, "--image_size=8", "--base_size=4",
+        "--base_layers=1", "--base_features=8", "--residual_blocks=1", "--features=8",
+        "--head_features=8", "--steps=2", "--batch_size=2", "--sample_every=0", "--num_levels=8",
+    ])
+    capsys.readouterr()
+    evaluate.main([workdir])
+    said = capsys.readouterr().out
+    assert f"data: {line}" in said and "not comparable with the" in said and "bits" in said
+
+
 @pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
 def test_real_images_and_orders(tmp_path):
     meta = pathlib.Path(REAL) / "imagenet_meta"
@@ -318,7 +348,11 @@ def test_real_images_and_orders(tmp_path):
         "synsets.txt": (meta / "tfds_labels.txt").read_bytes(),
     })
     found, skipped = converted(tmp_path / "s")
-    assert len(found["train"]) == len(packs) == 63 and not skipped
+    assert len(found["train"]) == len(packs) == 63
+    assert skipped == {
+        "classes listed but without train images": 937,
+        "validation images listed but absent": 49_997,
+    }
     for name, row in found["train"].items():
         assert row["image"] == packs[name] and ordered[row["label"]] == name[:9]
     # The truth in ILSVRC's ids is of map_clsloc's order, that of the pickles.
@@ -346,7 +380,8 @@ def test_real_gray_images_become_rgb(tmp_path):
     found, skipped = converted(
         write(tmp_path, {"ILSVRC2012_img_train.tar": train_tar(grays)}), size=32
     )
-    assert found["train"].keys() == grays.keys() and len(grays) == 5 and not skipped
+    assert found["train"].keys() == grays.keys() and len(grays) == 5
+    assert skipped.keys() == {ABSENT}
     for row in found["train"].values():
         image = np.asarray(Image.open(io.BytesIO(row["image"])))
         assert image.shape == (32, 32, 3) and (image == image[..., :1]).all() and image.std() > 1

@@ -135,7 +135,7 @@ def plan(source):
     def skip(reason, count=1):
         skipped[reason] += count
 
-    found = Mpii.plan(Tree(source), Options(64), skip)
+    found = Mpii.plan(Tree(source), Options(64), skip).tasks
     return found, dict(skipped)
 
 

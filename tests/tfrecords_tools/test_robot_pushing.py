@@ -76,7 +76,7 @@ def converted(source, variant="crop", size=16, split="train"):
     """`(examples by key, reasons)` of a split."""
     options, tree = Options(size, variant), Tree(source)
     found, reasons = {}, []
-    for task in RobotPushing.plan(tree, options, lambda *_: None)[split]:
+    for task in RobotPushing.plan(tree, options, lambda *_: None).tasks[split]:
         for key, example in RobotPushing.convert(options, task, tree.members[task.name]):
             if isinstance(example, Skipped):
                 reasons.append(str(example))
@@ -158,7 +158,7 @@ def test_wrong_records_are_told(tmp_path):
 def planned(source):
     skipped = {}
     return RobotPushing.plan(Tree(source), Options(64, "crop"),
-                             lambda reason, count=1: skipped.update({reason: count})), skipped
+                             lambda reason, count=1: skipped.update({reason: count})).tasks, skipped
 
 
 def test_splits_are_of_whole_files(tmp_path):

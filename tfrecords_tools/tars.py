@@ -1,0 +1,123 @@
+"""Tars: plain ones, whose members have a place, and compressed ones, read in one pass."""
+
+import bz2
+import functools
+import gzip
+import io
+import lzma
+import os
+import tarfile
+
+from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools import archive_rules
+
+PLAIN = (".tar",)
+COMPRESSED = {
+    ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.bz2": bz2.open, ".tar.xz": lzma.open,
+}
+BLOCK = 512
+# What a compressed tar may grow to: images hardly shrink, so this is far beyond any data set.
+MAX_GROWTH, GROWTH_SLACK = 100, 2**28
+
+
+def members(path, file, start, size, prefix=""):
+    """Yields `(name, offset in the file, size)` of each member of the plain tar in
+    `file[start : start + size]`, and of the tars in it."""
+    window = Window(file, start, size)
+    tar = tarfile.open(fileobj=window, mode="r:")  # noqa: SIM115 (it holds nothing but the window)
+    for info in tar:
+        if info.isdir():
+            continue
+        _check_type(path, info)
+        name, offset = prefix + archive_rules.clean(path, info.name), start + info.offset_data
+        if info.offset_data + info.size > size:
+            raise UserError(f"{path}: cut short in {name}, at byte {start + size}")
+        if name.lower().endswith(PLAIN):
+            folder = name[: -len(PLAIN[0])] + "/"
+            yield from members(path, file, offset, info.size, folder)
+        else:
+            yield name, offset, info.size
+        tar.members = []  # a million of them would stay
+    window.seek(tar.offset)
+    if window.read(BLOCK) != bytes(BLOCK):
+        raise UserError(f"{path}: damaged or cut short at byte {start + tar.offset}")
+
+
+def streamed(path):
+    """Yields `(TarInfo, function that reads it)` of a compressed tar, in order."""
+    opener = next(o for ending, o in COMPRESSED.items() if path.lower().endswith(ending))
+    with archive_rules.faults_told(path), opener(path, "rb") as stream:
+        blocks = _Blocks(stream, path, os.path.getsize(path))
+        tar = tarfile.open(fileobj=blocks, mode="r|", bufsize=BLOCK)  # noqa: SIM115
+        for info in tar:
+            if not info.isdir():
+                _check_type(path, info)
+                yield info, functools.partial(_read_streamed, path, tar, info)
+            tar.members = []
+        if blocks.last != bytes(BLOCK):
+            raise UserError(f"{path}: damaged or cut short after {blocks.count} bytes")
+        while blocks.read(2**20):  # the checksum stands at the end
+            pass
+
+
+def _read_streamed(path, tar, info):
+    limit = archive_rules.MAX_MEMBER
+    if info.size > limit:
+        raise UserError(f"{path}, member {info.name}: more than {limit} bytes; not read")
+    return tar.extractfile(info).read()
+
+
+def _check_type(path, info):
+    if not info.isreg() or info.issparse():
+        kind = "a link" if info.issym() or info.islnk() else "no plain file"
+        raise UserError(f"{path}: member {info.name!r} is {kind}; refused")
+
+
+class Window(io.RawIOBase):
+    """A part of a file as a file of its own."""
+
+    def __init__(self, file, start, size):
+        super().__init__()
+        self._file, self._start, self._size, self._position = file, start, size, 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def tell(self):
+        return self._position
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size=-1):
+        left = max(0, self._size - self._position)
+        size = left if size is None or size < 0 else min(size, left)
+        self._file.seek(self._start + self._position)
+        content = self._file.read(size)
+        self._position += len(content)
+        return content
+
+
+class _Blocks:
+    """A decompressed stream that remembers its last block, and refuses to grow without end."""
+
+    def __init__(self, stream, path, compressed_size):
+        self._stream, self._path = stream, path
+        self._limit = MAX_GROWTH * compressed_size + GROWTH_SLACK
+        self.last, self.count = b"", 0
+
+    def read(self, size):
+        content = self._stream.read(size)
+        self.count += len(content)
+        if self.count > self._limit:
+            raise UserError(
+                f"{self._path}: grows to more than {self._limit} bytes when decompressed; refused"
+            )
+        if content:
+            self.last = content
+        return content
