@@ -1,4 +1,7 @@
-"""Examples as pictures with all that is known of them drawn on: data is checked by looking."""
+"""Examples as pictures with all that is known of them drawn on: data is checked by looking.
+
+Also prompts, drawn in the same way beside what a model made of them.
+"""
 
 import textwrap
 
@@ -10,6 +13,10 @@ LINE = 13  # height of a line of text
 INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (110, 110, 110)
 DOT = 3  # radius of a keypoint
 MASK_SHARE = 0.45  # of a mask's colour in the picture
+INK_SHARE = 0.65  # of a segment's colour in its name, to be read on paper
+GROUND = 235  # gray behind a prompt's maps
+LETTER = 6  # width that a letter takes on the average
+MAX_CAPTION = 200  # letters of a prompt's caption that are drawn
 ACTION_HEIGHT = 40
 
 
@@ -64,6 +71,91 @@ def video_sheet(examples, side, frames):
     return np.asarray(_grid(cells, 1))
 
 
+def panel_size(prompt, names, image_size, side):
+    """(height, width) of the picture that `panel` makes."""
+    height = max(1, round(side * image_size[0] / image_size[1])) if _has_maps(prompt) else 0
+    lines = _panel_lines(prompt, names, side)
+    return height + (LINE * len(lines) + 4 if lines or not height else 0), side
+
+
+def panel(prompt, names, image_size, side):
+    """What a prompt says: its maps on a plain ground, and below them its words.
+
+    Args:
+        prompt: a `prompts.Prompt`.
+        names: a `prompts.Names`.
+        image_size: `(height, width)` of the images it is of, pixels.
+        side: width of the panel, pixels.
+
+    Returns:
+        uint8 `[height, side, 3]`, as high as it needs.
+    """
+    parts = []
+    if _has_maps(prompt):
+        height, width = image_size
+        picture = Image.new("RGB", (side, max(1, round(side * height / width))), (GROUND,) * 3)
+        if prompt.segmentation is not None:
+            picture = _with_masks(picture, prompt.segmentation, share=1)
+        if prompt.keypoints is not None:
+            scale = side / width, picture.height / height
+            _draw_keypoints(picture, prompt.keypoints, scale)
+        parts.append(picture)
+    lines = _panel_lines(prompt, names, side)
+    if lines or not parts:
+        parts.append(_text([line for line, _ in lines], [colour for _, colour in lines], side))
+    return np.asarray(_stacked(parts))
+
+
+def beside(panels, pictures):
+    """A row a panel, its picture to its right.
+
+    Args:
+        panels, pictures: lists of uint8 `[height, width, 3]`.
+
+    Returns:
+        uint8 `[height, width, 3]`, of `beside_size`.
+    """
+    cells = [Image.fromarray(cell) for row in zip(panels, pictures) for cell in row]
+    return np.asarray(_grid(cells, 2))
+
+
+def beside_size(panel_sizes, picture_sizes):
+    """(height, width) of the picture that `beside` makes of panels and pictures of these sizes."""
+    rows = list(zip(panel_sizes, picture_sizes))
+    height = sum(max(left[0], right[0]) + GAP for left, right in rows) - GAP
+    return height, max(left[1] + right[1] for left, right in rows) + GAP
+
+
+def _has_maps(prompt):
+    return prompt.keypoints is not None or prompt.segmentation is not None
+
+
+def _panel_lines(prompt, names, side):
+    """List of (text, colour): the class, the caption, the segments that the maps show."""
+    letters, lines = max(8, side // LETTER), []
+    if prompt.label is not None:
+        lines += _wrapped(_name(names.classes, prompt.label, "class"), letters, INK)
+    if prompt.text is not None:
+        cut = len(prompt.text) > MAX_CAPTION
+        caption = prompt.text[:MAX_CAPTION] + ("…" if cut else "")
+        lines += _wrapped(caption, letters, INK)
+    if prompt.segmentation is not None:
+        for number in np.flatnonzero(prompt.segmentation.any(axis=(0, 1))):
+            ink = tuple(int(INK_SHARE * value) for value in colour_of(number))
+            lines += _wrapped(_name(names.segments, number, "segment"), letters, ink)
+    return lines
+
+
+def _name(names, number, kind):
+    return names[number] if number < len(names) else f"{kind} {number}"
+
+
+def _wrapped(text, letters, colour):
+    """List of (line, colour); letters that no text can hold become question marks."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return [(line, colour) for line in textwrap.wrap(text, letters)]
+
+
 def _image_cell(example, class_names, side):
     height, width = example["image"].shape[:2]
     picture = _enlarged(example["image"], side)
@@ -77,7 +169,7 @@ def _image_cell(example, class_names, side):
         lines.append(class_names[label] if label < len(class_names) else f"class {label}")
     for caption in example.get("text", ())[:2]:
         lines += textwrap.wrap(str(caption), max(8, side // 6))[:3]
-    return _stacked([picture, _text(lines, side)]) if lines else picture
+    return _stacked([picture, _text(lines, [INK] * len(lines), side)]) if lines else picture
 
 
 def _enlarged(pixels, side):
@@ -88,16 +180,17 @@ def _enlarged(pixels, side):
     return image.resize((side, max(1, round(side * image.height / image.width))), Image.NEAREST)
 
 
-def _with_masks(picture, masks):
+def _with_masks(picture, masks, share=MASK_SHARE):
+    """The picture with each mask's colour laid over it, of which `share` shows."""
     masks = np.asarray(masks)
     if masks.ndim == 2:  # numbers; 0 is the ground
         masks = np.eye(int(masks.max()) + 1, dtype=bool)[masks][..., 1:]
     canvas = np.asarray(picture, "float32")
     for number in np.flatnonzero(masks.any(axis=(0, 1))):
         mask = Image.fromarray(masks[..., number].astype("uint8") * 255)
-        share = np.asarray(mask.resize(picture.size, Image.NEAREST), "float32")[..., None] / 255
-        share *= MASK_SHARE
-        canvas = canvas * (1 - share) + np.array(colour_of(number), "float32") * share
+        cover = np.asarray(mask.resize(picture.size, Image.NEAREST), "float32")[..., None] / 255
+        cover *= share
+        canvas = canvas * (1 - cover) + np.array(colour_of(number), "float32") * cover
     return Image.fromarray(canvas.round().astype("uint8"))
 
 
@@ -122,11 +215,11 @@ def _curves(values, width, name):
     return picture
 
 
-def _text(lines, width):
+def _text(lines, colours, width):
     picture = Image.new("RGB", (width, LINE * len(lines) + 4), PAPER)
     draw = ImageDraw.Draw(picture)
-    for number, line in enumerate(lines):
-        draw.text((1, 2 + LINE * number), line, INK, ImageFont.load_default())
+    for number, (line, colour) in enumerate(zip(lines, colours)):
+        draw.text((1, 2 + LINE * number), line, colour, ImageFont.load_default())
     return picture
 
 

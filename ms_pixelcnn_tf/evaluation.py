@@ -61,7 +61,7 @@ def evaluate(model, source, split, batch_size, limit=None):
     Raises:
         UserError: for an unknown or empty split.
     """
-    fields = condition_fields(model.config)
+    fields = model.config.conditions
     batches = pipeline.evaluation_batches(
         source,
         split=split,
@@ -82,11 +82,6 @@ def evaluate(model, source, split, batch_size, limit=None):
     nats = math.fsum(term.nats for term in terms.values())
     whole = _result(nats, sum(model.term_dims.values()))
     return Evaluation(source.description, split, examples, nats, whole.bits_per_dim, terms)
-
-
-def condition_fields(model_config):
-    """Names of the batch fields that condition the model, beside the image."""
-    return ("label",) if model_config.num_classes else ()
 
 
 def _result(nats, num_subpixels):

@@ -1,4 +1,4 @@
-"""Grids of images as PNG, with numpy and Pillow only: samples, and the pyramid from base to target.
+"""Grids of images as PNG, with numpy and Pillow only: samples, pyramids, and what was upscaled.
 
 Images are uint8 0…255 for display (`pixels.dequantise` makes them from levels). One channel is
 shown as gray, two as red and green, three as colours; further channels are not shown.
@@ -43,16 +43,20 @@ def grid(images, columns=None, scale=1):
     images = enlarge(to_rgb(images), scale)
     count, height, width, _ = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
-    rows = math.ceil(count / columns)
     cell_height, cell_width = height + PADDING, width + PADDING
-    picture = np.full(
-        (rows * cell_height + PADDING, columns * cell_width + PADDING, 3), BACKGROUND, np.uint8
-    )
+    picture = np.full((*grid_size(count, (height, width), columns), 3), BACKGROUND, np.uint8)
     for index, image in enumerate(images):
         top = PADDING + index // columns * cell_height
         left = PADDING + index % columns * cell_width
         picture[top : top + height, left : left + width] = image
     return picture
+
+
+def grid_size(count, size, columns=None, scale=1):
+    """(height, width) of the picture that `grid` makes of `count` images of `size`."""
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    cells = math.ceil(count / columns), columns
+    return tuple(n * (side * scale + PADDING) + PADDING for n, side in zip(cells, size))
 
 
 def trajectory(pyramid, scale=1):
@@ -71,6 +75,29 @@ def trajectory(pyramid, scale=1):
     steps = [enlarge(to_rgb(images), height // images.shape[1]) for images in pyramid]
     cells = np.stack(steps, axis=1)  # [B, scales, H, W, 3]
     return grid(cells.reshape(-1, *cells.shape[2:]), columns=len(pyramid), scale=scale)
+
+
+def upscaled(low, real, samples, scale=1):
+    """A row an input: its pixels, the real image if any is known, its samples, all of one size.
+
+    This is Figure 7 in Reed et al. (2017).
+
+    Args:
+        low: list of uint8 `[h, w, C]`, whose sides divide the samples'.
+        real: list of uint8 `[H, W, C]`, or None where it is not known, which leaves a gap.
+        samples: uint8 `[inputs, num, H, W, C]`.
+        scale: integer magnification of the samples.
+
+    Returns:
+        uint8 `[rows, columns, 3]`.
+    """
+    shape, cells = samples.shape[2:], []
+    for given, known, own in zip(low, real, samples):
+        cells.append(enlarge(given[None], shape[0] // given.shape[0])[0])
+        if any(image is not None for image in real):
+            cells.append(np.full(shape, BACKGROUND, np.uint8) if known is None else known)
+        cells.extend(own)
+    return grid(np.stack(cells), columns=len(cells) // len(samples), scale=scale)
 
 
 def write_png(path, picture):

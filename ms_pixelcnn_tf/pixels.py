@@ -23,12 +23,6 @@ def subsample(images, factor=2):
     return images[:, ::factor, ::factor]
 
 
-def format_size(size):
-    """`(32, 48)` → "32x48"; a square → "32"."""
-    height, width = size
-    return str(height) if height == width else f"{height}x{width}"
-
-
 def pyramid(images, num_scales):
     """The images at every scale, smallest first: `num_scales` tensors, the last one `images`."""
     levels = [images]

@@ -47,11 +47,25 @@ def random_uniforms(model, batch, seed=0, dtype="float64"):
 
 
 def random_conditions(model, batch, seed=0):
-    """Random labels if the model takes them, else None."""
-    classes = model.config.num_classes
-    if not classes:
+    """Random conditions, as far as the model takes them, else None."""
+    config, generator = model.config, np.random.default_rng(seed)
+    if not config.conditions:
         return None
-    return {"label": np.random.default_rng(seed).integers(0, classes, batch).astype("int32")}
+    captions = ["a red circle", "blue", "two green squares above a star", "", "a cross; a moon!"]
+    drawn = {
+        "label": generator.integers(0, max(config.num_classes, 1), batch).astype("int32"),
+        "text": [captions[index] for index in generator.integers(0, len(captions), batch)],
+        "keypoints": generator.integers(0, 2, (batch, 32, 32, config.num_keypoints)),
+        "segmentation": generator.integers(0, 2, (batch, 32, 32, config.num_segments)),
+    }
+    return {name: drawn[name] for name in config.conditions}
+
+
+def taken(conditions, rows):
+    """The conditions of some rows (a list of indices, or a slice's range); None of None."""
+    if conditions is None:
+        return None
+    return {name: [values[row] for row in rows] for name, values in conditions.items()}
 
 
 def all_images(model):
@@ -62,13 +76,20 @@ def all_images(model):
     return digits.astype("uint8").reshape(-1, *shape)
 
 
-def probabilities(model, images, label=None, chunk=16384):
-    """p(image) of each image, float64."""
+def probabilities(model, images, conditions=None, chunk=16384):
+    """p(image | conditions) of each image, float64.
+
+    Args:
+        conditions: of one image, such as `{"label": [2]}`; None without.
+    """
     result = []
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
-        conditions = None if label is None else {"label": np.full(len(part), label, "int32")}
-        result.append(np.exp(np.asarray(model.log_prob(part, conditions), "float64")))
+        own = conditions and {
+            name: np.repeat(np.asarray(values), len(part), axis=0)
+            for name, values in conditions.items()
+        }
+        result.append(np.exp(np.asarray(model.log_prob(part, own), "float64")))
     return np.concatenate(result)
 
 
@@ -79,13 +100,14 @@ def teacher_forced(model, images, conditions=None):
         The parameters of a factor, the slice of the image that holds its pixels, and its levels.
     """
     _, conditions = check_images(model.config, images, conditions)
-    conditioning = model._embed(conditions)
+    codes = model._encode(conditions)
     scales = [scale.astype("int32") for scale in pixels.pyramid(images, len(model.sizes))]
     factor = 2 ** (len(scales) - 1)
-    yield model.base(scales[0], conditioning), np.s_[:, ::factor, ::factor], scales[0]
+    yield model.base(scales[0], model._conditioning(codes, 0)), np.s_[:, ::factor, ::factor], scales[0]
     upscalers = iter(model.upscalers)
-    for scale in scales[1:]:
+    for number, scale in enumerate(scales[1:], 1):
         factor //= 2
+        conditioning = model._conditioning(codes, number)
         corners = [scale[:, row::2, column::2] for row, column in ((0, 0), (0, 1), (1, 0), (1, 1))]
         for index, (row, column) in enumerate(((0, 1), (1, 0), (1, 1)), start=1):
             upscaler = next(upscalers)

@@ -9,30 +9,37 @@ import pytest
 import ms_pixelcnn_tf
 
 ROOT = Path(ms_pixelcnn_tf.__file__).parent
-DISTRIBUTIONS = {"errors", "pixels"}
+DISTRIBUTIONS = {"errors", "sizes", "pixels"}
 LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
+ENCODERS = LAYERS | {"layers", "text"}
 NETWORKS = LAYERS | {"layers"}
 SAMPLING = NETWORKS | {"networks"}
-MODELS = SAMPLING | {"sampling"}
+MODELS = SAMPLING | {"sampling", "encoders", "text"}
 EVALUATION = MODELS | {"models", "data", "files"}
 TRAINING = EVALUATION | {"evaluation", "pictures"}
 # Part of the package → the parts it may import, beside itself.
 ALLOWED = {
     "errors": set(),
     "files": set(),
-    "configs": {"errors"},
+    "configs": {"errors", "sizes"},
+    "text": {"errors"},
+    "sizes": {"errors"},
     "pixels": {"errors"},
-    "data": {"errors", "pixels", "files"},
+    "data": {"errors", "sizes", "pixels", "text", "files"},
     "distributions": DISTRIBUTIONS,
     "layers": LAYERS,
+    "encoders": ENCODERS,
     "networks": NETWORKS,
     "sampling": SAMPLING,
     "models": MODELS,
     "pictures": {"files"},
     "contact_sheet": set(),
+    "prompt_maps": {"errors", "configs"},
+    "prompts": {"errors", "configs", "text", "data", "prompt_maps"},
+    "upscaling": {"errors", "sizes", "pixels", "data"},
     "evaluation": EVALUATION,
     "training": TRAINING,
-    "cli": TRAINING | {"training", "contact_sheet"},
+    "cli": TRAINING | {"training", "contact_sheet", "prompts", "upscaling"},
     "__init__": {"errors", "configs", "models", "training"},
 }
 MODULES = sorted(ROOT.rglob("*.py"))

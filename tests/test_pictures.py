@@ -44,6 +44,28 @@ def test_trajectory_enlarges_each_scale_to_the_target():
     np.testing.assert_array_equal(base[1::4, 3::4], target[0, ::4, ::4])
 
 
+@pytest.mark.parametrize("columns", [None, 1, 3, 9])
+def test_grid_size_is_that_of_the_grid(columns):
+    picture = pictures.grid(random_images(5, 4, 6, 3), columns, scale=3)
+    assert picture.shape == (*pictures.grid_size(5, (4, 6), columns, scale=3), 3)
+
+
+def test_upscaled_shows_given_pixels_real_image_and_samples():
+    low, real = random_images(2, 2, 2, 1), random_images(2, 4, 4, 1)
+    samples = random_images(2, 3, 4, 4, 1)
+    cell = 4 + pictures.PADDING
+    picture = pictures.upscaled(list(low), [real[0], None], samples)
+    assert picture.shape == (*pictures.grid_size(10, (4, 4), 5), 3)
+    cells = picture[2:, 2:].reshape(2, cell, 5, cell, 3)[:, :4, :, :4, 0]  # row, y, column, x
+    np.testing.assert_array_equal(cells[:, ::2, 0, ::2], low[..., 0])
+    np.testing.assert_array_equal(cells[:, 1::2, 0, 1::2], low[..., 0])
+    np.testing.assert_array_equal(cells[0, :, 1], real[0, ..., 0])
+    assert (cells[1, :, 1] == pictures.BACKGROUND).all()
+    np.testing.assert_array_equal(cells[:, :, 2:].swapaxes(1, 2), samples[..., 0])
+    without = pictures.upscaled(list(low), [None, None], samples)
+    assert without.shape == (*pictures.grid_size(8, (4, 4), 4), 3)
+
+
 def test_png_round_trip_makes_folders_and_leaves_no_temporary(tmp_path):
     picture = pictures.grid(random_images(2, 4, 4, 3))
     path = tmp_path / "new" / "samples.png"

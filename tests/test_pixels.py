@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf import pixels, sizes
 from ms_pixelcnn_tf.errors import UserError
 
 
@@ -20,8 +20,8 @@ def test_subsample_takes_pixels_and_never_averages():
 
 
 def test_format_size():
-    assert pixels.format_size((32, 48)) == "32x48"
-    assert pixels.format_size((32, 32)) == "32"
+    assert sizes.format_size((32, 48)) == "32x48"
+    assert sizes.format_size((32, 32)) == "32"
 
 
 def test_pyramid_is_the_subsampled_images_smallest_first():

@@ -34,7 +34,13 @@ def main(arguments):
     model = load_model(options.workdir)
     batch_size = options.batch_size or run.train.batch_size
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)
-    print(json.dumps(result.to_dict(), indent=2) if options.json else to_text(result))
+    missing = [name for name in run.model.scale_names if name not in run.model.held_scales]
+    if options.json:
+        print(json.dumps(result.to_dict() | {"missing_scales": missing}, indent=2))
+        return
+    print(to_text(result))
+    if missing:
+        print(f"missing: scale {', '.join(missing)}; the total is of the others")
 
 
 def to_text(result):

@@ -2,14 +2,11 @@
 
 import os
 
-import numpy as np
-
-from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.configs import unknown
+from ms_pixelcnn_tf.cli import flags, prompt_flags
 from ms_pixelcnn_tf.errors import UserError
 
 MAX_PIXELS = 2**27  # of the picture, 400 MB in memory
-MAX_NAMES_SHOWN = 20
+PANEL_SIDE = 128  # least width of what is shown of a prompt
 
 
 def main(arguments):
@@ -18,87 +15,107 @@ def main(arguments):
     parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
                         help="folder of the run")
     parser.add_argument("--num", type=flags.positive, default=16, metavar="INT",
-                        help="number of images (default 16)")
+                        help="number of images, with --prompts for each (default 16)")
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
     parser.add_argument("--out", default="samples.png", metavar="FILE",
                         help="(default samples.png)")
-    parser.add_argument("--label", metavar="CLASS",
-                        help="class of all images, by number or name (default: all in turn)")
     parser.add_argument("--trajectory", action="store_true",
                         help="one row an image: the pyramid from base to target")
     parser.add_argument("--scale", type=flags.positive, default=4, metavar="INT",
                         help="magnification (default 4)")
+    prompt_flags.add_prompt_flags(parser, label_default=" (without other conditions: all in turn)")
+    parser.add_argument("--prompts", type=os.path.expanduser, metavar="FILE.jsonl",
+                        help="a row a prompt, each line one as JSON: "
+                        '{"text": "a red star", "label": 3, "keypoints": [[x, y, visible], …] or '
+                        '"FILE.json", "segmentation": "FILE.png"}; paths are relative to the file')
     options = parser.parse(arguments)
     if options.seed < 0:
         raise UserError(f"seed is {options.seed}; valid: 0 or more")
+    flags_given = prompt_flags.given_flags(options)
+    if options.prompts is not None and flags_given:
+        raise UserError(f"give --prompts or --{next(iter(flags_given))}, not both")
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf import pictures, pixels
+        from ms_pixelcnn_tf import prompts
         from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
-        from ms_pixelcnn_tf.training.datasheet import read_class_names
     config = read_run(options.workdir).model
-    check_picture_size(options, config)
-    names = read_class_names(options.workdir)
-    conditions = label_conditions(options.label, options.num, config.num_classes, names)
-    model = load_model(options.workdir)
-    levels = model.sample(options.num, conditions, seed=options.seed)
-    scales = model.trajectory(levels) if options.trajectory else [levels]
-    images = [pixels.dequantise(scale, model.config.num_levels) for scale in scales]
-    if options.trajectory:
-        picture = pictures.trajectory(images, options.scale)
+    names = prompt_flags.read_names(options.workdir)
+    rows = None  # one prompt each, if the picture shows them
+    if options.prompts is not None:
+        if not config.conditions:
+            raise UserError("this model is unconditional; leave --prompts out")
+        rows = prompts.read_prompts(options.prompts, config, names)
+    elif set(config.conditions) - {"label"}:
+        rows = [prompt_flags.flags_prompt(options, config, names)]
+    check_picture_size(options, config, names, rows)
+    if rows:
+        asked = [prompt for prompt in rows for _ in range(options.num)]
+    elif config.conditions and not flags_given:
+        asked = [prompts.Prompt(label=i % config.num_classes) for i in range(options.num)]
     else:
-        picture = pictures.grid(images[0], scale=options.scale)
-    pictures.write_png(options.out, picture)
+        asked = [prompt_flags.flags_prompt(options, config, names)] * options.num
+    conditions = prompts.to_conditions(asked, config) or None
+    model = load_model(options.workdir)
+    levels = model.sample(len(asked), conditions, seed=options.seed)
+    write_picture(options, model, levels, names, rows)
     print(f"wrote {options.out}")
 
 
-def check_picture_size(options, config):
-    """Raises UserError if the picture would be larger than `MAX_PIXELS`."""
-    height, width = config.image_size
-    columns = len(config.sizes) if options.trajectory else 1
-    pixels = options.num * columns * height * width * options.scale**2
-    if pixels > MAX_PIXELS:
+def check_picture_size(options, config, names, rows=None):
+    """Raises UserError if the picture would be larger than `MAX_PIXELS`.
+
+    Args:
+        options: of the command.
+        config: the model's `ModelConfig`.
+        names: `prompts.Names`.
+        rows: the `Prompt`s that are shown, or None.
+    """
+    from ms_pixelcnn_tf import contact_sheet, pictures
+
+    if options.trajectory:
+        columns, count = len(config.sizes), options.num * len(config.sizes)
+    else:
+        columns, count = options.num if rows else None, options.num
+    size = pictures.grid_size(count, config.image_size, columns, options.scale)
+    what = f"{options.num} images"
+    if rows:
+        side = panel_side(options, config)
+        panels = [contact_sheet.panel_size(row, names, config.image_size, side) for row in rows]
+        size = contact_sheet.beside_size(panels, [size] * len(rows))
+        what += f" for each of {len(rows)} prompts"
+    if size[0] * size[1] > MAX_PIXELS:
         raise UserError(
-            f"{options.num} images magnified {options.scale} times make a picture of {pixels:,} "
+            f"{what} magnified {options.scale} times make a picture of {size[0] * size[1]:,} "
             f"pixels; valid: up to {MAX_PIXELS:,}; lower --num or --scale"
         )
 
 
-def label_conditions(label, num, num_classes, names=()):
-    """The `conditions` of `num` images; None for an unconditional model.
+def write_picture(options, model, levels, names, rows=None):
+    """Draws the samples, `options.num` for each of `rows`, and writes them."""
+    from ms_pixelcnn_tf import contact_sheet, pictures, pixels
 
-    Args:
-        label: None for all classes in turn, a class's number (as text or int), or its name.
-        num: number of images.
-        num_classes: of the model; 0 for an unconditional one.
-        names: of the classes, as far as they are known.
+    def draw(levels):
+        scales = model.trajectory(levels) if options.trajectory else [levels]
+        images = [pixels.dequantise(scale, model.config.num_levels) for scale in scales]
+        if options.trajectory:
+            return pictures.trajectory(images, options.scale)
+        return pictures.grid(images[0], options.num if rows else None, options.scale)
 
-    Raises:
-        UserError: for a label the model does not have.
-    """
-    if not num_classes:
-        if label is not None:
-            raise UserError("this model is unconditional; leave --label out")
-        return None
-    if label is None:
-        return {"label": np.arange(num, dtype="int32") % num_classes}
-    try:
-        number = int(label)
-    except ValueError:
-        number = None
-    named = names.index(label) if label in names else number
-    if named is None:
-        known = names or tuple(map(str, range(num_classes)))
-        raise unknown("label", label, known[:MAX_NAMES_SHOWN])
-    if number is not None and number != named and 0 <= number < num_classes:
-        raise UserError(
-            f"label {label} may be class number {number} or the class of that name, number {named}; "
-            "rename the class's folder"
+    if rows:
+        side = panel_side(options, model.config)
+        size = model.config.image_size
+        picture = contact_sheet.beside(
+            [contact_sheet.panel(row, names, size, side) for row in rows],
+            [draw(levels[i * options.num :][: options.num]) for i in range(len(rows))],
         )
-    number = named
-    if not 0 <= number < num_classes:
-        raise UserError(f"label is {label}; valid: 0 to {num_classes - 1}")
-    return {"label": np.full(num, number, "int32")}
+    else:
+        picture = draw(levels)
+    pictures.write_png(options.out, picture)
+
+
+def panel_side(options, config):
+    """Width of a prompt's panel: an image's, as drawn, if that leaves its words readable."""
+    return max(PANEL_SIDE, config.image_size[1] * options.scale)
 
 
 if __name__ == "__main__":

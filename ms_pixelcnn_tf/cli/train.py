@@ -35,17 +35,21 @@ def parse(arguments):
 
 def main(arguments):
     """Trains as the arguments say."""
-    run, workdir = parse(arguments)
+    run, whole = parse(arguments)
     with flags.quiet_start():
-        from ms_pixelcnn_tf.training import loop, monitor
+        from ms_pixelcnn_tf.training import loop, monitor, parts
+    if run.model.scale != "all":
+        print(f"training scale {run.model.scale} of {', '.join(run.model.scale_names)}")
     source = loop.load_source(run)
+    run = loop.fit_to_source(run, source)
+    workdir = parts.folder_of(whole, run)
     print(f"data: {source.description}")
     print(f"run: {workdir} (tensorboard --logdir {workdir})", flush=True)
     loop.train(run, workdir, source)
     last = monitor.read_metrics(workdir)[-1]
     print(f"{last['step']} steps: validation {last['validation_bits']:.4f} bits per sub-pixel")
     print(f"of: {source.description}")
-    print(f"next: bin/sample --workdir {workdir}")
+    print(f"next: bin/sample --workdir {whole}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ PRESETS = {
     "tiny": {
         "base_layers": 8, "base_features": 64, "residual_blocks": 4, "features": 48,
         "head_features": 48, "decoder_layers": 2, "decoder_features": 48, "label_features": 32,
+        "text_features": 64, "text_width": 64, "spatial_features": 32, "spatial_blocks": 3,
         "output": "softmax", "crop_size": 16,
         "batch_size": 16, "steps": 2000, "learning_rate": 3e-3, "ema_decay": 0.99,
     },
@@ -33,11 +34,26 @@ PRESETS = {
     "paper": {
         "base_layers": 15, "base_features": 128, "residual_blocks": 12, "features": 128,
         "head_features": 128, "decoder_layers": 4, "decoder_features": 128, "label_features": 128,
+        "text_features": 128, "text_width": 512, "spatial_features": 128, "spatial_blocks": 12,
         "output": "softmax", "upscaler": "B",
         "batch_size": 128, "steps": 200_000, "optimizer": "rmsprop", "learning_rate": 1e-4,
         "final_learning_rate": 1e-5, "schedule": "exponential", "warmup_steps": 0,
         "gradient_clip_norm": 0.0, "crop_size": 32, "evaluate_every": 2000,
         "checkpoint_every": 2000, "sample_every": 10_000, "evaluation_examples": 0,
+    },
+}
+
+
+# What the paper trains on a data set, beside the `paper` preset: section 4.2 (captions with
+# keypoints or a segmentation, 4x4 to 256x256) and 4.4 (ImageNet, 8x8 to 128x128, 256 features).
+TEXT_MODEL = {"image_size": 256, "base_size": 4, "text": True}
+PAPER_RUNS = {
+    "cub": TEXT_MODEL | {"num_keypoints": 15},
+    "mpii": TEXT_MODEL | {"num_keypoints": 17},
+    "coco": TEXT_MODEL | {"num_segments": 80},
+    "imagenet": {
+        "image_size": 128, "base_size": 8, "num_classes": 1000, "base_features": 256,
+        "features": 256, "head_features": 256, "decoder_features": 256,
     },
 }
 
@@ -59,7 +75,8 @@ def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
         raise unknown("preset", preset, PRESETS)
     table = field_table()
     parts = {"model": {"variant": variant}, "data": {"dataset": dataset}, "train": {}}
-    for name, value in (PRESETS[preset] | overrides).items():
+    recipe = PRESETS[preset] | (PAPER_RUNS.get(dataset, {}) if preset == "paper" else {})
+    for name, value in (recipe | overrides).items():
         if name not in table:
             raise unknown("field", name, table)
         parts[table[name][0]][name] = value

@@ -8,11 +8,12 @@ import dataclasses
 import difflib
 import json
 import math
-import operator
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import format_size, parse_size
 
 VARIANTS = ("ON", "OlogN")
+CONDITIONS = ("label", "text", "keypoints", "segmentation")
 
 
 def doc(text, default):
@@ -30,6 +31,12 @@ class ModelConfig:
     channels: int = doc("image channels", 3)
     num_levels: int = doc("levels of a sub-pixel, 2 to 256", 256)
     num_classes: int = doc("classes to condition on; 0 for none", 0)
+    text: bool = doc("whether to condition on captions", False)
+    num_keypoints: int = doc("parts whose keypoints to condition on; 0 for none", 0)
+    num_segments: int = doc("classes of the segmentation to condition on; 0 for none", 0)
+    scale: str = doc(
+        "what the model holds of its scales: all, or some by their larger size, as base,8,16", "all"
+    )
     output: str = doc("law of a sub-pixel: softmax or dmol", "dmol")
     num_mixtures: int = doc("components of dmol", 10)
     upscaler: str = doc("A (pixels of a group independent) or B (autoregressive patches)", "A")
@@ -43,6 +50,14 @@ class ModelConfig:
     decoder_layers: int = doc("gated layers of type B's decoder", 2)
     decoder_features: int = doc("their width", 64)
     label_features: int = doc("width of the class embedding", 64)
+    text_features: int = doc("width of the code of a caption", 64)
+    text_width: int = doc("width of the text encoder's second convolution", 128)
+    spatial_features: int = doc("width of the features of keypoints or a segmentation", 32)
+    spatial_blocks: int = doc("residual blocks of their encoder", 4)
+    encoder_shared_to: int = doc(
+        "the base and the scales up to this size share their encoders of the conditions, each above "
+        "has its own", 32,
+    )
     dtype: str = doc("dtype policy: float32, float64 or mixed_bfloat16", "float32")
 
     def __post_init__(self):
@@ -56,10 +71,14 @@ class ModelConfig:
             raise UserError(f"num_levels is {self.num_levels}; valid: 2 to 256")
         if self.first_kernel % 2 == 0 or self.first_kernel < 3:
             raise UserError(f"first_kernel is {self.first_kernel}; valid: odd numbers from 3")
-        _at_least(self, 0, "num_classes", "residual_blocks")
+        _at_least(
+            self, 0, "num_classes", "num_keypoints", "num_segments", "residual_blocks",
+            "spatial_blocks", "encoder_shared_to",
+        )
         _at_least(
             self, 1, "channels", "num_mixtures", "patch_size", "base_layers", "base_features",
             "features", "head_features", "decoder_layers", "decoder_features", "label_features",
+            "text_features", "text_width", "spatial_features",
         )
         if self.output == "softmax":
             narrow = [
@@ -72,13 +91,14 @@ class ModelConfig:
                     f"channels and needs at least {self.channels} features"
                 )
         if self.variant == "OlogN":
-            self._check_scales()
+            self._check_sizes()
+        self._check_scale()
 
-    def _check_scales(self):
+    def _check_sizes(self):
         *smaller, _ = self.sizes
         if not smaller:
             raise UserError(
-                f"base_size is image_size, {_shown(self.image_size)}, which leaves OlogN no scale; "
+                f"base_size is image_size, {format_size(self.image_size)}, which leaves OlogN no scale; "
                 "give a base a power of two smaller, image sides that can be halved, or variant ON"
             )
         if self.upscaler == "A":
@@ -87,8 +107,64 @@ class ModelConfig:
             if any(side % min(self.patch_size, side) for side in size):
                 raise UserError(
                     f"patch_size {self.patch_size} does not divide the group maps of "
-                    f"{_shown(size)}; give one that divides both sides"
+                    f"{format_size(size)}; give one that divides both sides"
                 )
+
+    def _check_scale(self):
+        held = self.scale.split(",")
+        if self.scale == "all":
+            return
+        for name in held:
+            if name not in self.scale_names:
+                raise unknown("scale", name, ("all", *self.scale_names))
+        in_order = [name for name in self.scale_names if name in held]
+        object.__setattr__(self, "scale", ",".join(in_order))
+        if len(in_order) == len(self.scale_names):
+            object.__setattr__(self, "scale", "all")
+        for group in self.encoder_groups().values():
+            apart = [name for name in group if name not in held]
+            if apart and len(apart) < len(group):
+                raise UserError(
+                    f"scale is {self.scale}, which shares its encoder with {', '.join(apart)}; train "
+                    f"them together (scale={','.join(group)}) or give encoder_shared_to=0"
+                )
+
+    @property
+    def conditions(self):
+        """Names of the conditions: some of label, text, keypoints and segmentation."""
+        taken = {
+            "label": self.num_classes, "text": self.text, "keypoints": self.num_keypoints,
+            "segmentation": self.num_segments,
+        }
+        return tuple(name for name, value in taken.items() if value)
+
+    @property
+    def conditioning_features(self):
+        """Width of what the networks are conditioned on; 0 for none."""
+        maps = bool(self.num_keypoints) + bool(self.num_segments)
+        vectors = self.label_features * bool(self.num_classes) + self.text_features * self.text
+        return vectors + maps * self.spatial_features
+
+    @property
+    def scale_names(self):
+        """Names of the scales: "base", then the larger size of each, such as "16" or "16x24"."""
+        return ("base", *(format_size(size) for size in self.sizes[1:]))
+
+    @property
+    def held_scales(self):
+        """Those of `scale_names` that the model holds."""
+        return self.scale_names if self.scale == "all" else tuple(self.scale.split(","))
+
+    def encoder_groups(self):
+        """Which scales share an encoder of the conditions: its name → names of the scales; empty
+        without conditions."""
+        groups = {}
+        if self.conditions:
+            for name, size in zip(self.scale_names, self.sizes):
+                shared = self.encoder_shared_to
+                common = shared and (name == "base" or max(size) <= shared)
+                groups.setdefault("encoder" if common else f"encoder_{name}", []).append(name)
+        return groups
 
     @property
     def sizes(self):
@@ -104,8 +180,8 @@ class ModelConfig:
             sizes.append((sizes[-1][0] * 2, sizes[-1][1] * 2))
         if sizes[-1] != self.image_size:
             raise UserError(
-                f"base_size {_shown(self.base_size)} does not reach image_size "
-                f"{_shown(self.image_size)} by doubling both sides; give sizes one power of two "
+                f"base_size {format_size(self.base_size)} does not reach image_size "
+                f"{format_size(self.image_size)} by doubling both sides; give sizes one power of two "
                 "apart, such as 4x6 and 32x48"
             )
         return sizes
@@ -118,16 +194,29 @@ class DataConfig:
     dataset: str = doc("name of the data set", "shapes")
     data_dir: str = doc("folder or archive of the data set, if it needs one", "")
     labels: str = doc("folder data: 'folders' takes sub-folders as classes", "none")
+    conditions: str = doc(
+        "what of the data conditions the model: some of label,text,keypoints,segmentation", "none"
+    )
     validation_fraction: float = doc("folder data: the part kept for validation", 0.1)
     data_seed: int = doc("seed of the procedural sets", 0)
 
     def __post_init__(self):
         _choice(self, "labels", ("none", "folders"))
+        for name in self.condition_names:
+            if name not in CONDITIONS:
+                raise unknown("condition", name, CONDITIONS)
         _at_least(self, 0, "data_seed")
         if not 0 < self.validation_fraction < 1:
             raise UserError(
                 f"validation_fraction is {self.validation_fraction}; valid: between 0 and 1"
             )
+
+
+    @property
+    def condition_names(self):
+        """`conditions` as a tuple; with sub-folders as classes it has the label."""
+        names = () if self.conditions == "none" else tuple(self.conditions.split(","))
+        return (*names, *(["label"] if self.labels == "folders" and "label" not in names else []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,25 +340,6 @@ def unknown(kind, name, valid):
     near = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return UserError(f"unknown {kind} {name!r}{hint} (valid: {', '.join(map(str, valid))})")
-
-
-def parse_size(value, name="size"):
-    """32, "32", "32x48" or (32, 48) → `(height, width)`."""
-    try:
-        if isinstance(value, str):
-            value = [int(part) for part in value.lower().split("x")]
-        sides = tuple(map(operator.index, value if hasattr(value, "__len__") else (value,)))
-        if len(sides) == 1:
-            sides *= 2
-        if len(sides) == 2 and min(sides) >= 1:
-            return sides
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise UserError(f"{name} is {value!r}; valid: a side such as 32, or height x width as 32x48")
-
-
-def _shown(size):
-    return f"{size[0]}x{size[1]}"
 
 
 def _coerce(name, default, value):

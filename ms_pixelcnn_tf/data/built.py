@@ -11,7 +11,7 @@ import numpy as np
 
 from ms_pixelcnn_tf.data.record_source import RecordSource
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.pixels import format_size
+from ms_pixelcnn_tf.sizes import format_size
 
 CACHE_BYTES = 2**30  # of decoded images a split
 # Feature of the records → field of the examples.
@@ -42,6 +42,10 @@ class Built(RecordSource):
         self.keypoint_names = tuple(self.metadata.get("keypoint_names", ()))
         self.keypoint_mirror = tuple(self.metadata.get("keypoint_mirror", ()))
         self.num_captions = int(self.metadata.get("num_captions", 0))
+        if "keypoints" in self.features:
+            self.num_keypoints = self.features["keypoints"].shape[0]
+        if "segmentation" in self.features:
+            self.num_segments = self.features["segmentation"].shape[-1]
         if "label" in self.features:
             self.num_classes = self.features["label"].num_classes
             self.class_names = tuple(self.metadata.get("class_names", ()))

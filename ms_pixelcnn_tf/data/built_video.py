@@ -8,7 +8,7 @@ from PIL import Image
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.data.record_source import RecordSource
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.pixels import format_size
+from ms_pixelcnn_tf.sizes import format_size
 
 FRAMES = 20  # of a clip, as in the paper
 # Features of the records: frames, actions, states.

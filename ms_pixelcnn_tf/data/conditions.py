@@ -1,4 +1,5 @@
-"""What conditions a model, as arrays: keypoints as maps, one of several captions, their mirror."""
+"""What conditions a model, as arrays: keypoints and a segmentation as maps, one of several
+captions, and their mirror."""
 
 import numpy as np
 
@@ -29,6 +30,28 @@ def keypoint_maps(keypoints, image_size):
     column, row = cells[examples, numbers].T
     maps[examples, row, column, numbers] = 1
     return maps
+
+
+def segmentation_maps(values, num_segments):
+    """A segmentation as one map a class, sampled at the centre of each cell.
+
+    A centre between two pixels takes the one to its right, or below.
+
+    Args:
+        values: `[n, H, W]`, 0 for the ground and 1 + k for class k, or `[n, H, W, num_segments]`,
+            1 where the class is.
+        num_segments: S, the number of classes, the ground not counted.
+
+    Returns:
+        uint8 `[n, MAP_SIZE, MAP_SIZE, S]`: 1 where the class is; the ground is all 0.
+    """
+    rows, columns = (
+        (2 * np.arange(MAP_SIZE) + 1) * side // (2 * MAP_SIZE) for side in values.shape[1:3]
+    )
+    values = values[:, rows[:, None], columns]
+    if values.ndim == 3:
+        values = values[..., None] == np.arange(1, num_segments + 1)
+    return values.astype("uint8")
 
 
 def mirrored(examples, coins, keypoint_mirror):

@@ -22,7 +22,7 @@ import numpy as np
 from ms_pixelcnn_tf.data import folder_store
 from ms_pixelcnn_tf.data.source import ArraySource
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.pixels import format_size
+from ms_pixelcnn_tf.sizes import format_size
 
 logger = logging.getLogger(__name__)
 

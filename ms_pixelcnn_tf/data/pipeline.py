@@ -12,7 +12,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf import pixels, text
 from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.data.readers import readers
 from ms_pixelcnn_tf.errors import UserError
@@ -42,8 +42,8 @@ def training_batches(
 ):
     """An endless stream of shuffled batches.
 
-    Each example is changed as it is drawn, image and conditions together: crop, mirror, then
-    keypoints to maps.
+    Each example is changed as it is drawn, image and conditions together: crop, mirror, then the
+    conditions as the models take them: maps and codes.
 
     Args:
         source: a `Source`.
@@ -60,9 +60,10 @@ def training_batches(
 
     Returns:
         A `tf.data.Dataset` of dicts: images uint8 `[batch_size, H, W, C]` in 0…`num_levels`-1,
-        labels int32 `[batch_size]`, "text" tf.string `[batch_size]`, one caption of each example's,
-        drawn anew each epoch; "keypoints" uint8 `[batch_size, 32, 32, P]` maps; further fields as
-        the source has them.
+        labels int32 `[batch_size]`; "text" int32 `[batch_size, 201]`, the codes (`text.encode`) of
+        one caption of each example's, drawn anew each epoch; "keypoints" uint8
+        `[batch_size, 32, 32, P]` and "segmentation" uint8 `[batch_size, 32, 32, S]`, maps; further
+        fields as the source has them.
 
     Raises:
         UserError: for an empty or unknown split, an unknown field, or an option out of range.
@@ -105,7 +106,7 @@ def training_batches(
         if "text" in fields:
             which = _uniforms(seed, CAPTION_STREAM, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
-        return _with_maps(examples, source)
+        return _as_models_take(examples, source)
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
     return _batches(steps, batch, source, split, fields, num_levels, batch_size)
@@ -140,7 +141,7 @@ def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("im
         examples = source.examples(split, numbers // repeats, fields)
         if "text" in fields:
             examples["text"] = conditions.numbered_captions(examples["text"], numbers % repeats)
-        return _with_maps(examples, source)
+        return _as_models_take(examples, source)
 
     steps = tf.data.Dataset.range(-(-size // batch_size))
     fixed_size = batch_size if size % batch_size == 0 else None
@@ -193,11 +194,17 @@ def _hash(seed, stream, positions):
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _with_maps(examples, source):
-    if "keypoints" in examples:
-        maps = conditions.keypoint_maps(examples["keypoints"], source.image_size)
-        return examples | {"keypoints": maps}
-    return examples
+def _as_models_take(examples, source):
+    """The examples with keypoints and segmentation as maps, and one caption each as codes."""
+    convert = {
+        "text": text.encode,
+        "keypoints": lambda points: conditions.keypoint_maps(points, source.image_size),
+        "segmentation": lambda values: conditions.segmentation_maps(values, source.num_segments),
+    }
+    return {
+        field: convert[field](values) if field in convert else values
+        for field, values in examples.items()
+    }
 
 
 def _batches(steps, batch, source, split, fields, num_levels, batch_size):
@@ -206,9 +213,10 @@ def _batches(steps, batch, source, split, fields, num_levels, batch_size):
     if not fields:
         raise UserError('no fields were asked for; give at least one, such as "image"')
     # One example tells the types and shapes, which tf.data wants before the first batch.
-    probe = _with_maps(source.examples(split, np.zeros(1, "int64"), fields), source)
+    probe = source.examples(split, np.zeros(1, "int64"), fields)
     if "text" in fields:
-        probe["text"] = np.array([""], object)
+        probe["text"] = [""]
+    probe = _as_models_take(probe, source)
     dtypes = [probe[field].dtype for field in fields]
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 

@@ -25,6 +25,8 @@ class Source(abc.ABC):
         channels: number of colour channels.
         num_classes: number of labels; 0 without labels.
         class_names: one name a label, or empty.
+        num_keypoints: P, the parts that field "keypoints" places; 0 without.
+        num_segments: S, the classes of field "segmentation", the ground not counted; 0 without.
         splits: the names of the splits that hold examples.
         num_captions: captions that every example has, field "text"; 0 without. Evaluation takes the
             first so many of each.
@@ -43,6 +45,8 @@ class Source(abc.ABC):
     channels: int
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
+    num_keypoints: int = 0
+    num_segments: int = 0
     splits: tuple[str, ...]
     num_captions: int = 0
     keypoint_mirror: tuple[int, ...] = ()
@@ -67,7 +71,10 @@ class Source(abc.ABC):
         Returns:
             A dict of arrays whose first axis is n. Images have "image", uint8 `[n, H, W, C]` in
             0…255, and "label", int32 `[n]`, where `num_classes` is not 0. Videos have "frames",
-            uint8 `[n, T, H, W, C]`, instead.
+            uint8 `[n, T, H, W, C]`, instead. Conditions, where a source has them: "text", `[n]`
+            sequences of captions; "keypoints", `[n, P, 3]`, (x, y, visible) in pixels;
+            "segmentation", uint8 `[n, H, W]`, 0 for the ground and 1 + k for class k, or uint8
+            `[n, M, M, S]`, one map a class.
 
         Raises:
             UserError: for an unknown split or field, or an index out of range.

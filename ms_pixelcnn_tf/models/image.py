@@ -7,6 +7,7 @@ Reference: Reed et al. (2017), section 3, equations 1 to 3. Departures are liste
 
 import dataclasses
 import functools
+import math
 
 import keras
 import numpy as np
@@ -15,17 +16,24 @@ from keras import ops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
+from ms_pixelcnn_tf.encoders import Encoder
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models.compiled import compile_function
+from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.inputs import (
+    check_conditions,
     check_images,
+    check_low_resolution,
+    check_plain_uniforms,
     check_request,
     check_uniforms,
+    condition_shapes,
     uniforms_dtype,
 )
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
+from ms_pixelcnn_tf.sizes import format_size, parse_size
 
 SAMPLERS = ("cached", "naive")
 SAMPLES_AT_ONCE = 256
@@ -41,8 +49,11 @@ class MultiscalePixelCNN(keras.Model):
     Args:
         config: a `configs.ModelConfig`.
 
-    All variables exist after construction. `conditions` is None or, if `config.num_classes` > 0,
-    `{"label": [B] integers}`.
+    All variables exist after construction. `conditions` is a dict by field, of just the fields in
+    `config.conditions` (`inputs.check_conditions` says how each looks), or None without any.
+
+    A model may hold some of its scales only (`config.scale`): scales are trained apart. It then has
+    the terms of those scales; what needs another one raises a UserError that names it.
     """
 
     def __init__(self, config: ModelConfig, **kwargs):
@@ -52,26 +63,21 @@ class MultiscalePixelCNN(keras.Model):
             config.output, config.num_levels, config.channels, config.num_mixtures
         )
         self.sizes = config.sizes
-        shared = {
-            "conditioning_features": config.label_features if config.num_classes else 0,
-            "dtype": config.dtype,
-        }
-        self.base = GatedPixelCNN(
-            self.distribution, config.base_layers, config.base_features, config.head_features,
-            config.first_kernel, name="base", **shared,
-        )
-        self.upscalers = []
-        self.term_dims = {"base": self.sizes[0][0] * self.sizes[0][1] * config.channels}
-        for size, larger in zip(self.sizes, self.sizes[1:]):
-            for group in (2, 3, 4):
-                term = f"{pixels.format_size(size)}to{pixels.format_size(larger)}/group{group}"
-                self.term_dims[term] = size[0] * size[1] * config.channels
-                self.upscalers.append(self._make_upscaler(size, group, term, shared))
-        self.label_embedding = None
-        if config.num_classes:
-            self.label_embedding = keras.layers.Embedding(
-                config.num_classes, config.label_features, dtype=config.dtype, name="label"
+        self._build_encoders()
+        shared = {"conditioning_features": config.conditioning_features, "dtype": config.dtype}
+        self.base, self.upscalers, self.term_dims = None, [], {}
+        if "base" in config.held_scales:
+            self.base = GatedPixelCNN(
+                self.distribution, config.base_layers, config.base_features, config.head_features,
+                config.first_kernel, name="base", **shared,
             )
+            self.term_dims["base"] = math.prod(self.sizes[0]) * config.channels
+        for index in self._held_indices():
+            size, larger = self.sizes[index - 1 : index + 1]
+            for group in (2, 3, 4):
+                term = f"{format_size(size)}to{format_size(larger)}/group{group}"
+                self.term_dims[term] = math.prod(size) * config.channels
+                self.upscalers.append(self._make_upscaler(size, group, term, shared))
         self._build_all()
         self._compile_all()
 
@@ -94,6 +100,7 @@ class MultiscalePixelCNN(keras.Model):
 
     def log_prob(self, images, conditions=None):
         """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
+        self.check_held(self.config.scale_names)
         return sum(self.log_prob_terms(images, conditions).values())
 
     def call(self, images, conditions=None):
@@ -116,22 +123,25 @@ class MultiscalePixelCNN(keras.Model):
         Reference: Reed et al. (2017), section 4: 32x32 crops.
         """
         images, conditions = check_images(self.config, images, conditions)
-        return self._terms(images, conditions, lambda x: _crop(x, crop_size, offsets))
+        return self._terms(images, conditions, crop_size, offsets)
 
-    def _terms(self, images, conditions, crop=lambda scale: (scale, 1.0)):
-        conditioning = self._embed(conditions)
-        base, *larger = pixels.pyramid(images, len(self.sizes))
-        terms = {"base": self._score(self.base(base, conditioning), base)}
-        names = iter(list(self.term_dims)[1:])
-        upscalers = iter(self.upscalers)
-        for scale in larger:
-            scale, area_ratio = crop(scale)
-            groups = pixels.split_groups(scale)
-            for group in (2, 3, 4):
-                upscaler = next(upscalers)
+    def _terms(self, images, conditions, crop_size=None, offsets=None):
+        codes = self._encode(conditions)
+        scales = pixels.pyramid(images, len(self.sizes))
+        terms, names = {}, iter(self.term_dims)
+        if self.base is not None:
+            conditioning = self._conditioning(codes, 0)
+            terms[next(names)] = self._score(self.base(scales[0], conditioning), scales[0])
+        for position, index in enumerate(self._held_indices()):
+            scale, conditioning = scales[index], self._conditioning(codes, index)
+            crop = Crop(scale.shape[1:3], crop_size, offsets)
+            groups = pixels.split_groups(crop.cut_image(scale))
+            conditioning = crop.cut_groups(conditioning)
+            for group, upscaler in zip((2, 3, 4), self._upscalers_of(position)):
                 context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
                 known = upscaler.trunk(context, conditioning)
-                terms[next(names)] = self._score(upscaler(known, target), target) * area_ratio
+                log_prob = self._score(upscaler(known, target), target)
+                terms[next(names)] = log_prob * crop.area_ratio
         return terms
 
     def _score(self, params, levels):
@@ -146,6 +156,7 @@ class MultiscalePixelCNN(keras.Model):
         More than `SAMPLES_AT_ONCE` are decoded in parts, so that memory does not grow with them.
         """
         shape = self.config.image_size + (self.config.channels,)
+        self.check_held(self.config.scale_names)
         conditions = check_request(self.config, num, conditions, seed)
         generator, images = np.random.default_rng(seed), np.empty((num, *shape), "uint8")
         for start in range(0, num, SAMPLES_AT_ONCE):
@@ -166,6 +177,7 @@ class MultiscalePixelCNN(keras.Model):
         Returns:
             `[B, H, W, C]` uint8 levels (numpy).
         """
+        self.check_held(self.config.scale_names)
         if sampler == "cached":
             inputs = check_uniforms(self.config, uniforms, conditions)
             return ops.convert_to_numpy(self._decode(*inputs))
@@ -175,9 +187,66 @@ class MultiscalePixelCNN(keras.Model):
         """`decode`, and log p of each image as accumulated on the way: `[B]`, nats (numpy)."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
+        self.check_held(self.config.scale_names)
         decode = self._decode_scored if sampler == "cached" else self._decode_naive
         levels, log_prob = decode(*check_uniforms(self.config, uniforms, conditions))
         return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
+
+    def upscale(self, low_resolution, to=None, conditions=None, uniforms=None, seed=0):
+        """Super-resolution: larger images of which the given one is the sub-sampled part.
+
+        Args:
+            low_resolution: `[B, h, w, C]` integer levels, of one of `self.sizes`. Its pixels are kept
+                exactly: of the result, every `H/h`-th of every `H/h`-th row.
+            to: a larger one of `self.sizes`, an int or `(height, width)`; None: the target.
+            conditions: see the class.
+            uniforms: `[B, H, W, C]` in [0, 1); those of given pixels are not used. None: drawn.
+            seed: of the uniforms that are drawn.
+
+        Returns:
+            `[B, H, W, C]` uint8 levels (numpy), in one compiled call.
+
+        Raises:
+            UserError: for sizes that the model does not have, or scales that it does not hold.
+        """
+        config = self.config
+        shape = np.shape(low_resolution)
+        start = self._index_of("low_resolution", shape[1:3])
+        end = self._index_of("to", config.image_size if to is None else parse_size(to, "to"))
+        if start >= end:
+            raise UserError(
+                f"upscaling from {format_size(self.sizes[start])} to {format_size(self.sizes[end])}; "
+                "give a larger size to go to"
+            )
+        self.check_held(config.scale_names[start + 1 : end + 1])
+        levels = check_low_resolution(config, low_resolution, self.sizes[start])
+        conditions = check_conditions(config, conditions, shape[0])
+        if uniforms is None:
+            drawn = (shape[0], *self.sizes[end], config.channels)
+            uniforms = np.random.default_rng(seed).random(drawn, dtype="float32")
+        uniforms = check_plain_uniforms(config, uniforms, self.sizes[end])
+        if len(uniforms) != shape[0]:
+            raise UserError(f"{len(uniforms)} uniforms for {shape[0]} images; give one an image")
+        if (start, end) not in self._upscale:
+            self._upscale[start, end] = compile_function(
+                functools.partial(self._upscale_steps, start),
+                levels=((*self.sizes[start], config.channels), "int32"),
+                uniforms=((*self.sizes[end], config.channels), uniforms_dtype(config)),
+                conditions=condition_shapes(config),
+            )
+        return ops.convert_to_numpy(self._upscale[start, end](levels, uniforms, conditions))
+
+    def _upscale_steps(self, start, levels, uniforms, conditions):
+        codes = self._encode(conditions)
+        levels, _ = self._decode_upward(start, levels, uniforms, codes, self._decode_group)
+        return ops.cast(levels, "uint8")
+
+    def _index_of(self, name, size):
+        if tuple(size) not in self.sizes:
+            sizes = ", ".join(map(format_size, self.sizes))
+            shown = format_size(size) if len(size) == 2 else size
+            raise UserError(f"{name} is of {shown}; the model's sizes: {sizes}")
+        return self.sizes.index(tuple(size))
 
     def trajectory(self, images):
         """The pyramid of sampled images: a list of uint8 arrays `[B, h, w, C]`, base … target."""
@@ -189,11 +258,13 @@ class MultiscalePixelCNN(keras.Model):
             steps = CachedPixelCNN(self.base, ops.shape(uniforms)[0], size, conditioning)
             return decode_raster(steps, uniforms, score)
 
-        def group(upscaler, known, uniforms):
-            return decode_group(upscaler, known, uniforms, score)
-
+        group = functools.partial(self._decode_group, score=score)
         levels, log_probs = self._decode_scales(uniforms, conditions, base, group)
         return (levels, sum(_sum_image(part) for part in log_probs)) if score else levels
+
+    @staticmethod
+    def _decode_group(upscaler, known, uniforms, score=False):
+        return decode_group(upscaler, known, uniforms, score)
 
     def _decode_naive_steps(self, uniforms, conditions):
         def base(uniforms, conditioning):
@@ -207,21 +278,71 @@ class MultiscalePixelCNN(keras.Model):
 
     def _decode_scales(self, uniforms, conditions, decode_base, decode_one_group):
         """uint8 levels, and the list of what the decoders return beside them."""
-        conditioning = self._embed(conditions)
-        base, *larger = pixels.pyramid(uniforms, len(self.sizes))
-        levels, log_probs = decode_base(base, conditioning)
-        log_probs = [log_probs]
-        upscalers = iter(self.upscalers)
-        for scale in larger:
-            groups = [levels]
-            for own in pixels.split_groups(scale)[1:]:
-                upscaler = next(upscalers)
+        codes = self._encode(conditions)
+        smallest = pixels.subsample(uniforms, 2 ** (len(self.sizes) - 1))
+        levels, base_log_probs = decode_base(smallest, self._conditioning(codes, 0))
+        levels, log_probs = self._decode_upward(0, levels, uniforms, codes, decode_one_group)
+        return ops.cast(levels, "uint8"), [base_log_probs, *log_probs]
+
+    def _decode_upward(self, start, levels, uniforms, codes, decode_one_group):
+        """From levels of the size of number `start` to those of the uniforms' size; and the list of
+        what the decoder returns beside them."""
+        smaller = levels.shape[1], uniforms.shape[1]
+        num_steps = (smaller[1] // smaller[0]).bit_length() - 1
+        larger, log_probs = pixels.pyramid(uniforms, num_steps + 1)[1:], []
+        for index, scale in enumerate(larger, start + 1):
+            groups, conditioning = [levels], self._conditioning(codes, index)
+            upscalers = self._upscalers_of(self._held_indices().index(index))
+            for upscaler, own in zip(upscalers, pixels.split_groups(scale)[1:]):
                 known = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
                 decoded, group_log_probs = decode_one_group(upscaler, known, own)
                 groups.append(decoded)
                 log_probs.append(group_log_probs)
             levels = pixels.merge_groups(groups)
-        return ops.cast(levels, "uint8"), log_probs
+        return levels, log_probs
+
+    # -- scales and conditions --------------------------------------------------------------------
+
+    def check_held(self, scales):
+        """Raises UserError, naming those missing, unless the model holds all of `scales`."""
+        missing = [name for name in scales if name not in self.config.held_scales]
+        if missing:
+            raise UserError(
+                f"this model holds no scale {', '.join(missing)}; it holds: "
+                f"{', '.join(self.config.held_scales)}"
+            )
+
+    def variables_of(self, scales):
+        """Variables of the networks of `scales`, and of their encoders, as far as they are held."""
+        owners = {"base"} & set(scales)
+        for position, index in enumerate(self._held_indices()):
+            if self.config.scale_names[index] in scales:
+                owners |= {upscaler.name for upscaler in self._upscalers_of(position)}
+        groups = self.config.encoder_groups()
+        owners |= {name for name, sharing in groups.items() if set(sharing) & set(scales)}
+        return [v for v in self.trainable_variables if v.path.split("/")[0] in owners]
+
+    def _held_indices(self):
+        """Numbers in `self.sizes` of the held scales above the base."""
+        names = self.config.scale_names
+        return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
+
+    def _upscalers_of(self, position):
+        """The networks of groups 2, 3, 4 of one of the held scales above the base."""
+        return self.upscalers[3 * position : 3 * position + 3]
+
+    def _encode(self, conditions):
+        """Conditions → the `Code` of each encoder, by its name."""
+        return {encoder.name: encoder(conditions) for encoder in self.encoders}
+
+    def _conditioning(self, codes, index):
+        """Conditioning of the networks that lead to the size of number `index`: a vector
+        `[B, 1, 1, E]`, a map of their own size, or None."""
+        name = self.config.scale_names[index]
+        for encoder, scales in self.config.encoder_groups().items():
+            if name in scales:
+                return codes[encoder].at(self.sizes[max(index - 1, 0)])
+        return None
 
     # -- construction -----------------------------------------------------------------------------
 
@@ -236,7 +357,7 @@ class MultiscalePixelCNN(keras.Model):
             return
         counts = np.asarray(histogram, "float64") + 1.0
         logits = np.log(counts / counts.sum(axis=1, keepdims=True))
-        for network in (self.base, *self.upscalers):
+        for network in self._networks():
             variable = network.output_bias
             bias = np.array(ops.convert_to_numpy(variable)).reshape(self.config.channels, -1)
             bias[:, : self.config.num_levels] = logits
@@ -264,53 +385,40 @@ class MultiscalePixelCNN(keras.Model):
             decoder_features=config.decoder_features,
         )
 
+    def _networks(self):
+        return [*([] if self.base is None else [self.base]), *self.upscalers]
+
+    def _build_encoders(self):
+        """One encoder for every group of scales that share one, of those that are held."""
+        held = self.config.held_scales
+        self.encoders = [
+            Encoder(self.config, name=name)
+            for name, scales in self.config.encoder_groups().items() if set(scales) & set(held)
+        ]
+
     def _build_all(self):
-        self.base.build()
-        for upscaler in self.upscalers:
-            upscaler.build()
-        if self.label_embedding is not None:
-            self.label_embedding.build((None,))
+        for layer in (*self.encoders, *self._networks()):
+            layer.build()
         self.built = True
 
     def _compile_all(self):
         shape = (*self.config.image_size, self.config.channels)
-        labels = {"label": ((), "int32")} if self.config.num_classes else {}
+        conditions = condition_shapes(self.config)
         dtype = uniforms_dtype(self.config)
         self._log_prob_terms = compile_function(
-            self._terms, images=(shape, "int32"), conditions=labels
+            self._terms, images=(shape, "int32"), conditions=conditions
         )
-        self._decode = compile_function(
-            functools.partial(self._decode_cached_steps, score=False),
-            uniforms=(shape, dtype), conditions=labels,
+        self._decode, self._decode_scored, self._decode_naive = (
+            compile_function(steps, uniforms=(shape, dtype), conditions=conditions)
+            for steps in (
+                functools.partial(self._decode_cached_steps, score=False),
+                self._decode_cached_steps,
+                self._decode_naive_steps,
+            )
         )
-        self._decode_scored = compile_function(
-            self._decode_cached_steps, uniforms=(shape, dtype), conditions=labels
-        )
-        self._decode_naive = compile_function(
-            self._decode_naive_steps, uniforms=(shape, dtype), conditions=labels
-        )
-
-    def _embed(self, conditions):
-        """Conditions → `[B, 1, 1, E]`, or None."""
-        if self.label_embedding is None:
-            return None
-        return self.label_embedding(conditions["label"])[:, None, None]
+        self._upscale = {}  # (number of the smaller size, of the larger) → compiled function
 
 
 def _sum_image(log_probs):
     """Σ over an image's sub-pixels: `[B, H, W, C]` → `[B]`."""
     return ops.sum(log_probs, axis=(1, 2, 3))
-
-
-def _crop(scale, crop_size, offsets):
-    """One crop an image at even offsets, and the ratio of the areas; small scales stay whole."""
-    _, height, width, _ = scale.shape
-    sides = min(crop_size, height), min(crop_size, width)
-    for axis, (side, full) in enumerate(zip(sides, (height, width))):
-        if side < full:
-            places = (full - side) // 2 + 1
-            start = 2 * ops.cast(ops.floor(offsets[:, axis] * places), "int32")
-            index = start[:, None] + ops.arange(side)
-            shape = (-1, side, 1, 1) if axis == 0 else (-1, 1, side, 1)
-            scale = ops.take_along_axis(scale, ops.reshape(index, shape), axis=axis + 1)
-    return scale, height * width / (sides[0] * sides[1])

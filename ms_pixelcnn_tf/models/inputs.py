@@ -8,7 +8,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.errors import UserError
+
+MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation
+EXAMPLES = {
+    "label": '{"label": [0, 3]} for two images',
+    "text": '{"text": ["a red circle", "a blue square"]} for two images',
+    "keypoints": '{"keypoints": maps} of 32x32, one a part',
+    "segmentation": '{"segmentation": maps} of 32x32, one a class',
+}
 
 
 def check_images(config, images, conditions):
@@ -17,25 +26,15 @@ def check_images(config, images, conditions):
     Args:
         config: the model's `ModelConfig`.
         images: `[B, H, W, C]` integers in 0…num_levels-1.
-        conditions: None, or `{"label": [B] integers}` if the model has classes.
+        conditions: as for `check_conditions`.
 
     Raises:
         UserError: for a wrong shape, dtype or range, or a condition too many or too few.
     """
     images = _as_tensor("images", images)
-    _check_shape(config, "images", images)
-    if not _is_integer(images):
-        raise UserError(
-            f"images are {images.dtype}; valid: integer levels 0 to {config.num_levels - 1}"
-        )
-    known = _concrete(images)
-    if known is not None and known.size:
-        if known.min() < 0 or known.max() >= config.num_levels:
-            raise UserError(
-                f"images hold levels {known.min()} to {known.max()}; valid: 0 to "
-                f"{config.num_levels - 1} (see pixels.quantise)"
-            )
-    return ops.cast(images, "int32"), _check_conditions(config, conditions, images.shape[0])
+    _check_shape("images", images, (*config.image_size, config.channels))
+    levels = _check_levels(config, "images", images)
+    return levels, check_conditions(config, conditions, images.shape[0])
 
 
 def check_uniforms(config, uniforms, conditions):
@@ -44,13 +43,19 @@ def check_uniforms(config, uniforms, conditions):
     Args:
         config: the model's `ModelConfig`.
         uniforms: `[B, H, W, C]` floats in [0, 1).
-        conditions: as for `check_images`.
+        conditions: as for `check_conditions`.
 
     Raises:
         UserError: as `check_images`.
     """
+    uniforms = check_plain_uniforms(config, uniforms, config.image_size)
+    return uniforms, check_conditions(config, conditions, uniforms.shape[0])
+
+
+def check_plain_uniforms(config, uniforms, size):
+    """`uniforms` for images of `size`, as `check_uniforms` does without conditions."""
     uniforms = _as_tensor("uniforms", uniforms)
-    _check_shape(config, "uniforms", uniforms)
+    _check_shape("uniforms", uniforms, (*size, config.channels))
     known = _concrete(uniforms)
     if known is not None and known.size and not (known.min() >= 0 and known.max() < 1):
         raise UserError(
@@ -59,8 +64,7 @@ def check_uniforms(config, uniforms, conditions):
         )
     dtype = uniforms_dtype(config)
     below_one = np.nextafter(np.ones((), dtype), np.zeros((), dtype))
-    uniforms = ops.minimum(ops.cast(uniforms, dtype), below_one)  # a cast may round up to 1
-    return uniforms, _check_conditions(config, conditions, uniforms.shape[0])
+    return ops.minimum(ops.cast(uniforms, dtype), below_one)  # a cast may round up to 1
 
 
 def check_request(config, num, conditions, seed):
@@ -72,7 +76,7 @@ def check_request(config, num, conditions, seed):
     for name, value in (("num", num), ("seed", seed)):
         if not isinstance(value, (int, np.integer)) or value < 0:
             raise UserError(f"{name} is {value!r}; valid: integers of 0 or more")
-    return _check_conditions(config, conditions, num)
+    return check_conditions(config, conditions, num)
 
 
 def uniforms_dtype(config):
@@ -80,47 +84,115 @@ def uniforms_dtype(config):
     return "float64" if config.dtype == "float64" else "float32"
 
 
-def _check_shape(config, name, values):
-    expected = (*config.image_size, config.channels)
-    if len(values.shape) != 4 or tuple(values.shape[1:]) != expected:
+def _check_shape(name, values, expected, batch_size=None):
+    """Raises UserError unless `values` are `[B, *expected]`, B any number if it is not given."""
+    batch = values.shape[0] if len(values.shape) else None
+    wrong_number = None not in (batch, batch_size) and batch != batch_size
+    if len(values.shape) != 1 + len(expected) or tuple(values.shape[1:]) != expected or wrong_number:
+        shown = ", ".join(map(str, ("batch" if batch_size is None else batch_size, *expected)))
         raise UserError(
-            f"{name} have shape {tuple(values.shape)}; valid: (batch, "
-            f"{', '.join(map(str, expected))})"
+            f"{name} {_verb(name, 'have')} shape {tuple(values.shape)}; valid: ({shown}{',' * (not expected)})"
         )
 
 
-def _check_conditions(config, conditions, batch_size):
+def _check_levels(config, name, images):
+    """Images as int32; raises UserError unless they are levels."""
+    if not _is_integer(images):
+        raise UserError(
+            f"{name} {_verb(name)} {images.dtype}; valid: integer levels 0 to {config.num_levels - 1}"
+        )
+    known = _concrete(images)
+    if known is not None and known.size:
+        if known.min() < 0 or known.max() >= config.num_levels:
+            raise UserError(
+                f"{name} {_verb(name, 'hold')} levels {known.min()} to {known.max()}; valid: 0 to "
+                f"{config.num_levels - 1} (see pixels.quantise)"
+            )
+    return ops.cast(images, "int32")
+
+
+def condition_shapes(config):
+    """`(shape, dtype)` of each condition as the networks take it, without the batch axis."""
+    shapes = {
+        "label": ((), "int32"),
+        "text": ((text.LENGTH,), "int32"),
+        "keypoints": ((MAP_SIZE, MAP_SIZE, config.num_keypoints), "float32"),
+        "segmentation": ((MAP_SIZE, MAP_SIZE, config.num_segments), "float32"),
+    }
+    return {name: shapes[name] for name in config.conditions}
+
+
+def check_low_resolution(config, images, size):
+    """`images` as int32 levels `[B, *size, C]`, as `check_images` does for the model's own size."""
+    images = _as_tensor("low_resolution", images)
+    _check_shape("low_resolution", images, (*size, config.channels))
+    return _check_levels(config, "low_resolution", images)
+
+
+def check_conditions(config, conditions, batch_size):
+    """Conditions as a dict of tensors, captions as codes.
+
+    Args:
+        config: the model's `ModelConfig`.
+        conditions: None, or a dict by field: "label" `[B]` integers, "text" `[B]` str or `[B, 201]`
+            codes, "keypoints" `[B, 32, 32, P]` and "segmentation" `[B, 32, 32, S]` from 0 to 1; just
+            those that the model was built with.
+        batch_size: B, or None if that is not known yet.
+
+    Raises:
+        UserError: for a wrong shape, dtype or range, or a condition too many or too few.
+    """
     conditions = {} if conditions is None else conditions
     if not isinstance(conditions, dict):
         raise UserError(
             f"conditions are a {type(conditions).__name__}; valid: None or a dict by field, such as "
             '{"label": [0, 3]}'
         )
-    if not config.num_classes:
-        if conditions:
-            raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
-        return {}
-    if set(conditions) != {"label"}:
+    if not config.conditions and conditions:
+        raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
+    if set(conditions) != set(config.conditions):
         given = ", ".join(sorted(conditions)) or "none"
         raise UserError(
-            f"conditions given: {given}; this model needs label, as in "
-            '{"label": [0, 3]} for two images'
+            f"conditions given: {given}; this model needs {', '.join(config.conditions)}, as in "
+            + ", ".join(EXAMPLES[name] for name in config.conditions)
         )
-    label = _as_tensor("label", conditions["label"])
-    if len(label.shape) != 1 or label.shape[0] not in (None, batch_size):
-        raise UserError(
-            f"label has shape {tuple(label.shape)}; valid: one an image, ({batch_size},)"
-        )
-    if not _is_integer(label):
-        raise UserError(f"label is {label.dtype}; valid: integers")
-    known = _concrete(label)
-    if known is not None:
-        wrong = known[(known < 0) | (known >= config.num_classes)]
+    return {
+        name: _check_condition(name, conditions[name], shape, dtype, _limits(config)[name], batch_size)
+        for name, (shape, dtype) in condition_shapes(config).items()
+    }
+
+
+def _limits(config):
+    """The largest value of each condition; the smallest is 0."""
+    return {
+        "label": config.num_classes - 1, "text": len(text.ALPHABET), "keypoints": 1,
+        "segmentation": 1,
+    }
+
+
+def _check_condition(name, values, shape, dtype, highest, batch_size):
+    if name == "text":
+        values = _as_codes(values)
+    values = _as_tensor(name, values)
+    _check_shape(name, values, shape, batch_size)
+    if dtype == "int32" and not _is_integer(values):
+        raise UserError(f"{name} {_verb(name)} {values.dtype}; valid: integers")
+    known = _concrete(values)
+    if known is not None and known.size:
+        wrong = known[~((known >= 0) & (known <= highest))]
         if wrong.size:
-            raise UserError(
-                f"label {wrong[0]} is out of range; valid: 0 to {config.num_classes - 1}"
-            )
-    return {"label": ops.cast(label, "int32")}
+            raise UserError(f"{name} {wrong.flat[0]} is out of range; valid: 0 to {highest}")
+    return ops.cast(values, dtype)
+
+
+def _as_codes(captions):
+    """Captions as codes; what has a number's dtype already is left as it is."""
+    if isinstance(captions, str):
+        raise UserError('text is one str; valid: one an image, as in ["a red circle"]')
+    if hasattr(captions, "dtype") and not isinstance(captions, np.ndarray):
+        return captions
+    array = np.asarray(captions)
+    return text.encode(array.tolist()) if array.dtype.kind in "OSU" and array.ndim == 1 else array
 
 
 def _as_tensor(name, values):
@@ -130,10 +202,16 @@ def _as_tensor(name, values):
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise UserError(f"{name} are no array: {error}") from error
+        raise UserError(f"{name} {_verb(name)} no array: {error}") from error
     if array.dtype.kind not in "biuf":
-        raise UserError(f"{name} are {array.dtype}; valid: numbers")
+        raise UserError(f"{name} {_verb(name)} {array.dtype}; valid: numbers")
     return array
+
+
+def _verb(name, plural="are"):
+    """The verb that goes with an argument's name."""
+    singular = {"are": "is", "have": "has", "hold": "holds"}
+    return plural if name.endswith("s") else singular[plural]
 
 
 def _is_integer(values):

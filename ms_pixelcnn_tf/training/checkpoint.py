@@ -5,19 +5,21 @@
     checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
                            `tf.train.Checkpoint`; variables by name
     metrics.jsonl          the validation curve
+    scales/                instead of all this: scales trained apart (`parts`)
     tensorboard/           scalars and sample grids
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 
 import tensorflow as tf
 
-from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.training import parts
 
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
@@ -28,14 +30,21 @@ FREE_FIELDS = ("data_dir", "log_every", "evaluate_every", "checkpoint_every", "s
 
 
 def read_run(workdir):
-    """The `RunConfig` of a run's folder. Raises UserError if there is none."""
+    """The `RunConfig` of a run's folder; of scales trained apart, one that holds those that have a
+    checkpoint. Raises UserError if there is none."""
     path = pathlib.Path(workdir) / CONFIG
-    if not path.is_file():
+    if path.is_file():
+        return parts.read_config(path)
+    there = trained_parts(workdir)
+    if not there:
         raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
-    try:
-        return RunConfig.from_json(path.read_text(encoding="utf-8"))
-    except (UserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {error}") from error
+    return parts.assembled(there)
+
+
+def trained_parts(workdir):
+    """The scales trained apart that have a checkpoint: folder → `RunConfig`."""
+    there = parts.parts(workdir).items()
+    return {folder: run for folder, run in there if latest_checkpoint(folder)}
 
 
 def latest_checkpoint(workdir):
@@ -135,8 +144,8 @@ class Checkpoints:
         }
         self._saved_step = None
         self._checkpoint = tf.train.Checkpoint(
-            model=_by_name(model.variables),
-            averaged=_by_name(averaged.variables),
+            model=_by_name(model.trainable_variables),
+            averaged=_by_name(averaged.trainable_variables),
             optimizer=_by_name(optimizer.variables, skip=1),
             state=tf.train.Checkpoint(**self._counts),
         )
@@ -174,19 +183,45 @@ class Checkpoints:
         self._saved_step = state.step
 
 
-def load_model(workdir):
+def load_model(workdir, to_sample=False):
     """Builds the model of a run and gives it the averaged weights of the newest checkpoint.
+
+    Args:
+        workdir: folder of the run, or of scales trained apart: then the model holds those that have
+            a checkpoint.
+        to_sample: where scales are missing, give the model of the largest images that those from
+            the base upwards make.
 
     Raises:
         UserError: if there is no run, no checkpoint, or one that does not fit.
     """
     run = read_run(workdir)
-    path = latest_checkpoint(workdir)
-    if path is None:
-        raise UserError(f"{workdir} has no checkpoint yet; train it first")
-    model = MultiscalePixelCNN(run.model)
-    _restore(tf.train.Checkpoint(averaged=_by_name(model.variables)), path)
+    config = _largest_whole(run.model) if to_sample else run.model
+    model = MultiscalePixelCNN(config)
+    if (pathlib.Path(workdir) / CONFIG).is_file():
+        folders = {workdir: run}
+    else:
+        folders = trained_parts(workdir)
+    for folder, part in folders.items():
+        path = latest_checkpoint(folder)
+        if path is None:
+            raise UserError(f"{folder} has no checkpoint yet; train it first")
+        variables = model.variables_of(part.model.held_scales)
+        _restore(tf.train.Checkpoint(averaged=_by_name(variables)), path)
     return model
+
+
+def _largest_whole(config):
+    """The configuration of the images that the scales from the base upwards make."""
+    whole = list(itertools.takewhile(lambda name: name in config.held_scales, config.scale_names))
+    if not whole:
+        raise UserError(
+            f"no image can be sampled without the scale base; trained are: {config.scale}"
+        )
+    size = config.sizes[len(whole) - 1]
+    if len(whole) == 1:  # the base alone is a PixelCNN at its own size
+        return dataclasses.replace(config, variant="ON", image_size=size, scale="all")
+    return dataclasses.replace(config, image_size=size, scale="all")
 
 
 def _by_name(variables, skip=0):

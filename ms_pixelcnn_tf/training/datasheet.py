@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.files import write_text
 
 DATASHEET = "data.json"
 FIELDS = ("description", "class_names", "examples", "fingerprint")
+NAMES = ("class_names", "keypoint_names", "segment_names")
 
 
 def write_datasheet(workdir, source):
@@ -21,8 +22,21 @@ def write_datasheet(workdir, source):
 
 def read_class_names(workdir):
     """Names of the classes a run was trained with, in the order of their numbers."""
+    return read_names(workdir, "class_names")
+
+
+def read_names(workdir, kind):
+    """Names of a run's classes, keypoints or segments, in the order of their numbers.
+
+    Args:
+        workdir: folder of the run.
+        kind: one of `NAMES`.
+
+    Returns:
+        A tuple, empty where they are not known.
+    """
     sheet = _read(workdir)
-    return tuple(sheet["class_names"]) if sheet else ()
+    return tuple(sheet.get(kind, ())) if sheet else ()
 
 
 def check_same_classes(workdir, source):
@@ -39,7 +53,7 @@ def check_same_data(workdir, source):
 def _describe(source):
     return {
         "description": source.description,
-        "class_names": list(source.class_names),
+        **{kind: list(getattr(source, kind, ())) for kind in NAMES},
         "examples": {split: source.size(split) for split in source.splits},
         "fingerprint": source.fingerprint(),
     }
@@ -52,7 +66,9 @@ def _read(workdir):
     try:
         sheet = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(sheet["class_names"], list):
-            return {name: sheet[name] for name in FIELDS}
+            return {name: sheet[name] for name in FIELDS} | {
+                name: sheet.get(name, []) for name in NAMES
+            }
         raise ValueError("class_names is no list")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error}") from error

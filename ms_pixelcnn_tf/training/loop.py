@@ -14,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import data, pictures, pixels
-from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
+from ms_pixelcnn_tf.data.pipeline import evaluation_batches, iterate, training_batches
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.evaluation import condition_fields, evaluate
+from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.sizes import format_size
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, claim, latest_checkpoint
 from ms_pixelcnn_tf.training.datasheet import check_same_data, write_datasheet
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
@@ -45,10 +46,10 @@ def load_source(run, data_dir=None):
 
 
 def fit_to_source(run, source):
-    """`run` with the number of classes of its folders filled in, checked against the data.
+    """`run` with what conditions the model filled in from the data, checked against it.
 
     Raises:
-        UserError: if the model's images or classes are not the data's.
+        UserError: if the model's images or conditions are not the data's.
     """
     if source.is_video:
         raise UserError(
@@ -57,21 +58,36 @@ def fit_to_source(run, source):
     for split in ("train", "validation"):
         if not source.size(split):
             raise UserError(f"{source.name} has no {split} images; add more images")
-    model = run.model
-    if run.data.labels == "folders" and not model.num_classes:
-        model = dataclasses.replace(model, num_classes=source.num_classes)
-    if model.num_classes not in (0, source.num_classes):
-        raise UserError(
-            f"num_classes is {model.num_classes}, but {source.name} has {source.num_classes}; "
-            f"valid: 0 (unconditional){f' or {source.num_classes}' * bool(source.num_classes)}"
-        )
+    model = _with_conditions(run, source)
     if (*model.image_size, model.channels) != (*source.image_size, source.channels):
         raise UserError(
-            f"the model is of {pixels.format_size(model.image_size)} with {model.channels} "
-            f"channels, {source.name} of {pixels.format_size(source.image_size)} with "
+            f"the model is of {format_size(model.image_size)} with {model.channels} "
+            f"channels, {source.name} of {format_size(source.image_size)} with "
             f"{source.channels}"
         )
     return dataclasses.replace(run, model=model)
+
+
+def _with_conditions(run, source):
+    """The model's configuration, conditioned on what `run.data.conditions` names."""
+    held = {
+        "num_classes": ("label", source.num_classes),
+        "text": ("text", bool(source.num_captions)),
+        "num_keypoints": ("keypoints", source.num_keypoints),
+        "num_segments": ("segmentation", source.num_segments),
+    }
+    model = run.model
+    for field, (condition, value) in held.items():
+        if condition in run.data.condition_names and not getattr(model, field):
+            if not value:
+                raise UserError(f"conditions name {condition}, which {source.name} does not have")
+            model = dataclasses.replace(model, **{field: value})
+        if getattr(model, field) not in (0, value):
+            raise UserError(
+                f"{field} is {getattr(model, field)}, but {source.name} has {value}; "
+                f"valid: 0 (unconditional){f' or {value}' * bool(value)}"
+            )
+    return model
 
 
 def train(run, workdir, source=None):
@@ -144,7 +160,7 @@ class _Session:
                 flip=config.flip,
                 random_crop=config.random_crop,
                 num_levels=self._run.model.num_levels,
-                fields=("image", *condition_fields(self._run.model)),
+                fields=("image", *self._run.model.conditions),
             )
         )
         logged_step, logged_seconds = state.step, state.seconds
@@ -165,7 +181,8 @@ class _Session:
                     self._checkpoints.save(state)
                 if self._validation_is_due():
                     self._validate(progress)
-                if config.sample_every and state.step % config.sample_every == 0:
+                shown = config.sample_every and self._run.model.scale == "all"
+                if shown and state.step % config.sample_every == 0:
                     self._show_samples()
                 if interrupt.requested:
                     self._stop()
@@ -211,12 +228,28 @@ class _Session:
         self.state.recent_bits, self.state.recent_steps = 0.0, 0
 
     def _show_samples(self):
-        conditions = None
-        if self._run.model.num_classes:
-            conditions = {"label": np.arange(SAMPLES, dtype="int32") % self._run.model.num_classes}
-        levels = self.averaged.sample(SAMPLES, conditions, seed=self._run.train.seed)
+        levels = self.averaged.sample(
+            SAMPLES, self._sample_conditions(), seed=self._run.train.seed
+        )
         images = pixels.dequantise(levels, self._run.model.num_levels)
         self.monitor.samples(self.state.step, pictures.grid(images, scale=SAMPLE_MAGNIFICATION))
+
+    def _sample_conditions(self):
+        """Labels in turn; other conditions as the first validation examples have them."""
+        config = self._run.model
+        wanted = [name for name in config.conditions if name != "label"]
+        conditions = {}
+        if wanted:
+            examples = evaluation_batches(
+                self._source, split="validation", batch_size=SAMPLES,
+                fields=tuple(wanted), limit=SAMPLES,
+            )
+            batch = next(iterate(examples))
+            rows = np.arange(SAMPLES) % len(batch[wanted[0]])
+            conditions = {name: np.asarray(batch[name])[rows] for name in wanted}
+        if config.num_classes:
+            conditions["label"] = np.arange(SAMPLES, dtype="int32") % config.num_classes
+        return conditions
 
     def _stop(self):
         self._checkpoints.save(self.state)

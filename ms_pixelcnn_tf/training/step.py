@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from ms_pixelcnn_tf.evaluation import condition_fields
 from ms_pixelcnn_tf.pixels import bits_per_dim
 
 
@@ -19,7 +18,7 @@ def train_log_prob_terms(model, batch, step, config):
         dict name → `[B]` float32, nats.
     """
     images = batch["image"]
-    conditions = {field: batch[field] for field in condition_fields(model.config)}
+    conditions = {field: batch[field] for field in model.config.conditions}
     crop_size = config.crop_size
     if not crop_size or max(model.config.image_size) <= crop_size:
         return model.log_prob_terms(images, conditions)

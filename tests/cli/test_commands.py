@@ -12,7 +12,6 @@ from PIL import Image
 
 from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
 from ms_pixelcnn_tf.configs import PRESETS
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import read_metrics
@@ -133,28 +132,6 @@ def test_sample_writes_grids_and_trajectories(workdir, tmp_path, monkeypatch, ca
     capsys.readouterr()
     assert command(monkeypatch, sample.main, "--workdir", workdir, "--label=1") == 2
     assert "unconditional" in capsys.readouterr().err
-
-
-def test_labels():
-    assert sample.label_conditions(None, 3, 0) is None
-    np.testing.assert_array_equal(sample.label_conditions(None, 5, 3)["label"], [0, 1, 2, 0, 1])
-    np.testing.assert_array_equal(sample.label_conditions(2, 2, 3)["label"], [2, 2])
-    np.testing.assert_array_equal(sample.label_conditions("2", 2, 3)["label"], [2, 2])
-    for label in (-1, 3):
-        with pytest.raises(UserError, match="0 to 2"):
-            sample.label_conditions(label, 2, 3)
-
-
-def test_labels_by_name():
-    names = ("circle", "square", "star")
-    np.testing.assert_array_equal(sample.label_conditions("star", 2, 3, names)["label"], [2, 2])
-    with pytest.raises(UserError, match="unknown label 'sqare'; did you mean 'square'"):
-        sample.label_conditions("sqare", 2, 3, names)
-    digits = ("1", "2", "3")
-    np.testing.assert_array_equal(sample.label_conditions("0", 1, 3, digits)["label"], [0])
-    np.testing.assert_array_equal(sample.label_conditions("3", 1, 3, digits)["label"], [2])
-    with pytest.raises(UserError, match="may be class number 1 or the class of that name, number 0"):
-        sample.label_conditions("1", 2, 3, digits)
 
 
 def test_a_picture_too_large_to_hold_is_told(workdir, monkeypatch, capsys):

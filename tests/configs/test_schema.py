@@ -48,7 +48,7 @@ def test_default_base(image, base):
 @pytest.mark.parametrize("fields, message", [
     ({"image_size": 33}, "leaves OlogN no scale"),
     ({"image_size": 32, "base_size": 32}, "leaves OlogN no scale"),
-    ({"image_size": 12, "upscaler": "B"}, "patch_size 4 does not divide the group maps of 6x6"),
+    ({"image_size": 12, "upscaler": "B"}, "patch_size 4 does not divide the group maps of 6;"),
     ({"num_levels": 1}, "2 to 256"),
     ({"num_levels": 257}, "2 to 256"),
     ({"base_features": 2, "output": "softmax"}, "at least 3 features"),

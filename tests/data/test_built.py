@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from cub_fixture import write_cub
-from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf import data, text
 from ms_pixelcnn_tf.cli import evaluate, flags, train
-from ms_pixelcnn_tf.data import decode
+from ms_pixelcnn_tf.data import decode, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.build import build
@@ -354,6 +354,42 @@ def test_keypoints_lie_on_their_pixels_after_decoding_at_a_part_of_the_size(tmp_
             assert point[2] == 1
             assert abs(columns.mean() + 0.5 - point[0]) < 0.6
             assert abs(rows.mean() + 0.5 - point[1]) < 0.6
+
+
+def test_conditions_come_as_the_models_take_them(cub, tmp_path):
+    source = data.load("cub", data_dir=str(cub), image_size=16)
+    assert (source.num_keypoints, source.num_segments) == (len(source.keypoint_names), 0)
+    batches = pipeline.training_batches(
+        source, batch_size=3, seed=0, flip=True, random_crop=True,
+        fields=("image", "text", "keypoints"),
+    )
+    batch = next(batches.as_numpy_iterator())
+    captions = source.examples("train", np.arange(source.size("train")), ("text",))["text"]
+    known = {codes.tobytes() for told in captions for codes in text.encode(told)}
+    assert all(codes.tobytes() in known for codes in batch["text"])
+    assert batch["keypoints"].shape == (3, 32, 32, source.num_keypoints)
+
+    generator = np.random.default_rng(0)
+    examples = [
+        {"image": image, "segmentation": generator.integers(0, 2, (32, 32, 6), "uint8")}
+        for image in images(2, 32, 32)
+    ]
+    write_tfds(tmp_path, "coco", "2017", {
+        "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+        "segmentation": tfds.features.Tensor(shape=(32, 32, 6), dtype=np.uint8),
+    }, {"train": examples})
+    source = data.load("coco", data_dir=str(tmp_path), image_size=16)
+    assert (source.num_keypoints, source.num_segments) == (0, 6)
+    stored = source.examples("train", np.arange(2), ("segmentation",))["segmentation"]
+    options = dict(batch_size=2, fields=("image", "segmentation"))
+    (batch,) = pipeline.evaluation_batches(source, split="train", **options).as_numpy_iterator()
+    np.testing.assert_array_equal(batch["segmentation"], stored)
+    flipped = next(
+        pipeline.training_batches(source, seed=1, flip=True, **options).as_numpy_iterator()
+    )
+    order, coins = pipeline.epoch_permutation(2, 1, 0), pipeline.flip_coins(1, np.arange(2))
+    for values, number, coin in zip(flipped["segmentation"], order, coins):
+        np.testing.assert_array_equal(values, stored[number][:, :: -1 if coin else 1])
 
 
 def test_only_the_features_asked_for_are_decoded(cub):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf import data, text
 from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.errors import UserError
 
@@ -32,6 +32,36 @@ def test_a_cell_holds_the_pixels_it_covers():
 def test_keypoints_beyond_the_border_are_clamped():
     points = np.array([[[-5.0, 500.0, 1]]])
     assert conditions.keypoint_maps(points, (64, 64))[0, 31, 0, 0] == 1
+
+
+def sampled(values, num_segments):
+    """The maps, cell by cell: the pixel whose area holds the cell's centre."""
+    count, height, width = values.shape
+    maps = np.zeros((count, 32, 32, num_segments), "uint8")
+    for row in range(32):
+        for column in range(32):
+            y, x = (row + 0.5) * height / 32, (column + 0.5) * width / 32
+            for example, value in enumerate(values[:, int(y), int(x)]):
+                if value:
+                    maps[example, row, column, value - 1] = 1
+    return maps
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (8, 8), (24, 56), (40, 16), (96, 33)])
+def test_numbers_become_one_map_a_class_sampled_at_the_cells_centres(size):
+    values = np.random.default_rng(0).integers(0, 5, (2, *size), dtype="uint8")
+    maps = conditions.segmentation_maps(values, 4)
+    assert maps.shape == (2, 32, 32, 4) and maps.dtype == np.uint8
+    np.testing.assert_array_equal(maps, sampled(values, 4))
+    if size == (32, 32):
+        ground = values == 0
+        np.testing.assert_array_equal(maps.sum(-1), ~ground)
+        np.testing.assert_array_equal(maps.argmax(-1)[~ground] + 1, values[~ground])
+
+
+def test_maps_of_classes_stay_as_they_are():
+    maps = np.random.default_rng(0).integers(0, 2, (3, 32, 32, 7), dtype="uint8")
+    np.testing.assert_array_equal(conditions.segmentation_maps(maps, 7), maps)
 
 
 def test_a_mirror_moves_pixels_masks_and_points_alike_and_twice_is_none():
@@ -69,7 +99,8 @@ def test_captions_are_drawn_fairly_in_training_and_enumerated_in_evaluation():
     batches = pipeline.evaluation_batches(shapes, split="validation", limit=4, **options)
     batches = list(batches.as_numpy_iterator())
     told = np.concatenate([batch["text"] for batch in batches])
-    assert [text.decode() for text in told] == captions.ravel().tolist()
+    assert told.dtype == np.int32 and told.shape == (20, text.LENGTH)
+    np.testing.assert_array_equal(told, text.encode(captions.ravel()))
     images = np.concatenate([batch["image"] for batch in batches])
     np.testing.assert_array_equal(
         images, np.repeat(shapes.examples("validation", np.arange(4))["image"], 5, axis=0)
@@ -80,26 +111,73 @@ def test_captions_are_drawn_fairly_in_training_and_enumerated_in_evaluation():
             return 4
 
     few = Few((8, 8))
-    drawn = {}
+    drawn, caption_of = {}, {text.encode([c]).tobytes(): c for c in captions.ravel()}
     train = pipeline.training_batches(few, split="validation", seed=0, **options)
     for batch in train.take(60).as_numpy_iterator():
-        for text in batch["text"]:
-            drawn[text.decode()] = drawn.get(text.decode(), 0) + 1
+        for codes in batch["text"]:
+            caption = caption_of[codes.tobytes()]
+            drawn[caption] = drawn.get(caption, 0) + 1
     assert set(drawn) == set(captions.ravel())
     texts, copies = np.unique(captions.astype(str), return_counts=True)
-    counts, expected = np.array([drawn[text] for text in texts]), 21 * copies
+    counts, expected = np.array([drawn[caption] for caption in texts]), 21 * copies
     assert counts.sum() == expected.sum() == 420
     assert ((counts - expected) ** 2 / expected).sum() < 45  # chi-square, up to 19 freedoms
 
 
 def test_training_is_the_same_from_any_start():
     shapes = data.load("shapes", image_size=8)
-    options = dict(batch_size=3, seed=5, fields=("image", "text", "keypoints"))
+    options = dict(batch_size=3, seed=5, fields=("image", "text", "keypoints", "segmentation"))
     whole = list(pipeline.training_batches(shapes, **options).take(4).as_numpy_iterator())
     late = next(pipeline.training_batches(shapes, start_step=3, **options).as_numpy_iterator())
     for field in options["fields"]:
         np.testing.assert_array_equal(whole[3][field], late[field])
-    assert whole[0]["keypoints"].shape == (3, 32, 32, 15)
+    assert whole[0]["keypoints"].shape == (3, 32, 32, shapes.num_keypoints)
+    assert whole[0]["segmentation"].shape == (3, 32, 32, shapes.num_segments)
+
+
+def test_conditions_have_the_shapes_that_the_source_tells():
+    shapes = data.load("shapes", image_size=(24, 40))
+    fields = ("text", "keypoints", "segmentation")
+    options = dict(batch_size=2, fields=fields)
+    for batches in (
+        pipeline.training_batches(shapes, seed=0, **options),
+        pipeline.evaluation_batches(shapes, split="validation", limit=2, **options),
+    ):
+        spec = {field: (part.shape.as_list(), part.dtype.name)
+                for field, part in batches.element_spec.items()}
+        assert spec == {
+            "text": ([2, text.LENGTH], "int32"),
+            "keypoints": ([2, 32, 32, 15], "uint8"),
+            "segmentation": ([2, 32, 32, 5], "uint8"),
+        }
+    (batch,) = pipeline.evaluation_batches(
+        shapes, split="test", batch_size=3, limit=3, fields=("segmentation",)
+    ).as_numpy_iterator()
+    numbers = shapes.examples("test", np.arange(3), ("segmentation",))["segmentation"]
+    np.testing.assert_array_equal(batch["segmentation"], sampled(numbers, 5))
+
+
+def test_a_mirror_comes_before_the_maps():
+    """Numbers are mirrored pixel by pixel, with the image, and sampled then."""
+    class Sided(type(data.load("shapes"))):
+        mirrored_fields = ("image", "segmentation")
+
+    source = Sided((48, 48))
+    options = dict(batch_size=8, seed=0, fields=("image", "segmentation"))
+    mirrored, plain = (
+        next(pipeline.training_batches(source, flip=flip, **options).as_numpy_iterator())
+        for flip in (True, False)
+    )
+    coins = pipeline.flip_coins(0, np.arange(8))
+    assert 0 < coins.sum() < 8
+    order = pipeline.epoch_permutation(source.size("train"), 0, 0)[:8]
+    numbers = source.examples("train", order, ("segmentation",))["segmentation"]
+    for example, coin in enumerate(coins):
+        side = -1 if coin else 1
+        image = plain["image"][example][:, ::side]
+        np.testing.assert_array_equal(mirrored["image"][example], image)
+        (expected,) = sampled(numbers[example : example + 1, :, ::side], 5)
+        np.testing.assert_array_equal(mirrored["segmentation"][example], expected)
 
 
 def test_what_a_source_cannot_do_is_told():

@@ -28,7 +28,7 @@ class Numbered(ArraySource):
 
 
 class Film(Source):
-    """A video source with text: everything but a label."""
+    """A video source with strings: everything but a label."""
 
     name = "film"
     description = "film"
@@ -158,7 +158,7 @@ def test_shapes_are_static():
     assert spec["image"].shape.as_list() == [5, 4, 6, 3]
 
 
-def test_video_and_text_fields_pass_through():
+def test_video_and_string_fields_pass_through():
     fields = ("frames", "actions", "captions", "title")
     batches = pipeline.evaluation_batches(
         Film(), split="train", batch_size=3, num_levels=2, fields=fields

@@ -5,7 +5,7 @@ import pytest
 
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.models.image import _crop
+from ms_pixelcnn_tf.models.crop import Crop
 from proofs import random_levels, random_model
 
 LARGE = {"image_size": (8, 16), "base_size": (2, 4)}
@@ -15,8 +15,9 @@ LARGE = {"image_size": (8, 16), "base_size": (2, 4)}
 def test_a_crop_is_a_slice_at_an_even_offset(offset, start):
     images = np.random.default_rng(0).integers(0, 256, (3, 12, 4, 2)).astype("int32")
     offsets = np.array([[0.0, 0.7], [offset, 0.1], [0.999, 0.0]], "float32")
-    cropped, ratio = _crop(images, 4, offsets)
-    assert ratio == 3.0  # the width is no more than the crop's
+    crop = Crop(images.shape[1:3], 4, offsets)
+    cropped = crop.cut_image(images)
+    assert crop.area_ratio == 3.0  # the width is no more than the crop's
     expected = [images[i, s : s + 4] for i, s in enumerate((0, start, 8))]
     np.testing.assert_array_equal(cropped, expected)
 

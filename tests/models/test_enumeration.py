@@ -27,8 +27,8 @@ def test_all_images_have_probability_one(images, network, output, num_classes):
         1, 0.25, **images, **NETWORKS[network], output=output, num_classes=num_classes
     )
     everything = all_images(model)
-    labels = [0, 2] if num_classes else [None]
-    laws = [probabilities(model, everything, label) for label in labels]
+    conditions = [{"label": [0]}, {"label": [2]}] if num_classes else [None]
+    laws = [probabilities(model, everything, given) for given in conditions]
     for law in laws:
         assert law.sum() == pytest.approx(1.0, abs=1e-4)
         assert law.std() > 0.1 * law.mean(), "the law should be far from uniform"

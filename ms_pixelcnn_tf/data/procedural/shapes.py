@@ -21,7 +21,7 @@ from ms_pixelcnn_tf.data.procedural.shapes_scene import (
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 
-SIZES = {"train": 50_000, "validation": 2_000, "test": 2_000}
+SIZES = {"train": 50_000, "validation": 2_000, "test": 2_000, "novel": 2_000}
 NOISE = 1.5  # standard deviation, levels of 255
 SIDES = (8, 256)
 FIELDS = ("image", "label", "text", "keypoints", "segmentation")
@@ -45,6 +45,10 @@ class Shapes(Source):
     - "segmentation": uint8 `[n, H, W]`, 0 for the ground and 1 + kind for a shape, by whether the
       centre of the pixel is inside the outline. No two shapes of an image share a kind.
 
+    Five combinations of kind and colour, `shapes_scene.NOVEL_PAIRS`, are held out: no shape of the
+    splits train, validation and test is one of them. In split novel the main shape always is, the
+    others never are.
+
     Args:
         image_size: `(height, width)`, each from 8 to 256 pixels.
         channels: 3 (RGB) or 1 (gray: the luma of the coloured picture).
@@ -58,6 +62,8 @@ class Shapes(Source):
     splits = tuple(SIZES)
     class_names = KINDS
     num_classes = len(KINDS)
+    num_keypoints = MAX_SHAPES * len(KEYPOINTS)
+    num_segments = len(KINDS)
     num_captions = shapes_captions.NUM_CAPTIONS
     colour_names = COLOUR_NAMES
     keypoint_names = tuple(
@@ -91,12 +97,11 @@ class Shapes(Source):
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, FIELDS)
         height, width = self.image_size
-        points = MAX_SHAPES * len(KEYPOINTS)
         shapes_and_types = {
             "image": ((height, width, self.channels), "uint8"),
             "label": ((), "int32"),
             "text": ((shapes_captions.NUM_CAPTIONS,), object),
-            "keypoints": ((points, 3), "float32"),
+            "keypoints": ((self.num_keypoints, 3), "float32"),
             "segmentation": ((height, width), "uint8"),
         }
         found = {
@@ -125,7 +130,7 @@ class Shapes(Source):
         """The scene, and the generator in the state in which the noise is drawn."""
         entropy = [self.seed, self.splits.index(split), int(index)]
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
-        return draw_scene(generator, self.image_size), generator
+        return draw_scene(generator, self.image_size, novel=split == "novel"), generator
 
     def _image(self, scene, generator):
         ground = scene.ground
@@ -147,7 +152,7 @@ class Shapes(Source):
         return raster.to_uint8(canvas, generator, NOISE)
 
     def _keypoints(self, scene, generator):
-        found = np.zeros((MAX_SHAPES * len(KEYPOINTS), 3), "float32")
+        found = np.zeros((self.num_keypoints, 3), "float32")
         points = np.array([point for shape in scene.shapes for point in keypoints(shape)])
         found[: len(points), :2] = points / self._pixel
         found[: len(points), 2] = 1

@@ -13,6 +13,11 @@ from ms_pixelcnn_tf.data.procedural import raster
 
 KINDS = ("circle", "square", "triangle", "star", "cross")
 COLOUR_NAMES = tuple(raster.COLOURS)
+# Kind and colour of one shape that split "novel" alone shows, in its main shapes.
+NOVEL_PAIRS = (
+    ("circle", "red"), ("square", "blue"), ("triangle", "green"), ("star", "yellow"),
+    ("cross", "purple"),
+)
 MAX_SHAPES = 3
 KEYPOINTS = ("centre", "top", "bottom", "left", "right")  # of each shape
 
@@ -61,12 +66,22 @@ def extent(image_size):
     return width / min(height, width), height / min(height, width)
 
 
-def draw_scene(generator, image_size):
-    """A `Scene` drawn from a `np.random.Generator`."""
+def draw_scene(generator, image_size, novel=False):
+    """A `Scene` drawn from a `np.random.Generator`.
+
+    Args:
+        generator: what all is drawn from.
+        image_size: `(height, width)` in pixels.
+        novel: whether the main shape is one of NOVEL_PAIRS; no other shape ever is.
+    """
     frame = extent(image_size)
     number = 1 + int(generator.choice(MAX_SHAPES, p=(0.4, 0.35, 0.25)))
     kinds = generator.permutation(len(KINDS))[:number].tolist()
-    colours = generator.permutation(len(COLOUR_NAMES))[:number].tolist()
+    novelties = [novel] + [False] * (number - 1)
+    while True:
+        colours = generator.permutation(len(COLOUR_NAMES))[:number].tolist()
+        if [is_novel(*pair) for pair in zip(kinds, colours)] == novelties:
+            break
     sizes = generator.random(number).tolist()
     turns = generator.uniform(-MAX_TURN, MAX_TURN, number).tolist()
     shapes = []
@@ -79,6 +94,11 @@ def draw_scene(generator, image_size):
             shapes.append(Shape(kinds[slot], colours[slot], *place, radius, turns[slot]))
     shapes[1:] = sorted(shapes[1:], key=lambda shape: -shape.radius)
     return Scene(tuple(shapes), _draw_ground(generator, shapes), frame)
+
+
+def is_novel(kind, colour):
+    """Whether a shape's kind and colour, as indices, are one of NOVEL_PAIRS."""
+    return (KINDS[kind], COLOUR_NAMES[colour]) in NOVEL_PAIRS
 
 
 def _free_place(places, radius, shapes, frame):

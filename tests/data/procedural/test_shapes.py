@@ -68,6 +68,9 @@ def test_shapes_and_types(image_size, channels):
         "keypoints": ((2, len(source.keypoint_names), 3), np.dtype("float32")),
         "segmentation": ((2, *image_size), np.dtype("uint8")),
     }
+    assert (source.num_keypoints, source.num_segments) == (15, 5) == (
+        len(source.keypoint_names), len(source.class_names)
+    )
     assert source.examples("test", [])["image"].shape == (0, *image_size, channels)
 
 
@@ -102,6 +105,35 @@ def test_every_image_has_one_main_shape_that_stands_out():
         assert np.abs(image[mask].mean(0) - ground).max() > 60
     assert numbers == {1, 2, 3}
     assert set(found["label"]) == set(range(5))
+
+
+def pairs(source, split):
+    """Names of kind and colour of the shapes of each scene, the main one's first."""
+    return [
+        [
+            (shapes_scene.KINDS[shape.kind], shapes_scene.COLOUR_NAMES[shape.colour])
+            for shape in source.scene(split, index).shapes
+        ]
+        for index in range(400)
+    ]
+
+
+@pytest.mark.parametrize("image_size", [(32, 32), (24, 56)])
+def test_novel_pairs_are_held_out(image_size):
+    source, novel = data.load("shapes", image_size=image_size), set(shapes_scene.NOVEL_PAIRS)
+    assert source.splits == ("train", "validation", "test", "novel")
+    assert source.size("novel") == 2000
+    seen = set()
+    for split in ("train", "validation", "test"):
+        seen |= {pair for scene in pairs(source, split) for pair in scene}
+    assert not seen & novel
+    # All else is seen: a held-out pair is new in its pairing alone.
+    assert len(seen) == len(shapes_scene.KINDS) * len(shapes_scene.COLOUR_NAMES) - len(novel)
+    scenes = pairs(source, "novel")
+    assert {main for main, *_ in scenes} == novel
+    others = {pair for _, *others in scenes for pair in others}
+    assert others and not others & novel
+    assert {len(scene) for scene in scenes} == {1, 2, 3}
 
 
 @pytest.mark.parametrize("image_size", [(32, 32), (24, 56)])

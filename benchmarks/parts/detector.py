@@ -1,0 +1,104 @@
+"""Which colours of `shapes` an image shows, and where: what a sample is held against.
+
+A pixel shows a colour if it is near one of that colour's shades: the named colour, darker or
+lighter by as much as the data set shades its shapes, cut to 0…255 as there. Grounds and shadows,
+which are muted, and most of the mixtures at an outline are near none. Nothing is learnt. Each pixel
+is judged alone; what stands at a place, or what makes a region, is then decided by many.
+"""
+
+import numpy as np
+
+from ms_pixelcnn_tf.data.procedural import raster
+
+SHADES = np.linspace(0.55, 1.25, 15)  # brightness of a shape, from its lower edge to its lit side
+NEAR = 45.0  # largest distance from a shade, levels of 255
+CHROMA = 45.0  # the least that largest and smallest of red, green and blue differ in a colour
+CORE = 0.45  # of a shape's radius: a disc inside the outline of every kind
+MIN_AREA = 0.006  # of the shorter side squared; half of the smallest shape's
+# [colours, shades, 3] in 0…255.
+PALETTE = (255 * SHADES[:, None] * np.array(list(raster.COLOURS.values()))[:, None]).clip(0, 255)
+
+
+def pixel_colours(pixels):
+    """What each pixel shows: `[..., 3]` in 0…255 → int64 `[...]`, an index into `COLOUR_NAMES`, or
+    -1 for none of the colours."""
+    pixels = np.asarray(pixels, "float32")
+    flat = pixels.reshape(-1, 3)
+    distances = np.linalg.norm(flat[:, None, None] - PALETTE.astype("float32"), axis=-1).min(-1)
+    colours = distances.argmin(-1)
+    chroma = flat.max(-1) - flat.min(-1)
+    colours[(distances.min(-1) > NEAR) | (chroma < CHROMA)] = -1
+    return colours.reshape(pixels.shape[:-1])
+
+
+def colour_at(images, places):
+    """The colour of the shape at a place of each image, by the majority of the pixels around it.
+
+    Args:
+        images: `[n, H, W, 3]`, RGB in 0…255, uint8 or float.
+        places: `[n, 3]`: x, y and radius of a shape, in pixels from the image's upper left corner,
+            so that the first pixel's centre is at (0.5, 0.5).
+
+    Returns:
+        int64 `[n]`: the index into `COLOUR_NAMES` of the colour that at least half of the pixels
+        within CORE radii show, -1 where there is none.
+    """
+    images, places = np.asarray(images), np.asarray(places, "float64").reshape(-1, 3)
+    rows, columns = (np.arange(side) + 0.5 for side in images.shape[1:3])
+    found = np.full(len(places), -1)
+    for number, (image, (x, y, radius)) in enumerate(zip(images, places)):
+        distances = np.hypot(columns - x, rows[:, None] - y)
+        # Of the smallest shapes at least the nearest pixel.
+        seen = pixel_colours(image[distances <= max(CORE * radius, distances.min())])
+        votes = np.bincount(seen[seen >= 0], minlength=1)
+        if 2 * votes.max() >= len(seen):
+            found[number] = votes.argmax()
+    return found
+
+
+def find_colours(image):
+    """The coloured regions of an image, largest first.
+
+    Args:
+        image: `[H, W, 3]`, RGB in 0…255, uint8 or float.
+
+    Returns:
+        A list of `(colour, x, y, area)`: an index into `COLOUR_NAMES`, the region's centre in
+        pixels, and its number of pixels. A region is of one colour and joined along the pixels'
+        sides; those below MIN_AREA, and lines one pixel wide, are left out.
+    """
+    colours = pixel_colours(image)
+    height, width = colours.shape
+    regions = []
+    for colour in np.unique(colours[colours >= 0]).tolist():
+        for rows, columns in _joined(_opened(colours == colour)):
+            if len(rows) >= MIN_AREA * min(height, width) ** 2:
+                centre = float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
+                regions.append((colour, *centre, len(rows)))
+    return sorted(regions, key=lambda region: -region[3])
+
+
+def _opened(mask):
+    """The pixels of a mask that lie in a square of 2x2 inside it."""
+    squares = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+    opened = np.zeros_like(mask)
+    for row in (0, 1):
+        for column in (0, 1):
+            opened[row : len(mask) - 1 + row, column : mask.shape[1] - 1 + column] |= squares
+    return opened
+
+
+def _joined(mask):
+    """The regions of a mask, each as its `(rows, columns)`."""
+    left = set(zip(*(places.tolist() for places in np.nonzero(mask))))
+    while left:
+        region, open_ends = [], [left.pop()]
+        while open_ends:
+            row, column = open_ends.pop()
+            region.append((row, column))
+            for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                near = row + down, column + right
+                if near in left:
+                    left.remove(near)
+                    open_ends.append(near)
+        yield np.array(region).T

@@ -1,0 +1,51 @@
+"""The flags by which commands are told what pictures are to show."""
+
+import os
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.prompts import FIELDS, Names, make_prompt
+
+
+def add_prompt_flags(parser, label_default=""):
+    """Adds one flag a condition."""
+    group = parser.add_argument_group("what to show, as far as the model is conditioned on it")
+    group.add_argument("--label", metavar="CLASS",
+                       help=f"class of all images, by number or name{label_default}")
+    group.add_argument("--text", metavar="CAPTION", help="caption of all images")
+    group.add_argument("--keypoints", type=os.path.expanduser, metavar="FILE.json",
+                       help="one [x, y, visible] a part, in pixels of the model's images, or "
+                       '{"size": [height, width], "points": {"part": [x, y]}}')
+    group.add_argument("--segmentation", type=os.path.expanduser, metavar="FILE.png",
+                       help="indexed or gray PNG of any size: 0 the ground, 1 + k class k, "
+                       "255 unknown")
+
+
+def given_flags(options):
+    """The prompt that the flags make, as a dict; empty if none was given."""
+    values = {field: getattr(options, field) for field in FIELDS}
+    return {field: value for field, value in values.items() if value is not None}
+
+
+def flags_prompt(options, config, names):
+    """The prompt that the flags make, as a `Prompt`.
+
+    Raises:
+        UserError: if a flag is missing, does not suit the model or is not well-formed.
+    """
+    given = given_flags(options)
+    conditions = ", ".join(config.conditions)
+    for field in given:
+        if field not in config.conditions:
+            what = f"is conditioned on {conditions}" if conditions else "is unconditional"
+            raise UserError(f"this model {what}; leave --{field} out")
+    missing = [f"--{field}" for field in config.conditions if field not in given]
+    if missing:
+        raise UserError(f"this model is conditioned on {conditions}; give {', '.join(missing)}")
+    return make_prompt(given, config, names)
+
+
+def read_names(workdir):
+    """The `Names` of a run."""
+    from ms_pixelcnn_tf.training import datasheet
+
+    return Names(*(datasheet.read_names(workdir, kind) for kind in datasheet.NAMES))

@@ -1,0 +1,133 @@
+"""bin/upscale: what a model sees in images of few pixels."""
+
+import os
+import sys
+
+from ms_pixelcnn_tf.cli import flags, prompt_flags
+from ms_pixelcnn_tf.errors import UserError
+
+MAX_SHEET_PIXELS = 2**27  # 400 MB in memory
+MAX_SKIPPED_SHOWN = 5
+
+
+def main(arguments):
+    """Upscales as the arguments say."""
+    parser = flags.Parser("upscale", "Draws images that have the given pixels, and others between.")
+    parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
+                        help="folder of the run")
+    parser.add_argument("--input", required=True, type=os.path.expanduser, metavar="FILE|DIR",
+                        help="an image, or a folder of images")
+    parser.add_argument("--from", required=True, dest="low", type=flags.size, metavar="SIZE",
+                        help="size of the given pixels, one of the model's; larger images are "
+                        "sub-sampled to it")
+    parser.add_argument("--to", dest="high", type=flags.size, metavar="SIZE",
+                        help="size wanted, one of the model's (default its largest)")
+    parser.add_argument("--num", type=flags.positive, default=4, metavar="INT",
+                        help="samples an image (default 4)")
+    parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
+    parser.add_argument("--out", default="upscaled.png", type=os.path.expanduser, metavar="FILE",
+                        help="a row an image: given pixels, the image if it had more, samples "
+                        "(default upscaled.png)")
+    parser.add_argument("--outdir", type=os.path.expanduser, metavar="DIR",
+                        help="also write each sample as a PNG of its own")
+    parser.add_argument("--scale", type=flags.positive, default=2, metavar="INT",
+                        help="magnification of --out (default 2)")
+    prompt_flags.add_prompt_flags(parser)
+    options = parser.parse(arguments)
+    if options.seed < 0:
+        raise UserError(f"seed is {options.seed}; valid: 0 or more")
+    check_paths(options)
+
+    with flags.quiet_start():
+        from ms_pixelcnn_tf import prompts, upscaling
+        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+    config = read_run(options.workdir).model
+    options.high = options.high or config.image_size
+    upscaling.check_sizes(config, options.low, options.high)
+    names = prompt_flags.read_names(options.workdir)
+    prompt = prompt_flags.flags_prompt(options, config, names)
+    inputs, skipped = upscaling.read_inputs(options.input, config, options.low, options.high)
+    show_skipped(skipped, len(inputs))
+    check_sheet_size(options, inputs)
+    conditions = prompts.to_conditions([prompt], config) or None
+    model = load_model(options.workdir)
+    samples = upscaling.sample(model, inputs, options.high, options.num, options.seed, conditions)
+    write(options, inputs, samples, config.num_levels)
+
+
+def check_paths(options):
+    """Raises UserError for outputs that cannot be written, or would take an input's place."""
+    if os.path.isdir(options.out):
+        raise UserError(f"--out {options.out} is a folder; give a file")
+    folder = options.input if os.path.isdir(options.input) else os.path.dirname(options.input)
+    if _same(options.out, options.input):
+        raise UserError("--out is the input; give another file")
+    if os.path.isdir(options.input) and _same(os.path.dirname(options.out), folder):
+        raise UserError("--out is in the folder of the inputs; give another")
+    if options.outdir is not None:
+        if os.path.exists(options.outdir) and not os.path.isdir(options.outdir):
+            raise UserError(f"--outdir {options.outdir} is a file; give a folder")
+        if _same(options.outdir, folder):
+            raise UserError("--outdir is the folder of the inputs; give another")
+
+
+def check_sheet_size(options, inputs):
+    """Raises UserError if the sheet would be larger than `MAX_SHEET_PIXELS`."""
+    from ms_pixelcnn_tf import pictures
+
+    columns = options.num + 1 + any(one.real is not None for one in inputs)
+    height, width = pictures.grid_size(
+        len(inputs) * columns, options.high, columns, options.scale
+    )
+    if height * width > MAX_SHEET_PIXELS:
+        raise UserError(
+            f"{options.num} samples of {len(inputs)} images magnified {options.scale} times make a "
+            f"picture of {height * width:,} pixels; valid: up to {MAX_SHEET_PIXELS:,}; lower --num "
+            "or --scale, or give fewer images"
+        )
+
+
+def show_skipped(skipped, num_read):
+    """Tells on the standard error which files gave no image."""
+    if skipped:
+        shown = "; ".join(f"{path}: {reason}" for path, reason in skipped[:MAX_SKIPPED_SHOWN])
+        more = len(skipped) - MAX_SKIPPED_SHOWN
+        shown += f"; and {more} more" if more > 0 else ""
+        total = len(skipped) + num_read
+        print(f"skipped {len(skipped)} of {total} files: {shown}", file=sys.stderr)
+
+
+def write(options, inputs, samples, num_levels):
+    """Writes the samples and the sheet.
+
+    Args:
+        options: of the command.
+        inputs: list of `upscaling.Input`.
+        samples: uint8 levels `[inputs, num, H, W, C]`.
+        num_levels: of the model.
+    """
+    from ms_pixelcnn_tf import pictures, pixels, upscaling
+
+    samples = pixels.dequantise(samples, num_levels)
+    if options.outdir is not None:
+        names = upscaling.output_names([one.path for one in inputs])
+        for name, row in zip(names, samples):
+            for number, sample in enumerate(row):
+                path = os.path.join(options.outdir, f"{name}-{number}.png")
+                pictures.write_png(path, pictures.to_rgb(sample[None])[0])
+    low, real = (
+        [None if levels is None else pixels.dequantise(levels, num_levels) for levels in column]
+        for column in ([one.low for one in inputs], [one.real for one in inputs])
+    )
+    pictures.write_png(options.out, pictures.upscaled(low, real, samples, options.scale))
+    print(f"wrote {options.out}")
+    if options.outdir is not None:
+        print(f"wrote {samples.shape[0] * samples.shape[1]} samples to {options.outdir}")
+
+
+def _same(path, other):
+    return os.path.realpath(path or ".") == os.path.realpath(other or ".")
+
+
+if __name__ == "__main__":
+    flags.run(main)

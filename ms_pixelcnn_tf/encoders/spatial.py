@@ -1,0 +1,51 @@
+"""Maps of keypoints or of a segmentation → maps of features."""
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.layers import ResidualBlock
+
+
+class SpatialEncoder(keras.layers.Layer):
+    """A residual network at the maps' own size.
+
+    Args:
+        inputs: maps P.
+        features: width F.
+        num_blocks: residual blocks; the paper's ResNet has 12 layers.
+
+    Call arguments:
+        maps: `[B, M, M, P]`, 0 to 1.
+
+    Returns:
+        `[B, M, M, F]`.
+
+    Reference: Reed et al. (2017), section 3.2.
+    """
+
+    def __init__(self, inputs, features, num_blocks=12, **kwargs):
+        super().__init__(**kwargs)
+        self.inputs = inputs
+        self.features = features
+        policy = self.dtype_policy
+        self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
+        self.blocks = [
+            ResidualBlock(features, dtype=policy, name=f"block{index}")
+            for index in range(num_blocks)
+        ]
+
+    def build(self, maps_shape=None):
+        self.entry.build((None, None, None, self.inputs))
+        for block in self.blocks:
+            block.build()
+
+    def call(self, maps):
+        maps = self.entry(ops.cast(maps, self.compute_dtype))
+        for block in self.blocks:
+            maps = block(maps)
+        return ops.relu(maps)
+
+    def get_config(self):
+        return super().get_config() | {
+            "inputs": self.inputs, "features": self.features, "num_blocks": len(self.blocks),
+        }

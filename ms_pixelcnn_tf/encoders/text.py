@@ -1,0 +1,76 @@
+"""Captions → one vector each: the char-CNN-GRU."""
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.text import ALPHABET
+
+KERNEL = 4  # characters a convolution spans
+POOL = 3
+
+
+class TextEncoder(keras.layers.Layer):
+    """Three convolutions over the characters, a GRU over what they found, its mean over time.
+
+    Steps that lie wholly behind the end of the caption do not enter the mean, and before them
+    nothing has seen the padding but as padding: so what the 201 characters leave empty does not
+    change the code. (A departure: averaging over all steps, as the text leaves open, would make
+    the code depend on how many are empty.) An empty caption has the code 0.
+
+    Args:
+        features: width of the code.
+        width: of the second convolution; the first has three quarters of it. The paper's is 512.
+
+    Call arguments:
+        codes: `[B, 201]` integers, 0 (behind the end) to 70, from `text.encode`.
+
+    Returns:
+        `[B, features]`.
+
+    Reference: Reed et al. (2016), Learning deep representations of fine-grained visual
+    descriptions, section 4; Reed et al. (2017), section 3.2.
+    """
+
+    def __init__(self, features, width=512, **kwargs):
+        super().__init__(**kwargs)
+        self.features = features
+        self.width = width
+        policy = self.dtype_policy
+        self.convolutions = [
+            keras.layers.Conv1D(
+                filters, KERNEL, activation="relu", kernel_initializer="he_normal", dtype=policy,
+                name=f"conv{index}",
+            )
+            for index, filters in enumerate((3 * width // 4, width, features))
+        ]
+        self.pool = keras.layers.MaxPooling1D(POOL, dtype=policy)
+        self.recurrent = keras.layers.GRU(
+            features, return_sequences=True, dtype=policy, name="gru"
+        )
+
+    def build(self, codes_shape=None):
+        inputs = len(ALPHABET)
+        for layer in self.convolutions:
+            layer.build((None, None, inputs))
+            inputs = layer.filters
+        self.recurrent.build((None, None, inputs))
+
+    def call(self, codes):
+        maps = ops.one_hot(codes - 1, len(ALPHABET), dtype=self.compute_dtype)  # 0 → no character
+        for layer in self.convolutions[:2]:
+            maps = self.pool(layer(maps))
+        states = self.recurrent(self.convolutions[2](maps))
+        return self.mean_state(codes, states)
+
+    def mean_state(self, codes, states):
+        """Mean of the states `[B, T, features]` over the steps that see a character, `[B, features]`."""
+        length = ops.sum(ops.cast(codes > 0, "int32"), axis=1, keepdims=True)
+        seen = ops.cast(ops.arange(states.shape[1])[None] * POOL**2 < length, states.dtype)
+        total = ops.sum(states * seen[..., None], axis=1)
+        return total / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1)
+
+    def compute_output_shape(self, codes_shape):
+        return (codes_shape[0], self.features)
+
+    def get_config(self):
+        return super().get_config() | {"features": self.features, "width": self.width}

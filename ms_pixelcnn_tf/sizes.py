@@ -1,0 +1,26 @@
+"""Sizes of images, `(height, width)` in pixels, as text and back."""
+
+import operator
+
+from ms_pixelcnn_tf.errors import UserError
+
+
+def format_size(size):
+    """`(32, 48)` → "32x48"; a square → "32"."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def parse_size(value, name="size"):
+    """32, "32", "32x48" or (32, 48) → `(height, width)`."""
+    try:
+        if isinstance(value, str):
+            value = [int(part) for part in value.lower().split("x")]
+        sides = tuple(map(operator.index, value if hasattr(value, "__len__") else (value,)))
+        if len(sides) == 1:
+            sides *= 2
+        if len(sides) == 2 and min(sides) >= 1:
+            return sides
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UserError(f"{name} is {value!r}; valid: a side such as 32, or height x width as 32x48")

@@ -1,0 +1,92 @@
+"""Scales that are trained apart, each by a process of its own, into one run's folder.
+
+    scales/8/              a run's folder (see `checkpoint`) of the upscaler to 8x8
+    scales/base/           of the base
+    scales/16-32/          of scales that one process trains together
+
+The processes share nothing but the file system, and none waits for another.
+"""
+
+import dataclasses
+import pathlib
+
+from ms_pixelcnn_tf.configs import RunConfig
+from ms_pixelcnn_tf.errors import UserError
+
+SCALES = "scales"
+CONFIG = "config.json"
+
+
+def folder_of(workdir, run):
+    """Where a run of some scales is trained: `workdir` itself if it is of all.
+
+    Raises:
+        UserError: if the folder holds a run that this one is no part of.
+    """
+    workdir = pathlib.Path(workdir)
+    if run.model.scale == "all":
+        if parts(workdir):
+            raise UserError(
+                f"{workdir} holds scales trained apart; train the others by --scale=…, or all into "
+                "another --workdir"
+            )
+        return workdir
+    if (workdir / CONFIG).exists():
+        raise UserError(f"{workdir} holds a run of all scales; give another --workdir")
+    mine = workdir / SCALES / run.model.scale.replace(",", "-")
+    for folder, other in parts(workdir).items():
+        if folder != mine:
+            _check_belong_together(folder, other, run)
+    return mine
+
+
+def parts(workdir):
+    """The parts that are there: folder → `RunConfig`, in the order of the folders' names."""
+    folders = sorted((pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
+    return {path.parent: read_config(path) for path in folders}
+
+
+def read_config(path):
+    """The `RunConfig` in a file. Raises UserError, naming it, if it holds none."""
+    try:
+        return RunConfig.from_json(path.read_text(encoding="utf-8"))
+    except (UserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def assembled(parts_there):
+    """One `RunConfig` for parts of a run: it holds every scale that one of them holds.
+
+    Args:
+        parts_there: dict folder → `RunConfig`, not empty.
+
+    Raises:
+        UserError: if they are not of one model, or two hold the same scale.
+    """
+    (first_folder, first), *others = parts_there.items()
+    held = list(first.model.held_scales)
+    for _, other in others:
+        _check_belong_together(first_folder, first, other)
+        held += other.model.held_scales
+    return with_scales(first, held)
+
+
+def with_scales(run, scales):
+    """`run`, its model holding `scales`."""
+    model = dataclasses.replace(run.model, scale=",".join(scales))
+    return dataclasses.replace(run, model=model)
+
+
+def _check_belong_together(folder, one, other):
+    """Raises UserError unless both are parts of the same model on the same data."""
+    twice = set(one.model.held_scales) & set(other.model.held_scales)
+    if twice:
+        raise UserError(f"{folder} holds scale {', '.join(sorted(twice))} already")
+    for part in ("model", "data"):
+        for field in dataclasses.fields(getattr(one, part)):
+            old, new = (getattr(getattr(run, part), field.name) for run in (one, other))
+            if old != new and field.name not in ("scale", "data_dir"):
+                raise UserError(
+                    f"{folder} is of another model: {field.name} was {old!r}, now {new!r}; give the "
+                    "same for all scales of a run, or another --workdir"
+                )

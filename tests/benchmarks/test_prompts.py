@@ -1,0 +1,60 @@
+"""Prompts ask for what their scenes show, and give the conditions as the pipeline does."""
+
+import numpy as np
+import pytest
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
+from parts import detector
+from parts.prompts import prompts
+
+NUM = 60
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_captions_name_the_held_out_pair_and_another_shape(side):
+    source = data.load("shapes", image_size=side)
+    found = prompts(source, NUM)
+    assert list(found.conditions) == ["text"]
+    assert len(found.conditions["text"]) == len(found.asked) == NUM
+    numbers = set()
+    for index, (caption, asked) in enumerate(zip(found.conditions["text"], found.asked)):
+        scene = source.scene("novel", index)
+        shape_of = {shape.colour: shape for shape in scene.shapes}
+        main = scene.shapes[0]
+        assert asked[0][0] == main.colour
+        assert (KINDS[main.kind], COLOUR_NAMES[main.colour]) in NOVEL_PAIRS
+        assert {colour for colour, *_ in asked} == {
+            number for number, name in enumerate(COLOUR_NAMES) if name in caption.split()
+        }
+        for colour, x, y, radius in asked:
+            shape = shape_of[colour]
+            assert f"{COLOUR_NAMES[colour]} {KINDS[shape.kind]}" in caption
+            assert (x, y, radius) == (side * shape.x, side * shape.y, side * shape.radius)
+        assert len(asked) >= min(2, len(scene.shapes))
+        numbers.add(len(asked))
+    assert numbers == {1, 2, 3}
+    assert any("above" in caption for caption in found.conditions["text"])
+    assert prompts(source, NUM) == found
+    assert prompts(source, 5).asked == found.asked[:5]
+
+
+@pytest.mark.parametrize("kind", ["keypoints", "segmentation"])
+def test_maps_are_the_pipelines(kind):
+    source = data.load("shapes", image_size=32)
+    found = prompts(source, NUM, kind)
+    (batch,) = pipeline.evaluation_batches(
+        source, split="novel", batch_size=NUM, limit=NUM, fields=(kind,)
+    ).as_numpy_iterator()
+    assert list(found.conditions) == ["text", kind]
+    np.testing.assert_array_equal(found.conditions[kind], batch[kind])
+    assert found.conditions["text"] == prompts(source, NUM).conditions["text"]
+
+
+def test_the_scenes_own_images_show_what_is_asked():
+    source = data.load("shapes", image_size=32)
+    images = source.examples("novel", np.arange(NUM), ("image",))["image"]
+    for image, asked in zip(images, prompts(source, NUM).asked):
+        found = detector.colour_at([image] * len(asked), [place for _, *place in asked])
+        assert found.tolist() == [colour for colour, *_ in asked]

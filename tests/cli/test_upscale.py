@@ -1,0 +1,231 @@
+"""bin/upscale: given pixels stay, samples are reproducible, each mistake is told."""
+
+import sys
+
+import numpy as np
+import pytest
+from fake_run import SMALL, make_fake_run, use_real_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ms_pixelcnn_tf import pixels, upscaling
+from ms_pixelcnn_tf.cli import flags, upscale
+from ms_pixelcnn_tf.configs import ModelConfig
+
+NUM, SCALE = 3, 2
+CELL = 16 * SCALE + 2
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype="uint8")
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs bin/upscale in a folder with inputs; returns its exit status."""
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(noise(4, 4, 3)).save(photos / "b-low.png")
+    Image.fromarray(noise(32, 48, 3)).save(photos / "a-large.png")
+    Image.fromarray(noise(9, 9, 3)).save(photos / "c-middle.png")
+    (photos / "notes.txt").write_text("no image")
+    (photos / ".hidden").write_text("no image")
+    (photos / "folder").mkdir()
+    Image.fromarray(noise(3, 9, 3)).save(photos / "tiny.png")
+
+    def run(*arguments):
+        options = ["--workdir=run", f"--num={NUM}", f"--scale={SCALE}", "--from=4"]
+        monkeypatch.setattr(sys, "argv", ["upscale", *options, *arguments])
+        try:
+            flags.run(upscale.main)
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    return run
+
+
+@pytest.mark.parametrize("num_levels", [256, 5])
+def test_given_pixels_are_kept_on_disk(command, tmp_path, monkeypatch, num_levels):
+    model = make_fake_run(tmp_path / "run", monkeypatch, num_levels=num_levels)
+    assert command("--input=photos/b-low.png", "--outdir=out", "--out=sheet.png") == 0
+    assert model.calls[0][0] == (NUM, 4, 4, 3)
+    low = pixels.dequantise(pixels.quantise(noise(4, 4, 3), num_levels), num_levels)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [f"b-low-{number}.png" for number in range(NUM)]
+    samples = [read(tmp_path / "out" / name) for name in names]
+    assert all(sample.shape == (16, 16, 3) for sample in samples)
+    for sample in samples:
+        np.testing.assert_array_equal(sample[::4, ::4], low)
+    assert not np.array_equal(samples[0], samples[1])
+    sheet = read("sheet.png")
+    assert sheet.shape == (CELL + 2, 2 + (1 + NUM) * CELL, 3)  # no real column
+    np.testing.assert_array_equal(sheet[2:34:8, 2:34:8], low)
+    np.testing.assert_array_equal(sheet[2:34:2, 2 + CELL : 34 + CELL : 2], samples[0])
+
+
+def test_a_folder_is_a_row_an_image(command, tmp_path, monkeypatch, capsys):
+    make_fake_run(tmp_path / "run", monkeypatch)
+    assert command("--input=photos") == 0
+    told = capsys.readouterr()
+    assert told.err.startswith("skipped 2 of 5 files: photos/notes.txt: not a PNG")
+    assert "photos/tiny.png: its 3x9 pixels are less than 4" in told.err
+    assert "wrote upscaled.png" in told.out
+    sheet = read("upscaled.png")
+    assert sheet.shape == (3 * CELL + 2, 2 + (2 + NUM) * CELL, 3)
+    cells = sheet[2:, 2:].reshape(3, CELL, 2 + NUM, CELL, 3).swapaxes(1, 2)[:, :, :32:2, :32:2]
+    crop = noise(32, 48, 3)[:, 8:40].astype("uint16")
+    across = np.floor((crop[:, ::2] + crop[:, 1::2] + 1) / 2)
+    real = np.floor((across[::2] + across[1::2] + 1) / 2)
+    np.testing.assert_array_equal(cells[0][1], real)
+    np.testing.assert_array_equal(cells[0][0][::4, ::4], real[::4, ::4])
+    assert (cells[1][1] == 255).all() and (cells[2][1] == 255).all()  # these have no real image
+    for row in cells:
+        for sample in row[2:]:
+            np.testing.assert_array_equal(sample[::4, ::4], row[0][::4, ::4])
+
+
+def test_the_seed_decides(command, tmp_path, monkeypatch):
+    model = make_fake_run(tmp_path / "run", monkeypatch)
+    sheets = []
+    for more in ([], ["--seed=0"], ["--seed=1"]):
+        assert command("--input=photos", *more) == 0
+        sheets.append(read("upscaled.png"))
+    np.testing.assert_array_equal(sheets[0], sheets[1])
+    assert not np.array_equal(sheets[0], sheets[2])
+    monkeypatch.setattr(upscaling, "PIXELS_AT_ONCE", 4 * 16 * 16)
+    assert command("--input=photos") == 0
+    np.testing.assert_array_equal(read("upscaled.png"), sheets[0])
+    assert [shape[0] for shape, _ in model.calls[-3:]] == [4, 4, 1]
+    monkeypatch.setattr(upscaling, "PIXELS_AT_ONCE", 100)
+    assert command("--input=photos") == 0
+    np.testing.assert_array_equal(read("upscaled.png"), sheets[0])
+    assert {shape[0] for shape, _ in model.calls[-9:]} == {1}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 30), st.integers(0, 9))
+def test_uniforms_are_one_array_however_many_are_decoded_at_once(count, num, at_once, seed):
+    class Echo:
+        def upscale(self, low, to, conditions=None, uniforms=None):
+            return (uniforms * 256).astype("uint8")
+
+    inputs = [upscaling.Input("", noise(2, 2, 1), None)] * count
+    saved, upscaling.SAMPLES_AT_ONCE = upscaling.SAMPLES_AT_ONCE, at_once
+    try:
+        found = upscaling.sample(Echo(), inputs, (3, 5), num, seed)
+    finally:
+        upscaling.SAMPLES_AT_ONCE = saved
+    whole = np.random.default_rng(seed).random((count, num, 3, 5, 1), dtype="float32")
+    np.testing.assert_array_equal(found, (whole * 256).astype("uint8"))
+
+
+def test_conditions_hold_for_every_sample(command, tmp_path, monkeypatch):
+    model = make_fake_run(tmp_path / "run", monkeypatch, text=True, num_classes=2)
+    assert command("--input=photos", "--text=a star", "--label=star") == 0
+    _, conditions = model.calls[0]
+    assert conditions["label"].tolist() == [1] * 9 and conditions["text"].shape == (9, 201)
+
+
+def test_gray_models_and_middle_sizes(command, tmp_path, monkeypatch):
+    make_fake_run(tmp_path / "run", monkeypatch, channels=1)
+    assert command("--input=photos", "--to=8", "--outdir=out") == 0
+    assert read(tmp_path / "out" / "b-low-0.png").shape == (8, 8, 3)
+    sheet = read("upscaled.png")
+    assert sheet.shape == (3 * 18 + 2, 2 + (2 + NUM) * 18, 3)
+    assert (sheet[..., 0] == sheet[..., 1]).all()
+    middle = upscaling.read_input(
+        "photos/c-middle.png", ModelConfig(image_size=16, base_size=4, channels=1), (4, 4), (8, 8)
+    )
+    assert middle.real.shape == (8, 8, 1)  # 9 pixels are enough for 8
+    np.testing.assert_array_equal(middle.real[::2, ::2], middle.low)
+
+
+def test_a_smaller_target_is_sub_sampled_of_the_largest(tmp_path):
+    image = noise(16, 16, 3)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    config = ModelConfig(image_size=16, base_size=4)
+    found = upscaling.read_input(str(tmp_path / "a.png"), config, (4, 4), (8, 8))
+    np.testing.assert_array_equal(found.real, image[::2, ::2])
+    np.testing.assert_array_equal(found.low, image[::4, ::4])
+
+
+def test_images_turned_by_exif(tmp_path):
+    exif = Image.Exif()
+    exif[upscaling.ORIENTATION] = 6
+    Image.fromarray(noise(8, 4, 3)).save(tmp_path / "a.png", exif=exif)
+    config = ModelConfig(image_size=(8, 16), base_size=(4, 8))
+    found = upscaling.read_input(str(tmp_path / "a.png"), config, (4, 8), (8, 16))
+    np.testing.assert_array_equal(found.low, np.rot90(noise(8, 4, 3), -1))
+    assert found.real is None
+
+
+def test_no_two_samples_have_one_name():
+    assert upscaling.output_names(["in/a.png", "in/b.jpg"]) == ["a", "b"]
+    assert upscaling.output_names(["in/a.png", "in/a.jpg"]) == ["a.png", "a.jpg"]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--from=5"], "--from is 5; the model's sizes: 4, 8, 16"),
+    (["--from=4x8"], "--from is 4x8; the model's sizes: 4, 8, 16"),
+    (["--to=32"], "--to is 32; the model's sizes: 4, 8, 16"),
+    (["--from=8", "--to=4"], "--from 8 is not below --to 4; the model's sizes: 4, 8, 16"),
+    (["--from=16"], "--from 16 is not below --to 16"),
+    (["--input=absent.png"], "absent.png: No such file"),
+    (["--input=photos/notes.txt"], "photos/notes.txt: not a PNG"),
+    (["--input=photos/tiny.png"], "its 3x9 pixels are less than 4"),
+    (["--input=photos/folder"], "folder photos/folder holds no image"),
+    (["--num=100000000"], "lower --num or --scale"),
+    (["--num=0"], "0 is not above 0"),
+    (["--seed=-1"], "seed is -1"),
+    (["--label=1"], "this model is unconditional; leave --label out"),
+    (["--out=photos"], "--out photos is a folder"),
+    (["--out=photos/sheet.png"], "--out is in the folder of the inputs"),
+    (["--input=photos/b-low.png", "--out=photos/b-low.png"], "--out is the input"),
+    (["--outdir=photos"], "--outdir is the folder of the inputs"),
+    (["--outdir=photos/notes.txt"], "--outdir photos/notes.txt is a file"),
+    (["--form=8"], "did you mean --from"),
+])
+def test_mistakes_are_one_line_and_nothing_is_written(
+    command, tmp_path, monkeypatch, capsys, arguments, message
+):
+    make_fake_run(tmp_path / "run", monkeypatch)
+    before = sorted(tmp_path.rglob("*"))
+    assert command("--input=photos", *arguments) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[-1].startswith("error: ") and message in errors[-1]
+    assert all(line.startswith("skipped") for line in errors[:-1])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_condition_that_is_missing_is_told(command, tmp_path, monkeypatch, capsys):
+    make_fake_run(tmp_path / "run", monkeypatch, num_classes=2, text=True)
+    assert command("--input=photos", "--label=1") == 2
+    assert "conditioned on label, text; give --text" in capsys.readouterr().err
+
+
+def test_a_model_of_one_size_has_nothing_to_upscale(command, tmp_path, monkeypatch, capsys):
+    make_fake_run(tmp_path / "run", monkeypatch, variant="ON")
+    assert command("--input=photos", "--from=16") == 2
+    assert "the model's sizes: 16" in capsys.readouterr().err
+
+
+def test_a_real_model_keeps_the_given_pixels(command, tmp_path, monkeypatch):
+    config = make_fake_run(tmp_path / "run", monkeypatch, **SMALL, num_classes=2).config
+    use_real_model(monkeypatch, config)
+    sheets = []
+    for _ in range(2):
+        options = ["--from=8", "--to=16", "--label=star", "--outdir=out"]
+        assert command("--input=photos/a-large.png", *options) == 0
+        sheets.append(read("upscaled.png"))
+    assert sheets[0].shape == sheets[1].shape == (CELL + 2, 2 + (2 + NUM) * CELL, 3)
+    given = upscaling.read_input("photos/a-large.png", config, (8, 8), (16, 16)).low
+    for number in range(NUM):
+        sample = read(tmp_path / "out" / f"a-large-{number}.png")
+        np.testing.assert_array_equal(sample[::2, ::2], pixels.dequantise(given, 16))

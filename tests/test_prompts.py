@@ -1,0 +1,218 @@
+"""Prompts become the conditions they say; each mistake is told, with its place."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ms_pixelcnn_tf import prompts, text
+from ms_pixelcnn_tf.configs import ModelConfig
+from ms_pixelcnn_tf.errors import UserError
+
+NAMES = prompts.Names(("circle", "star"), ("beak", "tail", "wing"), ("sky", "sea"))
+POINTS = [[1, 2, 1], [0, 0, 0], [40, 30, 1]]
+KEYPOINTS = ModelConfig(image_size=(32, 48), base_size=(8, 12), num_keypoints=3)
+SEGMENTS = ModelConfig(num_segments=2)
+
+
+def points_of(value, config=KEYPOINTS, names=NAMES, **options):
+    return prompts.make_prompt({"keypoints": value}, config, names, **options).keypoints
+
+
+def write_mask(path, values, mode="L"):
+    Image.fromarray(np.asarray(values, "uint8")).convert(mode).save(path)
+    return str(path)
+
+
+def test_every_condition_at_once(tmp_path):
+    config = ModelConfig(num_classes=2, text=True, num_keypoints=3, num_segments=2)
+    mask = write_mask(tmp_path / "mask.png", [[0, 1], [2, 255]])
+    prompt = prompts.make_prompt(
+        {"label": "star", "text": "A bird", "keypoints": [[4.5, 8, 1], [0, 0, 0], [31, 31, 1]],
+         "segmentation": mask}, config, NAMES,
+    )
+    arrays = prompts.to_conditions([prompt, prompt], config)
+    assert arrays["label"].tolist() == [1, 1] and arrays["label"].dtype == "int32"
+    np.testing.assert_array_equal(arrays["text"], text.encode(["a bird"] * 2))
+    maps = arrays["keypoints"]
+    assert maps.shape == (2, 32, 32, 3) and maps[0].sum() == 2
+    assert maps[0, 8, 4, 0] == maps[0, 31, 31, 2] == 1
+    assert arrays["segmentation"].shape == (2, 32, 32, 2)
+    np.testing.assert_array_equal(arrays["segmentation"].sum(axis=(1, 2)), [[256, 256]] * 2)
+    assert arrays["segmentation"][1, :16, 16:, 0].all()
+    assert arrays["segmentation"][1, 16:, :16, 1].all()
+
+
+def test_an_unconditional_model_takes_nothing():
+    assert prompts.to_conditions([prompts.make_prompt({}, ModelConfig())], ModelConfig()) == {}
+    with pytest.raises(UserError, match="takes no text; it is unconditional"):
+        prompts.make_prompt({"text": "a star"}, ModelConfig())
+
+
+def test_keypoints_in_every_form_are_the_same(tmp_path):
+    expected = [[1, 2, 1], [0, 0, 0], [40, 30, 1]]
+    named = {"beak": [1, 2], "wing": [40, 30]}
+    large = {"size": [64, 96], "points": {"beak": [2, 4], "wing": [80, 60]}}
+    for value in (POINTS, {"points": POINTS}, {"points": named}, large):
+        np.testing.assert_array_equal(points_of(value), expected)
+        (tmp_path / "points.json").write_text(json.dumps(value))
+        np.testing.assert_array_equal(points_of("points.json", folder=str(tmp_path)), expected)
+    unseen = points_of([[1, 2, 1], [-7, 900, 0], [40, 30, True]])  # where it is does not matter
+    np.testing.assert_array_equal(unseen, expected)
+
+
+@settings(deadline=None)
+@given(st.lists(
+    st.tuples(st.floats(0, 47.9), st.floats(0, 31.9), st.booleans()),
+    min_size=3, max_size=3,
+))
+def test_keypoints_fall_into_their_cells(points):
+    prompt = prompts.make_prompt({"keypoints": [list(p) for p in points]}, KEYPOINTS, NAMES)
+    maps = prompts.to_conditions([prompt], KEYPOINTS)["keypoints"][0]
+    for part, (x, y, visible) in enumerate(points):
+        assert maps[..., part].sum() == visible
+        if visible:
+            assert maps[int(y), min(int(x * 32 / 48), 31), part]
+
+
+@pytest.mark.parametrize("value, message", [
+    (POINTS[:2], "2 points; valid: a list of 3"),
+    ([*POINTS, [0, 0, 0]], "4 points"),
+    (7, "keypoints are 7"),
+    ([[1, 2], [0, 0, 0], [1, 1, 1]], r"keypoint beak is \[1, 2\]"),
+    ([[1, float("nan"), 1], *POINTS[1:]], "keypoint beak is .*NaN.*finite"),
+    ([[1, float("inf"), 0], *POINTS[1:]], "keypoint beak is .*Infinity"),
+    ([[1, "2", 1], *POINTS[1:]], "keypoint beak"),
+    ([[1, True, 1], *POINTS[1:]], "keypoint beak"),
+    ([*POINTS[:2], [48.5, 1, 1]], "keypoint wing is at .*outside.*x 0 to 48 and y 0 to 32"),
+    ([*POINTS[:2], [1, -1, 1]], "keypoint wing .*outside"),
+    ([*POINTS[:2], [1, 1, 0.5]], "visible 0.5; valid: 0 or 1"),
+    ([*POINTS[:2], [1, 1, []]], "visible"),
+    ({"points": {"beek": [1, 2]}}, "unknown keypoint 'beek'; did you mean 'beak'"),
+    ({"points": {"beak": [1, 2, 1]}}, "keypoint beak"),
+    ({"points": {"beak": None}}, "keypoint beak is null"),
+    ({"points": POINTS, "size": [0, 3]}, "size is"),
+    ({"points": POINTS, "size": 32}, "size is 32"),
+    ({"size": [32, 32]}, "points are missing"),
+    ({"point": POINTS}, "unknown field of keypoints 'point'; did you mean 'points'"),
+])
+def test_wrong_keypoints(value, message):
+    with pytest.raises(UserError, match=message):
+        points_of(value)
+
+
+def test_parts_without_names_are_given_by_number():
+    np.testing.assert_array_equal(points_of(POINTS, names=prompts.Names())[2], [40, 30, 1])
+    with pytest.raises(UserError, match="does not know its parts by name; give a list of 3"):
+        points_of({"points": {"beak": [1, 2]}}, names=prompts.Names())
+
+
+@pytest.mark.parametrize("indexed, options", [(False, {}), (True, {}), (True, {"bits": 2})])
+def test_masks_of_any_size(tmp_path, indexed, options):
+    values = np.random.default_rng(0).integers(0, 3, (96, 64))
+    image = Image.fromarray(values.astype("uint8"))
+    if indexed:
+        image.putpalette([10, 20, 30] * 4)
+    image.save(tmp_path / "mask.png", **options)
+    np.testing.assert_array_equal(prompts.read_mask(tmp_path / "mask.png", 2), values)
+    prompt = prompts.make_prompt({"segmentation": "mask.png"}, SEGMENTS, NAMES, str(tmp_path))
+    numbers = (prompt.segmentation * [1, 2]).sum(axis=-1)
+    np.testing.assert_array_equal(numbers, values[1::3, 1::2])
+
+
+def test_wrong_masks(tmp_path):
+    def read(path):
+        return prompts.make_prompt({"segmentation": str(path)}, SEGMENTS)
+
+    wanted = "valid: an indexed or 8-bit gray PNG of values 0 to 2, or 255"
+    path = tmp_path / "mask.png"
+    with pytest.raises(UserError, match="mask.png: No such file"):
+        read(path)
+    write_mask(path, [[0, 3]])
+    with pytest.raises(UserError, match=f"holds value 3; {wanted}"):
+        read(path)
+    for mode, kind in (("RGB", "RGB"), ("RGBA", "RGB with alpha"), ("1", "1-bit gray")):
+        write_mask(path, [[0, 1]], mode)
+        with pytest.raises(UserError, match=f"is {kind}; {wanted}"):
+            read(path)
+    write_mask(path, np.zeros((64, 64)))
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match="mask.png"):
+        read(path)
+    for content in (b"", b"P5 1 1 255 0", b"\x89PNG\r\n\x1a\n" + b"\0" * 40):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="mask.png"):
+            read(path)
+    with pytest.raises(UserError, match="segmentation is 3; valid: the path"):
+        prompts.make_prompt({"segmentation": 3}, SEGMENTS)
+
+
+@pytest.mark.parametrize("given, message", [
+    ({}, "label is missing; the model is conditioned on label, text"),
+    ({"label": 0}, "text is missing"),
+    ({"label": 0, "text": "a", "keypoints": []}, "takes no keypoints; its conditions: label, text"),
+    ({"label": 0, "txt": "a"}, "unknown field 'txt'; did you mean 'text'"),
+    ({"label": 0, "text": ["a"]}, "text is .*valid: a caption"),
+    ({"label": 2, "text": "a"}, "label is 2; valid: 0 to 1"),
+    ({"label": True, "text": "a"}, "label is true"),
+    ({"label": 1.0, "text": "a"}, "label is 1.0"),
+    (["a"], "a prompt is"),
+])
+def test_wrong_prompts(given, message):
+    config = ModelConfig(num_classes=2, text=True)
+    with pytest.raises(UserError, match=message):
+        prompts.make_prompt(given, config, NAMES)
+
+
+def test_labels_by_number_and_name():
+    names = ("circle", "square", "star")
+    for label, number in ((2, 2), ("2", 2), ("star", 2), ("0", 0)):
+        assert prompts.class_number(label, 3, names) == number
+    for label in (-1, 3, "3"):
+        with pytest.raises(UserError, match="0 to 2"):
+            prompts.class_number(label, 3)
+    with pytest.raises(UserError, match="unknown label 'sqare'; did you mean 'square'"):
+        prompts.class_number("sqare", 3, names)
+    digits = ("1", "2", "3")
+    assert prompts.class_number("0", 3, digits) == 0
+    assert prompts.class_number("3", 3, digits) == 2
+    with pytest.raises(UserError, match="class number 1 or the class of that name, number 0"):
+        prompts.class_number("1", 3, digits)
+
+
+def test_a_file_of_prompts(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "wing.json").write_text(json.dumps(POINTS))
+    path = tmp_path / "in" / "prompts.jsonl"
+    lines = ['{"keypoints": "wing.json"}', "", "  ", json.dumps({"keypoints": POINTS})]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    found = prompts.read_prompts(path, KEYPOINTS, NAMES)
+    assert len(found) == 2
+    np.testing.assert_array_equal(found[0].keypoints, found[1].keypoints)
+
+
+@pytest.mark.parametrize("line, message", [
+    (b'{"text": ', "line 3: not JSON"),
+    (b'{"text": "a", "text": "b"}', "line 3: 'text' is given twice"),
+    (b'{"text": "\xff"}', "line 3: not UTF-8"),
+    (b'{"label": 3}', "line 3: the model takes no label; its conditions: text"),
+    (b"{}", "line 3: text is missing"),
+    (b"[" * 100_000, "line 3: not JSON"),
+    (b'{"text": ' + b"9" * 5000 + b"}", "line 3: not JSON"),
+])
+def test_an_error_in_a_file_has_its_line(tmp_path, line, message):
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes(b'{"text": "fine"}\n\n' + line + b"\n")
+    with pytest.raises(UserError, match=f"prompts.jsonl, {message}") as error:
+        prompts.read_prompts(path, ModelConfig(text=True))
+    assert len(str(error.value)) < 500
+
+
+def test_a_file_without_prompts(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("\n\n")
+    with pytest.raises(UserError, match="holds no prompt"):
+        prompts.read_prompts(path, ModelConfig(text=True))
