@@ -21,6 +21,7 @@ import sys
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from ms_pixelcnn_tf.errors import UserError
+from parts.processes import pin
 from parts.tables import RESULTS
 
 BASELINE = "ON-dmol"
@@ -72,16 +73,6 @@ def wait(process):
         return process.wait()
     except KeyboardInterrupt:
         return process.wait()
-
-
-def pin(core):
-    """Keeps this process to one core, where the system can; None: the first it may use."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    usable = sorted(os.sched_getaffinity(0))
-    if core is not None and core not in usable:
-        raise UserError(f"core {core} is not to be had; valid: {', '.join(map(str, usable))}")
-    os.sched_setaffinity(0, {usable[0] if core is None else core})
 
 
 def report(options):

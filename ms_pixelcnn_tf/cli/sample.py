@@ -37,8 +37,8 @@ def main(arguments):
 
     with flags.quiet_start():
         from ms_pixelcnn_tf import prompts
-        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
-    config = read_run(options.workdir).model
+        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run, sampled_config
+    config = sampled_config(read_run(options.workdir).model)
     names = prompt_flags.read_names(options.workdir)
     rows = None  # one prompt each, if the picture shows them
     if options.prompts is not None:
@@ -55,7 +55,7 @@ def main(arguments):
     else:
         asked = [prompt_flags.flags_prompt(options, config, names)] * options.num
     conditions = prompts.to_conditions(asked, config) or None
-    model = load_model(options.workdir)
+    model = load_model(options.workdir, to_sample=True)
     levels = model.sample(len(asked), conditions, seed=options.seed)
     write_picture(options, model, levels, names, rows)
     print(f"wrote {options.out}")

@@ -37,12 +37,14 @@ def main(arguments):
     """Trains as the arguments say."""
     run, whole = parse(arguments)
     with flags.quiet_start():
-        from ms_pixelcnn_tf.training import loop, monitor, parts
+        from ms_pixelcnn_tf.training import datasheet, loop, monitor, parts
     if run.model.scale != "all":
         print(f"training scale {run.model.scale} of {', '.join(run.model.scale_names)}")
     source = loop.load_source(run)
     run = loop.fit_to_source(run, source)
     workdir = parts.folder_of(whole, run)
+    if parts.parts(whole) and datasheet.has_datasheet(whole):
+        datasheet.check_same_data(whole, source)
     print(f"data: {source.description}")
     print(f"run: {workdir} (tensorboard --logdir {workdir})", flush=True)
     loop.train(run, workdir, source)

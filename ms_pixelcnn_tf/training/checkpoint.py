@@ -196,7 +196,7 @@ def load_model(workdir, to_sample=False):
         UserError: if there is no run, no checkpoint, or one that does not fit.
     """
     run = read_run(workdir)
-    config = _largest_whole(run.model) if to_sample else run.model
+    config = sampled_config(run.model) if to_sample else run.model
     model = MultiscalePixelCNN(config)
     if (pathlib.Path(workdir) / CONFIG).is_file():
         folders = {workdir: run}
@@ -211,8 +211,14 @@ def load_model(workdir, to_sample=False):
     return model
 
 
-def _largest_whole(config):
-    """The configuration of the images that the scales from the base upwards make."""
+def sampled_config(config):
+    """The configuration of the largest images that the held scales make, from the base upwards.
+
+    Raises:
+        UserError: if the base is missing.
+    """
+    if config.scale == "all":
+        return config
     whole = list(itertools.takewhile(lambda name: name in config.held_scales, config.scale_names))
     if not whole:
         raise UserError(

@@ -9,6 +9,7 @@ import pathlib
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.training.parts import SCALES
 
 DATASHEET = "data.json"
 FIELDS = ("description", "class_names", "examples", "fingerprint")
@@ -50,6 +51,11 @@ def check_same_data(workdir, source):
     _check(workdir, source, ("class_names", "examples", "fingerprint"))
 
 
+def has_datasheet(workdir):
+    """Whether a run's folder says what it was trained on."""
+    return _read(workdir) is not None
+
+
 def _describe(source):
     return {
         "description": source.description,
@@ -61,7 +67,9 @@ def _describe(source):
 
 def _read(workdir):
     path = pathlib.Path(workdir) / DATASHEET
-    if not path.is_file():
+    if not path.is_file():  # of scales trained apart, all on the same data, the first one tells
+        path = next(iter(sorted(path.parent.glob(f"{SCALES}/*/{DATASHEET}"))), None)
+    if path is None:
         return None
     try:
         sheet = json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,104 @@
+"""Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
+
+    bin/benchmark conditioning train --only=text-keypoints --core=0     # up to 40 minutes; resumes
+    bin/benchmark conditioning train --only=text-segmentation --core=1
+    bin/benchmark conditioning train --only=unconditional
+    bin/benchmark conditioning report                                   # minutes
+
+`train` trains the scales of a run apart, as `bin/train --scale` does, one stage after the other on
+one core; with `--stage` the stages can go at the same time. The base and the upscaler to 8x8, which
+decide what stands where, take the larger part of the time.
+
+`report` asks each model for held-out prompts: each names a pair of kind and colour that no training
+image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
+asked colour at the asked place? It is first put to the pictures that the prompts describe. The
+control asks with the conditions of other prompts. Beside it stand the nats of the validation images,
+with their own conditions, with those of other images, and of a model without conditions.
+"""
+
+import pathlib
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run, unknown
+from parts.processes import pin
+from parts.tables import RESULTS
+
+RUNS = {
+    "text-keypoints": {"conditions": "text,keypoints"},
+    "text-segmentation": {"conditions": "text,segmentation"},
+    "unconditional": {},
+}
+STAGES = {  # scales trained together → their fields
+    "base,8": {"steps": 7200, "batch_size": 32, "crop_size": 0},
+    "16,32": {"steps": 2400, "batch_size": 16},
+}
+SHARED = {
+    "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4, "num_levels": 32,
+    "encoder_shared_to": 8, "base_layers": 5, "spatial_features": 24, "spatial_blocks": 2,
+    "evaluate_every": 1200, "evaluation_examples": 200, "checkpoint_every": 600, "log_every": 100,
+}
+
+
+def configuration(name, stage):
+    """The `RunConfig` of a stage of one of `RUNS`."""
+    return make_run(**SHARED, **RUNS[name], **STAGES[stage], scale=stage)
+
+
+def train(options):
+    """Trains the stages of one run that are asked for."""
+    pin(options.core)
+    with flags.quiet_start():
+        import tensorflow as tf
+
+        from ms_pixelcnn_tf.training import loop, parts
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    workdir = pathlib.Path(options.workdir) / options.only
+    for stage in [options.stage] if options.stage else STAGES:
+        run = configuration(options.only, stage)
+        source = loop.load_source(run)
+        run = loop.fit_to_source(run, source)
+        print(f"{options.only}, scale {stage}", flush=True)
+        loop.train(run, parts.folder_of(workdir, run), source)
+
+
+def report(options):
+    """Writes conditioning.md, conditioning.json and conditioning.png."""
+    with flags.quiet_start():
+        from parts import conditioning_report
+    print(conditioning_report.write(options, RUNS))
+
+
+def parse(arguments):
+    """Flags → an argparse namespace with `mode`, "train" or "report"."""
+    mode = arguments[0] if arguments[:1] in (["train"], ["report"]) else None
+    parser = flags.Parser("benchmark conditioning", __doc__)
+    parser.add_argument("mode", choices=("train", "report"))
+    parser.add_argument("--workdir", default="runs/conditioning", metavar="DIR",
+                        help="holds one folder a run (runs/conditioning)")
+    if mode != "report":
+        parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
+        parser.add_argument("--stage", metavar="SCALES", help=f"one of {' and '.join(STAGES)} (all)")
+        parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
+    if mode != "train":
+        number = {"type": flags.positive, "metavar": "N"}
+        parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+        parser.add_argument("--prompts", default=500, help="held-out prompts a model (500)", **number)
+        parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)
+        parser.add_argument("--rows", default=6, help="prompts in the figure (6)", **number)
+    return parser.parse(arguments)
+
+
+def main(arguments):
+    """`train` or `report`."""
+    options = parse(arguments)
+    if options.mode == "report":
+        return report(options)
+    if options.only not in RUNS:
+        raise unknown("run", options.only, RUNS)
+    if options.stage is not None and options.stage not in STAGES:
+        raise unknown("stage", options.stage, STAGES)
+    return train(options)
+
+
+if __name__ == "__main__":
+    flags.run(main)
