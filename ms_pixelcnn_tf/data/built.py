@@ -40,6 +40,7 @@ class Built(RecordSource):
     def __init__(self, name, data_dir, image_size, channels=3):
         super().__init__(name, data_dir, image_size, channels, lambda skip: {"image": skip})
         self.keypoint_names = tuple(self.metadata.get("keypoint_names", ()))
+        self.segment_names = tuple(self.metadata.get("segmentation_names", ()))
         self.keypoint_mirror = tuple(self.metadata.get("keypoint_mirror", ()))
         self.num_captions = int(self.metadata.get("num_captions", 0))
         if "keypoints" in self.features:

@@ -26,7 +26,9 @@ class Source(abc.ABC):
         num_classes: number of labels; 0 without labels.
         class_names: one name a label, or empty.
         num_keypoints: P, the parts that field "keypoints" places; 0 without.
+        keypoint_names: one name a part, or empty where they are not known.
         num_segments: S, the classes of field "segmentation", the ground not counted; 0 without.
+        segment_names: one name a class of the segmentation, or empty where they are not known.
         splits: the names of the splits that hold examples.
         num_captions: captions that every example has, field "text"; 0 without. Evaluation takes the
             first so many of each.
@@ -46,7 +48,9 @@ class Source(abc.ABC):
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     num_keypoints: int = 0
+    keypoint_names: tuple[str, ...] = ()
     num_segments: int = 0
+    segment_names: tuple[str, ...] = ()
     splits: tuple[str, ...]
     num_captions: int = 0
     keypoint_mirror: tuple[int, ...] = ()

@@ -59,7 +59,7 @@ def has_datasheet(workdir):
 def _describe(source):
     return {
         "description": source.description,
-        **{kind: list(getattr(source, kind, ())) for kind in NAMES},
+        **{kind: list(getattr(source, kind)) for kind in NAMES},
         "examples": {split: source.size(split) for split in source.splits},
         "fingerprint": source.fingerprint(),
     }

@@ -42,8 +42,9 @@ class Shapes(Source):
       `keypoint_names`: the centre and the outline's topmost, lowest, leftmost and rightmost point;
       the main shape first, then the others by size. x and y are in pixels from the upper left
       corner of the image, so the first pixel's centre is at (0.5, 0.5). Absent: (0, 0, 0).
-    - "segmentation": uint8 `[n, H, W]`, 0 for the ground and 1 + kind for a shape, by whether the
-      centre of the pixel is inside the outline. No two shapes of an image share a kind.
+    - "segmentation": uint8 `[n, H, W]`, 0 for the ground and 1 + kind for a shape, an index into
+      `segment_names`, by whether the centre of the pixel is inside the outline. No two shapes of an
+      image share a kind.
 
     Five combinations of kind and colour, `shapes_scene.NOVEL_PAIRS`, are held out: no shape of the
     splits train, validation and test is one of them. In split novel the main shape always is, the
@@ -64,6 +65,7 @@ class Shapes(Source):
     num_classes = len(KINDS)
     num_keypoints = MAX_SHAPES * len(KEYPOINTS)
     num_segments = len(KINDS)
+    segment_names = KINDS
     num_captions = shapes_captions.NUM_CAPTIONS
     colour_names = COLOUR_NAMES
     keypoint_names = tuple(

@@ -69,7 +69,7 @@ def test_shapes_and_types(image_size, channels):
         "segmentation": ((2, *image_size), np.dtype("uint8")),
     }
     assert (source.num_keypoints, source.num_segments) == (15, 5) == (
-        len(source.keypoint_names), len(source.class_names)
+        len(source.keypoint_names), len(source.segment_names)
     )
     assert source.examples("test", [])["image"].shape == (0, *image_size, channels)
 

@@ -1,0 +1,256 @@
+"""What the conditional models were asked for, and what they showed."""
+
+import pathlib
+
+import numpy as np
+
+import machine
+from ms_pixelcnn_tf import contact_sheet, data, pictures, pixels
+from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
+from ms_pixelcnn_tf.prompts import Names, Prompt
+from ms_pixelcnn_tf.training.checkpoint import load_model, trained_parts
+from ms_pixelcnn_tf.training.monitor import read_metrics
+from parts import detector
+from parts.prompts import SPLIT, prompts
+from parts.tables import markdown_table, write_results
+
+NAME = "conditioning"
+GOAL = 0.90  # of colours at their place
+DETECTOR_GOAL = 0.99
+BATCH = 100
+SAMPLES = 4  # a prompt, in the figure
+SCALE = 3  # magnification
+
+
+def write(options, runs):
+    """Measures, writes the page, its JSON and its picture; returns the page.
+
+    Args:
+        options: `workdir`, `out`, and the numbers `prompts`, `examples` and `rows`.
+        runs: name → fields of its configuration; one has no conditions.
+    """
+    folder, results, rows = pathlib.Path(options.workdir), [], []
+    models = {name: load_model(folder / name) for name in runs}
+    (plain,) = [name for name in runs if not models[name].config.conditions]
+    plain_nats = nats(models[plain], options.examples)
+    for name, model in models.items():
+        if name == plain:
+            continue
+        found = {"run": name, "stages": stages(folder / name)}
+        found |= answers(model, options.prompts) | score(model, options.examples)
+        results.append(found | {"unconditional_nats": plain_nats})
+        rows.append(figure_rows(model, options.rows))
+    results = {
+        "machine": machine.describe(), "prompts": options.prompts, "examples": options.examples,
+        "runs": results, "unconditional": stages(folder / plain),
+    }
+    page = markdown(results)
+    write_results(options.out, NAME, page, results)
+    pictures.write_png(pathlib.Path(options.out) / f"{NAME}.png", np.concatenate(padded(rows)))
+    return page
+
+
+def stages(workdir):
+    """What each stage of a run took, from its validation curve."""
+    found = []
+    for folder, run in trained_parts(workdir).items():
+        last = read_metrics(folder)[-1]
+        found.append({
+            "scales": run.model.scale, "steps": last["step"], "examples": last["examples"],
+            "minutes": last["seconds"] / 60, "validation_bits": last["validation_bits"],
+        })
+    return found
+
+
+def source_of(config):
+    """`shapes` as a model takes it."""
+    return data.load("shapes", image_size=config.image_size, channels=config.channels)
+
+
+def kind_of(config):
+    """The maps that condition a model beside the caption."""
+    (kind,) = [name for name in config.conditions if name != "text"]
+    return kind
+
+
+def answers(model, num):
+    """How often the samples show what held-out prompts ask for, beside the controls."""
+    source = source_of(model.config)
+    asked = prompts(source, num, kind_of(model.config))
+    real = source.examples(SPLIT, np.arange(num), ("image",))["image"]
+    levels = model.config.num_levels
+    real = pixels.dequantise(pixels.quantise(real, levels), levels)
+    own = samples(model, asked.conditions)
+    captions = samples(model, asked.conditions | {"text": shifted(asked.conditions["text"])})
+    return {
+        "detector": hits(real, asked.asked),
+        "own": hits(own, asked.asked),
+        "captions_of_others": hits(captions, asked.asked),
+        "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
+        "chance": chance(asked.asked),
+    }
+
+
+def samples(model, conditions):
+    """One sample a prompt, uint8 0…255 for display."""
+    num, found = len(conditions["text"]), []
+    for start in range(0, num, BATCH):
+        part = slice(start, min(start + BATCH, num))
+        own = {name: values[part] for name, values in conditions.items()}
+        found.append(model.sample(part.stop - part.start, own, seed=start))
+    return pixels.dequantise(np.concatenate(found), model.config.num_levels)
+
+
+def shifted(values):
+    """Each prompt gets what the next one has."""
+    return [*values[1:], values[0]]
+
+
+def hits(images, asked):
+    """Shares of the asked shapes whose place shows the colour asked, another one, and none."""
+    rows = [(row, *shape) for row, shapes in enumerate(asked) for shape in shapes]
+    which = np.array([row[0] for row in rows])
+    colours = np.array([row[1] for row in rows])
+    is_main = np.diff(which, prepend=-1) > 0
+    found = detector.colour_at(images[which], np.array([row[2:] for row in rows]))
+    return {
+        "asked": len(rows),
+        "right": float(np.mean(found == colours)),
+        "right_main": float(np.mean(found[is_main] == colours[is_main])),
+        "right_others": float(np.mean(found[~is_main] == colours[~is_main])),
+        "none": float(np.mean(found == -1)),
+    }
+
+
+def chance(asked):
+    """How often the colour asked is that of the same shape, main or other, of another prompt."""
+    found = []
+    for mains in (True, False):
+        colours = [s[0] for shapes in asked for s in (shapes[:1] if mains else shapes[1:])]
+        shares = np.bincount(colours, minlength=len(COLOUR_NAMES)) / max(len(colours), 1)
+        found += [shares[colour] for colour in colours]
+    return float(np.mean(found))
+
+
+def validation(config, num):
+    """The first validation images as levels, with one caption each and their maps."""
+    fields = ("image", *config.conditions)
+    source = source_of(config)
+    repeats = source.num_captions if "text" in fields else 1
+    batches = pipeline.evaluation_batches(
+        source, split="validation", batch_size=BATCH, num_levels=config.num_levels,
+        fields=fields, limit=num,
+    )
+    rows = {field: [] for field in fields}
+    for batch in pipeline.iterate(batches):
+        for field in fields:
+            rows[field].append(np.asarray(batch[field]))
+    # Captions in turn: the first one of the first image, the second one of the second …
+    chosen = np.arange(num) * repeats + np.arange(num) % repeats
+    return {field: np.concatenate(values)[chosen] for field, values in rows.items()}
+
+
+def nats(model, num, shift=0):
+    """Mean −log p of the validation images, nats an image, given the conditions of the image
+    `shift` places on."""
+    batch = validation(model.config, num)
+    images = batch.pop("image")
+    total = 0.0
+    for start in range(0, num, BATCH):
+        rows = np.arange(start, min(start + BATCH, num))
+        own = {name: values[(rows + shift) % num] for name, values in batch.items()}
+        total -= float(np.sum(np.asarray(model.log_prob(images[rows], own), "float64")))
+    return total / num
+
+
+def score(model, num):
+    """Nats with the images' own conditions, and with those of the next image."""
+    return {"nats": nats(model, num), "nats_of_others": nats(model, num, shift=1)}
+
+
+def figure_rows(model, num):
+    """Prompts, each with the pyramid of one sample and with further samples."""
+    source, config = source_of(model.config), model.config
+    kind = kind_of(config)
+    asked = prompts(source, num, kind)
+    repeated = {name: np.repeat(np.asarray(v), SAMPLES, axis=0) for name, v in asked.conditions.items()}
+    repeated["text"] = repeated["text"].tolist()
+    found = model.sample(num * SAMPLES, repeated, seed=0)
+    scales = [pixels.dequantise(scale, config.num_levels) for scale in model.trajectory(found)]
+    points = source.examples(SPLIT, np.arange(num), ("keypoints",))["keypoints"]
+    names = Names((), source.keypoint_names, source.class_names)
+    panels, drawn = [], []
+    for row in range(num):
+        maps = {"keypoints": points[row]} if kind == "keypoints" else {kind: asked.conditions[kind][row]}
+        prompt = Prompt(text=asked.conditions["text"][row], **maps)
+        panels.append(contact_sheet.panel(prompt, names, config.image_size, 40 * SCALE))
+        own = slice(row * SAMPLES, (row + 1) * SAMPLES)
+        pyramid = pictures.trajectory([scale[own][:1] for scale in scales], SCALE)
+        others = pictures.grid(scales[-1][own][1:], SAMPLES - 1, SCALE)
+        drawn.append(np.concatenate([pyramid, others], axis=1))
+    return contact_sheet.beside(panels, drawn)
+
+
+def padded(pictures_):
+    """Pictures as wide as the widest."""
+    width = max(picture.shape[1] for picture in pictures_)
+    return [
+        np.pad(p, ((0, 8), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures_
+    ]
+
+
+def markdown(results):
+    """The page."""
+    described = results["machine"]
+    parts = [
+        "# Do conditions condition?\n\n`bin/benchmark conditioning report`: "
+        f"{machine.sentences(described)} Models of `shapes`, 32×32 RGB, 32 levels, each trained on one core.\n\n"
+        f"{results['prompts']} held-out prompts a model, of split novel: each names a pair of kind and "
+        "colour that no training image shows. The detector looks for the asked colour at the asked "
+        "place.\n\n## Asked and shown\n\n"
+    ]
+    rows = []
+    for run in results["runs"]:
+        for label, key in (
+            ("the pictures described (detector's own accuracy)", "detector"),
+            ("samples", "own"),
+            ("control: captions of other prompts", "captions_of_others"),
+            ("control: all conditions of other prompts", "all_of_others"),
+        ):
+            found = run[key]
+            target = {"detector": f"≥ {DETECTOR_GOAL:.2f}", "own": f"≥ {GOAL:.2f}"}.get(key, "")
+            if key == "captions_of_others":
+                target = f"chance {run['chance']:.2f}"
+            shares = [f"{found[k]:.3f}" for k in ("right", "right_main", "right_others", "none")]
+            rows.append((run["run"], label, *shares, target))
+    header = ("model", "what was read", "right", "main shape", "other shapes", "no shape there", "target")
+    parts.append(markdown_table(header, rows))
+    asked = results["runs"][0]["own"]["asked"]
+    parts.append(
+        f"\nRight: of {asked} shapes whose colour the captions name, the share whose place shows it. "
+        "Chance: how often another prompt's shape, main or other, has the same colour.\n\n"
+        f"## Nats\n\nMean −log p, nats an image, over {results['examples']} validation images, one "
+        "caption each.\n\n"
+    )
+    rows = [
+        (run["run"], *(f"{run[key]:.1f}" for key in ("nats", "nats_of_others", "unconditional_nats")),
+         f"{run['unconditional_nats'] - run['nats']:+.1f}")
+        for run in results["runs"]
+    ]
+    header = ("model", "own conditions", "conditions of others", "model without", "gain")
+    parts += [markdown_table(header, rows), "\n## Training\n\n"]
+    named = [(run["run"], run["stages"]) for run in results["runs"]]
+    named.append(("unconditional", results["unconditional"]))
+    rows = [
+        (name, stage["scales"], f"{stage['steps']:,}", f"{stage['examples']:,}",
+         f"{stage['minutes']:.1f}", f"{stage['validation_bits']:.3f}")
+        for name, found in named for stage in found
+    ]
+    header = ("model", "scales", "steps", "images seen", "minutes", "validation, bits")
+    parts += [
+        markdown_table(header, rows),
+        "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the pyramid of "
+        "one sample, and further samples.\n",
+    ]
+    return "".join(parts)
