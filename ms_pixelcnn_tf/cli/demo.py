@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.data.conditions import segmentation_maps
 from ms_pixelcnn_tf.errors import UserError
 
 STEPS = 1800
@@ -18,10 +18,13 @@ RECIPE = {
     # 5 bits: with 8, two thirds of the time go into 256-way logits, and most of what there is to
     # learn is the sensor's noise.
     "num_levels": 32,
+    # What stands where is given, by kind; colours, light and ground are the model's.
+    "conditions": "segmentation", "spatial_features": 24, "spatial_blocks": 2,
     "log_every": 20, "evaluate_every": 600, "evaluation_examples": 200, "checkpoint_every": 600,
     "sample_every": 600,
 }
-ROWS = 4  # of samples, each with one of every class; all are sampled at once
+ROWS = 4  # of samples, each with one of every kind; all are sampled at once
+LOOKED_AT = 200  # validation images, whose segmentations the samples are of
 REPEATS = 3  # timings a median is taken of
 SCALE = 4  # magnification of the pictures
 MARKER = ".demo"  # stands in a run's folder that the demo made, and may remove
@@ -36,20 +39,21 @@ def main(arguments):
     options = parser.parse(arguments)
     out = Path(options.out)
     workdir = out / "run"
-    classes = data.load("shapes").class_names
-    run = make_run(variant="OlogN", num_classes=len(classes), steps=options.steps, **RECIPE)
+    run = make_run(variant="OlogN", steps=options.steps, **RECIPE)
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf import pictures, pixels
+        from ms_pixelcnn_tf import contact_sheet, pictures, pixels
         from ms_pixelcnn_tf.evaluation import evaluate
         from ms_pixelcnn_tf.models import MultiscalePixelCNN
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.monitor import TENSORBOARD
+        from ms_pixelcnn_tf.prompts import Names, Prompt, to_conditions
     started = time.perf_counter()
+    source = loop.load_source(run)
+    run = loop.fit_to_source(run, source)
     clear(workdir, run)
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / MARKER).touch()
-    source = loop.load_source(run)
     print(f"data: {source.description}")
     print(
         f"training OlogN for {run.train.steps} steps of {run.train.batch_size} images of "
@@ -59,10 +63,11 @@ def main(arguments):
     result = evaluate(model, source, "validation", run.train.batch_size)
 
     print("timing the samplers", flush=True)
-    batch = ROWS * len(classes)
-    labels = {"label": np.tile(np.arange(len(classes)), ROWS)}
-    samples = model.sample(batch, labels, seed=0)
-    seconds = median_seconds(lambda: model.sample(batch, labels, seed=0))
+    classes = source.class_names
+    prompts = [Prompt(segmentation=maps) for maps in segmentations(source)]
+    batch, conditions = len(prompts), to_conditions(prompts, run.model)
+    samples = model.sample(batch, conditions, seed=0)
+    seconds = median_seconds(lambda: model.sample(batch, conditions, seed=0))
     baseline = MultiscalePixelCNN(make_run(variant="ON", **RECIPE).model)
     cached = median_seconds(lambda: baseline.sample(batch, seed=0))
     height, width = run.model.image_size
@@ -72,8 +77,12 @@ def main(arguments):
     pyramid = [pixels.dequantise(s, run.model.num_levels) for s in model.trajectory(samples)]
     grid = pictures.grid(pyramid[-1], columns=len(classes), scale=SCALE)
     pictures.write_png(out / "samples.png", grid)
-    one_each = [scale[: len(classes)] for scale in pyramid]
-    pictures.write_png(out / "trajectory.png", pictures.trajectory(one_each, scale=SCALE))
+    size, names = run.model.image_size, Names(segments=classes)
+    panels, trajectories = [], []
+    for row, prompt in enumerate(prompts[: len(classes)]):
+        panels.append(contact_sheet.panel(prompt, names, size, size[1] * SCALE))
+        trajectories.append(pictures.trajectory([s[row : row + 1] for s in pyramid], SCALE))
+    pictures.write_png(out / "trajectory.png", contact_sheet.beside(panels, trajectories))
     print(f"""
 validation    {result.bits_per_dim:.3f} bits per sub-pixel over {result.examples} images
 sampling      {batch} images of {height}x{width}, {count(model)} and {count(baseline)} parameters
@@ -81,10 +90,21 @@ sampling      {batch} images of {height}x{width}, {count(model)} and {count(base
   ON, cached  {cached:.3f} s ({cached / seconds:.1f} times as long)
   ON, naive   {naive:.0f} s ({naive / seconds:.0f} times as long): {evaluations} network evaluations,
               extrapolated from {REPEATS} that were timed; ON is untrained, which takes as long
-samples       {out / "samples.png"}, a column each: {", ".join(classes)}
-trajectories  {out / "trajectory.png"}, from {pyramid[0].shape[1]}x{pyramid[0].shape[2]} up
+samples       {out / "samples.png"}, a column each by the largest shape: {", ".join(classes)}
+trajectories  {out / "trajectory.png"}, the segmentation asked for and the pyramid from {pyramid[0].shape[1]}x{pyramid[0].shape[2]} up
 TensorBoard   {workdir / TENSORBOARD}
 all of it     {time.perf_counter() - started:.0f} s""")
+
+
+def segmentations(source):
+    """Maps of validation images, `ROWS` of every kind of largest shape, one of each in turn."""
+    indices = np.arange(LOOKED_AT)
+    labels = source.examples("validation", indices, ("label",))["label"]
+    chosen = np.stack([
+        indices[labels == label][:ROWS] for label in range(source.num_classes)
+    ], axis=1).ravel()
+    values = source.examples("validation", chosen, ("segmentation",))["segmentation"]
+    return segmentation_maps(values, source.num_segments)
 
 
 def clear(workdir, run):

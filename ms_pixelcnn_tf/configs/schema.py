@@ -5,10 +5,10 @@ in pixels; the text in a field's `doc` is its help on the command line.
 """
 
 import dataclasses
-import difflib
 import json
 import math
 
+from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice, replace, unknown
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 
@@ -61,21 +61,21 @@ class ModelConfig:
     dtype: str = doc("dtype policy: float32, float64 or mixed_bfloat16", "float32")
 
     def __post_init__(self):
-        _choice(self, "variant", VARIANTS)
-        _choice(self, "output", ("softmax", "dmol"))
-        _choice(self, "upscaler", ("A", "B"))
-        _choice(self, "dtype", ("float32", "float64", "mixed_bfloat16"))
+        check_choice(self, "variant", VARIANTS)
+        check_choice(self, "output", ("softmax", "dmol"))
+        check_choice(self, "upscaler", ("A", "B"))
+        check_choice(self, "dtype", ("float32", "float64", "mixed_bfloat16"))
         for name in ("image_size", "base_size"):
             object.__setattr__(self, name, parse_size(getattr(self, name), name))
         if not 2 <= self.num_levels <= 256:
             raise UserError(f"num_levels is {self.num_levels}; valid: 2 to 256")
         if self.first_kernel % 2 == 0 or self.first_kernel < 3:
             raise UserError(f"first_kernel is {self.first_kernel}; valid: odd numbers from 3")
-        _at_least(
+        check_at_least(
             self, 0, "num_classes", "num_keypoints", "num_segments", "residual_blocks",
             "spatial_blocks", "encoder_shared_to",
         )
-        _at_least(
+        check_at_least(
             self, 1, "channels", "num_mixtures", "patch_size", "base_layers", "base_features",
             "features", "head_features", "decoder_layers", "decoder_features", "label_features",
             "text_features", "text_width", "spatial_features",
@@ -201,11 +201,11 @@ class DataConfig:
     data_seed: int = doc("seed of the procedural sets", 0)
 
     def __post_init__(self):
-        _choice(self, "labels", ("none", "folders"))
+        check_choice(self, "labels", ("none", "folders"))
         for name in self.condition_names:
             if name not in CONDITIONS:
                 raise unknown("condition", name, CONDITIONS)
-        _at_least(self, 0, "data_seed")
+        check_at_least(self, 0, "data_seed")
         if not 0 < self.validation_fraction < 1:
             raise UserError(
                 f"validation_fraction is {self.validation_fraction}; valid: between 0 and 1"
@@ -244,12 +244,12 @@ class TrainConfig:
     sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
 
     def __post_init__(self):
-        _choice(self, "optimizer", ("adam", "rmsprop"))
-        _choice(self, "schedule", ("exponential", "cosine"))
-        _at_least(
+        check_choice(self, "optimizer", ("adam", "rmsprop"))
+        check_choice(self, "schedule", ("exponential", "cosine"))
+        check_at_least(
             self, 1, "batch_size", "steps", "log_every", "evaluate_every", "checkpoint_every",
         )
-        _at_least(self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
+        check_at_least(self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
                   "evaluation_examples", "seed")
         if self.seed >= 2**32:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
@@ -318,54 +318,3 @@ def field_table():
             assert field.name not in table, field.name
             table[field.name] = (part.name, field)
     return table
-
-
-def replace(config, **overrides):
-    """`dataclasses.replace` that suggests the nearest name for a misspelt one.
-
-    Raises:
-        UserError: for an unknown field, or a value of another type.
-    """
-    fields = {field.name: field for field in dataclasses.fields(config)}
-    checked = {}
-    for name, value in overrides.items():
-        if name not in fields:
-            raise unknown("field", name, fields)
-        checked[name] = _coerce(name, fields[name].default, value)
-    return dataclasses.replace(config, **checked)
-
-
-def unknown(kind, name, valid):
-    """The error for a name that is none of `valid`, with the nearest one."""
-    near = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(f"unknown {kind} {name!r}{hint} (valid: {', '.join(map(str, valid))})")
-
-
-def _coerce(name, default, value):
-    """Checks a field's value against its default's type; ints may stand for floats."""
-    if isinstance(default, tuple):
-        return parse_size(value, name)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(default):
-        raise UserError(
-            f"{name} is {value!r}; valid: {_article(type(default).__name__)} such as {default!r}"
-        )
-    return value
-
-
-def _article(word):
-    return ("an " if word[0] in "aeiou" else "a ") + word
-
-
-def _choice(config, name, valid):
-    value = getattr(config, name)
-    if value not in valid:
-        raise unknown(name, value, valid)
-
-
-def _at_least(config, least, *names):
-    for name in names:
-        if getattr(config, name) < least:
-            raise UserError(f"{name} is {getattr(config, name)}; valid: {least} or more")

@@ -191,6 +191,8 @@ def _as_codes(captions):
         raise UserError('text is one str; valid: one an image, as in ["a red circle"]')
     if hasattr(captions, "dtype") and not isinstance(captions, np.ndarray):
         return captions
+    if isinstance(captions, (list, tuple)) and any(isinstance(c, (str, bytes)) for c in captions):
+        return text.encode(captions)  # an array of them would make numbers text as well
     array = np.asarray(captions)
     return text.encode(array.tolist()) if array.dtype.kind in "OSU" and array.ndim == 1 else array
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ms_pixelcnn_tf import contact_sheet
 from ms_pixelcnn_tf.cli import demo
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
 
 SMALL = {
     "image_size": 8, "base_size": 4, "base_layers": 1, "base_features": 8, "residual_blocks": 1,
-    "features": 8, "head_features": 8, "label_features": 4, "batch_size": 4, "crop_size": 0,
+    "features": 8, "head_features": 8, "spatial_features": 4, "spatial_blocks": 1, "batch_size": 4, "crop_size": 0,
     "evaluation_examples": 8, "num_levels": 4,
 }
 
@@ -30,7 +31,8 @@ def test_demo_writes_what_it_says(small, tmp_path, capsys):
     )
     side = 8 * demo.SCALE + 2
     assert grid.shape == (2 + demo.ROWS * side, 2 + 5 * side, 3) and grid.std() > 0
-    assert trajectory.shape == (2 + 5 * side, 2 + 2 * side, 3)
+    assert trajectory.shape[1] == contact_sheet.GAP + 8 * demo.SCALE + 2 + 2 * side  # panel, pyramid
+    assert trajectory.shape[0] > 5 * side
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert latest_step(tmp_path / "run") == 3
 

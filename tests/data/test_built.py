@@ -380,6 +380,7 @@ def test_conditions_come_as_the_models_take_them(cub, tmp_path):
     }, {"train": examples})
     source = data.load("coco", data_dir=str(tmp_path), image_size=16)
     assert (source.num_keypoints, source.num_segments) == (0, 6)
+    assert source.segment_names == ()  # this build does not tell them
     stored = source.examples("train", np.arange(2), ("segmentation",))["segmentation"]
     options = dict(batch_size=2, fields=("image", "segmentation"))
     (batch,) = pipeline.evaluation_batches(source, split="train", **options).as_numpy_iterator()

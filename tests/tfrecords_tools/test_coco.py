@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from PIL import Image, ImageDraw
 from pycocotools import mask as mask_tools
 
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
@@ -318,6 +319,9 @@ def test_build(tmp_path):
     metadata = builder.info.metadata
     assert metadata["segmentation_rule"] == RULE and metadata["square"] is True
     assert metadata["num_captions"] == 5
+    source = data.load("coco", data_dir=str(tmp_path / "out"), image_size=32)
+    assert source.segment_names == CATEGORIES and source.keypoint_names == ()
+    assert len(source.segment_names) == source.num_segments
     for split in summary.examples:
         for example in builder.as_dataset(split=split).as_numpy_iterator():
             assert example["image"].shape == (256, 256, 3)

@@ -1,0 +1,82 @@
+"""All conditions together: what stands where in a code, and that every weight is trained."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ms_pixelcnn_tf.encoders import Code
+from ms_pixelcnn_tf.encoders.resize import resize
+from ms_pixelcnn_tf.models.inputs import check_conditions
+from proofs import random_conditions, random_levels, random_model
+
+ALL = {
+    "num_classes": 3, "text": True, "num_keypoints": 2, "num_segments": 2, "label_features": 3,
+    "text_features": 4, "text_width": 8, "spatial_features": 5, "spatial_blocks": 1,
+    "encoder_shared_to": 2,  # the base has an encoder of its own, and so has the scale above
+}
+BATCH = 5
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_model(4, 0.4, **ALL)
+
+
+@pytest.fixture(scope="module")
+def conditions(model):
+    return check_conditions(model.config, random_conditions(model, BATCH, seed=1), BATCH)
+
+
+def test_vector_and_maps_are_in_order(model, conditions):
+    encoder = model.encoders[0]
+    code = encoder(conditions)
+    assert tuple(code.vector.shape) == (BATCH, 1, 1, 3 + 4)
+    assert tuple(code.maps.shape) == (BATCH, 32, 32, 5 + 5)
+    vector = [encoder.vectors[name](conditions[name]) for name in ("label", "text")]
+    np.testing.assert_array_equal(code.vector[:, 0, 0], np.concatenate(vector, axis=-1))
+    maps = [encoder.maps[name](conditions[name]) for name in ("keypoints", "segmentation")]
+    np.testing.assert_array_equal(code.maps, np.concatenate(maps, axis=-1))
+
+
+def test_at_a_size_the_vector_is_tiled_behind_the_maps(model, conditions):
+    vector, maps = code = model.encoders[0](conditions)
+    for size in ((2, 2), (8, 4), (64, 64)):
+        at = np.asarray(code.at(size))
+        np.testing.assert_array_equal(at[..., :10], resize(maps, size))
+        np.testing.assert_array_equal(at[..., 10:], np.broadcast_to(vector, (BATCH, *size, 7)))
+        np.testing.assert_array_equal(Code(None, maps).at(size), at[..., :10])
+        assert Code(vector, None).at(size) is vector
+    assert Code(None, None).at((2, 2)) is None
+    assert at.shape[-1] == model.config.conditioning_features
+
+
+def test_every_group_of_scales_has_an_encoder_of_its_own(model, conditions):
+    assert [encoder.name for encoder in model.encoders] == ["encoder", "encoder_4"]
+    base, above = (encoder(conditions) for encoder in model.encoders)
+    assert np.abs(np.asarray(base.vector) - np.asarray(above.vector)).max() > 1e-3
+
+
+def test_gradients_reach_every_variable_of_every_encoder(model):
+    images, given = random_levels(model, BATCH), random_conditions(model, BATCH, seed=1)
+    variables = [v for encoder in model.encoders for v in encoder.trainable_variables]
+    kinds = {(v.path.split("/")[0], v.path.split("/")[1]) for v in variables}
+    names = ("label", "text", "keypoints", "segmentation")
+    assert kinds == {(encoder, name) for encoder in ("encoder", "encoder_4") for name in names}
+    with tf.GradientTape() as tape:
+        nats = tf.reduce_sum(model.log_prob(images, given))
+    gradients = tape.gradient(nats, [v.value for v in variables])
+    for variable, gradient in zip(variables, gradients):
+        assert gradient is not None, variable.path
+        values = tf.convert_to_tensor(gradient).numpy()
+        assert np.isfinite(values).all(), variable.path
+        assert values.any(), variable.path
+
+
+def test_one_encoders_weights_touch_only_its_scales(model):
+    images, given = random_levels(model, BATCH), random_conditions(model, BATCH, seed=1)
+    with tf.GradientTape() as tape:
+        base = tf.reduce_sum(model.log_prob_terms(images, given)["base"])
+    own, other = (encoder.trainable_variables for encoder in model.encoders)
+    gradients = tape.gradient(base, [v.value for v in (*own, *other)])
+    reached = [g is not None and tf.convert_to_tensor(g).numpy().any() for g in gradients]
+    assert all(reached[: len(own)]) and not any(reached[len(own) :])

@@ -1,0 +1,121 @@
+"""Super-resolution: the given pixels stay, the rest is what decoding makes of the same uniforms."""
+
+import numpy as np
+import pytest
+
+from ms_pixelcnn_tf.errors import UserError
+from proofs import random_conditions, random_levels, random_model, random_uniforms
+
+BATCH = 3
+SIZES = {"image_size": (8, 16), "base_size": (2, 4)}
+CONDITIONS = {
+    "text": True, "num_keypoints": 2, "text_features": 4, "text_width": 8, "spatial_features": 4,
+    "spatial_blocks": 1,
+}
+MODELS = {
+    "A": {"upscaler": "A", "output": "dmol"} | CONDITIONS,
+    "B": {"upscaler": "B", "output": "softmax"},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    """In float64, where rounding cannot carry a value over a step of the CDF."""
+    return random_model(
+        1, 0.4, **SIZES, **MODELS[request.param], dtype="float64", num_levels=16, channels=2
+    )
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return random_model(2, 0.4, **SIZES, num_levels=4)
+
+
+@pytest.mark.parametrize("start", [(2, 4), (4, 8)])
+def test_given_what_decoding_made_it_makes_the_rest(model, start):
+    uniforms, conditions = random_uniforms(model, BATCH), random_conditions(model, BATCH, seed=1)
+    decoded = model.decode(uniforms, conditions)
+    factor = 8 // start[0]
+    low = decoded[:, ::factor, ::factor]
+    upscaled = model.upscale(low, conditions=conditions, uniforms=uniforms)
+    assert upscaled.dtype == np.uint8
+    np.testing.assert_array_equal(upscaled, decoded)
+    assert (model.upscale(low, conditions=conditions, uniforms=uniforms[::-1]) != decoded).any()
+
+
+def test_on_the_way_it_makes_the_smaller_image(model):
+    uniforms, conditions = random_uniforms(model, BATCH), random_conditions(model, BATCH, seed=1)
+    decoded = model.decode(uniforms, conditions)[:, ::2, ::2]
+    for to in ((4, 8), [4, 8], "4x8"):
+        np.testing.assert_array_equal(
+            model.upscale(decoded[:, ::2, ::2], to, conditions, uniforms[:, ::2, ::2]), decoded
+        )
+
+
+@pytest.mark.parametrize("start, to", [((2, 4), (8, 16)), ((2, 4), (4, 8)), ((4, 8), (8, 16))])
+def test_given_pixels_are_kept_whatever_they_are(model, start, to):
+    """Even pixels that the model would hardly make itself; their own uniforms do not matter."""
+    generator = np.random.default_rng(3)
+    low = generator.integers(0, 16, (BATCH, *start, 2))
+    uniforms, factor = generator.random((BATCH, *to, 2)), to[0] // start[0]
+    conditions = random_conditions(model, BATCH, seed=1)
+    images = model.upscale(low, to, conditions, uniforms)
+    assert images.shape == (BATCH, *to, 2)
+    np.testing.assert_array_equal(images[:, ::factor, ::factor], low)
+    uniforms[:, ::factor, ::factor] = 0.5
+    np.testing.assert_array_equal(images, model.upscale(low, to, conditions, uniforms))
+
+
+def test_uniforms_that_are_drawn_come_from_the_seed(plain):
+    low = random_levels(plain, BATCH)[:, ::4, ::4]
+    images = plain.upscale(low, seed=5)
+    np.testing.assert_array_equal(images, plain.upscale(low, seed=5))
+    assert (images != plain.upscale(low, seed=6)).any()
+    same = np.repeat(low[:1], BATCH, axis=0)
+    assert len(np.unique(plain.upscale(same).reshape(BATCH, -1), axis=0)) == BATCH
+
+
+def zeros(*shape, dtype="uint8"):
+    return np.zeros(shape, dtype)
+
+
+LOW = zeros(2, 2, 4, 1)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"low_resolution": zeros(2, 3, 6, 1)}, "low_resolution is of 3x6; the model's sizes: 2x4, "),
+    ({"low_resolution": zeros(2, 2, 2, 1)}, "low_resolution is of 2"),
+    ({"low_resolution": zeros(2, 4)}, "low_resolution"),
+    ({"low_resolution": zeros(2, 2, 4, 3)}, r"low_resolution has shape \(2, 2, 4, 3\)"),
+    ({"low_resolution": zeros(2, 2, 4)}, "low_resolution has shape"),
+    ({"low_resolution": zeros(2, 2, 4, 1, dtype="float32")}, "low_resolution is float32"),
+    ({"low_resolution": zeros(2, 2, 4, 1) + 4}, "low_resolution holds levels 4 to 4; valid: 0 to"),
+    ({"low_resolution": zeros(2, 8, 16, 1)}, "upscaling from 8x16 to 8x16; give a larger size"),
+    ({"low_resolution": zeros(2, 4, 8, 1), "to": (2, 4)}, "upscaling from 4x8 to 2x4"),
+    ({"to": 8}, "to is of 8; the model's sizes: 2x4, 4x8, 8x16"),
+    ({"to": (16, 32)}, "to is of 16x32"),
+    ({"to": "large"}, "to is 'large'"),
+    ({"uniforms": np.zeros((2, 4, 8, 1))}, r"uniforms have shape \(2, 4, 8, 1\)"),
+    ({"uniforms": np.zeros((3, 8, 16, 1))}, "3 uniforms for 2 images"),
+    ({"uniforms": np.ones((2, 8, 16, 1))}, "uniforms hold values from 1.0"),
+    ({"conditions": {"label": [0, 1]}}, "takes no conditions; got label"),
+], ids=lambda value: "")
+def test_what_is_wrong_is_told(plain, arguments, message):
+    with pytest.raises(UserError, match=message) as error:
+        plain.upscale(**{"low_resolution": LOW} | arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_a_scale_that_is_not_held_is_told():
+    model = random_model(2, 0.4, **SIZES, scale="4x8")
+    assert model.upscale(LOW, (4, 8)).shape == (2, 4, 8, 1)  # no base is needed
+    with pytest.raises(UserError, match="holds no scale 8x16; it holds: 4x8"):
+        model.upscale(LOW)
+    with pytest.raises(UserError, match="holds no scale 8x16"):
+        model.upscale(zeros(2, 4, 8, 1))
+
+
+def test_a_model_of_one_scale_cannot():
+    model = random_model(2, 0.4, image_size=4, variant="ON")
+    with pytest.raises(UserError, match="upscaling from 4 to 4"):
+        model.upscale(zeros(1, 4, 4, 1))

@@ -1,0 +1,241 @@
+"""Scales that are trained apart, by the command, into one folder; and what is made of them."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ms_pixelcnn_tf.cli import evaluate, train
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training.checkpoint import latest_checkpoint, latest_step, load_model, read_run
+from ms_pixelcnn_tf.training.parts import SCALES, parts
+from proofs import random_levels
+
+TINY = [
+    "--image_size=16", "--base_size=4", "--num_levels=4", "--channels=1", "--base_layers=1",
+    "--base_features=6", "--first_kernel=3", "--residual_blocks=1", "--features=6",
+    "--head_features=6", "--num_mixtures=2", "--batch_size=2", "--evaluation_examples=2",
+    "--sample_every=0", "--learning_rate=0.01", "--final_learning_rate=0.01",
+]
+TEXT = [
+    "--image_size=8", "--conditions=text", "--encoder_shared_to=0", "--text_width=8",
+    "--text_features=4",
+]
+PROGRAM = "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)"
+
+
+def arguments(workdir, scale, *more, steps=2):
+    return [*TINY, f"--workdir={workdir}", f"--scale={scale}", f"--steps={steps}", *more]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Base and 8 of three scales, trained by two processes at once."""
+    workdir = tmp_path_factory.mktemp("parts")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments(workdir, scale)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for scale in ("base", "8")
+    ]
+    for process, scale in zip(processes, ("base", "8")):
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        assert f"training scale {scale} of base, 8, 16" in said
+    return workdir
+
+
+@pytest.fixture
+def workdir(finished, tmp_path):
+    """A copy to change."""
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def evaluated(capsys, workdir, *more):
+    """What the command prints, as text or from JSON."""
+    capsys.readouterr()
+    evaluate.main([f"--workdir={workdir}", "--limit=4", *more])
+    said = capsys.readouterr().out
+    return json.loads(said) if "--json" in more else said
+
+
+def state(folder):
+    """Every tensor of the newest checkpoint, by name, except how long it took."""
+    reader = tf.train.load_checkpoint(latest_checkpoint(folder))
+    others = ("state/seconds", "state/cpu_seconds", "save_counter", "_CHECKPOINTABLE")
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map() if not name.startswith(others)
+    }
+
+
+def check_terms(workdir, conditions=None):
+    """The assembled model's terms are each part's own; returns the model."""
+    whole = load_model(workdir)
+    images = random_levels(whole, 3)
+    terms, seen = whole.log_prob_terms(images, conditions), []
+    for folder in parts(workdir):
+        own = load_model(folder).log_prob_terms(images, conditions)
+        seen += own
+        for name, values in own.items():
+            np.testing.assert_allclose(terms[name], values, rtol=1e-6)
+    assert sorted(seen) == sorted(terms)
+    return whole
+
+
+def test_each_part_has_a_folder_of_its_own(finished):
+    assert [folder.name for folder in parts(finished)] == ["8", "base"]
+    assert [path.name for path in finished.iterdir()] == [SCALES]
+    assert all(latest_step(folder) == 2 for folder in parts(finished))
+    assert read_run(finished).model.scale == "base,8"
+
+
+def test_parts_are_assembled(finished):
+    model = check_terms(finished)
+    assert model.config.held_scales == ("base", "8")
+    assert list(model.term_dims) == ["base", *(f"4to8/group{g}" for g in (2, 3, 4))]
+    trained = state(finished / SCALES / "8")
+    for variable in model.trainable_variables:
+        escaped = variable.path.replace("/", ".S")  # as TensorFlow writes it
+        key = f"averaged/{escaped}/.ATTRIBUTES/VARIABLE_VALUE"
+        assert (key in trained) == (not variable.path.startswith("base"))
+        if key in trained:
+            np.testing.assert_array_equal(variable.numpy(), trained[key])
+
+
+def test_evaluate_tells_the_missing_scale(finished, capsys):
+    whole = evaluated(capsys, finished, "--json")
+    assert whole["missing_scales"] == ["16"] and whole["examples"] == 4
+    assert list(whole["terms"]) == ["base", *(f"4to8/group{g}" for g in (2, 3, 4))]
+    assert whole["nats"] == pytest.approx(sum(t["nats"] for t in whole["terms"].values()))
+    for folder, run in parts(finished).items():
+        own = evaluated(capsys, folder, "--json")
+        assert own["missing_scales"] == [
+            name for name in ("base", "8", "16") if name not in run.model.held_scales
+        ]
+        for name, term in own["terms"].items():
+            assert term["nats"] == pytest.approx(whole["terms"][name]["nats"], rel=1e-5)
+    assert "missing: scale 16; the total is of the others" in evaluated(capsys, finished)
+
+
+def test_what_is_there_is_sampled_from_the_base_upwards(finished):
+    model = load_model(finished, to_sample=True)
+    assert model.config.image_size == (8, 8) and model.config.scale == "all"
+    images = model.sample(3, seed=1)
+    assert images.shape == (3, 8, 8, 1)
+    parts_of_it = load_model(finished)
+    larger = np.zeros((3, 16, 16, 1), "uint8")
+    larger[:, ::2, ::2] = images
+    terms = parts_of_it.log_prob_terms(larger)
+    for name, values in model.log_prob_terms(images).items():
+        np.testing.assert_allclose(values, terms[name], rtol=1e-6)
+
+
+def test_the_missing_scale_completes_the_run(workdir, capsys):
+    train.main(arguments(workdir, "16"))
+    model = check_terms(workdir)
+    assert model.config.scale == "all" and model.sample(2).shape == (2, 16, 16, 1)
+    assert load_model(workdir, to_sample=True).config == model.config
+    assert evaluated(capsys, workdir, "--json")["missing_scales"] == []
+    assert "missing" not in evaluated(capsys, workdir)
+    shutil.rmtree(workdir / SCALES / "8")  # a gap: of no use without it
+    alone = load_model(workdir, to_sample=True)
+    assert alone.config.image_size == (4, 4) and alone.sample(2).shape == (2, 4, 4, 1)
+    assert evaluated(capsys, workdir, "--json")["missing_scales"] == ["8"]
+
+
+def test_without_the_base_nothing_is_sampled(workdir):
+    shutil.rmtree(workdir / SCALES / "base")
+    with pytest.raises(UserError, match="without the scale base; trained are: 8"):
+        load_model(workdir, to_sample=True)
+    low = np.zeros((2, 4, 4, 1), "uint8")
+    assert load_model(workdir).upscale(low, 8).shape == (2, 8, 8, 1)
+
+
+def test_a_part_without_a_checkpoint_does_not_count(workdir):
+    shutil.rmtree(workdir / SCALES / "8" / "checkpoints")
+    assert read_run(workdir).model.scale == "base"
+    assert load_model(workdir, to_sample=True).sample(1).shape == (1, 4, 4, 1)
+    shutil.rmtree(workdir / SCALES / "base" / "checkpoints")
+    with pytest.raises(UserError, match="not a run's folder"):
+        load_model(workdir)
+
+
+@pytest.mark.parametrize("scale", ["base", "8"])
+def test_a_part_goes_on_as_if_it_had_not_stopped(workdir, tmp_path, scale):
+    train.main(arguments(workdir, scale, steps=4))
+    train.main(arguments(tmp_path / "uninterrupted", scale, steps=4))
+    got, expected = (
+        state(folder / SCALES / scale) for folder in (workdir, tmp_path / "uninterrupted")
+    )
+    assert int(got["state/step/.ATTRIBUTES/VARIABLE_VALUE"]) == 4
+    assert got.keys() == expected.keys()
+    for name in expected:
+        if "recent" not in name:  # since the last validation, which a stop at the last step adds
+            np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize("scale, more, message", [
+    ("16", ["--features=8"], "is of another model: features was 6, now 8"),
+    ("16", ["--data_seed=1"], "is of another model: data_seed was 0, now 1"),
+    ("16", ["--output=softmax"], "is of another model: output was"),
+    ("16,8", [], "8 holds scale 8 already"),
+    ("base,16", [], "base holds scale base already"),
+    ("all", [], "holds scales trained apart; train the others by --scale"),
+    ("base,8,16", [], "holds scales trained apart"),
+    ("base", ["--batch_size=3"], "another configuration: batch_size was 2, now 3"),
+])
+def test_what_does_not_belong_to_the_run_is_refused(finished, scale, more, message):
+    before = sorted(path for path in finished.rglob("*"))
+    with pytest.raises(UserError, match=message):
+        train.main(arguments(finished, scale, *more))
+    assert sorted(path for path in finished.rglob("*")) == before
+
+
+def test_other_seeds_and_lengths_belong_together(workdir):
+    """How a part is trained is its own affair."""
+    train.main(arguments(workdir, "16", "--seed=3", "--batch_size=3", steps=1))
+    assert read_run(workdir).model.scale == "all"
+
+
+def test_a_part_is_refused_in_a_folder_of_a_whole_run(finished, tmp_path):
+    run = read_run(finished / SCALES / "base").to_json()
+    (tmp_path / "config.json").write_text(run.replace('"scale": "base"', '"scale": "all"'))
+    with pytest.raises(UserError, match="holds a run of all scales; give another --workdir"):
+        train.main(arguments(tmp_path, "8"))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_a_scale_held_twice_is_told_when_it_is_read(workdir):
+    shutil.copytree(workdir / SCALES / "8", workdir / SCALES / "copy")
+    for read in (read_run, load_model):
+        with pytest.raises(UserError, match="holds scale 8 already"):
+            read(workdir)
+
+
+def test_parts_of_other_data_are_refused(workdir):
+    sheet = workdir / SCALES / "8" / "data.json"
+    fields = json.loads(sheet.read_text()) | {"fingerprint": "other"}
+    sheet.write_text(json.dumps(fields))
+    with pytest.raises(UserError, match="fingerprint was"):
+        train.main(arguments(workdir, "16"))
+    assert not (workdir / SCALES / "16").exists()
+
+
+def test_parts_on_captions_have_encoders_of_their_own(tmp_path, capsys):
+    for scale in ("8", "base"):
+        train.main(arguments(tmp_path, scale, *TEXT))
+    captions = {"text": ["a red circle", "a star", ""]}
+    model = check_terms(tmp_path, captions)
+    assert [encoder.name for encoder in model.encoders] == ["encoder_base", "encoder_8"]
+    assert model.sample(3, captions).shape == (3, 8, 8, 1)
+    assert evaluated(capsys, tmp_path, "--json")["missing_scales"] == []
+    shared = [*TEXT, "--encoder_shared_to=8"]
+    with pytest.raises(UserError, match="shares its encoder with base"):
+        train.main(arguments(tmp_path / "other", "8", *shared))
+    assert not (tmp_path / "other").exists()
