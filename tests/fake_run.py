@@ -52,10 +52,12 @@ def make_fake_run(workdir, monkeypatch, **overrides):
         "segment_names": SEGMENTS[: run.model.num_segments], "examples": {}, "fingerprint": "",
     }))
     model = FakeModel(run.model)
-    monkeypatch.setattr(checkpoint, "load_model", lambda path: model)
+    monkeypatch.setattr(checkpoint, "load_model", lambda path, to_sample=False: model)
     return model
 
 
 def use_real_model(monkeypatch, config):
     """Has the run's model be a `MultiscalePixelCNN`, untrained."""
-    monkeypatch.setattr(checkpoint, "load_model", lambda path: MultiscalePixelCNN(config))
+    monkeypatch.setattr(
+        checkpoint, "load_model", lambda path, to_sample=False: MultiscalePixelCNN(config)
+    )

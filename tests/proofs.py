@@ -100,14 +100,14 @@ def teacher_forced(model, images, conditions=None):
         The parameters of a factor, the slice of the image that holds its pixels, and its levels.
     """
     _, conditions = check_images(model.config, images, conditions)
-    codes = model._encode(conditions)
+    codes = model.encode(conditions)
     scales = [scale.astype("int32") for scale in pixels.pyramid(images, len(model.sizes))]
     factor = 2 ** (len(scales) - 1)
-    yield model.base(scales[0], model._conditioning(codes, 0)), np.s_[:, ::factor, ::factor], scales[0]
+    yield model.base(scales[0], model.conditioning(codes, 0)), np.s_[:, ::factor, ::factor], scales[0]
     upscalers = iter(model.upscalers)
     for number, scale in enumerate(scales[1:], 1):
         factor //= 2
-        conditioning = model._conditioning(codes, number)
+        conditioning = model.conditioning(codes, number)
         corners = [scale[:, row::2, column::2] for row, column in ((0, 0), (0, 1), (1, 0), (1, 1))]
         for index, (row, column) in enumerate(((0, 1), (1, 0), (1, 1)), start=1):
             upscaler = next(upscalers)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf import sampling
+from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
 from proofs import (
     all_images,
@@ -176,8 +177,8 @@ def test_all_samplers_give_the_same_image_and_its_likelihood(index):
     compiled = model.decode(uniforms, conditions)
     # The others go a step at a time: no graph.
     checked = check_uniforms(model.config, uniforms, conditions)
-    naive, naive_log_prob = model._decode_naive_steps(*checked)
-    cached, cached_log_prob = model._decode_cached_steps(*checked)
+    naive, naive_log_prob = decoding.decode_naive(model, *checked)
+    cached, cached_log_prob = decoding.decode_cached(model, *checked, score=True)
     np.testing.assert_array_equal(naive, compiled)
     np.testing.assert_array_equal(cached, compiled)
     np.testing.assert_array_equal(

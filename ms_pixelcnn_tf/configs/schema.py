@@ -91,6 +91,8 @@ class ModelConfig:
                     f"channels and needs at least {self.channels} features"
                 )
         if self.variant == "OlogN":
+            if self.conditions and not self.residual_blocks:
+                raise UserError("residual_blocks is 0; a conditional upscaler needs at least 1")
             self._check_sizes()
         self._check_scale()
 

@@ -18,6 +18,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.encoders import Encoder
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.compiled import compile_function
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.inputs import (
@@ -31,8 +32,6 @@ from ms_pixelcnn_tf.models.inputs import (
     uniforms_dtype,
 )
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
-from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
-from ms_pixelcnn_tf.sampling import decode_group, decode_naive, decode_raster
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 
 SAMPLERS = ("cached", "naive")
@@ -72,7 +71,7 @@ class MultiscalePixelCNN(keras.Model):
                 config.first_kernel, name="base", **shared,
             )
             self.term_dims["base"] = math.prod(self.sizes[0]) * config.channels
-        for index in self._held_indices():
+        for index in self.held_indices():
             size, larger = self.sizes[index - 1 : index + 1]
             for group in (2, 3, 4):
                 term = f"{format_size(size)}to{format_size(larger)}/group{group}"
@@ -126,18 +125,18 @@ class MultiscalePixelCNN(keras.Model):
         return self._terms(images, conditions, crop_size, offsets)
 
     def _terms(self, images, conditions, crop_size=None, offsets=None):
-        codes = self._encode(conditions)
+        codes = self.encode(conditions)
         scales = pixels.pyramid(images, len(self.sizes))
         terms, names = {}, iter(self.term_dims)
         if self.base is not None:
-            conditioning = self._conditioning(codes, 0)
+            conditioning = self.conditioning(codes, 0)
             terms[next(names)] = self._score(self.base(scales[0], conditioning), scales[0])
-        for position, index in enumerate(self._held_indices()):
-            scale, conditioning = scales[index], self._conditioning(codes, index)
+        for index in self.held_indices():
+            scale, conditioning = scales[index], self.conditioning(codes, index)
             crop = Crop(scale.shape[1:3], crop_size, offsets)
             groups = pixels.split_groups(crop.cut_image(scale))
             conditioning = crop.cut_groups(conditioning)
-            for group, upscaler in zip((2, 3, 4), self._upscalers_of(position)):
+            for group, upscaler in zip((2, 3, 4), self.upscalers_of(index)):
                 context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
                 known = upscaler.trunk(context, conditioning)
                 log_prob = self._score(upscaler(known, target), target)
@@ -146,7 +145,7 @@ class MultiscalePixelCNN(keras.Model):
 
     def _score(self, params, levels):
         """Σ over sub-pixels of log p, `[B]`."""
-        return _sum_image(self.distribution.log_prob(params, levels))
+        return decoding.sum_image(self.distribution.log_prob(params, levels))
 
     # -- sampling ---------------------------------------------------------------------------------
 
@@ -229,17 +228,12 @@ class MultiscalePixelCNN(keras.Model):
             raise UserError(f"{len(uniforms)} uniforms for {shape[0]} images; give one an image")
         if (start, end) not in self._upscale:
             self._upscale[start, end] = compile_function(
-                functools.partial(self._upscale_steps, start),
+                functools.partial(decoding.upscale, self, start),
                 levels=((*self.sizes[start], config.channels), "int32"),
                 uniforms=((*self.sizes[end], config.channels), uniforms_dtype(config)),
                 conditions=condition_shapes(config),
             )
         return ops.convert_to_numpy(self._upscale[start, end](levels, uniforms, conditions))
-
-    def _upscale_steps(self, start, levels, uniforms, conditions):
-        codes = self._encode(conditions)
-        levels, _ = self._decode_upward(start, levels, uniforms, codes, self._decode_group)
-        return ops.cast(levels, "uint8")
 
     def _index_of(self, name, size):
         if tuple(size) not in self.sizes:
@@ -251,55 +245,6 @@ class MultiscalePixelCNN(keras.Model):
     def trajectory(self, images):
         """The pyramid of sampled images: a list of uint8 arrays `[B, h, w, C]`, base … target."""
         return [np.asarray(scale) for scale in pixels.pyramid(np.asarray(images), len(self.sizes))]
-
-    def _decode_cached_steps(self, uniforms, conditions, score=True):
-        def base(uniforms, conditioning):
-            size = self.sizes[0]
-            steps = CachedPixelCNN(self.base, ops.shape(uniforms)[0], size, conditioning)
-            return decode_raster(steps, uniforms, score)
-
-        group = functools.partial(self._decode_group, score=score)
-        levels, log_probs = self._decode_scales(uniforms, conditions, base, group)
-        return (levels, sum(_sum_image(part) for part in log_probs)) if score else levels
-
-    @staticmethod
-    def _decode_group(upscaler, known, uniforms, score=False):
-        return decode_group(upscaler, known, uniforms, score)
-
-    def _decode_naive_steps(self, uniforms, conditions):
-        def base(uniforms, conditioning):
-            return decode_naive(self.distribution, lambda x: self.base(x, conditioning), uniforms)
-
-        def group(upscaler, known, uniforms):
-            return decode_naive(self.distribution, lambda x: upscaler(known, x), uniforms)
-
-        levels, log_probs = self._decode_scales(uniforms, conditions, base, group)
-        return levels, sum(_sum_image(part) for part in log_probs)
-
-    def _decode_scales(self, uniforms, conditions, decode_base, decode_one_group):
-        """uint8 levels, and the list of what the decoders return beside them."""
-        codes = self._encode(conditions)
-        smallest = pixels.subsample(uniforms, 2 ** (len(self.sizes) - 1))
-        levels, base_log_probs = decode_base(smallest, self._conditioning(codes, 0))
-        levels, log_probs = self._decode_upward(0, levels, uniforms, codes, decode_one_group)
-        return ops.cast(levels, "uint8"), [base_log_probs, *log_probs]
-
-    def _decode_upward(self, start, levels, uniforms, codes, decode_one_group):
-        """From levels of the size of number `start` to those of the uniforms' size; and the list of
-        what the decoder returns beside them."""
-        smaller = levels.shape[1], uniforms.shape[1]
-        num_steps = (smaller[1] // smaller[0]).bit_length() - 1
-        larger, log_probs = pixels.pyramid(uniforms, num_steps + 1)[1:], []
-        for index, scale in enumerate(larger, start + 1):
-            groups, conditioning = [levels], self._conditioning(codes, index)
-            upscalers = self._upscalers_of(self._held_indices().index(index))
-            for upscaler, own in zip(upscalers, pixels.split_groups(scale)[1:]):
-                known = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
-                decoded, group_log_probs = decode_one_group(upscaler, known, own)
-                groups.append(decoded)
-                log_probs.append(group_log_probs)
-            levels = pixels.merge_groups(groups)
-        return levels, log_probs
 
     # -- scales and conditions --------------------------------------------------------------------
 
@@ -315,27 +260,28 @@ class MultiscalePixelCNN(keras.Model):
     def variables_of(self, scales):
         """Variables of the networks of `scales`, and of their encoders, as far as they are held."""
         owners = {"base"} & set(scales)
-        for position, index in enumerate(self._held_indices()):
+        for index in self.held_indices():
             if self.config.scale_names[index] in scales:
-                owners |= {upscaler.name for upscaler in self._upscalers_of(position)}
+                owners |= {upscaler.name for upscaler in self.upscalers_of(index)}
         groups = self.config.encoder_groups()
         owners |= {name for name, sharing in groups.items() if set(sharing) & set(scales)}
         return [v for v in self.trainable_variables if v.path.split("/")[0] in owners]
 
-    def _held_indices(self):
+    def held_indices(self):
         """Numbers in `self.sizes` of the held scales above the base."""
         names = self.config.scale_names
         return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
 
-    def _upscalers_of(self, position):
-        """The networks of groups 2, 3, 4 of one of the held scales above the base."""
-        return self.upscalers[3 * position : 3 * position + 3]
+    def upscalers_of(self, index):
+        """The networks of groups 2, 3, 4 that lead to the held size of number `index`."""
+        position = 3 * self.held_indices().index(index)
+        return self.upscalers[position : position + 3]
 
-    def _encode(self, conditions):
+    def encode(self, conditions):
         """Conditions → the `Code` of each encoder, by its name."""
         return {encoder.name: encoder(conditions) for encoder in self.encoders}
 
-    def _conditioning(self, codes, index):
+    def conditioning(self, codes, index):
         """Conditioning of the networks that lead to the size of number `index`: a vector
         `[B, 1, 1, E]`, a map of their own size, or None."""
         name = self.config.scale_names[index]
@@ -409,16 +355,14 @@ class MultiscalePixelCNN(keras.Model):
             self._terms, images=(shape, "int32"), conditions=conditions
         )
         self._decode, self._decode_scored, self._decode_naive = (
-            compile_function(steps, uniforms=(shape, dtype), conditions=conditions)
-            for steps in (
-                functools.partial(self._decode_cached_steps, score=False),
-                self._decode_cached_steps,
-                self._decode_naive_steps,
+            compile_function(
+                functools.partial(decode, self, **options),
+                uniforms=(shape, dtype), conditions=conditions,
+            )
+            for decode, options in (
+                (decoding.decode_cached, {"score": False}),
+                (decoding.decode_cached, {"score": True}),
+                (decoding.decode_naive, {}),
             )
         )
         self._upscale = {}  # (number of the smaller size, of the larger) → compiled function
-
-
-def _sum_image(log_probs):
-    """Σ over an image's sub-pixels: `[B, H, W, C]` → `[B]`."""
-    return ops.sum(log_probs, axis=(1, 2, 3))

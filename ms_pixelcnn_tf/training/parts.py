@@ -63,12 +63,13 @@ def assembled(parts_there):
     Raises:
         UserError: if they are not of one model, or two hold the same scale.
     """
-    (first_folder, first), *others = parts_there.items()
-    held = list(first.model.held_scales)
-    for _, other in others:
-        _check_belong_together(first_folder, first, other)
-        held += other.model.held_scales
-    return with_scales(first, held)
+    checked = {}
+    for folder, run in parts_there.items():
+        for other_folder, other in checked.items():
+            _check_belong_together(other_folder, other, run)
+        checked[folder] = run
+    held = [name for run in checked.values() for name in run.model.held_scales]
+    return with_scales(next(iter(checked.values())), held)
 
 
 def with_scales(run, scales):

@@ -72,6 +72,8 @@ def test_default_base(image, base):
     ({"flip": 1}, "a bool such as"),
     ({"featuers": 3}, "did you mean 'features'"),
     ({"first_kernel": 4}, "odd"),
+    ({"residual_blocks": 0, "num_classes": 2}, "a conditional upscaler needs at least 1"),
+    ({"scale": "base,12"}, "unknown scale '12'"),
     ({"image_size": "3x4x5"}, "32x48"),
     ({"dtype": "float16"}, "valid: float32"),
 ])

@@ -183,7 +183,7 @@ def test_a_part_goes_on_as_if_it_had_not_stopped(workdir, tmp_path, scale):
 @pytest.mark.parametrize("scale, more, message", [
     ("16", ["--features=8"], "is of another model: features was 6, now 8"),
     ("16", ["--data_seed=1"], "is of another model: data_seed was 0, now 1"),
-    ("16", ["--output=softmax"], "is of another model: output was"),
+    ("16", ["--output=dmol"], "is of another model: output was"),
     ("16,8", [], "8 holds scale 8 already"),
     ("base,16", [], "base holds scale base already"),
     ("all", [], "holds scales trained apart; train the others by --scale"),
