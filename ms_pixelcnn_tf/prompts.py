@@ -19,13 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ms_pixelcnn_tf.configs import unknown
+from ms_pixelcnn_tf.configs import CONDITIONS, unknown
 from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.prompt_maps import parse_json, read_keypoints, read_mask, shown
 from ms_pixelcnn_tf.text import encode
 
-FIELDS = ("label", "text", "keypoints", "segmentation")
 MAX_NAMES_SHOWN = 20
 
 
@@ -101,8 +100,8 @@ def make_prompt(given, config, names=Names(), folder=""):
     if not isinstance(given, dict):
         raise UserError(f'a prompt is {shown(given)}; valid: an object as {{"text": "a star"}}')
     for field in given:
-        if field not in FIELDS:
-            raise unknown("field", field, FIELDS)
+        if field not in CONDITIONS:
+            raise unknown("field", field, CONDITIONS)
         if field not in config.conditions:
             taken = ", ".join(config.conditions)
             rest = f"its conditions: {taken}" if taken else "it is unconditional"

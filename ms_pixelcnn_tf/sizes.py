@@ -4,6 +4,8 @@ import operator
 
 from ms_pixelcnn_tf.errors import UserError
 
+MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation, whatever the image's
+
 
 def format_size(size):
     """`(32, 48)` → "32x48"; a square → "32"."""

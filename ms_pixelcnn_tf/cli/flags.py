@@ -13,6 +13,9 @@ from ms_pixelcnn_tf.configs import PRESETS, field_table, parse_size
 from ms_pixelcnn_tf.errors import UserError
 
 
+MAX_PIXELS = 2**27  # of a picture, 400 MB in memory
+
+
 class Parser(argparse.ArgumentParser):
     """Raises UserError instead of printing the usage; suggests the nearest of misspelt flags."""
 
@@ -67,6 +70,23 @@ def positive(text):
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not above 0")
     return value
+
+
+def check_picture_size(size, what, options, advice=""):
+    """Raises UserError if a picture would be larger than `MAX_PIXELS`.
+
+    Args:
+        size: (height, width) of the picture, pixels.
+        what: is drawn, for the message.
+        options: of the command; has `scale`.
+        advice: what would help, beside lower --num or --scale.
+    """
+    count = size[0] * size[1]
+    if count > MAX_PIXELS:
+        raise UserError(
+            f"{what} magnified {options.scale} times make a picture of {count:,} pixels; valid: up "
+            f"to {MAX_PIXELS:,}; lower --num or --scale{advice}"
+        )
 
 
 def run(main):

@@ -2,8 +2,9 @@
 
 import os
 
+from ms_pixelcnn_tf.configs import CONDITIONS
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.prompts import FIELDS, Names, make_prompt
+from ms_pixelcnn_tf.prompts import Names, make_prompt
 
 
 def add_prompt_flags(parser, label_default=""):
@@ -22,7 +23,7 @@ def add_prompt_flags(parser, label_default=""):
 
 def given_flags(options):
     """The prompt that the flags make, as a dict; empty if none was given."""
-    values = {field: getattr(options, field) for field in FIELDS}
+    values = {field: getattr(options, field) for field in CONDITIONS}
     return {field: value for field, value in values.items() if value is not None}
 
 

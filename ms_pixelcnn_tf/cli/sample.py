@@ -5,7 +5,6 @@ import os
 from ms_pixelcnn_tf.cli import flags, prompt_flags
 from ms_pixelcnn_tf.errors import UserError
 
-MAX_PIXELS = 2**27  # of the picture, 400 MB in memory
 PANEL_SIDE = 128  # least width of what is shown of a prompt
 
 
@@ -62,7 +61,7 @@ def main(arguments):
 
 
 def check_picture_size(options, config, names, rows=None):
-    """Raises UserError if the picture would be larger than `MAX_PIXELS`.
+    """Raises UserError if the picture would be too large.
 
     Args:
         options: of the command.
@@ -83,11 +82,7 @@ def check_picture_size(options, config, names, rows=None):
         panels = [contact_sheet.panel_size(row, names, config.image_size, side) for row in rows]
         size = contact_sheet.beside_size(panels, [size] * len(rows))
         what += f" for each of {len(rows)} prompts"
-    if size[0] * size[1] > MAX_PIXELS:
-        raise UserError(
-            f"{what} magnified {options.scale} times make a picture of {size[0] * size[1]:,} "
-            f"pixels; valid: up to {MAX_PIXELS:,}; lower --num or --scale"
-        )
+    flags.check_picture_size(size, what, options)
 
 
 def write_picture(options, model, levels, names, rows=None):

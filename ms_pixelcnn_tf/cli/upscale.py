@@ -6,7 +6,6 @@ import sys
 from ms_pixelcnn_tf.cli import flags, prompt_flags
 from ms_pixelcnn_tf.errors import UserError
 
-MAX_SHEET_PIXELS = 2**27  # 400 MB in memory
 MAX_SKIPPED_SHOWN = 5
 
 
@@ -72,19 +71,13 @@ def check_paths(options):
 
 
 def check_sheet_size(options, inputs):
-    """Raises UserError if the sheet would be larger than `MAX_SHEET_PIXELS`."""
+    """Raises UserError if the sheet would be too large."""
     from ms_pixelcnn_tf import pictures
 
     columns = options.num + 1 + any(one.real is not None for one in inputs)
-    height, width = pictures.grid_size(
-        len(inputs) * columns, options.high, columns, options.scale
-    )
-    if height * width > MAX_SHEET_PIXELS:
-        raise UserError(
-            f"{options.num} samples of {len(inputs)} images magnified {options.scale} times make a "
-            f"picture of {height * width:,} pixels; valid: up to {MAX_SHEET_PIXELS:,}; lower --num "
-            "or --scale, or give fewer images"
-        )
+    size = pictures.grid_size(len(inputs) * columns, options.high, columns, options.scale)
+    what = f"{options.num} samples of {len(inputs)} images"
+    flags.check_picture_size(size, what, options, ", or give fewer images")
 
 
 def show_skipped(skipped, num_read):

@@ -2,6 +2,7 @@
 
 from ms_pixelcnn_tf.configs.presets import PRESETS, make_run
 from ms_pixelcnn_tf.configs.schema import (
+    CONDITIONS,
     VARIANTS,
     DataConfig,
     ModelConfig,
@@ -14,6 +15,6 @@ from ms_pixelcnn_tf.configs.schema import (
 )
 
 __all__ = [
-    "PRESETS", "VARIANTS", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig",
+    "CONDITIONS", "PRESETS", "VARIANTS", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig",
     "field_table", "make_run", "parse_size", "replace", "unknown",
 ]

@@ -4,8 +4,8 @@ captions, and their mirror."""
 import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import MAP_SIZE
 
-MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation, whatever the image's
 
 
 def keypoint_maps(keypoints, image_size):

@@ -69,8 +69,5 @@ class TextEncoder(keras.layers.Layer):
         total = ops.sum(states * seen[..., None], axis=1)
         return total / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1)
 
-    def compute_output_shape(self, codes_shape):
-        return (codes_shape[0], self.features)
-
     def get_config(self):
         return super().get_config() | {"features": self.features, "width": self.width}

@@ -10,8 +10,8 @@ from keras import ops
 
 from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import MAP_SIZE
 
-MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation
 EXAMPLES = {
     "label": '{"label": [0, 3]} for two images',
     "text": '{"text": ["a red circle", "a blue square"]} for two images',

@@ -20,8 +20,8 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import parts
+from ms_pixelcnn_tf.training.parts import CONFIG
 
-CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
 KEPT = 3
 GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
@@ -32,13 +32,18 @@ FREE_FIELDS = ("data_dir", "log_every", "evaluate_every", "checkpoint_every", "s
 def read_run(workdir):
     """The `RunConfig` of a run's folder; of scales trained apart, one that holds those that have a
     checkpoint. Raises UserError if there is none."""
+    return parts.assembled(_folders(workdir))
+
+
+def _folders(workdir):
+    """Folders that hold a run's checkpoints → `RunConfig`: itself, or those of its parts."""
     path = pathlib.Path(workdir) / CONFIG
     if path.is_file():
-        return parts.read_config(path)
+        return {workdir: parts.read_config(path)}
     there = trained_parts(workdir)
     if not there:
         raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
-    return parts.assembled(there)
+    return there
 
 
 def trained_parts(workdir):
@@ -195,19 +200,15 @@ def load_model(workdir, to_sample=False):
     Raises:
         UserError: if there is no run, no checkpoint, or one that does not fit.
     """
-    run = read_run(workdir)
-    config = sampled_config(run.model) if to_sample else run.model
-    model = MultiscalePixelCNN(config)
-    if (pathlib.Path(workdir) / CONFIG).is_file():
-        folders = {workdir: run}
-    else:
-        folders = trained_parts(workdir)
+    folders = _folders(workdir)
+    if latest_checkpoint(next(iter(folders))) is None:  # parts without one are left out
+        raise UserError(f"{workdir} has no checkpoint yet; train it first")
+    config = parts.assembled(folders).model
+    model = MultiscalePixelCNN(sampled_config(config) if to_sample else config)
     for folder, part in folders.items():
-        path = latest_checkpoint(folder)
-        if path is None:
-            raise UserError(f"{folder} has no checkpoint yet; train it first")
         variables = model.variables_of(part.model.held_scales)
-        _restore(tf.train.Checkpoint(averaged=_by_name(variables)), path)
+        checkpoint = tf.train.Checkpoint(averaged=_by_name(variables))
+        _restore(checkpoint, latest_checkpoint(folder))
     return model
 
 

@@ -21,11 +21,6 @@ def write_datasheet(workdir, source):
     write_text(pathlib.Path(workdir) / DATASHEET, json.dumps(_describe(source), indent=2) + "\n")
 
 
-def read_class_names(workdir):
-    """Names of the classes a run was trained with, in the order of their numbers."""
-    return read_names(workdir, "class_names")
-
-
 def read_names(workdir, kind):
     """Names of a run's classes, keypoints or segments, in the order of their numbers.
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from commands import exit_status
 from PIL import Image
 
 from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
@@ -21,16 +22,6 @@ SMALL = [
     "--residual_blocks=1", "--features=8", "--head_features=8", "--num_mixtures=2",
     "--batch_size=4", "--steps=3", "--evaluation_examples=8", "--sample_every=0",
 ]
-
-
-def command(monkeypatch, main, *arguments):
-    """Runs a command as the shell would; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
-    try:
-        flags.run(main)
-    except SystemExit as end:
-        return end.code
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +62,7 @@ def test_flags_become_the_configuration(tmp_path, monkeypatch):
     ],
 )
 def test_mistakes_are_one_line(monkeypatch, capsys, argument, message):
-    assert command(monkeypatch, train.main, argument) == 2
+    assert exit_status(monkeypatch, train.main, argument) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     assert message in error
@@ -93,17 +84,17 @@ def test_an_interrupted_run_exits_130(monkeypatch, capsys):
     def main(arguments):
         raise Interrupted("stopped after step 3, saved")
 
-    assert command(monkeypatch, main) == 130
+    assert exit_status(monkeypatch, main) == 130
     assert capsys.readouterr().err == "stopped after step 3, saved\n"
 
 
 def test_evaluate_prints_a_table_and_json(workdir, monkeypatch, capsys):
     arguments = ["--workdir", workdir, "--limit=6", "--batch_size=4"]
-    assert command(monkeypatch, evaluate.main, *arguments, "--json") == 0
+    assert exit_status(monkeypatch, evaluate.main, *arguments, "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["examples"] == 6 and result["split"] == "validation"
     assert sum(t["nats"] for t in result["terms"].values()) == pytest.approx(result["nats"])
-    assert command(monkeypatch, evaluate.main, *arguments) == 0
+    assert exit_status(monkeypatch, evaluate.main, *arguments) == 0
     table = capsys.readouterr().out
     assert result["description"] in table and f"{result['bits_per_dim']:.4f}" in table
 
@@ -121,7 +112,7 @@ def test_sample_writes_grids_and_trajectories(workdir, tmp_path, monkeypatch, ca
     def picture(*arguments):
         out = tmp_path / "picture.png"
         options = ["--workdir", workdir, "--out", out, "--num=5", "--scale=1", *arguments]
-        assert command(monkeypatch, sample.main, *options) == 0
+        assert exit_status(monkeypatch, sample.main, *options) == 0
         return np.asarray(Image.open(out))
 
     grid = picture()
@@ -130,12 +121,12 @@ def test_sample_writes_grids_and_trajectories(workdir, tmp_path, monkeypatch, ca
     assert not np.array_equal(grid, picture("--seed=1"))
     assert picture("--trajectory").shape == (2 + 5 * 10, 2 + 2 * 10, 3)
     capsys.readouterr()
-    assert command(monkeypatch, sample.main, "--workdir", workdir, "--label=1") == 2
+    assert exit_status(monkeypatch, sample.main, "--workdir", workdir, "--label=1") == 2
     assert "unconditional" in capsys.readouterr().err
 
 
 def test_a_picture_too_large_to_hold_is_told(workdir, monkeypatch, capsys):
-    assert command(monkeypatch, sample.main, "--workdir", workdir, "--num=1000000") == 2
+    assert exit_status(monkeypatch, sample.main, "--workdir", workdir, "--num=1000000") == 2
     assert "lower --num or --scale" in capsys.readouterr().err
 
 
@@ -143,7 +134,7 @@ def test_running_out_of_memory_is_one_line(monkeypatch, capsys):
     def main(arguments):
         raise MemoryError
 
-    assert command(monkeypatch, main) == 2
+    assert exit_status(monkeypatch, main) == 2
     assert capsys.readouterr().err.startswith("error: out of memory")
 
 
@@ -153,18 +144,18 @@ def test_evaluate_refuses_other_classes(workdir, tmp_path, monkeypatch, capsys):
     sheet = json.loads((copy / DATASHEET).read_text())
     sheet["class_names"].reverse()
     (copy / DATASHEET).write_text(json.dumps(sheet))
-    assert command(monkeypatch, evaluate.main, "--workdir", copy) == 2
+    assert exit_status(monkeypatch, evaluate.main, "--workdir", copy) == 2
     assert "class_names was" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", [evaluate, sample])
 def test_a_folder_without_a_run_is_told(module, tmp_path, monkeypatch, capsys):
-    assert command(monkeypatch, module.main, "--workdir", tmp_path) == 2
+    assert exit_status(monkeypatch, module.main, "--workdir", tmp_path) == 2
     assert "not a run's folder" in capsys.readouterr().err
 
 
 def test_unknown_split_lists_the_splits(workdir, monkeypatch, capsys):
-    assert command(monkeypatch, evaluate.main, "--workdir", workdir, "--split=tset") == 2
+    assert exit_status(monkeypatch, evaluate.main, "--workdir", workdir, "--split=tset") == 2
     assert "validation" in capsys.readouterr().err
 
 

@@ -1,10 +1,10 @@
 """bin/sample by prompts: what is asked of the model, what is drawn, what is told."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
+from commands import exit_status
 from fake_run import SMALL, make_fake_run, use_real_model
 from PIL import Image
 
@@ -32,12 +32,7 @@ def command(tmp_path, monkeypatch):
 
     def run(*arguments):
         options = ["--workdir=run", f"--num={NUM}", f"--scale={SCALE}", "--out=samples.png"]
-        monkeypatch.setattr(sys, "argv", ["sample", *options, *arguments])
-        try:
-            flags.run(sample.main)
-        except SystemExit as end:
-            return end.code
-        return 0
+        return exit_status(monkeypatch, sample.main, *options, *arguments)
 
     return run
 
@@ -142,10 +137,10 @@ def test_the_size_told_is_the_size_drawn(command, tmp_path, monkeypatch, capsys)
     for more in ([], ["--trajectory"]):
         assert command("--prompts=prompts.jsonl", *more) == 0
         height, width, _ = picture().shape
-        monkeypatch.setattr(sample, "MAX_PIXELS", height * width - 1)
+        monkeypatch.setattr(flags, "MAX_PIXELS", height * width - 1)
         assert command("--prompts=prompts.jsonl", *more) == 2
         assert f"a picture of {height * width:,} pixels" in capsys.readouterr().err
-        monkeypatch.setattr(sample, "MAX_PIXELS", height * width)
+        monkeypatch.setattr(flags, "MAX_PIXELS", height * width)
         assert command("--prompts=prompts.jsonl", *more) == 0
 
 

@@ -1,16 +1,15 @@
 """bin/upscale: given pixels stay, samples are reproducible, each mistake is told."""
 
-import sys
-
 import numpy as np
 import pytest
+from commands import exit_status
 from fake_run import SMALL, make_fake_run, use_real_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from ms_pixelcnn_tf import pixels, upscaling
-from ms_pixelcnn_tf.cli import flags, upscale
+from ms_pixelcnn_tf.cli import upscale
 from ms_pixelcnn_tf.configs import ModelConfig
 
 NUM, SCALE = 3, 2
@@ -41,12 +40,7 @@ def command(tmp_path, monkeypatch):
 
     def run(*arguments):
         options = ["--workdir=run", f"--num={NUM}", f"--scale={SCALE}", "--from=4"]
-        monkeypatch.setattr(sys, "argv", ["upscale", *options, *arguments])
-        try:
-            flags.run(upscale.main)
-        except SystemExit as end:
-            return end.code
-        return 0
+        return exit_status(monkeypatch, upscale.main, *options, *arguments)
 
     return run
 

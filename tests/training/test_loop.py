@@ -14,7 +14,7 @@ from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
-from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_class_names
+from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from tiny import TinySource, tiny_run
@@ -305,7 +305,7 @@ def test_a_config_that_is_no_text_is_told(tmp_path):
     (tmp_path / CONFIG).unlink()
     (tmp_path / DATASHEET).write_text("{}")
     with pytest.raises(UserError, match="data.json is damaged"):
-        read_class_names(tmp_path)
+        read_names(tmp_path, "class_names")
 
 
 def test_a_term_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
