@@ -29,13 +29,15 @@ RUNS = {
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base,8": {"steps": 7200, "batch_size": 32, "crop_size": 0},
-    "16,32": {"steps": 2400, "batch_size": 16},
+    "base": {"steps": 8000},
+    "8": {"steps": 4000},
+    "16,32": {"steps": 1500},
 }
 SHARED = {
     "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4, "num_levels": 32,
-    "encoder_shared_to": 8, "base_layers": 5, "spatial_features": 24, "spatial_blocks": 2,
-    "evaluate_every": 1200, "evaluation_examples": 200, "checkpoint_every": 600, "log_every": 100,
+    "encoder_shared_to": 0, "base_layers": 5, "spatial_features": 16, "spatial_blocks": 1,
+    "map_dropout": 0.5, "batch_size": 16, "evaluate_every": 2000, "evaluation_examples": 200,
+    "checkpoint_every": 1000, "log_every": 200,
 }
 
 

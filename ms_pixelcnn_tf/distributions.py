@@ -260,7 +260,7 @@ class DiscretizedLogisticMixture:
             passed = cdf <= threshold
             if radix**digits > self.num_levels:
                 passed = passed & (below < self.num_levels - 1)  # the top bin is open
-            low = low + ops.sum(ops.cast(passed, "int32"), axis=-1) * radix**digit
+            low = low + _sum(passed)[..., 0] * radix**digit
         return low
 
     @property
@@ -307,8 +307,12 @@ class DiscretizedLogisticMixture:
 
 def _count(passed, size):
     """How many of the last axis hold, `[..., 1]` int32; below `size`, should rounding say all."""
-    count = ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True)
-    return ops.minimum(count, size - 1)
+    return ops.minimum(_sum(passed), size - 1)
+
+
+def _sum(passed):
+    """How many of the last axis hold, `[..., 1]` int32; other backends sum to int64."""
+    return ops.cast(ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True), "int32")
 
 
 def _following(channels):

@@ -16,6 +16,8 @@ from ms_pixelcnn_tf.errors import UserError
 MAX_MASK_PIXELS = 2**26
 NOTHING_KNOWN = 255
 LARGEST = 1e9  # coordinate
+MAX_PATH = 4096  # bytes, as Linux has it
+MAX_SHOWN = 60  # letters
 PNG_HEADER = struct.Struct(">8s8xIIBB")  # signature, width, height, bits, colour type
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, INDEXED = 0, 3
@@ -29,6 +31,7 @@ def read_mask(path, num_segments):
         UserError: for a file that is none, or a class that the model does not have.
     """
     wanted = f"valid: an indexed or 8-bit gray PNG of values 0 to {num_segments}, or 255"
+    check_path("segmentation", path)
     try:
         with open(path, "rb") as file:
             header = file.read(PNG_HEADER.size)
@@ -76,6 +79,7 @@ def read_keypoints(given, config, names, folder):
     """
     if isinstance(given, str):
         path = os.path.join(folder, given)
+        check_path("keypoints", path)
         try:
             with open(path, encoding="utf-8-sig") as file:
                 return _points(parse_json(file.read()), config, names)
@@ -88,12 +92,23 @@ def read_keypoints(given, config, names, folder):
     return _points(given, config, names)
 
 
+def check_path(field, path):
+    """Raises UserError for text that can be no file's path, which `open` would not tell well."""
+    text = os.fspath(path)
+    try:
+        if "\0" not in text and len(os.fsencode(text)) < MAX_PATH:
+            return
+    except UnicodeEncodeError:  # a half of a surrogate pair
+        pass
+    raise UserError(f"{field} is {shown(text)}; valid: the path of a file")
+
+
 def _points(given, config, names):
     size, points = config.image_size, given
     if isinstance(given, dict):
         for field in given:
             if field not in ("size", "points"):
-                raise unknown("field of keypoints", field, ("size", "points"))
+                raise unknown("field of keypoints", clipped(field), ("size", "points"))
         if "points" not in given:
             raise UserError("points are missing; valid: [[x, y, visible], …] or {name: [x, y], …}")
         size, points = given.get("size", size), given["points"]
@@ -122,7 +137,7 @@ def _by_name(points, count, names):
         )
     for name, point in points.items():
         if name not in names:
-            raise unknown("keypoint", name, names)
+            raise unknown("keypoint", clipped(name), names)
         if not isinstance(point, list) or len(point) != 2:
             raise UserError(f"keypoint {name} is {shown(point)}; valid: [x, y]")
     return [[*points[name], 1] if name in points else [0, 0, 0] for name in names]
@@ -156,7 +171,7 @@ def parse_json(text):
         names = [name for name, _ in pairs]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise UserError(f"{twice[0]!r} is given twice; give it once")
+            raise UserError(f"{clipped(twice[0])!r} is given twice; give it once")
         return dict(pairs)
 
     try:
@@ -171,5 +186,12 @@ def parse_json(text):
 
 def shown(value):
     """A value as JSON, in few letters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "…"
+    try:
+        return clipped(json.dumps(value, ensure_ascii=False, default=str))
+    except ValueError:
+        return "a number of too many digits"
+
+
+def clipped(text):
+    """The beginning of a text, with an ellipsis where it is long."""
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "…"

@@ -22,7 +22,7 @@ import numpy as np
 from ms_pixelcnn_tf.configs import CONDITIONS, unknown
 from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.prompt_maps import parse_json, read_keypoints, read_mask, shown
+from ms_pixelcnn_tf.prompt_maps import clipped, parse_json, read_keypoints, read_mask, shown
 from ms_pixelcnn_tf.text import encode
 
 MAX_NAMES_SHOWN = 20
@@ -101,7 +101,7 @@ def make_prompt(given, config, names=Names(), folder=""):
         raise UserError(f'a prompt is {shown(given)}; valid: an object as {{"text": "a star"}}')
     for field in given:
         if field not in CONDITIONS:
-            raise unknown("field", field, CONDITIONS)
+            raise unknown("field", clipped(field), CONDITIONS)
         if field not in config.conditions:
             taken = ", ".join(config.conditions)
             rest = f"its conditions: {taken}" if taken else "it is unconditional"
@@ -174,7 +174,7 @@ def class_number(label, num_classes, names=()):
     named = names.index(label) if label in names else number
     if named is None:
         known = names or tuple(map(str, range(num_classes)))
-        raise unknown("label", label, known[:MAX_NAMES_SHOWN])
+        raise unknown("label", clipped(label), known[:MAX_NAMES_SHOWN])
     if number is not None and number != named and 0 <= number < num_classes:
         raise UserError(
             f"label {label} may be class number {number} or the class of that name, number "

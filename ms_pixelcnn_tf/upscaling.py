@@ -1,10 +1,9 @@
 """Images of few pixels, from files, and their samples of more pixels.
 
-The model's small images are its large ones sub-sampled, never averaged, so a larger input becomes
-one in the same way: the largest central crop of the model's proportions, averaged over the area of
-each pixel of the model's largest image, then every so many-th pixel of it. An input with too few
-pixels for that is averaged to the largest of the model's sizes that it fills, and one that does not
-fill the size wanted is interpolated to that.
+The model's small images are its large ones sub-sampled, never averaged. So an input whose size is
+one of the model's, or a whole multiple of one, keeps its own pixels: every so many-th of them. Any
+other is resampled first: the largest central crop of the model's proportions, averaged over the
+area of each pixel of the model's largest image, or of the largest of its sizes that the crop fills.
 """
 
 import collections
@@ -19,8 +18,6 @@ from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
-SAMPLES_AT_ONCE = 256
-PIXELS_AT_ONCE = 2**20
 ORIENTATION = 0x0112  # in EXIF; from 5 on, height and width change places
 LYING = range(5, 9)
 
@@ -31,8 +28,8 @@ class Input(NamedTuple):
     Attributes:
         path: of its file.
         low: uint8 levels `[h, w, C]`, what the model is given.
-        real: uint8 levels `[H, W, C]`, what `low` was sub-sampled of; None where the file has no
-            more pixels than that takes.
+        real: uint8 levels `[H, W, C]`, of the size wanted, what `low` was sub-sampled of; None
+            where the file has too few pixels for that, or none of its own that would do.
     """
 
     path: str
@@ -40,16 +37,37 @@ class Input(NamedTuple):
     real: np.ndarray | None
 
 
+def largest_size(config, low):
+    """The largest size, (height, width), that the held scales reach from `low` on; the model's
+    largest where they reach none."""
+    reached = None
+    for name, size in zip(config.scale_names, config.sizes):
+        if size[0] > low[0]:
+            if name not in config.held_scales:
+                break
+            reached = size
+    return reached or config.image_size
+
+
 def check_sizes(config, low, high):
-    """Raises UserError unless the model has both sizes, `low` the smaller one."""
+    """Raises UserError unless the model has both sizes, `low` the smaller one, and holds the scales
+    from the one to the other."""
     sizes = ", ".join(format_size(size) for size in config.sizes)
     for name, size in (("from", low), ("to", high)):
         if size not in config.sizes:
             raise UserError(f"--{name} is {format_size(size)}; the model's sizes: {sizes}")
-    if low[0] >= high[0]:
+    start, end = config.sizes.index(low), config.sizes.index(high)
+    if start >= end:
         raise UserError(
             f"--from {format_size(low)} is not below --to {format_size(high)}; the model's sizes: "
             f"{sizes}"
+        )
+    needed = config.scale_names[start + 1 : end + 1]
+    missing = [name for name in needed if name not in config.held_scales]
+    if missing:
+        raise UserError(
+            f"the run has no scale {', '.join(missing)} to go from {format_size(low)} to "
+            f"{format_size(high)}; it has: {', '.join(config.held_scales)}"
         )
 
 
@@ -100,24 +118,30 @@ def read_input(path, config, low, high):
     target, channels = config.image_size, config.channels
     image = decode.decode_file(path, target, channels).pixels
     size = _upright_size(path)
-    if size == low:
-        given = decode.decode_file(path, low, channels).pixels
-        return Input(path, pixels.quantise(given, config.num_levels), None)
-    left, top, right, bottom = decode.crop_box(size[::-1], target)
-    filled = [s for s in config.sizes if s[0] <= bottom - top and s[1] <= right - left]
-    if low not in filled:
-        raise decode.Unusable(f"its {format_size(size)} pixels are less than {format_size(low)}")
-    best = max(filled[-1], high)
-    if best != target:
-        image = decode.decode_file(path, best, channels).pixels
+    kept = [s for s in config.sizes if s[0] >= low[0] and _multiple(size, s)]
+    if kept:  # its own pixels, every so many-th
+        best, step = kept[-1], _multiple(size, kept[-1])
+        image = decode.decode_file(path, size, channels).pixels[::step, ::step]
+    else:
+        left, top, right, bottom = decode.crop_box(size[::-1], target)
+        filled = [s for s in config.sizes if s[0] <= bottom - top and s[1] <= right - left]
+        if low not in filled:
+            raise decode.Unusable(
+                f"its {format_size(size)} pixels are less than {format_size(low)}"
+            )
+        best = filled[-1]
+        if best != target:
+            image = decode.decode_file(path, best, channels).pixels
     image = pixels.quantise(image, config.num_levels)
-    image = image[:: best[0] // high[0], :: best[0] // high[0]]
-    factor = high[0] // low[0]
-    return Input(path, image[::factor, ::factor], image if high in filled else None)
+    given, real = (
+        image[:: best[0] // wanted[0], :: best[0] // wanted[0]] if best[0] >= wanted[0] else None
+        for wanted in (low, high)
+    )
+    return Input(path, given, real)
 
 
 def sample(model, inputs, high, num, seed, conditions=None):
-    """Samples of each input, a pure function of the seed, however many are made at once.
+    """Samples of each input, a pure function of the seed.
 
     Args:
         model: an image model.
@@ -130,18 +154,11 @@ def sample(model, inputs, high, num, seed, conditions=None):
     Returns:
         uint8 levels `[inputs, num, H, W, C]`.
     """
-    low = np.stack([one.low for one in inputs])
-    shape, total = (*high, low.shape[-1]), len(low) * num
-    at_once = max(1, min(SAMPLES_AT_ONCE, PIXELS_AT_ONCE // (high[0] * high[1])))
-    generator, samples = np.random.default_rng(seed), np.empty((total, *shape), "uint8")
-    for start in range(0, total, at_once):
-        which = np.arange(start, min(start + at_once, total))
-        uniforms = generator.random((len(which), *shape), dtype="float32")
-        own = None
-        if conditions is not None:
-            own = {name: np.repeat(value, len(which), axis=0) for name, value in conditions.items()}
-        samples[which] = model.upscale(low[which // num], high, conditions=own, uniforms=uniforms)
-    return samples.reshape(len(low), num, *shape)
+    low = np.repeat(np.stack([one.low for one in inputs]), num, axis=0)
+    if conditions is not None:
+        conditions = {name: np.repeat(v, len(low), axis=0) for name, v in conditions.items()}
+    samples = model.upscale(low, high, conditions=conditions, seed=seed)
+    return samples.reshape(len(inputs), num, *samples.shape[1:])
 
 
 def output_names(paths):
@@ -149,6 +166,13 @@ def output_names(paths):
     names = [os.path.basename(path) for path in paths]
     stems = [os.path.splitext(name)[0] for name in names]
     return stems if max(collections.Counter(stems).values()) == 1 else names
+
+
+def _multiple(size, of):
+    """How many times `of` goes into `size`, each (height, width); 0 unless both sides do so exactly
+    and equally often."""
+    times, rest = divmod(size[0], of[0])
+    return 0 if rest or size[1] != times * of[1] else times
 
 
 def _upright_size(path):

@@ -3,8 +3,13 @@
 Once on the generated CUB, and on real images of CUB, COCO and MPII where these are at hand. COCO's
 captions and segmentations are real. The captions of CUB and MPII are generated here, in the layout
 of the captions' archive: the authentic ones cannot be had.
+
+The models are those of the `tiny` preset: its widths, 256 levels, the scale to 32x32 on crops of
+16x16, averaged weights. Cut are the steps, to few, with the warm-up; and validation, which is of
+all captions, comes at the half and the end.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -17,6 +22,7 @@ from PIL import Image
 
 from ms_pixelcnn_tf import contact_sheet, data, prompts
 from ms_pixelcnn_tf.cli import evaluate, prompt_flags, sample, train
+from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.training.checkpoint import read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
@@ -25,12 +31,9 @@ from tfrecords_tools.build import build
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 real = pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
-SIDE, STEPS, SAMPLES, SCALE = 16, 24, 3, 4
-SMALL = {
-    "image_size": SIDE, "base_size": 4, "num_levels": 16, "base_layers": 1, "base_features": 8,
-    "residual_blocks": 1, "features": 8, "head_features": 8, "text_features": 8, "text_width": 8,
-    "spatial_features": 8, "spatial_blocks": 1, "batch_size": 8, "steps": STEPS, "warmup_steps": 1,
-    "learning_rate": 0.01, "ema_decay": 0, "crop_size": 0, "evaluate_every": STEPS // 2,
+SIDE, STEPS, SAMPLES, SCALE = 32, 24, 3, 4
+SHORT = {
+    "image_size": SIDE, "steps": STEPS, "warmup_steps": 4, "evaluate_every": STEPS // 2,
     "evaluation_examples": 0, "sample_every": 0,
 }
 OPENINGS = (
@@ -56,8 +59,9 @@ def write_captions(folder, paths, about, count):
 
 
 def generated_source(root):
-    """The generated CUB: twelve images, ten captions each."""
-    write_cub(root)
+    """The generated CUB: 48 images, so that what is learnt of some is of use for others, and ten
+    captions each."""
+    write_cub(root, images_a_class=12)
     return root
 
 
@@ -97,7 +101,7 @@ def coco_source(root):
 
 # Name of the data set, what makes its source, conditions, images.
 SETS = {
-    "generated": ("cub", generated_source, "text,keypoints", 12),
+    "generated": ("cub", generated_source, "text,keypoints", 48),
     "cub": ("cub", cub_source, "text,keypoints", 200),
     "coco": ("coco", coco_source, "text,segmentation", 159),
     "mpii": ("mpii", mpii_source, "text,keypoints", 5),
@@ -125,7 +129,7 @@ def run(request, tmp_path_factory):
     assert sum(summary.examples.values()) == num_images
     train.main([
         f"--dataset={name}", f"--data_dir={root / 'built'}", f"--conditions={conditions}",
-        f"--workdir={root / 'run'}", *(f"--{field}={value}" for field, value in SMALL.items()),
+        f"--workdir={root / 'run'}", *(f"--{field}={value}" for field, value in SHORT.items()),
     ])
     source = data.load(name, data_dir=str(root / "built"), image_size=SIDE)
     return Run(root / "run", source)
@@ -161,12 +165,29 @@ def write_prompt(run, number, folder):
     return path
 
 
+def test_the_model_is_the_presets(run):
+    whole, preset = read_run(run.workdir), make_run(run.source.name, preset="tiny", image_size=SIDE)
+    assert whole.train == dataclasses.replace(
+        preset.train, **{name: value for name, value in SHORT.items() if name != "image_size"}
+    )
+    assert (whole.train.crop_size, whole.train.ema_decay, whole.model.num_levels) == (16, 0.99, 256)
+    filled = ("text", "num_keypoints", "num_segments")
+    for field in dataclasses.fields(whole.model):
+        if field.name not in filled:
+            assert getattr(whole.model, field.name) == getattr(preset.model, field.name)
+
+
 def test_training_learns(run):
-    """The halves of the run: training and validation both fall from the first to the second."""
+    """The halves of the run: training and validation both fall from the first to the second.
+
+    Of MPII there are three images to train on, which are soon known by heart: there validation
+    need only stay below the 8 bits of 256 levels.
+    """
     first, last = read_metrics(run.workdir)
     assert (first["step"], last["step"]) == (STEPS // 2, STEPS)
     assert last["train_bits"] < first["train_bits"]
-    assert last["validation_bits"] < first["validation_bits"] < np.log2(SMALL["num_levels"])
+    assert max(first["validation_bits"], last["validation_bits"]) < 8
+    assert last["validation_bits"] < first["validation_bits"] or run.source.size("train") <= 3
 
 
 def test_evaluation_is_exact(run, capsys):
@@ -177,7 +198,7 @@ def test_evaluation_is_exact(run, capsys):
     assert run.source.num_captions == captions
     assert found["examples"] == run.source.size("validation") * captions
     assert found["bits_per_dim"] == read_metrics(run.workdir)[-1]["validation_bits"]
-    assert set(found["terms"]) >= {"base", "4to8/group2", "8to16/group4"}
+    assert set(found["terms"]) >= {"base", "8to16/group2", "16to32/group4"}
 
 
 def test_the_run_knows_its_names(run):

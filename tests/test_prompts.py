@@ -167,6 +167,46 @@ def test_wrong_prompts(given, message):
         prompts.make_prompt(given, config, NAMES)
 
 
+BAD_PATHS = {
+    "a NUL": "a\0b", "half a pair": "\ud800.json", "too long": "x" * 5000, "no file": "absent",
+    "a folder": ".",
+}
+
+
+@pytest.mark.parametrize("path", BAD_PATHS.values(), ids=BAD_PATHS)
+@pytest.mark.parametrize("field, config", [("keypoints", KEYPOINTS), ("segmentation", SEGMENTS)])
+def test_paths_that_cannot_be_read(tmp_path, path, field, config):
+    """By itself and in a file of prompts: one short line that names the field."""
+    (tmp_path / "prompts.jsonl").write_text(json.dumps({field: path}) + "\n")
+    for call in (
+        lambda: prompts.make_prompt({field: path}, config),
+        lambda: prompts.read_prompts(tmp_path / "prompts.jsonl", config),
+    ):
+        message = f"{field} .*(valid: the path|No such|directory)"
+        with pytest.raises(UserError, match=message) as error:
+            call()
+        told = str(error.value)
+        assert "\n" not in told and "\0" not in told and "damaged" not in told
+        assert len(told) < 150 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("given", [
+    {"label": "9" * 5000}, {"label": "9" * 4000}, {"label": 10**3000}, {"label": 10**5000},
+    {"label": "a" * 5000}, {"b" * 5000: 1}, {"label": ["c" * 5000]},
+], ids=lambda given: str(len(given)))
+def test_what_is_long_is_not_told_whole(given):
+    with pytest.raises(UserError) as error:
+        prompts.make_prompt(given, ModelConfig(num_classes=2), NAMES)
+    assert len(str(error.value)) < 150
+
+
+def test_long_names_of_parts_are_not_told_whole():
+    for value in ({"points": {"b" * 5000: [1, 2]}}, {"c" * 5000: []}):
+        with pytest.raises(UserError, match="did you mean|unknown") as error:
+            points_of(value)
+        assert len(str(error.value)) < 200
+
+
 def test_labels_by_number_and_name():
     names = ("circle", "square", "star")
     for label, number in ((2, 2), ("2", 2), ("star", 2), ("0", 0)):

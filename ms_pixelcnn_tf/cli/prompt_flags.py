@@ -1,4 +1,4 @@
-"""The flags by which commands are told what pictures are to show."""
+"""The flags by which commands are told what pictures are to show, and what they tell of a run."""
 
 import os
 
@@ -43,6 +43,18 @@ def flags_prompt(options, config, names):
     if missing:
         raise UserError(f"this model is conditioned on {conditions}; give {', '.join(missing)}")
     return make_prompt(given, config, names)
+
+
+def tell_missing(config, size):
+    """Prints which scales a run lacks, if any, where its images are for that smaller than its own.
+
+    Args:
+        config: the run's `ModelConfig`.
+        size: (height, width) of the images that it makes, pixels.
+    """
+    if config.missing_scales and size != config.image_size:
+        missing = ", ".join(config.missing_scales)
+        print(f"missing: scale {missing}; the images are {size[0]}x{size[1]}")
 
 
 def read_names(workdir):

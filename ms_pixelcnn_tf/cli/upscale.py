@@ -4,6 +4,7 @@ import os
 import sys
 
 from ms_pixelcnn_tf.cli import flags, prompt_flags
+from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.errors import UserError
 
 MAX_SKIPPED_SHOWN = 5
@@ -20,7 +21,8 @@ def main(arguments):
                         help="size of the given pixels, one of the model's; larger images are "
                         "sub-sampled to it")
     parser.add_argument("--to", dest="high", type=flags.size, metavar="SIZE",
-                        help="size wanted, one of the model's (default its largest)")
+                        help="size wanted, one of the model's (default the largest that its scales "
+                        "reach)")
     parser.add_argument("--num", type=flags.positive, default=4, metavar="INT",
                         help="samples an image (default 4)")
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
@@ -41,16 +43,20 @@ def main(arguments):
         from ms_pixelcnn_tf import prompts, upscaling
         from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
     config = read_run(options.workdir).model
-    options.high = options.high or config.image_size
-    upscaling.check_sizes(config, options.low, options.high)
+    if not isinstance(config, ModelConfig):
+        raise UserError(f"{options.workdir} is a run of videos; bin/upscale takes one of images")
+    high = options.high or upscaling.largest_size(config, options.low)
+    upscaling.check_sizes(config, options.low, high)
     names = prompt_flags.read_names(options.workdir)
     prompt = prompt_flags.flags_prompt(options, config, names)
-    inputs, skipped = upscaling.read_inputs(options.input, config, options.low, options.high)
+    inputs, skipped = upscaling.read_inputs(options.input, config, options.low, high)
     show_skipped(skipped, len(inputs))
-    check_sheet_size(options, inputs)
+    check_sheet_size(options, inputs, high)
     conditions = prompts.to_conditions([prompt], config) or None
+    if options.high is None:
+        prompt_flags.tell_missing(config, high)
     model = load_model(options.workdir)
-    samples = upscaling.sample(model, inputs, options.high, options.num, options.seed, conditions)
+    samples = upscaling.sample(model, inputs, high, options.num, options.seed, conditions)
     write(options, inputs, samples, config.num_levels)
 
 
@@ -70,12 +76,12 @@ def check_paths(options):
             raise UserError("--outdir is the folder of the inputs; give another")
 
 
-def check_sheet_size(options, inputs):
+def check_sheet_size(options, inputs, high):
     """Raises UserError if the sheet would be too large."""
     from ms_pixelcnn_tf import pictures
 
     columns = options.num + 1 + any(one.real is not None for one in inputs)
-    size = pictures.grid_size(len(inputs) * columns, options.high, columns, options.scale)
+    size = pictures.grid_size(len(inputs) * columns, high, columns, options.scale)
     what = f"{options.num} samples of {len(inputs)} images"
     flags.check_picture_size(size, what, options, ", or give fewer images")
 

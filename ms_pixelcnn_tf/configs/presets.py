@@ -4,18 +4,26 @@
 learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `paper` follows Reed
 et al. (2017), section 4, at the width of its text models: 12 residual and 4 PixelCNN layers of 128
 features, softmax, RMSprop.
+
+Videos have recipes of their own under the same names. Their `paper` is of section 4.3 and of
+Kalchbrenner et al. (2016b): 8 blocks encode and 12 decode, 128 wide, a ConvLSTM of 256, centred
+RMSprop; `tiny` and `small` encode at half of a frame's size.
 """
 
+import dataclasses
+
+from ms_pixelcnn_tf.configs.checks import replace, unknown
+from ms_pixelcnn_tf.configs.model import ModelConfig
 from ms_pixelcnn_tf.configs.schema import (
     DataConfig,
-    ModelConfig,
     RunConfig,
     TrainConfig,
     field_table,
-    parse_size,
-    replace,
-    unknown,
+    model_type,
 )
+from ms_pixelcnn_tf.configs.video import VideoConfig
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import parse_size
 
 PRESETS = {
     "tiny": {
@@ -35,6 +43,7 @@ PRESETS = {
         "base_layers": 15, "base_features": 128, "residual_blocks": 12, "features": 128,
         "head_features": 128, "decoder_layers": 4, "decoder_features": 128, "label_features": 128,
         "text_features": 128, "text_width": 512, "spatial_features": 128, "spatial_blocks": 12,
+        "joint_features": 128,
         "output": "softmax", "upscaler": "B",
         "batch_size": 128, "steps": 200_000, "optimizer": "rmsprop", "learning_rate": 1e-4,
         "final_learning_rate": 1e-5, "schedule": "exponential", "warmup_steps": 0,
@@ -42,6 +51,46 @@ PRESETS = {
         "checkpoint_every": 2000, "sample_every": 10_000, "evaluation_examples": 0,
     },
 }
+VIDEO_PRESETS = {
+    "tiny": {
+        "image_size": 64, "frame_stride": 2, "frame_blocks": 1, "frame_features": 24,
+        "lstm_features": 48, "frame_decoder_blocks": 2,
+        "base_layers": 4, "base_features": 48, "residual_blocks": 2, "features": 48,
+        "head_features": 48,
+        "batch_size": 4, "steps": 2000, "learning_rate": 3e-3, "ema_decay": 0.99,
+        "evaluation_examples": 40,
+    },
+    "small": {
+        "image_size": 64, "frame_stride": 2, "frame_blocks": 2, "frame_features": 48,
+        "lstm_features": 96, "frame_decoder_blocks": 4,
+        "base_layers": 6, "base_features": 48, "residual_blocks": 4, "features": 64,
+        "head_features": 64,
+        "batch_size": 8, "steps": 8000, "learning_rate": 3e-3, "ema_decay": 0.998,
+        "evaluation_examples": 100, "evaluate_every": 1000,
+    },
+    "paper": {
+        "image_size": 64, "frame_stride": 1, "frame_blocks": 8, "frame_features": 128,
+        "lstm_features": 256, "frame_decoder_blocks": 12,
+        "base_layers": 15, "base_features": 128, "residual_blocks": 12, "features": 128,
+        "head_features": 128,
+        "batch_size": 64, "micro_batch_size": 1, "recompute_blocks": True, "steps": 200_000,
+        "optimizer": "rmsprop", "centered": True, "learning_rate": 1e-4, "schedule": "steps",
+        "drop_steps": "83000,113000", "warmup_steps": 0, "gradient_clip_norm": 0.0,
+        "evaluate_every": 2000, "checkpoint_every": 2000, "sample_every": 10_000,
+        "evaluation_examples": 256,
+    },
+}
+# What a variant has beside the preset: the law of a sub-pixel (Table 2), and the crops that
+# section 4.3 trains upscalers on.
+VARIANT_FIELDS = {
+    "OT_baseline": {"output": "softmax"},
+    "OTN": {"output": "softmax"},
+    "OT": {"output": "dmol"},
+    "OTlogN": {"output": "softmax"},
+    "OT_upscaler": {"output": "dmol", "crop_size": 32},
+}
+# The numbers that the actions and states of a data set have, where they are not five.
+DATA_FIELDS = {"bair_robot_pushing_small": {"action_size": 4, "state_size": 3}}
 
 
 # What the paper trains on a data set, beside the `paper` preset: section 4.2 (captions with
@@ -66,31 +115,43 @@ def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
 
     Args:
         dataset, variant, preset: names.
-        **overrides: any field of `ModelConfig`, `DataConfig` or `TrainConfig`.
+        **overrides: any field of `ModelConfig` or `VideoConfig`, by variant, `DataConfig` or
+            `TrainConfig`.
 
     Raises:
         UserError: for unknown names (with the nearest valid one) and values out of range.
     """
     if not isinstance(preset, str) or preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    table = field_table()
+    table, kind = field_table(), model_type(variant)
+    own = {field.name for field in dataclasses.fields(kind)}
     parts = {"model": {"variant": variant}, "data": {"dataset": dataset}, "train": {}}
-    recipe = PRESETS[preset] | (PAPER_RUNS.get(dataset, {}) if preset == "paper" else {})
-    for name, value in (recipe | overrides).items():
+    for name, value in (_recipe(dataset, variant, preset) | overrides).items():
         if name not in table:
             raise unknown("field", name, table)
-        parts[table[name][0]][name] = value
+        part = table[name][0]
+        if part == "model" and name not in own:
+            images, videos = ("images", "videos")[:: 1 if kind is VideoConfig else -1]
+            raise UserError(f"{name} is of models of {images}; variant {variant} is of {videos}")
+        parts[part][name] = value
     model = parts["model"]
-    image_size = parse_size(model.get("image_size", ModelConfig.image_size), "image_size")
+    image_size = parse_size(model.get("image_size", kind.image_size), "image_size")
     if variant == "ON":
         model["base_size"] = image_size
     elif "base_size" not in model:
         model["base_size"] = default_base_size(image_size)
     return RunConfig(
-        model=replace(ModelConfig(), **model),
+        model=replace(kind(), **model),
         data=replace(DataConfig(), **parts["data"]),
         train=replace(TrainConfig(), **parts["train"]),
     )
+
+
+def _recipe(dataset, variant, preset):
+    """Fields of a run, before any override."""
+    if model_type(variant) is VideoConfig:
+        return VIDEO_PRESETS[preset] | VARIANT_FIELDS[variant] | DATA_FIELDS.get(dataset, {})
+    return PRESETS[preset] | (PAPER_RUNS.get(dataset, {}) if preset == "paper" else {})
 
 
 def default_base_size(image_size):

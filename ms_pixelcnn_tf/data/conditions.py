@@ -104,3 +104,20 @@ def _caption(captions, number):
     if not len(captions):
         raise UserError("an example has no caption; build the data with its captions")
     return captions[number % len(captions)]
+
+
+def united(examples, chosen):
+    """The examples, the maps of the chosen ones without their classes.
+
+    Args:
+        examples: dict field → array whose first axis is n; of these "keypoints" `[n, M, M, P]` and
+            "segmentation" `[n, M, M, S]`, maps, are changed.
+        chosen: bool `[n]`: whose maps each become the union (the largest value) of all of them.
+    """
+    changed = dict(examples)
+    for field in ("keypoints", "segmentation"):
+        if field in examples:
+            maps = examples[field]
+            union = np.broadcast_to(maps.max(axis=-1, keepdims=True), maps.shape)
+            changed[field] = np.where(chosen[:, None, None, None], union, maps)
+    return changed

@@ -1,7 +1,8 @@
-"""What conditions an image → features: label, text, keypoint and segmentation maps."""
+"""What conditions an image → features: label, text, keypoint and segmentation maps, past frames."""
 
 from ms_pixelcnn_tf.encoders.encoder import Code, Encoder
+from ms_pixelcnn_tf.encoders.frames import FrameEncoder
 from ms_pixelcnn_tf.encoders.spatial import SpatialEncoder
 from ms_pixelcnn_tf.encoders.text import TextEncoder
 
-__all__ = ["Code", "Encoder", "SpatialEncoder", "TextEncoder"]
+__all__ = ["Code", "Encoder", "FrameEncoder", "SpatialEncoder", "TextEncoder"]

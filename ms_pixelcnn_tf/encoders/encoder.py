@@ -18,21 +18,28 @@ class Code(NamedTuple):
     vector: Any  # [B, 1, 1, ·]: the label's and the caption's
     maps: Any  # [B, 32, 32, ·]: the keypoints' and the segmentation's
 
-    def at(self, size):
-        """The conditioning of a network whose maps are of `size`: the spatial features resized
-        bilinearly to it, and behind them in depth the vector, tiled; the vector alone if there are
-        no maps. None without conditions."""
+    def at(self, size, places=(None, None)):
+        """The conditioning of a network whose maps are of `size`: the vector, or the spatial
+        features resized bilinearly to it, or what a ReLU makes of both; None without conditions.
+
+        Args:
+            size: `(height, width)`, pixels.
+            places: rows and columns to make of it, each `[B, n]`, as for `resize`; None: all.
+        """
         if self.maps is None:
             return self.vector
-        maps = resize(self.maps, size)
-        if self.vector is None:
-            return maps
-        tiled = ops.broadcast_to(self.vector, (*ops.shape(maps)[:3], self.vector.shape[-1]))
-        return ops.concatenate([maps, tiled], axis=-1)
+        maps = resize(self.maps, size, places)
+        return maps if self.vector is None else ops.relu(maps + self.vector)
 
 
 class Encoder(keras.layers.Layer):
     """One encoder for any subset of conditions.
+
+    Where there are maps and vectors, the vectors are tiled behind the maps in depth, and a 1x1
+    layer with a ReLU reads both: what a caption says is of the place where a map says which shape
+    is meant. (The layer is a departure; networks that read the two linearly bind them late.) It is
+    linear up to the ReLU, so the maps are multiplied by their rows of its kernel before they are
+    resized, the vectors by theirs before they are tiled.
 
     Args:
         config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
@@ -66,14 +73,28 @@ class Encoder(keras.layers.Layer):
                     inputs, config.spatial_features, config.spatial_blocks, dtype=policy, name=name
                 )
 
+        self.joint, self.widths = {}, {}
+        if self.vectors and self.maps:
+            self.widths = {"joint_maps": config.map_features, "joint_vector": config.vector_features}
+            self.joint = {
+                name: keras.layers.Dense(
+                    config.conditioning_features, use_bias=name == "joint_vector", dtype=policy,
+                    name=name,
+                )
+                for name in self.widths
+            }
+
     def build(self, conditions_shape=None):
         for layer in (*self.vectors.values(), *self.maps.values()):
             layer.build((None,))
+        for name, layer in self.joint.items():
+            layer.build((None, self.widths[name]))
 
     def call(self, conditions):
         vectors = [layer(conditions[name]) for name, layer in self.vectors.items()]
         maps = [layer(conditions[name]) for name, layer in self.maps.items()]
-        return Code(
-            ops.concatenate(vectors, axis=-1)[:, None, None] if vectors else None,
-            ops.concatenate(maps, axis=-1) if maps else None,
-        )
+        vector = ops.concatenate(vectors, axis=-1)[:, None, None] if vectors else None
+        maps = ops.concatenate(maps, axis=-1) if maps else None
+        if self.joint:
+            maps, vector = self.joint["joint_maps"](maps), self.joint["joint_vector"](vector)
+        return Code(vector, maps)

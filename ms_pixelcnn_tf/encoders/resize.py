@@ -4,20 +4,27 @@ import numpy as np
 from keras import ops
 
 
-def resize(maps, size):
+def resize(maps, size, places=(None, None)):
     """Bilinear, and averaging where it shrinks (a triangle as wide as the step between outputs).
 
     Args:
         maps: `[B, h, w, F]`.
-        size: `(height, width)` wanted.
+        size: `(height, width)` wanted, pixels.
+        places: the rows and the columns of it that are wanted of each image, each `[B, n]`
+            integers; None: all. The cost is of those alone.
 
     Returns:
-        `[B, height, width, F]`.
+        `[B, height, width, F]`, or as many rows and columns as there are places.
     """
-    for axis, length in ((1, size[0]), (2, size[1])):
-        if maps.shape[axis] != length:
-            weights = ops.convert_to_tensor(bilinear_weights(maps.shape[axis], length), maps.dtype)
+    for axis, length, own in ((1, size[0], places[0]), (2, size[1], places[1])):
+        if own is None and maps.shape[axis] == length:
+            continue
+        weights = ops.convert_to_tensor(bilinear_weights(maps.shape[axis], length), maps.dtype)
+        if own is None:
             maps = ops.moveaxis(ops.tensordot(maps, weights, axes=[[axis], [1]]), -1, axis)
+        else:
+            product = "bnh,bhwf->bnwf" if axis == 1 else "bnw,bhwf->bhnf"
+            maps = ops.einsum(product, ops.take(weights, own, axis=0), maps)
     return maps
 
 

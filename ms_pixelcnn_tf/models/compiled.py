@@ -1,20 +1,29 @@
-"""Compiling a method into one graph, on the backends that need it."""
+"""Compiling a function of a model into one graph."""
 
 import keras
 
 
-def compile_function(function, **shapes):
-    """`function` as one graph with a dynamic batch: traced once, whatever the batch sizes.
+def compile_function(function, model, **shapes):
+    """`function(model, …)` as one graph.
 
     Args:
-        function: takes one tensor or dict of tensors a name of `shapes`.
+        function: takes the model, then one tensor or dict of tensors a name of `shapes`.
+        model: whose variables the graph reads; all exist already.
         **shapes: `(shape, dtype)` of each argument (or a dict of such), without the batch axis.
 
     Returns:
-        On TensorFlow a `tf.function`; on other backends `function` itself, run eagerly.
+        A function of the arguments alone. On TensorFlow a `tf.function`, traced once for any batch;
+        on JAX it is traced once a batch size; on other backends it runs eagerly.
     """
-    if keras.backend.backend() != "tensorflow":
-        return function
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return _on_tensorflow(function, model, shapes)
+    if backend == "jax":
+        return _on_jax(function, model)
+    return lambda *arguments: function(model, *arguments)
+
+
+def _on_tensorflow(function, model, shapes):
     import tensorflow as tf
 
     def spec(entry):
@@ -26,5 +35,17 @@ def compile_function(function, **shapes):
     signature = [spec(entry) for entry in shapes.values()]
     # A closure of its own: TensorFlow warns of retracing when instances share a method's code.
     return tf.function(
-        lambda *arguments: function(*arguments), input_signature=signature, autograph=False
+        lambda *arguments: function(model, *arguments), input_signature=signature, autograph=False
     )
+
+
+def _on_jax(function, model):
+    import jax
+
+    @jax.jit
+    def stateless(values, *arguments):
+        with keras.StatelessScope(zip(model.variables, values)):
+            return function(model, *arguments)
+
+    # The variables' values are arguments: a graph would keep those that it was traced with.
+    return lambda *arguments: stateless([v.value for v in model.variables], *arguments)

@@ -1,6 +1,8 @@
-"""Random crops to train on: of an image, and of what conditions it, exactly aligned."""
+"""Random crops to train on: pixels of an image, and the places of its groups that they are."""
 
 from keras import ops
+
+from ms_pixelcnn_tf.errors import UserError
 
 
 class Crop:
@@ -13,12 +15,17 @@ class Crop:
 
     Attributes:
         area_ratio: the image's area over the crop's.
+
+    Raises:
+        UserError: for a side that is odd or below 2.
     """
 
     def __init__(self, size, side, offsets):
+        if side is not None and (side < 2 or side % 2):
+            raise UserError(f"crop_size is {side}; valid: even numbers, 2 or more")
         self._starts, self._sides = [], []  # in blocks, a row and a column
         for axis, full in enumerate(size):
-            own = min(side or full, full)
+            own = full if side is None else min(side, full)
             places = (full - own) // 2 + 1
             whole = own == full
             start = None if whole else ops.cast(ops.floor(offsets[:, axis] * places), "int32")
@@ -28,18 +35,21 @@ class Crop:
 
     def cut_image(self, image):
         """`[B, H, W, C]` → the crop."""
-        return self._cut(image, 2)
+        for axis, index in enumerate(self._indices(2), 1):
+            if index is not None:
+                shape = (-1, index.shape[1], 1, 1) if axis == 1 else (-1, 1, index.shape[1], 1)
+                image = ops.take_along_axis(image, ops.reshape(index, shape), axis=axis)
+        return image
 
-    def cut_groups(self, conditioning):
-        """Conditioning of the groups, `[B, H/2, W/2, E]`, → of the crop's; a vector stays."""
-        if conditioning is None or tuple(conditioning.shape[1:3]) == (1, 1):
-            return conditioning
-        return self._cut(conditioning, 1)
+    @property
+    def places(self):
+        """Rows and columns of the groups' maps, `[H/2, W/2]`, that the crop holds: each `[B, n]`
+        int32; None where it holds all."""
+        return self._indices(1)
 
-    def _cut(self, maps, block):
-        for axis, (start, side) in enumerate(zip(self._starts, self._sides)):
-            if start is not None:
-                index = block * start[:, None] + ops.arange(block * side)
-                shape = (-1, block * side, 1, 1) if axis == 0 else (-1, 1, block * side, 1)
-                maps = ops.take_along_axis(maps, ops.reshape(index, shape), axis=axis + 1)
-        return maps
+    def _indices(self, block):
+        """Rows and columns of maps that have `block` pixels a side for each block."""
+        return tuple(
+            None if start is None else block * start[:, None] + ops.arange(block * side)
+            for start, side in zip(self._starts, self._sides)
+        )

@@ -38,7 +38,7 @@ def decode_naive(model, uniforms, conditions):
     return levels, sum(map(sum_image, log_probs))
 
 
-def upscale(model, start, levels, uniforms, conditions):
+def upscale(model, levels, uniforms, conditions, start):
     """uint8 levels of the uniforms' size, from levels of the model's size of number `start`."""
     group = functools.partial(sampling.decode_group, score=False)
     levels, _ = _decode_upward(model, start, levels, uniforms, model.encode(conditions), group)

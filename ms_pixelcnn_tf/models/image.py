@@ -21,8 +21,11 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.compiled import compile_function
 from ms_pixelcnn_tf.models.crop import Crop
+from ms_pixelcnn_tf.models.in_parts import decode_in_parts, images_at_once
 from ms_pixelcnn_tf.models.inputs import (
+    as_array,
     check_conditions,
+    check_count,
     check_images,
     check_low_resolution,
     check_plain_uniforms,
@@ -31,6 +34,7 @@ from ms_pixelcnn_tf.models.inputs import (
     condition_shapes,
     uniforms_dtype,
 )
+from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 
@@ -54,6 +58,8 @@ class MultiscalePixelCNN(keras.Model):
     A model may hold some of its scales only (`config.scale`): scales are trained apart. It then has
     the terms of those scales; what needs another one raises a UserError that names it.
     """
+
+    example_field = "image"
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(dtype=config.dtype, **kwargs)
@@ -132,10 +138,9 @@ class MultiscalePixelCNN(keras.Model):
             conditioning = self.conditioning(codes, 0)
             terms[next(names)] = self._score(self.base(scales[0], conditioning), scales[0])
         for index in self.held_indices():
-            scale, conditioning = scales[index], self.conditioning(codes, index)
-            crop = Crop(scale.shape[1:3], crop_size, offsets)
-            groups = pixels.split_groups(crop.cut_image(scale))
-            conditioning = crop.cut_groups(conditioning)
+            crop = Crop(self.sizes[index], crop_size, offsets)
+            groups = pixels.split_groups(crop.cut_image(scales[index]))
+            conditioning = self.conditioning(codes, index, crop.places)
             for group, upscaler in zip((2, 3, 4), self.upscalers_of(index)):
                 context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
                 known = upscaler.trunk(context, conditioning)
@@ -152,18 +157,20 @@ class MultiscalePixelCNN(keras.Model):
     def sample(self, num, conditions=None, seed=0):
         """`num` images, uint8 levels `[num, H, W, C]`; the same for the same seed.
 
-        More than `SAMPLES_AT_ONCE` are decoded in parts, so that memory does not grow with them.
+        Many are decoded in parts, so that memory does not grow with them.
         """
-        shape = self.config.image_size + (self.config.channels,)
         self.check_held(self.config.scale_names)
         conditions = check_request(self.config, num, conditions, seed)
-        generator, images = np.random.default_rng(seed), np.empty((num, *shape), "uint8")
-        for start in range(0, num, SAMPLES_AT_ONCE):
-            part = slice(start, min(start + SAMPLES_AT_ONCE, num))
-            uniforms = generator.random((part.stop - start, *shape), dtype="float32")
-            own = {name: values[part] for name, values in conditions.items()}
-            images[part] = self.decode(uniforms, own)
-        return images
+
+        def decode(part, uniforms):
+            return self.decode(uniforms, {name: v[part] for name, v in conditions.items()})
+
+        return self._decode_in_parts(decode, num, self.config.image_size, seed)
+
+    def _decode_in_parts(self, decode, num, size, seed, uniforms=None):
+        at_once = images_at_once(self.config, self.distribution.num_params, size)
+        shape, at_once = (*size, self.config.channels), min(at_once, SAMPLES_AT_ONCE)
+        return decode_in_parts(decode, num, shape, at_once, seed, uniforms)
 
     def decode(self, uniforms, conditions=None, sampler="cached"):
         """Images from uniforms, by inverse CDF.
@@ -195,45 +202,55 @@ class MultiscalePixelCNN(keras.Model):
         """Super-resolution: larger images of which the given one is the sub-sampled part.
 
         Args:
-            low_resolution: `[B, h, w, C]` integer levels, of one of `self.sizes`. Its pixels are kept
-                exactly: of the result, every `H/h`-th of every `H/h`-th row.
+            low_resolution: `[B, h, w, C]` integer levels, of one of `self.sizes`. Its pixels are
+                kept exactly: of the result, every `H/h`-th of every `H/h`-th row.
             to: a larger one of `self.sizes`, an int or `(height, width)`; None: the target.
             conditions: see the class.
             uniforms: `[B, H, W, C]` in [0, 1); those of given pixels are not used. None: drawn.
             seed: of the uniforms that are drawn.
 
         Returns:
-            `[B, H, W, C]` uint8 levels (numpy), in one compiled call.
+            `[B, H, W, C]` uint8 levels (numpy), in one compiled call, or one for each of several
+            parts of a batch that is too large for the memory.
 
         Raises:
             UserError: for sizes that the model does not have, or scales that it does not hold.
         """
         config = self.config
-        shape = np.shape(low_resolution)
+        check_count("seed", seed)
+        low_resolution = as_array("low_resolution", low_resolution)
+        shape = low_resolution.shape
         start = self._index_of("low_resolution", shape[1:3])
         end = self._index_of("to", config.image_size if to is None else parse_size(to, "to"))
+        size = self.sizes[end]
         if start >= end:
             raise UserError(
-                f"upscaling from {format_size(self.sizes[start])} to {format_size(self.sizes[end])}; "
-                "give a larger size to go to"
+                f"upscaling from {format_size(self.sizes[start])} to {format_size(size)}; give a "
+                "larger size to go to"
             )
         self.check_held(config.scale_names[start + 1 : end + 1])
         levels = check_low_resolution(config, low_resolution, self.sizes[start])
         conditions = check_conditions(config, conditions, shape[0])
-        if uniforms is None:
-            drawn = (shape[0], *self.sizes[end], config.channels)
-            uniforms = np.random.default_rng(seed).random(drawn, dtype="float32")
-        uniforms = check_plain_uniforms(config, uniforms, self.sizes[end])
-        if len(uniforms) != shape[0]:
-            raise UserError(f"{len(uniforms)} uniforms for {shape[0]} images; give one an image")
+        if uniforms is not None:
+            uniforms = check_plain_uniforms(config, uniforms, size)
+            if len(uniforms) != shape[0]:
+                raise UserError(
+                    f"{len(uniforms)} uniforms for {shape[0]} images; give one an image"
+                )
         if (start, end) not in self._upscale:
             self._upscale[start, end] = compile_function(
-                functools.partial(decoding.upscale, self, start),
+                functools.partial(decoding.upscale, start=start), self,
                 levels=((*self.sizes[start], config.channels), "int32"),
-                uniforms=((*self.sizes[end], config.channels), uniforms_dtype(config)),
+                uniforms=((*size, config.channels), uniforms_dtype(config)),
                 conditions=condition_shapes(config),
             )
-        return ops.convert_to_numpy(self._upscale[start, end](levels, uniforms, conditions))
+
+        def decode(part, uniforms):
+            uniforms = check_plain_uniforms(config, uniforms, size)
+            own = {name: values[part] for name, values in conditions.items()}
+            return ops.convert_to_numpy(self._upscale[start, end](levels[part], uniforms, own))
+
+        return self._decode_in_parts(decode, shape[0], size, seed, uniforms)
 
     def _index_of(self, name, size):
         if tuple(size) not in self.sizes:
@@ -281,33 +298,21 @@ class MultiscalePixelCNN(keras.Model):
         """Conditions → the `Code` of each encoder, by its name."""
         return {encoder.name: encoder(conditions) for encoder in self.encoders}
 
-    def conditioning(self, codes, index):
+    def conditioning(self, codes, index, places=(None, None)):
         """Conditioning of the networks that lead to the size of number `index`: a vector
-        `[B, 1, 1, E]`, a map of their own size, or None."""
+        `[B, 1, 1, E]`, a map of their own size (or of the `places` of it), or None."""
         name = self.config.scale_names[index]
         for encoder, scales in self.config.encoder_groups().items():
             if name in scales:
-                return codes[encoder].at(self.sizes[max(index - 1, 0)])
+                return codes[encoder].at(self.sizes[max(index - 1, 0)], places)
         return None
 
     # -- construction -----------------------------------------------------------------------------
 
     def start_at_marginal(self, histogram):
-        """Sets a softmax's free logits to the data's marginal, on which its tent is laid.
-
-        Args:
-            histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its
-                own and is left alone.
-        """
-        if self.config.output != "softmax":
-            return
-        counts = np.asarray(histogram, "float64") + 1.0
-        logits = np.log(counts / counts.sum(axis=1, keepdims=True))
-        for network in self._networks():
-            variable = network.output_bias
-            bias = np.array(ops.convert_to_numpy(variable)).reshape(self.config.channels, -1)
-            bias[:, : self.config.num_levels] = logits
-            variable.assign(bias.reshape(variable.shape))
+        """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
+        biases = [network.output_bias for network in self._networks()]
+        start_at_marginal(self.config, biases, histogram)
 
     def get_config(self):
         return {"name": self.name, "config": dataclasses.asdict(self.config)}
@@ -335,12 +340,8 @@ class MultiscalePixelCNN(keras.Model):
         return [*([] if self.base is None else [self.base]), *self.upscalers]
 
     def _build_encoders(self):
-        """One encoder for every group of scales that share one, of those that are held."""
-        held = self.config.held_scales
-        self.encoders = [
-            Encoder(self.config, name=name)
-            for name, scales in self.config.encoder_groups().items() if set(scales) & set(held)
-        ]
+        """One encoder for every group of scales that share one."""
+        self.encoders = [Encoder(self.config, name=name) for name in self.config.encoder_groups()]
 
     def _build_all(self):
         for layer in (*self.encoders, *self._networks()):
@@ -352,11 +353,11 @@ class MultiscalePixelCNN(keras.Model):
         conditions = condition_shapes(self.config)
         dtype = uniforms_dtype(self.config)
         self._log_prob_terms = compile_function(
-            self._terms, images=(shape, "int32"), conditions=conditions
+            type(self)._terms, self, images=(shape, "int32"), conditions=conditions
         )
         self._decode, self._decode_scored, self._decode_naive = (
             compile_function(
-                functools.partial(decode, self, **options),
+                functools.partial(decode, **options), self,
                 uniforms=(shape, dtype), conditions=conditions,
             )
             for decode, options in (

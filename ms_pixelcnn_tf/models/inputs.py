@@ -12,6 +12,7 @@ from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import MAP_SIZE
 
+CAPTIONS = 'a list of one str an image, as ["a red circle", "a blue square"] for two'
 EXAMPLES = {
     "label": '{"label": [0, 3]} for two images',
     "text": '{"text": ["a red circle", "a blue square"]} for two images',
@@ -31,9 +32,9 @@ def check_images(config, images, conditions):
     Raises:
         UserError: for a wrong shape, dtype or range, or a condition too many or too few.
     """
-    images = _as_tensor("images", images)
-    _check_shape("images", images, (*config.image_size, config.channels))
-    levels = _check_levels(config, "images", images)
+    images = as_array("images", images)
+    check_shape("images", images, (*config.image_size, config.channels))
+    levels = check_levels(config, "images", images)
     return levels, check_conditions(config, conditions, images.shape[0])
 
 
@@ -54,9 +55,9 @@ def check_uniforms(config, uniforms, conditions):
 
 def check_plain_uniforms(config, uniforms, size):
     """`uniforms` for images of `size`, as `check_uniforms` does without conditions."""
-    uniforms = _as_tensor("uniforms", uniforms)
-    _check_shape("uniforms", uniforms, (*size, config.channels))
-    known = _concrete(uniforms)
+    uniforms = as_array("uniforms", uniforms)
+    check_shape("uniforms", uniforms, (*size, config.channels))
+    known = concrete(uniforms)
     if known is not None and known.size and not (known.min() >= 0 and known.max() < 1):
         raise UserError(
             f"uniforms hold values from {known.min()} to {known.max()}; valid: 0 up to, not "
@@ -73,10 +74,15 @@ def check_request(config, num, conditions, seed):
     Raises:
         UserError: for a number or a seed below 0, or conditions of another number.
     """
-    for name, value in (("num", num), ("seed", seed)):
-        if not isinstance(value, (int, np.integer)) or value < 0:
-            raise UserError(f"{name} is {value!r}; valid: integers of 0 or more")
+    check_count("num", num)
+    check_count("seed", seed)
     return check_conditions(config, conditions, num)
+
+
+def check_count(name, value):
+    """Raises UserError unless `value` is an integer of 0 or more."""
+    if not isinstance(value, (int, np.integer)) or value < 0:
+        raise UserError(f"{name} is {value!r}; valid: integers of 0 or more")
 
 
 def uniforms_dtype(config):
@@ -84,24 +90,27 @@ def uniforms_dtype(config):
     return "float64" if config.dtype == "float64" else "float32"
 
 
-def _check_shape(name, values, expected, batch_size=None):
+def check_shape(name, values, expected, batch_size=None):
     """Raises UserError unless `values` are `[B, *expected]`, B any number if it is not given."""
     batch = values.shape[0] if len(values.shape) else None
     wrong_number = None not in (batch, batch_size) and batch != batch_size
-    if len(values.shape) != 1 + len(expected) or tuple(values.shape[1:]) != expected or wrong_number:
+    wrong_shape = len(values.shape) != 1 + len(expected) or tuple(values.shape[1:]) != expected
+    if wrong_shape or wrong_number:
         shown = ", ".join(map(str, ("batch" if batch_size is None else batch_size, *expected)))
         raise UserError(
-            f"{name} {_verb(name, 'have')} shape {tuple(values.shape)}; valid: ({shown}{',' * (not expected)})"
+            f"{name} {_verb(name, 'have')} shape {tuple(values.shape)}; valid: "
+            f"({shown}{',' * (not expected)})"
         )
 
 
-def _check_levels(config, name, images):
+def check_levels(config, name, images):
     """Images as int32; raises UserError unless they are levels."""
     if not _is_integer(images):
         raise UserError(
-            f"{name} {_verb(name)} {images.dtype}; valid: integer levels 0 to {config.num_levels - 1}"
+            f"{name} {_verb(name)} {images.dtype}; valid: integer levels 0 to "
+            f"{config.num_levels - 1}"
         )
-    known = _concrete(images)
+    known = concrete(images)
     if known is not None and known.size:
         if known.min() < 0 or known.max() >= config.num_levels:
             raise UserError(
@@ -124,9 +133,9 @@ def condition_shapes(config):
 
 def check_low_resolution(config, images, size):
     """`images` as int32 levels `[B, *size, C]`, as `check_images` does for the model's own size."""
-    images = _as_tensor("low_resolution", images)
-    _check_shape("low_resolution", images, (*size, config.channels))
-    return _check_levels(config, "low_resolution", images)
+    images = as_array("low_resolution", images)
+    check_shape("low_resolution", images, (*size, config.channels))
+    return check_levels(config, "low_resolution", images)
 
 
 def check_conditions(config, conditions, batch_size):
@@ -134,9 +143,10 @@ def check_conditions(config, conditions, batch_size):
 
     Args:
         config: the model's `ModelConfig`.
-        conditions: None, or a dict by field: "label" `[B]` integers, "text" `[B]` str or `[B, 201]`
-            codes, "keypoints" `[B, 32, 32, P]` and "segmentation" `[B, 32, 32, S]` from 0 to 1; just
-            those that the model was built with.
+        conditions: None, or a dict by field: "label" `[B]` integers, "text" a list of one str an
+            image or `[B, 201]` codes, "keypoints" `[B, 32, 32, P]` and "segmentation"
+            `[B, 32, 32, S]` from 0 to 1; just those that the model was built with. A field that is
+            None is as one left out.
         batch_size: B, or None if that is not known yet.
 
     Raises:
@@ -145,9 +155,10 @@ def check_conditions(config, conditions, batch_size):
     conditions = {} if conditions is None else conditions
     if not isinstance(conditions, dict):
         raise UserError(
-            f"conditions are a {type(conditions).__name__}; valid: None or a dict by field, such as "
-            '{"label": [0, 3]}'
+            f"conditions are a {type(conditions).__name__}; valid: None or a dict by field, such "
+            'as {"label": [0, 3]}'
         )
+    conditions = {name: values for name, values in conditions.items() if values is not None}
     if not config.conditions and conditions:
         raise UserError(f"this model takes no conditions; got {', '.join(conditions)}")
     if set(conditions) != set(config.conditions):
@@ -156,8 +167,9 @@ def check_conditions(config, conditions, batch_size):
             f"conditions given: {given}; this model needs {', '.join(config.conditions)}, as in "
             + ", ".join(EXAMPLES[name] for name in config.conditions)
         )
+    highest = _limits(config)
     return {
-        name: _check_condition(name, conditions[name], shape, dtype, _limits(config)[name], batch_size)
+        name: _check_condition(name, conditions[name], shape, dtype, highest[name], batch_size)
         for name, (shape, dtype) in condition_shapes(config).items()
     }
 
@@ -172,12 +184,12 @@ def _limits(config):
 
 def _check_condition(name, values, shape, dtype, highest, batch_size):
     if name == "text":
-        values = _as_codes(values)
-    values = _as_tensor(name, values)
-    _check_shape(name, values, shape, batch_size)
+        values = _as_codes(values, batch_size)
+    values = as_array(name, values)
+    check_shape(name, values, shape, batch_size)
     if dtype == "int32" and not _is_integer(values):
         raise UserError(f"{name} {_verb(name)} {values.dtype}; valid: integers")
-    known = _concrete(values)
+    known = concrete(values)
     if known is not None and known.size:
         wrong = known[~((known >= 0) & (known <= highest))]
         if wrong.size:
@@ -185,20 +197,50 @@ def _check_condition(name, values, shape, dtype, highest, batch_size):
     return ops.cast(values, dtype)
 
 
-def _as_codes(captions):
+def _as_codes(captions, batch_size):
     """Captions as codes; what has a number's dtype already is left as it is."""
-    if isinstance(captions, str):
-        raise UserError('text is one str; valid: one an image, as in ["a red circle"]')
+    if isinstance(captions, (str, bytes)):
+        raise UserError(f"text is one {type(captions).__name__}; valid: {CAPTIONS}")
+    if "string" in str(getattr(captions, "dtype", "")):  # a tensor, of TensorFlow or of NumPy
+        captions = _known_strings(captions)
     if hasattr(captions, "dtype") and not isinstance(captions, np.ndarray):
         return captions
-    if isinstance(captions, (list, tuple)) and any(isinstance(c, (str, bytes)) for c in captions):
-        return text.encode(captions)  # an array of them would make numbers text as well
-    array = np.asarray(captions)
-    return text.encode(array.tolist()) if array.dtype.kind in "OSU" and array.ndim == 1 else array
+    given = isinstance(captions, (list, tuple)) and (
+        not len(captions) or any(isinstance(caption, (str, bytes)) for caption in captions)
+    )  # not made an array, in which numbers among them would be text as well
+    if not given:
+        try:
+            captions = np.asarray(captions)
+        except ValueError as error:
+            raise UserError(f"text is no array: {error}; valid: {CAPTIONS}") from error
+        if captions.dtype.kind not in "OSTU":
+            return captions
+        if captions.ndim != 1:
+            raise UserError(f"text has shape {captions.shape}; valid: {CAPTIONS}")
+    if batch_size not in (None, len(captions)):
+        counts = (
+            f"{count} {noun}{'s' * (count != 1)}"
+            for count, noun in ((len(captions), "caption"), (batch_size, "image"))
+        )
+        raise UserError(f"text has {' for '.join(counts)}; give {CAPTIONS}")
+    return text.encode(list(captions))
 
 
-def _as_tensor(name, values):
-    """`values` themselves if they have a dtype, else as a numpy array of numbers."""
+def _known_strings(tensor):
+    """A tensor of strings as an array of them."""
+    if isinstance(tensor, np.ndarray):
+        return tensor
+    try:
+        return np.asarray(tensor.numpy(), object)
+    except (AttributeError, NotImplementedError) as error:
+        raise UserError(
+            "text is a tensor of strings in a graph that is being traced; give the codes that "
+            "ms_pixelcnn_tf.text.encode makes of them"
+        ) from error
+
+
+def as_array(name, values):
+    """`values` themselves if they are a tensor, else as a numpy array of numbers."""
     if hasattr(values, "dtype") and not isinstance(values, np.ndarray):
         return values
     try:
@@ -220,7 +262,7 @@ def _is_integer(values):
     return "int" in keras.backend.standardize_dtype(values.dtype)
 
 
-def _concrete(values):
+def concrete(values):
     """Values as a numpy array, or None while a graph is being traced and there are none yet."""
     try:
         return np.asarray(values)

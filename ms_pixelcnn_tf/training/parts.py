@@ -4,17 +4,25 @@
     scales/base/           of the base
     scales/16-32/          of scales that one process trains together
 
-The processes share nothing but the file system, and none waits for another.
+The processes share nothing but the file system, and none waits for another. A folder whose run
+stopped before its first checkpoint holds nothing worth keeping: it is no part, and blocks none.
 """
 
 import dataclasses
+import fcntl
+import os
 import pathlib
+
+import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 
 SCALES = "scales"
 CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
+
+_mine = []  # the descriptor of the folder that this process trains in
 
 
 def folder_of(workdir, run):
@@ -23,9 +31,13 @@ def folder_of(workdir, run):
     Raises:
         UserError: if the folder holds a run that this one is no part of.
     """
-    workdir = pathlib.Path(workdir)
-    if run.model.scale == "all":
-        if parts(workdir):
+    workdir, scale = pathlib.Path(workdir), run.model.scale
+    if ";" in scale:
+        first = ",".join(run.model.scale_parts[0])
+        raise UserError(f"scale is {scale}; train each part by itself, as by --scale={first}")
+    there = parts(workdir)
+    if scale == "all":
+        if there:
             raise UserError(
                 f"{workdir} holds scales trained apart; train the others by --scale=…, or all into "
                 "another --workdir"
@@ -33,17 +45,52 @@ def folder_of(workdir, run):
         return workdir
     if (workdir / CONFIG).exists():
         raise UserError(f"{workdir} holds a run of all scales; give another --workdir")
-    mine = workdir / SCALES / run.model.scale.replace(",", "-")
-    for folder, other in parts(workdir).items():
+    mine = workdir / SCALES / scale.replace(",", "-")
+    for folder, other in there.items():
         if folder != mine:
             _check_belong_together(folder, other, run)
     return mine
 
 
 def parts(workdir):
-    """The parts that are there: folder → `RunConfig`, in the order of the folders' names."""
-    folders = sorted((pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
-    return {path.parent: read_config(path) for path in folders}
+    """The parts that have a checkpoint, or are being trained: folder → `RunConfig`, in the order of
+    the folders' names."""
+    folders = sorted(path.parent for path in (pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
+    return {
+        folder: read_config(folder / CONFIG) for folder in folders
+        if latest_checkpoint(folder) or is_trained_in(folder)
+    }
+
+
+def latest_checkpoint(workdir):
+    """Path of the newest checkpoint, or None."""
+    return tf.train.latest_checkpoint(str(pathlib.Path(workdir) / CHECKPOINTS))
+
+
+def train_in(workdir):
+    """Shows others that this process trains in a folder, until it ends or trains in another."""
+    while _mine:
+        os.close(_mine.pop())
+    descriptor = os.open(workdir, os.O_RDONLY)
+    _mine.append(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except OSError:  # a file system without locks: others will not see it before a checkpoint
+        pass
+
+
+def is_trained_in(workdir):
+    """Whether a process trains in a folder just now."""
+    descriptor = os.open(workdir, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks here
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def read_config(path):
@@ -68,14 +115,25 @@ def assembled(parts_there):
         for other_folder, other in checked.items():
             _check_belong_together(other_folder, other, run)
         checked[folder] = run
-    held = [name for run in checked.values() for name in run.model.held_scales]
-    return with_scales(next(iter(checked.values())), held)
+    first, *others = checked.values()
+    if not others:
+        return first
+    return _with_parts(first, [",".join(run.model.held_scales) for run in checked.values()])
 
 
-def with_scales(run, scales):
-    """`run`, its model holding `scales`."""
-    model = dataclasses.replace(run.model, scale=",".join(scales))
-    return dataclasses.replace(run, model=model)
+def _with_parts(run, scales):
+    """`run`, its model holding the scales of all parts; as parts only where it makes a difference,
+    that is, where scales that would share an encoder have been trained apart.
+
+    Args:
+        run: a `RunConfig`.
+        scales: of each part, as "16,32".
+    """
+    apart, together = (
+        dataclasses.replace(run.model, scale=separator.join(scales)) for separator in ";,"
+    )
+    same = apart.encoder_groups() == together.encoder_groups()
+    return dataclasses.replace(run, model=together if same else apart)
 
 
 def _check_belong_together(folder, one, other):

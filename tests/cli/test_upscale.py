@@ -1,16 +1,17 @@
 """bin/upscale: given pixels stay, samples are reproducible, each mistake is told."""
 
+import fake_run
+import keras
 import numpy as np
 import pytest
 from commands import exit_status
-from fake_run import SMALL, make_fake_run, use_real_model
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from fake_run import SMALL, FakeModel, make_fake_run, use_real_model
 from PIL import Image
 
 from ms_pixelcnn_tf import pixels, upscaling
 from ms_pixelcnn_tf.cli import upscale
 from ms_pixelcnn_tf.configs import ModelConfig
+from ms_pixelcnn_tf.data import decode
 
 NUM, SCALE = 3, 2
 CELL = 16 * SCALE + 2
@@ -22,6 +23,21 @@ def noise(*shape, seed=0):
 
 def read(path):
     return np.asarray(Image.open(path))
+
+
+class FakeUpscaler(FakeModel):
+    """Noise that the seed decides, around the pixels given."""
+
+    def upscale(self, low_resolution, to, conditions=None, uniforms=None, seed=0):
+        shape = (len(low_resolution), *to, self.config.channels)
+        drawn = np.random.default_rng(seed).random(shape) if uniforms is None else uniforms
+        return super().upscale(low_resolution, to, conditions, drawn)
+
+
+@pytest.fixture(autouse=True)
+def upscaler(monkeypatch):
+    """Runs that are made up have a model that draws its own uniforms, as the real one."""
+    monkeypatch.setattr(fake_run, "FakeModel", FakeUpscaler)
 
 
 @pytest.fixture
@@ -93,31 +109,20 @@ def test_the_seed_decides(command, tmp_path, monkeypatch):
         sheets.append(read("upscaled.png"))
     np.testing.assert_array_equal(sheets[0], sheets[1])
     assert not np.array_equal(sheets[0], sheets[2])
-    monkeypatch.setattr(upscaling, "PIXELS_AT_ONCE", 4 * 16 * 16)
-    assert command("--input=photos") == 0
-    np.testing.assert_array_equal(read("upscaled.png"), sheets[0])
-    assert [shape[0] for shape, _ in model.calls[-3:]] == [4, 4, 1]
-    monkeypatch.setattr(upscaling, "PIXELS_AT_ONCE", 100)
-    assert command("--input=photos") == 0
-    np.testing.assert_array_equal(read("upscaled.png"), sheets[0])
-    assert {shape[0] for shape, _ in model.calls[-9:]} == {1}
+    assert [shape[0] for shape, _ in model.calls] == [3 * NUM] * 3
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 30), st.integers(0, 9))
-def test_uniforms_are_one_array_however_many_are_decoded_at_once(count, num, at_once, seed):
+def test_each_sample_has_its_own_image():
     class Echo:
-        def upscale(self, low, to, conditions=None, uniforms=None):
-            return (uniforms * 256).astype("uint8")
+        def upscale(self, low, to, conditions=None, seed=0):
+            assert seed == 7 and len(conditions["text"]) == len(low)
+            return np.broadcast_to(low[:, :1, :1], (len(low), *to, 1)) + conditions["text"]
 
-    inputs = [upscaling.Input("", noise(2, 2, 1), None)] * count
-    saved, upscaling.SAMPLES_AT_ONCE = upscaling.SAMPLES_AT_ONCE, at_once
-    try:
-        found = upscaling.sample(Echo(), inputs, (3, 5), num, seed)
-    finally:
-        upscaling.SAMPLES_AT_ONCE = saved
-    whole = np.random.default_rng(seed).random((count, num, 3, 5, 1), dtype="float32")
-    np.testing.assert_array_equal(found, (whole * 256).astype("uint8"))
+    inputs = [upscaling.Input("", np.full((2, 2, 1), level, "uint8"), None) for level in (3, 9)]
+    conditions = {"text": np.full((1, 1, 1, 1), 50, "uint8")}
+    found = upscaling.sample(Echo(), inputs, (4, 6), 3, 7, conditions)
+    assert found.shape == (2, 3, 4, 6, 1)
+    assert (found[0] == 53).all() and (found[1] == 59).all()
 
 
 def test_conditions_hold_for_every_sample(command, tmp_path, monkeypatch):
@@ -148,6 +153,48 @@ def test_a_smaller_target_is_sub_sampled_of_the_largest(tmp_path):
     found = upscaling.read_input(str(tmp_path / "a.png"), config, (4, 4), (8, 8))
     np.testing.assert_array_equal(found.real, image[::2, ::2])
     np.testing.assert_array_equal(found.low, image[::4, ::4])
+
+
+LARGE = ModelConfig(image_size=64, base_size=8)  # sizes 8, 16, 32, 64
+
+
+@pytest.mark.parametrize("side, low, high, step, real", [
+    (16, 8, 32, 2, None), (16, 8, 16, 2, 1), (16, 16, 64, 1, None), (8, 8, 64, 1, None),
+    (64, 16, 64, 4, 1), (64, 16, 32, 4, 2), (64, 8, 16, 8, 4), (32, 8, 64, 4, None),
+    (128, 16, 64, 8, 2), (128, 64, 64, 2, 2),  # twice the model's largest
+    (48, 8, 16, 6, 3), (48, 8, 32, 6, None), (24, 8, 16, 3, None),  # three times a size of its
+])
+def test_an_image_of_the_models_sizes_keeps_its_own_pixels(tmp_path, side, low, high, step, real):
+    image = noise(side, side, 3)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    found = upscaling.read_input(str(tmp_path / "a.png"), LARGE, (low, low), (high, high))
+    np.testing.assert_array_equal(found.low, image[::step, ::step])
+    assert found.low.shape == (low, low, 3)
+    if real is None:
+        assert found.real is None
+    else:
+        np.testing.assert_array_equal(found.real, image[::real, ::real])
+
+
+@pytest.mark.parametrize("size, resampled", [((20, 20), (16, 16)), ((16, 40), (16, 16)),
+                                             ((70, 65), (64, 64))])
+def test_other_images_are_averaged_to_the_largest_size_that_they_fill(tmp_path, size, resampled):
+    path = str(tmp_path / "a.png")
+    Image.fromarray(noise(*size, 3)).save(path)
+    found = upscaling.read_input(path, LARGE, (8, 8), (64, 64))
+    expected = decode.decode_file(path, resampled, 3).pixels
+    step = resampled[0] // 8
+    np.testing.assert_array_equal(found.low, expected[::step, ::step])
+    assert (found.real is None) == (resampled != (64, 64))
+
+
+def test_a_multiple_in_one_direction_alone_is_none(tmp_path):
+    path, config = str(tmp_path / "a.png"), ModelConfig(image_size=(16, 24), base_size=(8, 12))
+    for size, own in (((32, 48), True), ((32, 24), False), ((48, 48), False)):
+        image = noise(*size, 3)
+        Image.fromarray(image).save(path)
+        found = upscaling.read_input(path, config, (8, 12), (16, 24)).low
+        assert np.array_equal(found, image[::4, ::4][:8, :12]) == own
 
 
 def test_images_turned_by_exif(tmp_path):
@@ -215,11 +262,18 @@ def test_a_real_model_keeps_the_given_pixels(command, tmp_path, monkeypatch):
     use_real_model(monkeypatch, config)
     sheets = []
     for _ in range(2):
+        keras.utils.set_random_seed(0)
         options = ["--from=8", "--to=16", "--label=star", "--outdir=out"]
         assert command("--input=photos/a-large.png", *options) == 0
         sheets.append(read("upscaled.png"))
-    assert sheets[0].shape == sheets[1].shape == (CELL + 2, 2 + (2 + NUM) * CELL, 3)
-    given = upscaling.read_input("photos/a-large.png", config, (8, 8), (16, 16)).low
+    assert sheets[0].shape == (CELL + 2, 2 + (2 + NUM) * CELL, 3)
+    np.testing.assert_array_equal(sheets[0], sheets[1])
+    given, real = upscaling.read_input("photos/a-large.png", config, (8, 8), (16, 16))[1:]
+    cells = sheets[0][2:34:SCALE, 2:].reshape(16, 2 + NUM, CELL, 3)[:, :, :32:SCALE].swapaxes(0, 1)
+    np.testing.assert_array_equal(cells[0][::2, ::2], pixels.dequantise(given, 16))
+    np.testing.assert_array_equal(cells[1], pixels.dequantise(real, 16))
     for number in range(NUM):
         sample = read(tmp_path / "out" / f"a-large-{number}.png")
+        np.testing.assert_array_equal(sample, cells[2 + number])
         np.testing.assert_array_equal(sample[::2, ::2], pixels.dequantise(given, 16))
+    assert len({cell.tobytes() for cell in cells[2:]}) == NUM

@@ -5,7 +5,16 @@ import json
 
 import pytest
 
-from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, make_run, parse_size
+from ms_pixelcnn_tf.configs import (
+    PRESETS,
+    VIDEO_PRESETS,
+    VIDEO_VARIANTS,
+    ModelConfig,
+    RunConfig,
+    VideoConfig,
+    make_run,
+    parse_size,
+)
 from ms_pixelcnn_tf.errors import UserError
 
 
@@ -17,6 +26,44 @@ def test_the_paper_preset_is_the_papers_recipe():
     assert (train.warmup_steps, train.gradient_clip_norm, train.crop_size) == (0, 0.0, 32)
     assert (model.residual_blocks, model.features, model.decoder_layers) == (12, 128, 4)
     assert (model.output, model.base_size, model.patch_size) == ("softmax", (8, 8), 4)
+
+
+def test_the_paper_preset_of_videos_is_the_papers_recipe():
+    run = make_run("robot_pushing", "OTN", "paper")
+    train, model = run.train, run.model
+    assert (train.optimizer, train.centered, train.epsilon) == ("rmsprop", True, 1e-8)
+    assert (train.batch_size, train.steps, train.learning_rate) == (64, 200_000, 1e-4)
+    assert (train.schedule, train.drops, train.drop_factor) == ("steps", (83_000, 113_000), 0.3)
+    assert (train.warmup_steps, train.gradient_clip_norm) == (0, 0.0)
+    assert (model.frame_blocks, model.frame_decoder_blocks, model.frame_features) == (8, 12, 128)
+    assert (model.frame_stride, model.lstm_features, model.image_size) == (1, 256, (64, 64))
+    assert (model.num_frames, model.given_frames) == (20, 2)
+
+
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_video_variant_has_every_preset(variant, preset):
+    assert PRESETS.keys() == VIDEO_PRESETS.keys()
+    run = make_run("shapes_push", variant, preset)
+    assert isinstance(run.model, VideoConfig) and run.model.image_size == (64, 64)
+    dmol = variant in ("OT", "OT_upscaler")
+    assert run.model.output == ("dmol" if dmol else "softmax")
+    assert run.train.crop_size == (32 if variant == "OT_upscaler" else 0)
+    assert RunConfig.from_json(run.to_json()) == run
+    assert make_run("shapes_push", variant, preset, image_size=32).model.base_size == (8, 8)
+
+
+def test_the_data_says_what_an_action_is_where_it_is_not_of_five_numbers():
+    sizes = {
+        name: (model.action_size, model.state_size)
+        for name in ("robot_pushing", "bair_robot_pushing_small", "shapes_push")
+        for model in [make_run(name, "OT").model]
+    }
+    assert sizes == {
+        "robot_pushing": (5, 5), "bair_robot_pushing_small": (4, 3), "shapes_push": (5, 5)
+    }
+    without = make_run("bair_robot_pushing_small", "OT", action_size=0).model
+    assert without.conditions == ("states",)
 
 
 @pytest.mark.parametrize("base, image, sizes", [
@@ -76,6 +123,24 @@ def test_default_base(image, base):
     ({"scale": "base,12"}, "unknown scale '12'"),
     ({"image_size": "3x4x5"}, "32x48"),
     ({"dtype": "float16"}, "valid: float32"),
+    ({"variant": "OTT"}, "did you mean 'OT'.*ON, OlogN, OT_baseline, OTN, OT, OTlogN, OT_upscaler"),
+    ({"variant": "OlogM"}, "did you mean 'OlogN'"),
+    ({"variant": "OT-baseline"}, "did you mean 'OT_baseline'"),
+    ({"variant": "OT", "upscaler": "B"}, "upscaler is of models of images; variant OT is of videos"),
+    ({"num_frames": 3}, "num_frames is of models of videos; variant OlogN is of images"),
+    ({"variant": "OTN", "output": "dmol"}, "output is dmol; variant OTN has softmax only"),
+    ({"variant": "OT", "flip": True}, "flip is for images; augment=mirror mirrors videos"),
+    ({"augment": "mirror"}, "augment is mirror, which is for videos; flip mirrors images"),
+    ({"variant": "OT", "augment": "miror"}, "did you mean 'mirror'"),
+    ({"variant": "OT", "crop_size": 8}, "only OT_upscaler is trained on crops: give 0 for OT"),
+    ({"variant": "OT", "conditions": "text"}, "conditions name text, which is for images"),
+    ({"variant": "OT", "num_frames": 2}, "num_frames is 2, of which 2 are given; valid: 3 or more"),
+    ({"variant": "OT", "image_size": 33, "frame_stride": 1}, "needs even sides"),
+    ({"variant": "OT", "image_size": 33}, "frame_stride 2 does not divide frames of 33"),
+    ({"variant": "OTlogN", "base_size": 64}, "variant OTN"),
+    ({"batch_size": 6, "micro_batch_size": 4}, "micro_batch_size 4 does not divide batch_size 6"),
+    ({"batch_size": 4, "micro_batch_size": 8}, "micro_batch_size 8 does not divide batch_size 4"),
+    ({"micro_batch_size": -1}, "micro_batch_size is -1; valid: 0 or more"),
 ])
 def test_values_out_of_range_are_told_at_construction(fields, message):
     with pytest.raises(ValueError, match=message) as error:
@@ -86,6 +151,14 @@ def test_values_out_of_range_are_told_at_construction(fields, message):
 def test_json_round_trip():
     run = make_run(preset="small", image_size=(32, 48), upscaler="B", flip=True, num_classes=3)
     assert RunConfig.from_json(run.to_json()) == run
+
+
+def test_json_of_before_there_were_videos_stays_readable():
+    run = make_run(preset="small", image_size=(32, 48), flip=True)
+    parts = json.loads(run.to_json())
+    for name in ("micro_batch_size", "drop_steps", "drop_factor", "centered", "augment"):
+        del parts["train"][name]
+    assert RunConfig.from_json(json.dumps(parts)) == run
 
 
 @pytest.mark.parametrize("text", [

@@ -12,7 +12,7 @@ from proofs import random_conditions, random_levels, random_model
 ALL = {
     "num_classes": 3, "text": True, "num_keypoints": 2, "num_segments": 2, "label_features": 3,
     "text_features": 4, "text_width": 8, "spatial_features": 5, "spatial_blocks": 1,
-    "encoder_shared_to": 2,  # the base has an encoder of its own, and so has the scale above
+    "joint_features": 6, "encoder_shared_to": 2,  # the base has an encoder of its own, and so has the scale above
 }
 BATCH = 5
 
@@ -27,27 +27,35 @@ def conditions(model):
     return check_conditions(model.config, random_conditions(model, BATCH, seed=1), BATCH)
 
 
-def test_vector_and_maps_are_in_order(model, conditions):
+def test_the_joint_layer_reads_vector_and_maps_in_order(model, conditions):
+    """relu(W [maps, vector] + b), computed by its two halves."""
     encoder = model.encoders[0]
     code = encoder(conditions)
-    assert tuple(code.vector.shape) == (BATCH, 1, 1, 3 + 4)
-    assert tuple(code.maps.shape) == (BATCH, 32, 32, 5 + 5)
-    vector = [encoder.vectors[name](conditions[name]) for name in ("label", "text")]
-    np.testing.assert_array_equal(code.vector[:, 0, 0], np.concatenate(vector, axis=-1))
+    assert tuple(code.vector.shape) == (BATCH, 1, 1, 6)
+    assert tuple(code.maps.shape) == (BATCH, 32, 32, 6)
+    vector = np.concatenate([encoder.vectors[n](conditions[n]) for n in ("label", "text")], axis=-1)
     maps = [encoder.maps[name](conditions[name]) for name in ("keypoints", "segmentation")]
-    np.testing.assert_array_equal(code.maps, np.concatenate(maps, axis=-1))
+    maps = np.concatenate(maps, axis=-1)
+    assert (maps.shape[-1], vector.shape[-1]) == (5 + 5, 3 + 4)
+    of_maps, of_vector = encoder.joint["joint_maps"], encoder.joint["joint_vector"]
+    kernel = np.concatenate([of_maps.kernel, of_vector.kernel])
+    tiled = np.broadcast_to(vector[:, None, None], (BATCH, 32, 32, 7))
+    expected = np.concatenate([maps, tiled], axis=-1) @ kernel + np.asarray(of_vector.bias)
+    expected = np.maximum(expected, 0)
+    assert (expected > 0).any() and (expected == 0).any()
+    np.testing.assert_allclose(code.at((32, 32)), expected, atol=1e-5)
 
 
-def test_at_a_size_the_vector_is_tiled_behind_the_maps(model, conditions):
+def test_at_a_size_maps_are_resized_before_the_joint_relu(model, conditions):
     vector, maps = code = model.encoders[0](conditions)
     for size in ((2, 2), (8, 4), (64, 64)):
         at = np.asarray(code.at(size))
-        np.testing.assert_array_equal(at[..., :10], resize(maps, size))
-        np.testing.assert_array_equal(at[..., 10:], np.broadcast_to(vector, (BATCH, *size, 7)))
-        np.testing.assert_array_equal(Code(None, maps).at(size), at[..., :10])
+        expected = np.maximum(np.asarray(resize(maps, size)) + np.asarray(vector), 0)
+        np.testing.assert_array_equal(at, expected)
+        assert at.shape[-1] == model.config.conditioning_features
+        np.testing.assert_array_equal(Code(None, maps).at(size), resize(maps, size))
         assert Code(vector, None).at(size) is vector
     assert Code(None, None).at((2, 2)) is None
-    assert at.shape[-1] == model.config.conditioning_features
 
 
 def test_every_group_of_scales_has_an_encoder_of_its_own(model, conditions):
@@ -60,7 +68,7 @@ def test_gradients_reach_every_variable_of_every_encoder(model):
     images, given = random_levels(model, BATCH), random_conditions(model, BATCH, seed=1)
     variables = [v for encoder in model.encoders for v in encoder.trainable_variables]
     kinds = {(v.path.split("/")[0], v.path.split("/")[1]) for v in variables}
-    names = ("label", "text", "keypoints", "segmentation")
+    names = ("label", "text", "keypoints", "segmentation", "joint_maps", "joint_vector")
     assert kinds == {(encoder, name) for encoder in ("encoder", "encoder_4") for name in names}
     with tf.GradientTape() as tape:
         nats = tf.reduce_sum(model.log_prob(images, given))

@@ -3,12 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf import text
+from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.crop import Crop
-from ms_pixelcnn_tf.models.inputs import check_conditions
+from ms_pixelcnn_tf.models.inputs import check_conditions, check_uniforms
 from ms_pixelcnn_tf.networks.upscaler import Trunk
 from proofs import (
     all_images,
@@ -20,6 +23,7 @@ from proofs import (
     randomise,
     taken,
     teacher_forced,
+    teacher_forced_decode,
 )
 
 WIDTHS = {
@@ -126,6 +130,43 @@ def test_a_batch_of_conditions_equals_single_calls(network):
     )
 
 
+# -- sampling equals likelihood -------------------------------------------------------------------
+
+SAMPLED = {
+    "ON-text": {"variant": "ON", "output": "dmol"} | TEXT,
+    "ON-keypoints": {"variant": "ON", "output": "softmax"} | KEYPOINTS,
+    "A-text": {"upscaler": "A", "output": "softmax"} | TEXT,
+    "A-keypoints": {"upscaler": "A", "output": "dmol"} | KEYPOINTS,
+    "B-text": {"upscaler": "B", "output": "dmol"} | TEXT,
+    "B-keypoints-text": {"upscaler": "B", "output": "softmax"} | KEYPOINTS | TEXT,
+    "A-segmentation-apart": {"upscaler": "A", "output": "softmax"} | SEGMENTATION
+    | {"encoder_shared_to": 0},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_samplers_give_the_same_image_and_its_likelihood(name):
+    """In float64: compiled, step by step, naive and teacher-forced, each under its condition."""
+    batch = 5
+    model = random_model(6, 0.4, dtype="float64", channels=2, num_levels=32, **SAMPLED[name])
+    uniforms = np.repeat(random_uniforms(model, 1, seed=6), batch, axis=0)
+    conditions = random_conditions(model, batch, seed=7)
+    compiled = model.decode(uniforms, conditions)
+    checked = check_uniforms(model.config, uniforms, conditions)
+    naive, naive_log_prob = decoding.decode_naive(model, *checked)
+    cached, cached_log_prob = decoding.decode_cached(model, *checked, score=True)
+    np.testing.assert_array_equal(naive, compiled)
+    np.testing.assert_array_equal(cached, compiled)
+    np.testing.assert_array_equal(
+        teacher_forced_decode(model, compiled, uniforms, conditions), compiled
+    )
+    different = len(np.unique(compiled.reshape(batch, -1), axis=0))
+    assert different > 1, "of the same uniforms the conditions should make different images"
+    log_prob = np.asarray(model.log_prob(compiled, conditions))
+    for accumulated in (naive_log_prob, cached_log_prob):
+        np.testing.assert_allclose(accumulated, log_prob, rtol=1e-4, atol=1e-4)
+
+
 # -- crops ----------------------------------------------------------------------------------------
 
 OFFSETS = np.array([[0.0, 0.0], [0.5, 0.999], [0.999, 0.4], [0.4, 0.1]], "float32")
@@ -136,7 +177,8 @@ STARTS = [(0, 0), (1, 2), (2, 1), (1, 0)]  # in blocks of 2x2: 8x8 images have 3
 def large(request):
     """8x8 images from 2x2, on all conditions; patches of one pixel, which any crop keeps whole."""
     return random_model(
-        4, 0.3, upscaler=request.param, image_size=8, base_size=2, patch_size=1, **ALL
+        4, 0.3, upscaler=request.param, image_size=8, base_size=2, patch_size=1, dtype="float64",
+        **ALL,
     )
 
 
@@ -154,6 +196,7 @@ def recorded(monkeypatch):
 
 
 def test_a_crop_sees_the_features_of_its_own_place(large, recorded):
+    """In float64: what is made for a crop alone is what would be cut of the whole."""
     batch = len(OFFSETS)
     images, conditions = random_levels(large, batch), random_conditions(large, batch, seed=3)
     large.cropped_log_prob_terms(images, conditions, 8, OFFSETS)  # whole
@@ -166,19 +209,66 @@ def test_a_crop_sees_the_features_of_its_own_place(large, recorded):
         np.testing.assert_array_equal(cropped, full)
     for full, cropped in zip(whole[3:], recorded[3:]):
         expected = [full[i, y : y + 2, x : x + 2] for i, (y, x) in enumerate(STARTS)]
-        np.testing.assert_array_equal(cropped, expected)
+        np.testing.assert_allclose(cropped, expected, rtol=1e-12, atol=1e-14)
         assert np.abs(cropped - full[:, :2, :2]).max() > 1e-3, "places should differ"
 
 
-def test_groups_are_cut_where_the_image_is_and_a_vector_stays():
+def test_groups_are_cut_where_the_image_is():
     crop = Crop((8, 8), 4, OFFSETS)
     places = np.stack(np.meshgrid(range(8), range(8), indexing="ij"), axis=-1)
     image = np.broadcast_to(places, (4, 8, 8, 2)).astype("int32")
-    groups = np.asarray(crop.cut_groups(ops.convert_to_tensor(image[:, ::2, ::2])))
-    np.testing.assert_array_equal(groups, np.asarray(crop.cut_image(image))[:, ::2, ::2])
+    rows, columns = (2 * np.asarray(index) for index in crop.places)
+    groups = np.asarray(crop.cut_image(image))[:, ::2, ::2]
+    np.testing.assert_array_equal(groups[..., 0], np.repeat(rows[:, :, None], 2, axis=2))
+    np.testing.assert_array_equal(groups[..., 1], np.repeat(columns[:, None], 2, axis=1))
     np.testing.assert_array_equal(groups[:, 0, 0], 2 * np.array(STARTS))
+    assert Crop((8, 8), 8, OFFSETS).places == Crop((8, 8), None, None).places == (None, None)
+    wide = Crop((4, 8), 4, OFFSETS).places
+    assert wide[0] is None and wide[1].shape == (4, 2)
+
+
+def test_a_vector_has_no_place():
     vector = np.ones((4, 1, 1, 3), "float32")
-    assert crop.cut_groups(vector) is vector and crop.cut_groups(None) is None
+    places = Crop((8, 8), 4, OFFSETS).places
+    assert Code(vector, None).at((4, 4), places) is vector
+    assert Code(None, None).at((4, 4), places) is None
+
+
+@pytest.mark.parametrize("size", [(4, 4), (16, 8), (32, 32), (64, 128)])
+def test_conditioning_of_a_crop_is_cut_of_the_whole_map(size):
+    generator = np.random.default_rng(0)
+    code = Code(generator.normal(size=(4, 1, 1, 3)), generator.normal(size=(4, 32, 32, 3)))
+    code = Code(*map(ops.convert_to_tensor, code))
+    whole = np.asarray(code.at(size))
+    crop = Crop((2 * size[0], 2 * size[1]), 8, OFFSETS)
+    cut = np.asarray(code.at(size, crop.places))
+    assert cut.dtype == np.float64 and cut.shape == (4, 4, 4, whole.shape[-1])
+    for row, (y, x) in enumerate(zip(*(
+        np.zeros(4, int) if index is None else np.asarray(index)[:, 0] for index in crop.places
+    ))):
+        np.testing.assert_allclose(
+            cut[row], whole[row, y : y + 4, x : x + 4], rtol=1e-12, atol=1e-14
+        )
+
+
+def test_conditioning_of_a_crop_costs_the_same_whatever_the_target():
+    """No tensor of an image grows with it, and nothing of the graph but the constant weights."""
+    def largest(side):
+        @tf.function
+        def conditioning(vector, maps, offsets):
+            return Code(vector, maps).at((side, side), Crop((2 * side,) * 2, 8, offsets).places)
+
+        graph = conditioning.get_concrete_function(
+            tf.TensorSpec((4, 1, 1, 2)), tf.TensorSpec((4, 32, 32, 2)), tf.TensorSpec((4, 2))
+        ).graph
+        return max(
+            output.shape.num_elements() or 0
+            for operation in graph.get_operations()
+            if operation.type not in ("Const", "Placeholder")
+            for output in operation.outputs
+        )
+
+    assert largest(16) == largest(64) == largest(128) < 4 * 32 * 32 * 2
 
 
 def test_crops_terms_are_the_slice_of_the_whole_ones():
@@ -206,12 +296,11 @@ def test_crops_terms_are_the_slice_of_the_whole_ones():
 
 
 def given(**changes):
-    """Right conditions for two images, with changes; None leaves one out."""
-    right = {
+    """Right conditions for two images, with changes; None counts as left out."""
+    return {
         "label": [0, 2], "text": ["a", "b"], "keypoints": np.zeros((2, 32, 32, 2)),
         "segmentation": np.zeros((2, 32, 32, 3)),
-    }
-    return {name: values for name, values in (right | changes).items() if values is not None}
+    } | changes
 
 
 def maps(value, size=32, parts=2, dtype="float64"):
@@ -223,8 +312,20 @@ WRONG = [
     ({"pose": [0, 1]}, "conditions given: keypoints, label, pose, "),
     ({"label": [0, 3]}, "label 3 is out of range; valid: 0 to 2"),
     ({"label": [[0], [1]]}, r"label has shape \(2, 1\)"),
-    ({"text": "a red circle"}, "text is one str"),
-    ({"text": ["a"]}, "text has shape"),
+    ({"keypoints": None}, "given: label, segmentation, text; this model needs label, text"),
+    ({"text": "a red circle"}, "text is one str; valid: a list of one str an image"),
+    ({"text": b"a red circle"}, "text is one bytes; valid: a list of one str an image"),
+    ({"text": ["a"]}, "text has 1 caption for 2 images; give a list of one str an image"),
+    ({"text": ["a", "b", "c"]}, "text has 3 captions for 2 images"),
+    ({"text": np.array(["a"])}, "text has 1 caption for 2 images"),
+    ({"text": []}, "text has 0 captions for 2 images"),
+    ({"text": [None, None]}, "caption 0 is None; valid: text"),
+    ({"text": [["a"], ["b"]]}, r"text has shape \(2, 1\); valid: a list of one str an image"),
+    ({"text": np.array([["a"], ["b"]])}, r"text has shape \(2, 1\); valid: a list of one str"),
+    ({"text": np.array("a")}, r"text has shape \(\); valid: a list of one str an image"),
+    ({"text": [["a"], ["b", "c"]]}, "text is no array.*valid: a list of one str an image"),
+    ({"text": tf.constant(["a"])}, "text has 1 caption for 2 images"),
+    ({"text": tf.constant([["a"], ["b"]])}, r"text has shape \(2, 1\); valid: a list of one str"),
     ({"text": ["a", 3]}, "caption 1 is 3; valid: text"),
     ({"text": np.zeros((2, 200), "int32")}, r"text has shape \(2, 200\); valid: \(2, 201\)"),
     ({"text": np.full((2, 201), 71)}, "text 71 is out of range; valid: 0 to 70"),
@@ -266,7 +367,9 @@ def test_right_conditions_are_taken_in_each_of_their_forms(small):
     assert np.isfinite(expected).all()
     for changes in (
         {"text": text.encode(["a", "b"])}, {"text": np.array(["a", "b"])}, {"text": [b"a", "B"]},
-        {"text": ("A", "b")}, {"keypoints": maps(0, dtype="uint8")},
+        {"text": ("A", "b")}, {"text": tf.constant(["a", "B"])},
+        {"text": np.array(["a", "b"], object)},
+        {"keypoints": maps(0, dtype="uint8")},
         {"segmentation": maps(0, parts=3, dtype="bool")},
         {"keypoints": ops.zeros((2, 32, 32, 2))},
     ):
@@ -274,3 +377,24 @@ def test_right_conditions_are_taken_in_each_of_their_forms(small):
     checked = check_conditions(small.config, given(), 2)
     dtypes = [keras.backend.standardize_dtype(values.dtype) for values in checked.values()]
     assert dtypes == ["int32", "int32", "float32", "float32"]
+
+
+def test_strings_in_a_graph_are_told_to_be_codes(small):
+    """While a graph is traced, a tensor of strings has no values yet; codes do as well."""
+    images, others = random_levels(small, 2), given(text=None)
+
+    @tf.function(autograph=False)  # which would raise an error of its own, ours within
+    def traced(captions):
+        return small.log_prob(images, others | {"text": captions})
+
+    with pytest.raises(UserError, match="strings in a graph .*text.encode"):
+        traced(tf.constant(["a", "b"]))
+    np.testing.assert_array_equal(
+        traced(tf.constant(text.encode(["a", "b"]))), small.log_prob(images, given())
+    )
+
+
+def test_no_images_take_no_captions(small):
+    nothing = {"label": np.zeros(0, "int32"), "text": [], "keypoints": np.zeros((0, 32, 32, 2)),
+               "segmentation": np.zeros((0, 32, 32, 3))}
+    assert small.sample(0, nothing).shape == (0, 4, 4, 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf.configs import ModelConfig
+from ms_pixelcnn_tf.configs import ModelConfig, make_run
 from ms_pixelcnn_tf.errors import UserError
 from proofs import make_model, random_conditions, random_levels, random_model, random_uniforms
 
@@ -94,20 +94,114 @@ def test_the_one_scale_of_on_is_its_base():
         ModelConfig(variant="ON", image_size=8, scale="8")
 
 
-@pytest.mark.parametrize("shared_to, right, wrong", [
-    (0, ["base", "4", "8", "base,8"], []),
-    (2, ["base", "4", "8"], []),
-    (4, ["base,4", "8"], ["base", "4", "4,8", "base,8"]),
-    (8, ["base,4,8"], ["base", "8", "base,4"]),
+PARTS = ["base;4;8", "base,4;8", "base,8;4", "base;4,8"]
+
+
+@pytest.mark.parametrize("scale", PARTS)
+def test_terms_of_parts_are_those_of_the_assembled_model(scale):
+    """Up to 8 all would share an encoder; what is trained apart has one of its own."""
+    fields = APART | {"encoder_shared_to": 8}
+    whole = random_model(2, 0.3, **fields, scale=scale)
+    images, conditions = random_levels(whole, 3), random_conditions(whole, 3, seed=1)
+    terms, seen, weights = whole.log_prob_terms(images, conditions), [], {}
+    for variable in whole.trainable_variables:
+        weights[variable.path] = variable
+    assert len(whole.encoders) == len(scale.split(";"))
+    for names in scale.split(";"):
+        part = make_model(**fields, scale=names)
+        assert len(part.encoders) == 1
+        for variable in part.trainable_variables:
+            variable.assign(weights.pop(variable.path))  # no other part has it
+        own = part.log_prob_terms(images, conditions)
+        assert list(own) == [term for name in names.split(",") for term in TERMS[name]]
+        for name, values in own.items():
+            np.testing.assert_allclose(values, terms[name], rtol=1e-6)
+        held = {v.path for v in whole.variables_of(names.split(","))}
+        assert held == {v.path for v in part.trainable_variables}
+        seen += own
+    assert not weights and sorted(seen) == sorted(terms)
+    uniforms = random_uniforms(whole, 3)
+    assert whole.decode(uniforms, conditions).shape == (3, 8, 8, 1)
+
+
+@pytest.mark.parametrize("given, kept", [
+    ("8;base", "base;8"), ("8,4;base", "base;4,8"), ("8;base,4", "base,4;8"),
+    ("4;base,8", "base,8;4"),
 ])
-def test_scales_that_share_an_encoder_stay_together(shared_to, right, wrong):
-    fields = APART | {"encoder_shared_to": shared_to}
-    for scale in right:
-        ModelConfig(**fields, scale=scale)
-    for scale in wrong:
-        with pytest.raises(UserError, match="shares its encoder with .*encoder_shared_to=0"):
-            ModelConfig(**fields, scale=scale)
-        ModelConfig(**SIZES, encoder_shared_to=shared_to, scale=scale)  # nothing to share
+def test_parts_are_put_in_order(given, kept):
+    config = ModelConfig(**APART, scale=given)
+    assert config.scale == kept
+    assert config.scale_parts == tuple(tuple(part.split(",")) for part in kept.split(";"))
+    assert config.missing_scales == tuple(n for n in ("base", "4", "8") if n not in given)
+    assert config.held_scales == tuple(n for n in ("base", "4", "8") if n in given)
+
+
+@pytest.mark.parametrize("scale, message", [
+    ("base;4;base", "scale is base;4;base, two parts of which hold base"),
+    ("base,4;4,8", "two parts of which hold 4"),
+    ("base;", "unknown scale ''"),
+    ("base;all", "unknown scale 'all'"),
+])
+def test_wrong_parts_are_told(scale, message):
+    with pytest.raises(UserError, match=message):
+        ModelConfig(**SIZES, scale=scale)
+
+
+@pytest.mark.parametrize("scale, groups", [
+    ("all", {"encoder": ["base", "8", "16", "32"], "encoder_64": ["64"]}),
+    ("base", {"encoder": ["base"]}),
+    ("8", {"encoder_8": ["8"]}),
+    ("16,32", {"encoder_16": ["16", "32"]}),
+    ("16,64", {"encoder_16": ["16"], "encoder_64": ["64"]}),
+    ("base,8,16,32", {"encoder": ["base", "8", "16", "32"]}),  # as runs had it that shared all
+    ("base,32", {"encoder": ["base", "32"]}),
+    ("base;8;16,32", {"encoder": ["base"], "encoder_8": ["8"], "encoder_16": ["16", "32"]}),
+    ("base,8,16,32;64", {"encoder": ["base", "8", "16", "32"], "encoder_64": ["64"]}),
+])
+def test_who_shares_and_under_which_name(scale, groups):
+    fields = {"image_size": 64, "base_size": 4, "scale": scale}
+    assert ModelConfig(**fields, text=True).encoder_groups() == groups
+    assert ModelConfig(**fields).encoder_groups() == {}
+    apart = ModelConfig(**fields, text=True, encoder_shared_to=0).encoder_groups()
+    assert apart == {
+        f"encoder_{name}": [name] for names in groups.values() for name in names
+    }
+
+
+SIZES_4_TO_256 = [(side, side) for side in (4, 8, 16, 32, 64, 128, 256)]
+SHARED_TO_32 = {"encoder": ["base", "8", "16", "32"]} | {
+    f"encoder_{side}": [str(side)] for side in (64, 128, 256)
+}
+PAPER = {  # sizes, conditions, width, maps, groups
+    "cub": (SIZES_4_TO_256, ("text", "keypoints"), 128, {"num_keypoints": 15}, SHARED_TO_32),
+    "mpii": (SIZES_4_TO_256, ("text", "keypoints"), 128, {"num_keypoints": 17}, SHARED_TO_32),
+    "coco": (SIZES_4_TO_256, ("text", "segmentation"), 128, {"num_segments": 80}, SHARED_TO_32),
+    "imagenet": (
+        [(side, side) for side in (8, 16, 32, 64, 128)], ("label",), 256, {"num_classes": 1000},
+        {"encoder": ["base", "16", "32"], "encoder_64": ["64"], "encoder_128": ["128"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("dataset", PAPER)
+def test_the_papers_models(dataset):
+    """Sections 4.2 and 4.4: what `--preset=paper` builds for each data set, without a flag more."""
+    sizes, conditions, width, maps, groups = PAPER[dataset]
+    run = make_run(dataset, preset="paper")
+    model = run.model
+    assert (model.variant, model.upscaler, model.output) == ("OlogN", "B", "softmax")
+    assert model.sizes == sizes and model.conditions == conditions
+    assert {name: getattr(model, name) for name in maps} == maps
+    assert (model.residual_blocks, model.decoder_layers, model.num_levels) == (12, 4, 256)
+    widths = {model.base_features, model.features, model.head_features, model.decoder_features}
+    assert widths == {width}
+    assert (model.label_features, model.text_features, model.spatial_features) == (128, 128, 128)
+    assert (model.text_width, model.spatial_blocks) == (512, 12)
+    assert model.encoder_groups() == groups and run.train.crop_size == 32
+    shared = make_run(dataset, preset="paper", encoder_shared_to=256).model
+    assert shared.encoder_groups() == {"encoder": list(model.scale_names)}
+    alone = [make_run(dataset, preset="paper", scale=name).model for name in model.scale_names]
+    assert [len(part.encoder_groups()) for part in alone] == [1] * len(sizes)
 
 
 def test_the_base_and_the_scales_up_to_a_size_share():

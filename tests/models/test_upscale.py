@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from ms_pixelcnn_tf.configs import ModelConfig
+from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models import image, in_parts
+from ms_pixelcnn_tf.models.in_parts import images_at_once
 from proofs import random_conditions, random_levels, random_model, random_uniforms
 
 BATCH = 3
@@ -75,6 +79,52 @@ def test_uniforms_that_are_drawn_come_from_the_seed(plain):
     assert len(np.unique(plain.upscale(same).reshape(BATCH, -1), axis=0)) == BATCH
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+def test_parts_of_a_batch_are_as_the_whole(model, monkeypatch, drawn):
+    """However many are decoded at once, each has its own pixels, condition and uniforms."""
+    count = 5
+    low = random_levels(model, count)[:, ::4, ::4]
+    conditions = random_conditions(model, count, seed=1)
+    uniforms = None if drawn else random_uniforms(model, count)
+    whole = model.upscale(low, conditions=conditions, uniforms=uniforms, seed=4)
+    monkeypatch.setattr(image, "SAMPLES_AT_ONCE", 2)
+    parts = model.upscale(low, conditions=conditions, uniforms=uniforms, seed=4)
+    np.testing.assert_array_equal(parts, whole)
+    assert len(np.unique(whole.reshape(count, -1), axis=0)) == count
+
+
+@pytest.mark.parametrize("fields, size, least, most", [
+    ({"image_size": 32}, 32, 256, 10**4),  # small ones by hundreds
+    ({"image_size": 512}, 512, 1, 1),
+    ({"image_size": 512}, 64, 64, 128),  # what counts is the size that is decoded
+    ({"image_size": 512, "output": "dmol"}, 512, 2, 16),  # a smaller law
+    ({"image_size": 512, "output": "dmol", "features": 1024}, 512, 1, 1),  # wide maps
+    ({"image_size": 2048}, 2048, 1, 1),  # never none
+    ({"image_size": 64, "variant": "ON"}, 64, 256, 10**4),  # a row at a time
+])
+def test_how_many_are_decoded_at_once(fields, size, least, most):
+    config = ModelConfig(**{"output": "softmax"} | fields)
+    law = make_distribution(config.output, config.num_levels, config.channels, config.num_mixtures)
+    assert least <= images_at_once(config, law.num_params, (size, size)) <= most
+
+
+def test_samples_are_bounded_by_their_pixels(monkeypatch):
+    """Whatever the number at once, the same images; never more at once than the bound says."""
+    model = random_model(3, 0.4, image_size=8, base_size=2, num_classes=3)
+    labels = {"label": [0, 1, 2, 0, 1]}
+    whole, batches, decode = model.sample(5, labels, seed=2), [], model.decode
+
+    def counting(uniforms, conditions):
+        batches.append(len(uniforms))
+        return decode(uniforms, conditions)
+
+    monkeypatch.setattr(model, "decode", counting)
+    one = 16 * max(model.distribution.num_params, model.config.base_features)
+    monkeypatch.setattr(in_parts, "NUMBERS_AT_ONCE", 2 * one)
+    np.testing.assert_array_equal(model.sample(5, labels, seed=2), whole)
+    assert batches == [2, 2, 1]
+
+
 def zeros(*shape, dtype="uint8"):
     return np.zeros(shape, dtype)
 
@@ -99,6 +149,12 @@ LOW = zeros(2, 2, 4, 1)
     ({"uniforms": np.zeros((3, 8, 16, 1))}, "3 uniforms for 2 images"),
     ({"uniforms": np.ones((2, 8, 16, 1))}, "uniforms hold values from 1.0"),
     ({"conditions": {"label": [0, 1]}}, "takes no conditions; got label"),
+    ({"seed": -1}, "seed is -1; valid: integers of 0 or more"),
+    ({"seed": 1.5}, "seed is 1.5; valid: integers of 0 or more"),
+    ({"seed": None}, "seed is None"),
+    ({"low_resolution": [[[[0], [0]], [[0]]]]}, "low_resolution is no array"),
+    ({"low_resolution": "photo.png"}, "low_resolution is <U9; valid: numbers"),
+    ({"low_resolution": 3}, "low_resolution is of"),
 ], ids=lambda value: "")
 def test_what_is_wrong_is_told(plain, arguments, message):
     with pytest.raises(UserError, match=message) as error:

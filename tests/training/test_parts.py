@@ -1,5 +1,6 @@
 """Scales that are trained apart, by the command, into one folder; and what is made of them."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -8,12 +9,21 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from ms_pixelcnn_tf.cli import evaluate, train
+from ms_pixelcnn_tf import contact_sheet, pixels
+from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.training.checkpoint import latest_checkpoint, latest_step, load_model, read_run
-from ms_pixelcnn_tf.training.parts import SCALES, parts
-from proofs import random_levels
+from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.training.checkpoint import (
+    claim,
+    latest_checkpoint,
+    latest_step,
+    load_model,
+    read_run,
+)
+from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
+from proofs import random_conditions, random_levels
 
 TINY = [
     "--image_size=16", "--base_size=4", "--num_levels=4", "--channels=1", "--base_layers=1",
@@ -21,9 +31,9 @@ TINY = [
     "--head_features=6", "--num_mixtures=2", "--batch_size=2", "--evaluation_examples=2",
     "--sample_every=0", "--learning_rate=0.01", "--final_learning_rate=0.01",
 ]
-TEXT = [
-    "--image_size=8", "--conditions=text", "--encoder_shared_to=0", "--text_width=8",
-    "--text_features=4",
+CONDITIONAL = [  # up to 32, so that scales trained together would share an encoder
+    "--conditions=text,keypoints", "--encoder_shared_to=32", "--text_width=8", "--text_features=4",
+    "--spatial_features=4", "--spatial_blocks=1",
 ]
 PROGRAM = "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)"
 
@@ -227,15 +237,159 @@ def test_parts_of_other_data_are_refused(workdir):
     assert not (workdir / SCALES / "16").exists()
 
 
-def test_parts_on_captions_have_encoders_of_their_own(tmp_path, capsys):
+@pytest.mark.parametrize("config", ["{", "", None])
+def test_what_a_failed_run_left_blocks_nothing(workdir, config):
+    """A folder of a part without a checkpoint holds nothing worth keeping."""
+    right = (workdir / SCALES / "8" / CONFIG).read_text().replace('"scale": "8"', '"scale": "8,16"')
+    (workdir / SCALES / "8-16").mkdir()
+    (workdir / SCALES / "8-16" / CONFIG).write_text(right if config is None else config)
+    assert [folder.name for folder in parts(workdir)] == ["8", "base"]
+    assert read_run(workdir).model.scale == "base,8"
+    run = with_scale(read_run(workdir), "16")
+    assert folder_of(workdir, run) == workdir / SCALES / "16"
+
+
+def test_what_a_process_trains_in_counts_before_its_first_checkpoint(workdir, tmp_path):
+    folder, run = workdir / SCALES / "16", with_scale(read_run(workdir), "16")
+    claim(folder, run)
+    assert [part.name for part in parts(workdir)] == ["16", "8", "base"]
+    with pytest.raises(UserError, match="16 holds scale 16 already"):
+        folder_of(workdir, with_scale(run, "base,16"))
+    assert read_run(workdir).model.scale == "base,8"  # there is nothing to read yet
+    claim(tmp_path / "other", run)  # the process goes on to another folder
+    assert [part.name for part in parts(workdir)] == ["8", "base"]
+
+
+def test_all_scales_are_trained_where_only_a_failed_part_is(workdir):
+    for name in ("8", "base"):
+        shutil.rmtree(workdir / SCALES / name / "checkpoints")
+    assert folder_of(workdir, with_scale(read_run(workdir / SCALES / "8"), "all")) == workdir
+
+
+def with_scale(run, scale):
+    return dataclasses.replace(run, model=dataclasses.replace(run.model, scale=scale))
+
+
+@pytest.mark.parametrize("odd", ["base", "copy"])
+@pytest.mark.parametrize("field, value", [
+    ("class_names", ["dog"]), ("examples", {"train": 3}), ("fingerprint", "other"),
+])
+def test_parts_of_different_data_are_told_when_they_are_assembled(workdir, odd, field, value):
+    """The one that differs from the most."""
+    shutil.copytree(workdir / SCALES / "8", workdir / SCALES / "copy")
+    sheet = workdir / SCALES / odd / "data.json"
+    sheet.write_text(json.dumps(json.loads(sheet.read_text()) | {field: value}))
+    for read in (read_run, load_model):
+        with pytest.raises(UserError, match=f"{odd} was trained on other data than .*8: {field}"):
+            read(workdir)
+
+
+def test_parts_are_not_trained_by_one_process(tmp_path):
+    with pytest.raises(UserError, match="train each part by itself, as by --scale=base,8"):
+        train.main(arguments(tmp_path / "run", "16;base,8"))
+    assert not (tmp_path / "run").exists()
+
+
+# -- conditional parts: base and 8 of three -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """Trained apart on captions and keypoints."""
+    workdir = tmp_path_factory.mktemp("conditional")
     for scale in ("8", "base"):
-        train.main(arguments(tmp_path, scale, *TEXT))
-    captions = {"text": ["a red circle", "a star", ""]}
-    model = check_terms(tmp_path, captions)
-    assert [encoder.name for encoder in model.encoders] == ["encoder_base", "encoder_8"]
-    assert model.sample(3, captions).shape == (3, 8, 8, 1)
-    assert evaluated(capsys, tmp_path, "--json")["missing_scales"] == []
-    shared = [*TEXT, "--encoder_shared_to=8"]
-    with pytest.raises(UserError, match="shares its encoder with base"):
-        train.main(arguments(tmp_path / "other", "8", *shared))
-    assert not (tmp_path / "other").exists()
+        train.main(arguments(workdir, scale, *CONDITIONAL))
+    return workdir
+
+
+def test_parts_have_encoders_of_their_own(conditional, capsys):
+    conditions = random_conditions(load_model(conditional), 3)
+    model = check_terms(conditional, conditions)
+    assert model.config.scale == "base;8"
+    assert [encoder.name for encoder in model.encoders] == ["encoder", "encoder_8"]
+    assert evaluated(capsys, conditional, "--json")["missing_scales"] == ["16"]
+    sampled = load_model(conditional, to_sample=True)
+    assert sampled.config.scale == "base;8" and sampled.config.image_size == (8, 8)
+    weights = {v.path: v.numpy() for v in model.trainable_variables}
+    assert {v.path for v in sampled.trainable_variables} == set(weights)
+    for variable in sampled.trainable_variables:
+        np.testing.assert_array_equal(variable.numpy(), weights[variable.path])
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The keypoints that models are asked to show, call by call."""
+    seen = []
+    for name in ("sample", "upscale"):
+        def recording(self, *args, real=getattr(MultiscalePixelCNN, name), **options):
+            conditions = options.get("conditions") or args[1]
+            seen.append(np.asarray(conditions["keypoints"]))
+            return real(self, *args, **options)
+
+        monkeypatch.setattr(MultiscalePixelCNN, name, recording)
+    return seen
+
+
+def write_points(folder):
+    """One part at the right of an image of 16x16: outside one of 8x8."""
+    path = folder / "points.json"
+    path.write_text(json.dumps({"points": {"main centre": [14.5, 3.5]}}))
+    return [f"--keypoints={path}", "--text=a red star"]
+
+
+def check_asked(asked, num):
+    """The point is where the run's own pixels have it: column 14, row 3 of 16; of 32, at twice."""
+    (maps,) = asked
+    assert len(maps) == num and (maps.sum(axis=(1, 2, 3)) == 1).all()
+    assert maps[:, 7, 29, 0].all()
+
+
+def test_samples_of_a_partial_run(conditional, tmp_path, capsys, asked):
+    sample.main([
+        f"--workdir={conditional}", "--num=3", "--scale=2", f"--out={tmp_path / 'a.png'}",
+        *write_points(tmp_path),
+    ])
+    assert "missing: scale 16; the images are 8x8\n" in capsys.readouterr().out
+    check_asked(asked, 3)
+    drawn = np.asarray(Image.open(tmp_path / "a.png"))
+    assert drawn.shape[1] == sample.PANEL_SIDE + contact_sheet.GAP + 3 * (8 * 2 + 2) + 2
+    scale = sample.PANEL_SIDE / 16  # the panel is of the run's images
+    place = drawn[int(3.5 * scale), int(14.5 * scale)]
+    assert tuple(place) == contact_sheet.colour_of(0)
+
+
+def test_images_upscaled_by_a_partial_run(conditional, tmp_path, capsys, asked):
+    given = np.random.default_rng(0).integers(0, 256, (4, 4), "uint8")
+    Image.fromarray(given).save(tmp_path / "low.png")
+    (tmp_path / "out").mkdir()
+    options = [
+        f"--workdir={conditional}", f"--input={tmp_path / 'low.png'}", "--from=4", "--num=2",
+        f"--out={tmp_path / 'out' / 'a.png'}", f"--outdir={tmp_path / 'out'}",
+        *write_points(tmp_path),
+    ]
+    upscale.main(options)
+    assert "missing: scale 16; the images are 8x8\n" in capsys.readouterr().out
+    check_asked(asked, 2)
+    for number in range(2):
+        found = np.asarray(Image.open(tmp_path / "out" / f"low-{number}.png"))[..., 0]
+        kept = pixels.dequantise(pixels.quantise(given, 4), 4)
+        assert found.shape == (8, 8)
+        np.testing.assert_array_equal(found[::2, ::2], kept)
+    upscale.main([*options, "--to=8"])
+    assert "missing" not in capsys.readouterr().out  # what was asked for is there
+    with pytest.raises(UserError, match="no scale 16 to go from 4 to 16; it has: base, 8"):
+        upscale.main([*options, "--to=16"])
+    with pytest.raises(UserError, match="no scale 16 to go from 8 to 16"):
+        upscale.main([*options, "--from=8"])
+
+
+def test_a_whole_run_misses_nothing(conditional, tmp_path, capsys):
+    shutil.copytree(conditional, tmp_path / "run")
+    train.main(arguments(tmp_path / "run", "16", *CONDITIONAL, steps=1))
+    assert read_run(tmp_path / "run").model.scale == "base;8;16"
+    capsys.readouterr()
+    sample.main([
+        f"--workdir={tmp_path / 'run'}", "--num=1", f"--out={tmp_path / 'a.png'}",
+        *write_points(tmp_path),
+    ])
+    assert "missing" not in capsys.readouterr().out

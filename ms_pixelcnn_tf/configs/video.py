@@ -1,0 +1,104 @@
+"""The video models: each factorises a frame in its way, given frames, actions and states before.
+
+Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b), Video Pixel Networks.
+"""
+
+import dataclasses
+
+from ms_pixelcnn_tf.configs.checks import check_at_least
+from ms_pixelcnn_tf.configs.density import DensityConfig, doc, doubled_sizes
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import format_size
+
+VIDEO_VARIANTS = ("OT_baseline", "OTN", "OT", "OTlogN", "OT_upscaler")
+VIDEO_FIELDS = ("actions", "states")
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoConfig(DensityConfig):
+    """A video model. `image_size` is a frame's.
+
+    Variants: OT_baseline (every sub-pixel independent given the past), OTN (the Video Pixel
+    Network), OT (groups 1 to 4 at full size, of type A), OTlogN (the pyramid from an autoregressive
+    base), and OT_upscaler (groups 2 to 4, given the frame at half its size and the frame before at
+    full size; it looks at nothing else).
+    """
+
+    valid_variants = VIDEO_VARIANTS
+    scale = "all"  # video models are trained whole
+
+    variant: str = dataclasses.field(
+        default="OT", metadata=DensityConfig.__dataclass_fields__["variant"].metadata
+    )
+    num_frames: int = doc("frames T of a clip", 20)
+    given_frames: int = doc("frames given at its start", 2)
+    action_size: int = doc("numbers of an action; 0 for none", 5)
+    state_size: int = doc("numbers of a state; 0 for none", 5)
+    frame_blocks: int = doc("residual multiplicative blocks of the frame encoder", 8)
+    frame_features: int = doc("width c of residual multiplicative blocks; they carry 2c", 128)
+    frame_stride: int = doc(
+        "the frame encoder and the ConvLSTM work at 1/stride of a frame's size; 1 is the "
+        "paper's resolution-preserving encoder", 1,
+    )
+    lstm_features: int = doc("width of the ConvLSTM", 256)
+    frame_decoder_blocks: int = doc(
+        "residual multiplicative blocks of the decoder of OTN and OT_baseline", 12
+    )
+    recompute_blocks: bool = doc(
+        "compute blocks anew in the backward pass: far less memory, up to a third more time", False
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_at_least(self, 0, "action_size", "state_size", "frame_blocks")
+        check_at_least(
+            self, 1, "given_frames", "frame_features", "frame_stride", "lstm_features",
+            "frame_decoder_blocks",
+        )
+        if self.variant in ("OT", "OTlogN", "OT_upscaler"):
+            check_at_least(self, 1, "residual_blocks")
+        if self.num_frames <= self.given_frames:
+            raise UserError(
+                f"num_frames is {self.num_frames}, of which {self.given_frames} are given; valid: "
+                f"{self.given_frames + 1} or more"
+            )
+        if self.variant in ("OT_baseline", "OTN") and self.output != "softmax":
+            raise UserError(f"output is {self.output}; variant {self.variant} has softmax only")
+        if self.variant == "OTN":
+            self.check_orders_channels("frame_features")
+        self.check_orders_channels("base_features", "head_features")
+        divisor = {"OT_upscaler": 1}.get(self.variant, self.frame_stride)
+        if any(side % divisor for side in self.image_size):
+            raise UserError(
+                f"frame_stride {self.frame_stride} does not divide frames of "
+                f"{format_size(self.image_size)}"
+            )
+        if self.variant in ("OT", "OT_upscaler") and any(side % 2 for side in self.image_size):
+            raise UserError(
+                f"image_size is {format_size(self.image_size)}; variant {self.variant} needs even "
+                "sides"
+            )
+        self.sizes  # raises where there is no pyramid
+
+    @property
+    def conditions(self):
+        """Names of what is given beside the frames: some of actions and states."""
+        if self.variant == "OT_upscaler":
+            return ()
+        sizes = {"actions": self.action_size, "states": self.state_size}
+        return tuple(name for name, size in sizes.items() if size)
+
+    @property
+    def predicted_frames(self):
+        """Frames T - given that have a likelihood."""
+        return self.num_frames - self.given_frames
+
+    @property
+    def sizes(self):
+        """`[(height, width)]`: OTlogN's from base to frame; OT_upscaler's two; else the frame's."""
+        if self.variant == "OTlogN":
+            return doubled_sizes(self.base_size, self.image_size, self.variant)
+        if self.variant == "OT_upscaler":
+            height, width = self.image_size
+            return [(height // 2, width // 2), self.image_size]
+        return [self.image_size]

@@ -1,0 +1,109 @@
+"""The conditioning benchmark: how answers are counted, and the whole page from small runs."""
+
+import json
+
+import conditioning
+import numpy as np
+import pytest
+from parts import conditioning_report
+from parts.prompts import SPLIT, prompts
+from PIL import Image
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training import loop, parts
+
+SMALL = {
+    "num_levels": 32, "image_size": 32, "base_size": 4, "base_layers": 1, "base_features": 8,
+    "residual_blocks": 1, "features": 8, "head_features": 8, "text_features": 8, "text_width": 8,
+    "spatial_features": 4, "spatial_blocks": 1, "joint_features": 8, "label_features": 4,
+    "encoder_shared_to": 0, "steps": 2, "batch_size": 2, "warmup_steps": 0,
+    "evaluation_examples": 2, "sample_every": 0,
+}
+
+
+def rendered(count, kind="keypoints"):
+    """Held-out prompts and the pictures they describe."""
+    source = data.load("shapes", image_size=32)
+    asked = prompts(source, count, kind).asked
+    return source.examples(SPLIT, np.arange(count), ("image",))["image"], asked
+
+
+def test_the_pictures_described_are_right_and_those_of_others_at_chance():
+    images, asked = rendered(300)
+    found = conditioning_report.hits(images, asked)
+    assert found["right"] >= 0.99 and found["none"] < 0.01
+    assert found["asked"] == sum(map(len, asked))
+    others = conditioning_report.hits(np.roll(images, -1, axis=0), asked)
+    assert others["right"] < 0.35
+
+
+def test_a_blank_picture_shows_nothing():
+    images, asked = rendered(20)
+    found = conditioning_report.hits(np.zeros_like(images), asked)
+    assert (found["right"], found["none"]) == (0, 1)
+
+
+def test_shares_are_of_main_and_other_shapes():
+    images, asked = rendered(60)
+    mains = [shapes[:1] for shapes in asked]
+    alone = conditioning_report.hits(images, mains)
+    whole = conditioning_report.hits(images, asked)
+    assert alone["right"] == whole["right_main"]
+    share = (whole["right_main"] * 60 + whole["right_others"] * (whole["asked"] - 60))
+    assert whole["right"] == pytest.approx(share / whole["asked"])
+
+
+def test_chance_is_that_of_another_prompts_colour():
+    assert conditioning_report.chance([[(0, 1, 1), (1, 2, 2)], [(0, 1, 1), (1, 2, 2)]]) == 1
+    four = [[(colour, 1, 1)] for colour in range(4)]
+    assert conditioning_report.chance(four) == pytest.approx(1 / 4)
+
+
+def test_the_stages_of_a_run_are_all_of_its_scales():
+    for name in conditioning.RUNS:
+        runs = [conditioning.configuration(name, stage) for stage in conditioning.STAGES]
+        scales = ",".join(run.model.scale for run in runs)
+        assert scales == "base,8,16,32"
+        assert {run.data for run in runs} == {runs[0].data}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two steps of each of the benchmark's runs, base and 8x8 apart from the rest."""
+    folder = tmp_path_factory.mktemp("conditioning")
+    for name, fields in conditioning.RUNS.items():
+        for scale in ("base", "8,16,32"):
+            run = make_run("shapes", **SMALL | fields, scale=scale)
+            source = loop.load_source(run)
+            run = loop.fit_to_source(run, source)
+            loop.train(run, parts.folder_of(folder / name, run), source)
+    return folder
+
+
+def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, capsys):
+    arguments = ["--prompts=12", "--examples=6", "--rows=2"]
+    conditioning.main(["report", f"--workdir={trained}", f"--out={tmp_path}", *arguments])
+    page = (tmp_path / "conditioning.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out
+    assert str(tmp_path) not in page and str(trained) not in page
+    results = json.loads((tmp_path / "conditioning.json").read_text(encoding="utf-8"))
+    assert {run["run"] for run in results["runs"]} == set(conditioning.RUNS) - {"unconditional"}
+    for run in results["runs"]:
+        assert run["detector"]["right"] >= 0.99
+        assert 0 < run["chance"] < 0.5
+        assert [stage["scales"] for stage in run["stages"]] == ["base", "8,16,32"]
+        assert len({run["nats"], run["nats_of_others"], run["unconditional_nats"]}) == 3
+    figure = np.asarray(Image.open(tmp_path / "conditioning.png"))
+    assert figure.shape[0] > 4 * 3 * 32 and figure.std() > 10
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["train", "--only=text"], "unknown run 'text'"),
+    (["train", "--only=text-keypoints", "--stage=64"], "unknown stage '64'"),
+    (["report", "--workdir=absent"], "absent"),
+])
+def test_mistakes_are_told(arguments, message):
+    with pytest.raises(UserError, match=message):
+        conditioning.main(arguments)
