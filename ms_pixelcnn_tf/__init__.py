@@ -19,21 +19,22 @@ def build_model(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
 
     Args:
         dataset: name of the data set it is meant for.
-        variant: "ON" (Gated PixelCNN at full size) or "OlogN" (multiscale).
+        variant: of images "ON" (Gated PixelCNN at full size) or "OlogN" (multiscale); of videos
+            "OT_baseline", "OTN", "OT", "OTlogN" or "OT_upscaler" (`configs.VideoConfig`).
         preset: "tiny", "small" or "paper" (`configs.PRESETS`).
-        **overrides: any field of `configs.ModelConfig`, such as `image_size=32` or
-            `image_size=(32, 48)`, `base_size=8`, `upscaler="B"`, `output="softmax"`.
+        **overrides: any field of `configs.ModelConfig` or `configs.VideoConfig`, such as
+            `image_size=32` or `image_size=(32, 48)`, `base_size=8`, `output="softmax"`.
 
     Returns:
-        A `models.MultiscalePixelCNN`.
+        A `models.MultiscalePixelCNN` or a `models.VideoPixelCNN`.
 
     Raises:
         UserError: (a ValueError) for unknown names or values; it lists the valid ones.
     """
     from ms_pixelcnn_tf.configs import make_run
-    from ms_pixelcnn_tf.models import MultiscalePixelCNN
+    from ms_pixelcnn_tf.models import make_model
 
-    return MultiscalePixelCNN(make_run(dataset, variant, preset, **overrides).model)
+    return make_model(make_run(dataset, variant, preset, **overrides).model)
 
 
 def load(path):

@@ -6,8 +6,9 @@ import pytest
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 from tiny import TinySource, tiny_run
+from tiny_video import TinyFilm, tiny_video_run
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,19 @@ def test_terms_add_up_in_their_own_units(model):
     assert sum(term.nats for term in result.terms.values()) == pytest.approx(result.nats)
     for name, term in result.terms.items():
         assert term.bits_per_dim == pytest.approx(term.nats / (model.term_dims[name] * np.log(2)))
+        assert term.nats_per_dim == pytest.approx(term.nats / model.term_dims[name])
+    assert result.nats_per_dim == pytest.approx(result.nats / 16) and result.frames == ()
+
+
+def test_scales_are_their_terms_together(model):
+    result = evaluate(model, TinySource(), "validation", 4)
+    assert list(result.scales) == ["base", "2to4"]
+    assert result.scales["base"] == result.terms["base"]
+    groups = [term for name, term in result.terms.items() if name.startswith("2to4/")]
+    assert len(groups) == 3
+    scale = result.scales["2to4"]
+    assert scale.nats == pytest.approx(sum(term.nats for term in groups))
+    assert scale.nats_per_dim == pytest.approx(scale.nats / 12)
 
 
 def test_limit_takes_the_first_examples_and_the_data_is_described(model):
@@ -49,3 +63,29 @@ def test_limit_takes_the_first_examples_and_the_data_is_described(model):
 def test_unknown_split_lists_the_splits(model):
     with pytest.raises(UserError, match="train, validation"):
         evaluate(model, TinySource(), "test", 2)
+
+
+@pytest.mark.parametrize("split, batch_size", [("validation", 2), ("test_novel", 50)])
+def test_videos_are_told_by_term_and_by_predicted_frame(split, batch_size):
+    keras.utils.set_random_seed(0)
+    model, source = VideoPixelCNN(tiny_video_run(num_levels=4).model), TinyFilm()
+    result = evaluate(model, source, split, batch_size)
+    examples = source.examples(split, np.arange(source.size(split)))
+    frames = examples.pop("frames") // 64
+    by_frame = model.log_prob_by_frame(frames, examples)
+    nats = -np.asarray(model.log_prob(frames, examples)).mean()
+    assert result.nats == pytest.approx(nats, rel=1e-5)
+    assert result.nats_per_dim == pytest.approx(nats / (2 * 16), rel=1e-5)  # two of the four frames
+    assert result.bits_per_dim == pytest.approx(nats / (2 * 16 * np.log(2)), rel=1e-5)
+    assert [frame.frame for frame in result.frames] == [2, 3]
+    for index, frame in enumerate(result.frames):
+        for name, term in frame.terms.items():
+            mean = -np.asarray(by_frame[name])[:, index].mean()
+            assert term.nats == pytest.approx(mean, rel=1e-5)
+            assert term.nats_per_dim == pytest.approx(mean / 4, rel=1e-5)  # a group of a frame
+        assert frame.nats == pytest.approx(sum(term.nats for term in frame.terms.values()))
+        assert frame.nats_per_dim == pytest.approx(frame.nats / 16)
+    assert sum(frame.nats for frame in result.frames) == pytest.approx(result.nats)
+    assert sum(term.nats for term in result.terms.values()) == pytest.approx(result.nats)
+    for name, term in result.terms.items():
+        assert term.nats_per_dim == pytest.approx(term.nats / (2 * 4))

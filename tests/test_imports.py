@@ -16,7 +16,7 @@ NETWORKS = LAYERS | {"layers"}
 SAMPLING = NETWORKS | {"networks"}
 MODELS = SAMPLING | {"sampling", "encoders", "text"}
 EVALUATION = MODELS | {"models", "data", "files"}
-TRAINING = EVALUATION | {"evaluation", "pictures"}
+TRAINING = EVALUATION | {"evaluation", "pictures", "film"}
 # Part of the package → the parts it may import, beside itself.
 ALLOWED = {
     "errors": set(),
@@ -33,13 +33,19 @@ ALLOWED = {
     "sampling": SAMPLING,
     "models": MODELS,
     "pictures": {"files"},
+    "film": {"pictures"},
+    "animation": {"files", "film"},
+    "driving": {"errors", "data"},
+    "futures": set(),
     "contact_sheet": set(),
     "prompt_maps": {"errors", "configs"},
     "prompts": {"errors", "configs", "text", "data", "prompt_maps"},
     "upscaling": {"errors", "sizes", "pixels", "data"},
     "evaluation": EVALUATION,
     "training": TRAINING,
-    "cli": TRAINING | {"training", "contact_sheet", "prompts", "upscaling"},
+    "cli": TRAINING | {
+        "training", "contact_sheet", "prompts", "upscaling", "animation", "driving", "futures"
+    },
     "__init__": {"errors", "configs", "models", "training"},
 }
 MODULES = sorted(ROOT.rglob("*.py"))

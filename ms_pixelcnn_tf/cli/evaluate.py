@@ -6,9 +6,13 @@ import os
 from ms_pixelcnn_tf.cli import flags
 
 
+DESCRIPTION = """Scores each example of a split once, exactly; of a video the frames after those
+given."""
+
+
 def main(arguments):
     """Evaluates as the arguments say."""
-    parser = flags.Parser("evaluate", "Scores each example of a split once, exactly.")
+    parser = flags.Parser("evaluate", DESCRIPTION)
     parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
                         help="folder of the run")
     parser.add_argument("--split", default="validation", help="(default validation)")
@@ -32,9 +36,11 @@ def main(arguments):
     source.size(options.split)  # an unknown split is told before the model is built
     check_same_classes(options.workdir, source)
     model = load_model(options.workdir)
-    batch_size = options.batch_size or run.train.batch_size
+    batch_size = options.batch_size or run.train.examples_at_once
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)
-    missing = [name for name in run.model.scale_names if name not in run.model.held_scales]
+    missing = [] if run.model.scale == "all" else [
+        name for name in run.model.scale_names if name not in run.model.held_scales
+    ]
     if options.json:
         print(json.dumps(result.to_dict() | {"missing_scales": missing}, indent=2))
         return
@@ -45,15 +51,20 @@ def main(arguments):
 
 def to_text(result):
     """An `Evaluation` as a table."""
-    rows = [("total", result.nats, result.bits_per_dim)]
-    rows += [(name, term.nats, term.bits_per_dim) for name, term in result.terms.items()]
-    width = max(len(name) for name, _, _ in rows)
+    rows = [("total", result), *result.terms.items()]
+    rows += [(name, scale) for name, scale in result.scales.items() if name not in result.terms]
+    rows += [(f"frame {frame.frame}", frame) for frame in result.frames]
+    width = max(len(name) for name, _ in rows)
+    example = "clip" if result.frames else "image"
     lines = [
         f"data: {result.description}",
         f"split: {result.split}, {result.examples} examples",
-        f"{'term':{width}}  {'nats/image':>12}  bits/sub-pixel",
+        f"{'term':{width}}  {f'nats/{example}':>12}  bits/sub-pixel  nats/sub-pixel",
     ]
-    lines += [f"{name:{width}}  {nats:12.3f}  {bits:14.4f}" for name, nats, bits in rows]
+    lines += [
+        f"{name:{width}}  {row.nats:12.3f}  {row.bits_per_dim:14.4f}  {row.nats_per_dim:14.4f}"
+        for name, row in rows
+    ]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import difflib
 import math
 import os
@@ -9,7 +10,15 @@ import signal
 import sys
 import tempfile
 
-from ms_pixelcnn_tf.configs import PRESETS, field_table, parse_size
+from ms_pixelcnn_tf.configs import (
+    PRESETS,
+    VARIANT_FIELDS,
+    VIDEO_PRESETS,
+    ModelConfig,
+    VideoConfig,
+    field_table,
+    parse_size,
+)
 from ms_pixelcnn_tf.errors import UserError
 
 
@@ -48,18 +57,22 @@ def add_config_flags(parser, exclude=()):
 
     A flag that is not given leaves no attribute, so that the preset decides.
     """
-    titles = {"model": "the model", "data": "the data", "train": "training"}
+    titles = {
+        "model": "the model", "image": "a model of images", "video": "a model of videos",
+        "data": "the data", "train": "training",
+    }
     groups = {part: parser.add_argument_group(title) for part, title in titles.items()}
     for name, (part, field) in field_table().items():
         if name in exclude:
             continue
+        kind = _kind(name) if part == "model" else part
         options = {"type": _parser_of(field.default), "metavar": _metavar(field.default)}
         if isinstance(field.default, bool):
             options |= {"nargs": "?", "const": True}
-        groups[part].add_argument(
+        groups[kind].add_argument(
             f"--{name}",
             default=argparse.SUPPRESS,
-            help=f"{field.metadata['doc']} ({_defaults(field)})".replace("%", "%%"),
+            help=f"{field.metadata['doc']} ({_defaults(field, kind)})".replace("%", "%%"),
             **options,
         )
 
@@ -164,14 +177,39 @@ def _metavar(default):
     return "SIZE" if isinstance(default, tuple) else type(default).__name__.upper()
 
 
-def _defaults(field):
-    """The default, and the presets that have another."""
-    others = [
-        f"{preset} {_shown(fields[field.name])}"
-        for preset, fields in PRESETS.items()
+def _kind(name):
+    """Of which models a field is: "image", "video" or, of both, "model"."""
+    of_images, of_videos = (
+        name in {field.name for field in dataclasses.fields(kind)}
+        for kind in (ModelConfig, VideoConfig)
+    )
+    return "image" if not of_videos else "model" if of_images else "video"
+
+
+def _defaults(field, kind):
+    """The default, and the presets that have another; those of videos apart, where they differ.
+
+    Args:
+        field: dataclass field of a configuration.
+        kind: what it is of: "image" and "video" are of such models only.
+    """
+    images, videos = (
+        [
+            f"{preset} {_shown(fields[field.name])}"
+            for preset, fields in presets.items()
+            if fields.get(field.name, field.default) != field.default
+        ]
+        for presets in (PRESETS, VIDEO_PRESETS)
+    )
+    videos += [
+        f"{variant} {_shown(fields[field.name])}"
+        for variant, fields in VARIANT_FIELDS.items()
         if fields.get(field.name, field.default) != field.default
     ]
-    return "; ".join([f"default {_shown(field.default)}", *others])
+    shown = [f"default {_shown(field.default)}", *(videos if kind == "video" else images)]
+    if kind not in ("image", "video") and images != videos:
+        shown.append(f"videos: {', '.join(videos) or _shown(field.default)}")
+    return "; ".join(shown)
 
 
 def _shown(value):

@@ -19,6 +19,8 @@ def main(arguments):
     parser.add_argument("--image_size", type=flags.size, metavar="SIZE",
                         help="32 or 32x48 (default the data set's own)")
     parser.add_argument("--labels", default="none", help="folder data: 'folders' for classes")
+    parser.add_argument("--num_frames", type=flags.positive, metavar="INT",
+                        help="of a video (default 20)")
     parser.add_argument("--split", default="train", help="(default train)")
     parser.add_argument("--num", type=flags.positive, default=24, metavar="INT",
                         help="examples (default 24)")
@@ -35,7 +37,7 @@ def main(arguments):
 
         source = data.load(
             options.dataset, image_size=options.image_size, data_dir=options.data_dir,
-            labels=options.labels,
+            labels=options.labels, num_frames=options.num_frames,
         )
     size = source.size(options.split)
     chosen = np.random.default_rng(abs(options.seed)).permutation(size)[: options.num]

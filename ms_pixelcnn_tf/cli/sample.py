@@ -1,8 +1,9 @@
-"""bin/sample: draws images from a trained model."""
+"""bin/sample: draws images, or videos, from a trained model."""
 
 import os
 
-from ms_pixelcnn_tf.cli import flags, prompt_flags
+from ms_pixelcnn_tf.cli import flags, prompt_flags, sample_video
+from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.errors import UserError
 
 PANEL_SIDE = 128  # least width of what is shown of a prompt
@@ -10,23 +11,26 @@ PANEL_SIDE = 128  # least width of what is shown of a prompt
 
 def main(arguments):
     """Samples as the arguments say."""
-    parser = flags.Parser("sample", "Draws images and writes them as one PNG.")
+    parser = flags.Parser("sample", "Draws images, or videos, and writes them as one picture.")
     parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
                         help="folder of the run")
-    parser.add_argument("--num", type=flags.positive, default=16, metavar="INT",
-                        help="number of images, with --prompts for each (default 16)")
+    parser.add_argument("--num", type=flags.positive, metavar="INT",
+                        help="number of images, with --prompts for each (default 16), or of clips "
+                        f"(default {sample_video.NUM})")
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
-    parser.add_argument("--out", default="samples.png", metavar="FILE",
-                        help="(default samples.png)")
+    parser.add_argument("--out", metavar="FILE",
+                        help=f"(default samples.png; of videos {sample_video.OUT})")
     parser.add_argument("--trajectory", action="store_true",
                         help="one row an image: the pyramid from base to target")
-    parser.add_argument("--scale", type=flags.positive, default=4, metavar="INT",
-                        help="magnification (default 4)")
+    parser.add_argument("--scale", type=flags.positive, metavar="INT",
+                        help="magnification (default 4; of videos to frames of about "
+                        f"{sample_video.FRAME_SIDE} pixels)")
     prompt_flags.add_prompt_flags(parser, label_default=" (without other conditions: all in turn)")
     parser.add_argument("--prompts", type=os.path.expanduser, metavar="FILE.jsonl",
                         help="a row a prompt, each line one as JSON: "
                         '{"text": "a red star", "label": 3, "keypoints": [[x, y, visible], …] or '
                         '"FILE.json", "segmentation": "FILE.png"}; paths are relative to the file')
+    sample_video.add_video_flags(parser)
     options = parser.parse(arguments)
     if options.seed < 0:
         raise UserError(f"seed is {options.seed}; valid: 0 or more")
@@ -37,26 +41,35 @@ def main(arguments):
     with flags.quiet_start():
         from ms_pixelcnn_tf import prompts
         from ms_pixelcnn_tf.training.checkpoint import load_model, read_run, sampled_config
-    config = sampled_config(read_run(options.workdir).model)
+    run = read_run(options.workdir)
+    if isinstance(run.model, VideoConfig):
+        sample_video.sample(options, run)
+        return
+    sample_video.check_no_video_flags(options, run.model)
+    for name, value in {"num": 16, "out": "samples.png", "scale": 4}.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    config = sampled_config(run.model)
     names = prompt_flags.read_names(options.workdir)
     rows = None  # one prompt each, if the picture shows them
     if options.prompts is not None:
         if not config.conditions:
             raise UserError("this model is unconditional; leave --prompts out")
-        rows = prompts.read_prompts(options.prompts, config, names)
+        rows = prompts.read_prompts(options.prompts, run.model, names)
     elif set(config.conditions) - {"label"}:
-        rows = [prompt_flags.flags_prompt(options, config, names)]
+        rows = [prompt_flags.flags_prompt(options, run.model, names)]
     check_picture_size(options, config, names, rows)
     if rows:
         asked = [prompt for prompt in rows for _ in range(options.num)]
     elif config.conditions and not flags_given:
         asked = [prompts.Prompt(label=i % config.num_classes) for i in range(options.num)]
     else:
-        asked = [prompt_flags.flags_prompt(options, config, names)] * options.num
-    conditions = prompts.to_conditions(asked, config) or None
+        asked = [prompt_flags.flags_prompt(options, run.model, names)] * options.num
+    conditions = prompts.to_conditions(asked, run.model) or None
+    prompt_flags.tell_missing(run.model, config.image_size)
     model = load_model(options.workdir, to_sample=True)
     levels = model.sample(len(asked), conditions, seed=options.seed)
-    write_picture(options, model, levels, names, rows)
+    write_picture(options, model, levels, names, run.model.image_size, rows)
     print(f"wrote {options.out}")
 
 
@@ -85,8 +98,17 @@ def check_picture_size(options, config, names, rows=None):
     flags.check_picture_size(size, what, options)
 
 
-def write_picture(options, model, levels, names, rows=None):
-    """Draws the samples, `options.num` for each of `rows`, and writes them."""
+def write_picture(options, model, levels, names, prompt_size, rows=None):
+    """Draws the samples, `options.num` for each of `rows`, and writes them.
+
+    Args:
+        options: of the command.
+        model: an image model.
+        levels: its samples, `[n, H, W, C]`.
+        names: `prompts.Names`.
+        prompt_size: `(height, width)` of the images whose pixels the prompts are in.
+        rows: the `Prompt`s that are shown, or None.
+    """
     from ms_pixelcnn_tf import contact_sheet, pictures, pixels
 
     def draw(levels):
@@ -98,9 +120,8 @@ def write_picture(options, model, levels, names, rows=None):
 
     if rows:
         side = panel_side(options, model.config)
-        size = model.config.image_size
         picture = contact_sheet.beside(
-            [contact_sheet.panel(row, names, size, side) for row in rows],
+            [contact_sheet.panel(row, names, prompt_size, side) for row in rows],
             [draw(levels[i * options.num :][: options.num]) for i in range(len(rows))],
         )
     else:

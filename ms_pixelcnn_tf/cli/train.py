@@ -49,7 +49,9 @@ def main(arguments):
     print(f"run: {workdir} (tensorboard --logdir {workdir})", flush=True)
     loop.train(run, workdir, source)
     last = monitor.read_metrics(workdir)[-1]
-    print(f"{last['step']} steps: validation {last['validation_bits']:.4f} bits per sub-pixel")
+    nats = f" ({last['validation_nats']:.4f} nats)" if source.is_video else ""
+    bits = f"{last['validation_bits']:.4f} bits per sub-pixel{nats}"
+    print(f"{last['step']} steps: validation {bits}")
     print(f"of: {source.description}")
     print(f"next: bin/sample --workdir {whole}")
 

@@ -10,9 +10,10 @@ import numbers
 from typing import Any
 
 from ms_pixelcnn_tf.data.source import Source, parse_image_size
+from ms_pixelcnn_tf.data.subsampled import Subsampled, factor_of
 from ms_pixelcnn_tf.errors import UserError
 
-__all__ = ["Source", "load", "names"]
+__all__ = ["Source", "load", "names", "video_names"]
 
 DEFAULTS = {
     "image_size": None,
@@ -21,7 +22,9 @@ DEFAULTS = {
     "seed": 0,
     "labels": "none",
     "validation_fraction": 0.1,
+    "num_frames": None,
 }
+CLIP_FRAMES = 20  # of a video, as in Reed et al. (2017), section 4.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +41,11 @@ class _Entry:
 
 def _built(class_name, image_size):
     """A data set of TFRecords."""
+    of_images = class_name == "Built"
     return _Entry(
-        "built" if class_name == "Built" else "built_video",
+        "built" if of_images else "built_video",
         class_name,
-        ("image_size", "channels", "data_dir") if class_name == "Built" else ("image_size", "data_dir"),
+        ("image_size", "data_dir", "channels" if of_images else "num_frames"),
         image_size=image_size,
         required=(("data_dir", "where bin/make_tfrecords, or TFDS, has built it"),),
         takes_name=True,
@@ -50,7 +54,9 @@ def _built(class_name, image_size):
 
 _ENTRIES = {
     "shapes": _Entry("procedural.shapes", "Shapes", ("image_size", "channels", "seed"), image_size=32),
-    "shapes_push": _Entry("procedural.shapes_push", "ShapesPush", ("image_size", "seed"), image_size=64),
+    "shapes_push": _Entry(
+        "procedural.shapes_push", "ShapesPush", ("image_size", "seed", "num_frames"), image_size=64
+    ),
     "folder": _Entry(
         "folder",
         "Folder",
@@ -83,6 +89,11 @@ def names():
     return tuple(_ENTRIES)
 
 
+def video_names():
+    """Those of `names()` that are of videos."""
+    return tuple(name for name, entry in _ENTRIES.items() if "num_frames" in entry.options)
+
+
 def load(
     name,
     *,
@@ -92,6 +103,8 @@ def load(
     seed=0,
     labels="none",
     validation_fraction=0.1,
+    num_frames=None,
+    source_size=0,
 ):
     """Opens a data set.
 
@@ -104,6 +117,9 @@ def load(
         seed: of what is generated (shapes, shapes_push).
         labels: "folders": the sub-folders of `data_dir` are the classes (folder only); "none".
         validation_fraction: the part of a folder that is kept for validation, above 0, below 1.
+        num_frames: frames of a clip, of videos only; None: 20.
+        source_size: longer side, in pixels, at which images or frames are read, a multiple of
+            `image_size`'s; of these every n-th pixel is kept (`Subsampled`). 0: `image_size`'s own.
 
     Returns:
         A `Source`.
@@ -121,6 +137,7 @@ def load(
         "seed": seed,
         "labels": labels,
         "validation_fraction": validation_fraction,
+        "num_frames": num_frames,
     }
     for option, value in given.items():
         if option not in entry.options and value != DEFAULTS[option]:
@@ -129,10 +146,16 @@ def load(
             )
     if given["image_size"] is None:
         given["image_size"] = entry.image_size
+    if num_frames is None:
+        given["num_frames"] = CLIP_FRAMES
+    elif not isinstance(num_frames, numbers.Integral) or num_frames < 1:
+        raise UserError(f"num_frames is {num_frames!r}; give an integer of 1 or above")
     for option, what in entry.required:
         if given[option] is None or given[option] == "":
             raise UserError(f"dataset {name} needs {option}: give {what}")
-    given["image_size"] = parse_image_size(given["image_size"])
+    image_size = parse_image_size(given["image_size"])
+    factor = factor_of(source_size, image_size)
+    given["image_size"] = tuple(factor * side for side in image_size)
     if channels not in (1, 3):
         raise UserError(f"channels is {channels!r}; give 1 (gray) or 3 (RGB)")
     if not isinstance(seed, numbers.Integral) or seed < 0:
@@ -141,4 +164,5 @@ def load(
         importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name
     )
     named = {"name": name} if entry.takes_name else {}
-    return source_class(**named, **{option: given[option] for option in entry.options})
+    source = source_class(**named, **{option: given[option] for option in entry.options})
+    return Subsampled(source, factor) if factor > 1 else source

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels, text
+from ms_pixelcnn_tf.data import augment as augmentation
 from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.data.readers import readers
 from ms_pixelcnn_tf.errors import UserError
@@ -24,6 +25,8 @@ PREFETCHED = 4
 SHUT_DOWN = "cannot schedule new futures"
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
+MAP_STREAM = 5
+JITTER_STREAM = 6  # and on: the shift's two, then one a channel
 
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
@@ -37,13 +40,15 @@ def training_batches(
     start_step=0,
     flip=False,
     random_crop=False,
+    augment=(),
+    map_dropout=0.0,
     num_levels=256,
     fields=("image",),
 ):
     """An endless stream of shuffled batches.
 
-    Each example is changed as it is drawn, image and conditions together: crop, mirror, then the
-    conditions as the models take them: maps and codes.
+    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter,
+    then the conditions as the models take them: maps and codes.
 
     Args:
         source: a `Source`.
@@ -54,7 +59,12 @@ def training_batches(
             after s batches.
         flip: mirror each image left to right by a coin of its own, drawn anew each epoch, and with
             it all that tells of sides. Only for the source's `mirrored_fields`.
-        random_crop: cut each image at a place of its own, where the source has more than it gives.
+        random_crop: cut each image, or start each video, at a place of its own, where the source
+            has more than it gives.
+        augment: of videos, some of "mirror" (the same as `flip` for images) and "jitter" (see
+            `augment`), drawn anew each epoch.
+        map_dropout: the part of the examples, drawn anew each epoch, whose maps do not tell one
+            keypoint, or class, from another: each becomes the union of all.
         num_levels: images and frames are quantised to this many levels, 2…256.
         fields: the fields wanted.
 
@@ -72,16 +82,8 @@ def training_batches(
     _check_integer("seed", seed, 0)
     _check_integer("start_step", start_step, 0)
     fields = tuple(fields)
-    kept = [field for field in fields if field not in source.mirrored_fields]
-    if flip and kept:
-        raise UserError(
-            f"flip mirrors the image but not {', '.join(kept)} of {source.name}; turn flip off or "
-            f"ask for no more than: {', '.join(source.mirrored_fields)}"
-        )
-    if random_crop and not source.takes_places:
-        raise UserError(
-            f"{source.name} has no more of an image than it gives; turn random_crop off"
-        )
+    augment = tuple(augment)
+    check_changes(source, fields, flip, random_crop, augment)
     size = _size(source, split)
 
     @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
@@ -103,10 +105,20 @@ def training_batches(
         if flip:
             coins = flip_coins(seed, positions)
             examples = conditions.mirrored(examples, coins, source.keypoint_mirror)
+        if "mirror" in augment:
+            coins = flip_coins(seed, positions)
+            examples = augmentation.mirror(examples, coins, source.lateral)
+        if "jitter" in augment:
+            uniforms = jitter_uniforms(seed, positions, source.channels)
+            examples["frames"] = augmentation.jitter(examples["frames"], uniforms)
         if "text" in fields:
             which = _uniforms(seed, CAPTION_STREAM, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
-        return _as_models_take(examples, source)
+        examples = _as_models_take(examples, source)
+        if map_dropout:
+            dropped = _uniforms(seed, MAP_STREAM, positions) < map_dropout
+            examples = conditions.united(examples, dropped)
+        return examples
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
     return _batches(steps, batch, source, split, fields, num_levels, batch_size)
@@ -148,6 +160,29 @@ def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("im
     return _batches(steps, batch, source, split, fields, num_levels, fixed_size)
 
 
+def check_changes(source, fields, flip=False, random_crop=False, augment=()):
+    """Raises UserError if a change would make a field untrue, or is not for the source."""
+    kept = [field for field in fields if field not in source.mirrored_fields]
+    if flip and kept:
+        raise UserError(
+            f"flip mirrors the image but not {', '.join(kept)} of {source.name}; turn flip off or "
+            f"ask for no more than: {', '.join(source.mirrored_fields)}"
+        )
+    if augment and not source.is_video:
+        raise UserError(f"{source.name} has images, which augment does not change; use flip")
+    if "mirror" in augment and kept:
+        raise UserError(
+            f"a mirror is not known of {' and '.join(kept)} of {source.name}: which components are "
+            "lateral is not documented; leave mirror out, or train without them (action_size=0, "
+            "state_size=0)"
+        )
+    if random_crop and not source.takes_places:
+        what = "a video" if source.is_video else "an image"
+        raise UserError(
+            f"{source.name} has no more of {what} than it gives; turn random_crop off"
+        )
+
+
 def iterate(dataset):
     """Yields the batches of a dataset of this module, in such a way that
 
@@ -178,6 +213,12 @@ def epoch_permutation(size, seed, epoch):
 def flip_coins(seed, positions):
     """One fair coin a position in the stream, bool `[n]`: a function of seed and position."""
     return _hash(seed, FLIP_STREAM, positions) >> np.uint64(63) == 1
+
+
+def jitter_uniforms(seed, positions, channels):
+    """What `augment.jitter` takes: float64 `[n, 2 + channels]` in [0, 1)."""
+    streams = range(JITTER_STREAM, JITTER_STREAM + 2 + channels)
+    return np.stack([_uniforms(seed, stream, positions) for stream in streams], axis=1)
 
 
 def _uniforms(seed, stream, positions):

@@ -129,11 +129,10 @@ class RecordSource(Source):
     @functools.lru_cache(maxsize=None)  # noqa: B019 (a source lives as long as its run)
     def _wanted(self, names):
         """The features of those names, and which of them stay encoded."""
-        import tensorflow_datasets as tfds
-
         if names is None:
             return self.features, self._decoders
-        features = tfds.features.FeaturesDict({name: self.features[name] for name in names})
+        kind = type(self.features)  # a dict of features or, of videos, a sequence of such dicts
+        features = kind({name: self.features[name] for name in names})
         decoders = {n: decoder for n, decoder in (self._decoders or {}).items() if n in names}
         return features, decoders or None
 

@@ -7,6 +7,8 @@ example once, in order.
 
 import abc
 import hashlib
+import types
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -39,6 +41,12 @@ class Source(abc.ABC):
             centre, or a video elsewhere than at its start.
         has_threads: whether `examples` may be called from several threads at once.
         is_video: whether an example is a video, field "frames", and not an image.
+        num_frames: T, the frames of each video; 0 for images.
+        action_size: numbers of an action, field "actions"; 0 without.
+        state_size: numbers of a state, field "states"; 0 without.
+        lateral: of "actions" and "states", the numbers of the components that tell left from right,
+            0 in the middle of the picture, so that a mirror negates them. Fields that are not known
+            in this way are not among `mirrored_fields`.
     """
 
     name: str
@@ -58,6 +66,15 @@ class Source(abc.ABC):
     takes_places: bool = False
     has_threads: bool = False
     is_video: bool = False
+    num_frames: int = 0
+    action_size: int = 0
+    state_size: int = 0
+    lateral: Mapping[str, tuple[int, ...]] = types.MappingProxyType({})
+
+    @property
+    def example_field(self):
+        """The field that a model is of: "image" or "frames"."""
+        return "frames" if self.is_video else "image"
 
     @abc.abstractmethod
     def size(self, split):
@@ -78,7 +95,8 @@ class Source(abc.ABC):
             uint8 `[n, T, H, W, C]`, instead. Conditions, where a source has them: "text", `[n]`
             sequences of captions; "keypoints", `[n, P, 3]`, (x, y, visible) in pixels;
             "segmentation", uint8 `[n, H, W]`, 0 for the ground and 1 + k for class k, or uint8
-            `[n, M, M, S]`, one map a class.
+            `[n, M, M, S]`, one map a class; "actions", float32 `[n, T, A]`, and "states", float32
+            `[n, T, S]`.
 
         Raises:
             UserError: for an unknown split or field, or an index out of range.
@@ -86,12 +104,13 @@ class Source(abc.ABC):
 
     def fingerprint(self):
         """A hash (hex) that tells other content from this: of `LOOKED_AT` examples a split, evenly
-        spaced, with their labels."""
+        spaced, with their labels, or their actions and states."""
         found = hashlib.sha256()
         for split in self.splits:
             indices = np.linspace(0, self.size(split) - 1, LOOKED_AT).astype("int64")
-            fields = ("frames",) if self.is_video else ("image",)
-            fields += ("label",) if self.num_classes else ()
+            told = {"label": self.num_classes, "actions": self.action_size,
+                    "states": self.state_size}
+            fields = (self.example_field, *(field for field, size in told.items() if size))
             for field, values in self.examples(split, np.unique(indices), fields).items():
                 found.update(f"{split} {field} {values.shape}".encode())
                 found.update(np.ascontiguousarray(values).tobytes())

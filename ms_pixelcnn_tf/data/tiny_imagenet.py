@@ -24,6 +24,7 @@ from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.data.source import ArraySource
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import format_size
 
 ARCHIVE = "tiny-imagenet-200"
 CACHE_VERSION = 1  # raise it with any change to what is decoded
@@ -50,7 +51,9 @@ class TinyImageNet32(ArraySource):
     def __init__(self, data_dir, image_size=(32, 32)):
         super().__init__()
         if tuple(image_size) != (32, 32):
-            raise UserError(f"dataset {self.name} has image_size 32 only, not {tuple(image_size)}")
+            raise UserError(
+                f"dataset {self.name} is read at image_size 32 only, not {format_size(image_size)}"
+            )
         self.image_size = (32, 32)
         archive = _find(data_dir)
         arrays = _cached(archive)

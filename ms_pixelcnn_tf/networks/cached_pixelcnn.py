@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.layers.gated import gate
+from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join
 
 
 class CachedPixelCNN:
@@ -125,15 +126,15 @@ class CachedPixelCNN:
                 current, mixing, bias = weights
                 total = gates[index][group] + ops.matmul(inputs, current)
                 gated[index].append(gate(total))
-                result = ops.matmul(_join(gated[index]), mixing) + bias
+                result = ops.matmul(join(gated[index]), mixing) + bias
                 if index > 0:
                     result = result + horizontal[index - 1][group]
                 horizontal[index].append(result)
-                inputs = _join(horizontal[index])
+                inputs = join(horizontal[index])
             kernel, bias = self.head[group]
             head.append(ops.relu(ops.matmul(ops.relu(inputs), kernel) + bias))
             kernel, bias = self.logits[group]
-            params.append(ops.matmul(_join(head), kernel) + bias)
+            params.append(ops.matmul(join(head), kernel) + bias)
             return params[-1]
 
         def channel_params(channel, levels):
@@ -143,7 +144,7 @@ class CachedPixelCNN:
 
         def end_pixel(levels):
             features = self.network.read(levels)[:, None]
-            remembered = [_join(groups) for groups in horizontal[:-1]]
+            remembered = [join(groups) for groups in horizontal[:-1]]
             remembered = ops.stack(remembered) if remembered else previous
             return ops.concatenate([left[:, 1:], features], axis=1), remembered
 
@@ -152,13 +153,12 @@ class CachedPixelCNN:
     def _prepare_weights(self):
         """Cuts the masked kernels into one piece a channel group, outside every loop."""
         network, features = self.network, self.network.features
-        ends = _group_ends(network.layers[0].groups, network.num_groups)
-        starts = [0, *ends[:-1]]
+        slices = group_slices(network.layers[0].groups, network.num_groups)
         # Within 2F gates, tanh and σ halves of one group side by side, groups in order.
         self.order = np.concatenate([
-            np.r_[start:end, features + start:features + end] for start, end in zip(starts, ends)
+            np.r_[start:end, features + start:features + end] for start, end in slices
         ])
-        self.gate_starts = [2 * start for start in starts[1:]]
+        self.gate_starts = [2 * start for start, _ in slices[1:]]
         cast = self._cast
         self.links = [
             (self._ordered(cast(layer.link_kernel)), self._ordered(cast(layer.horizontal_bias)))
@@ -170,7 +170,7 @@ class CachedPixelCNN:
             later = ops.stack([cast(layer.left_kernel)[0] for layer in network.layers[1:]])
             self.left_later = self._ordered(later)
         self.weights = []
-        for group, (start, end) in enumerate(zip(starts, ends)):
+        for start, end in slices:
             columns = self.order[2 * start : 2 * end]
             layers = []
             for index, layer in enumerate(network.layers):
@@ -181,19 +181,8 @@ class CachedPixelCNN:
             self.weights.append(layers)
         if network.neighbours is not None:
             self.prediction_kernel = ops.split(cast(network.neighbours.kernel), 2, axis=0)
-        self.head = self._cut(network.head)
-        self.logits = self._cut(network.logits)
-
-    def _cut(self, dense):
-        """Kernel and bias of a `MaskedDense`, one piece a group."""
-        groups = self.network.num_groups
-        kernel, bias = dense.masked_kernel(), self._cast(dense.bias)
-        inputs = _group_ends(dense.input_groups, groups)
-        outputs = _group_ends(dense.output_groups, groups)
-        return [
-            (kernel[:visible, start:end], bias[start:end])
-            for visible, start, end in zip(inputs, [0, *outputs[:-1]], outputs)
-        ]
+        self.head = cut_dense(network.head, network.num_groups)
+        self.logits = cut_dense(network.logits, network.num_groups)
 
     def _prepare_conditioning(self, conditioning):
         self.conditioning = None
@@ -236,12 +225,3 @@ class CachedPixelCNN:
 
     def _cast(self, weight):
         return ops.cast(weight, self.network.compute_dtype)
-
-
-def _group_ends(groups, num_groups):
-    """Where each of the contiguous groups ends."""
-    return [int(np.searchsorted(groups, group, side="right")) for group in range(num_groups)]
-
-
-def _join(groups):
-    return groups[0] if len(groups) == 1 else ops.concatenate(groups, axis=-1)

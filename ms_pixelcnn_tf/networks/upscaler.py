@@ -1,8 +1,9 @@
 """Upscalers: one group of a scale from the groups before it. Type A and type B.
 
 Both read the context, the groups already known, in space-to-depth layout: `[B, H, W, C·(g-1)]` at
-the lower scale's size. A residual trunk without masks turns it into features, once a group. They
-differ in how the group's own pixels depend on one another given those features:
+the lower scale's size. In a video the four groups of the frame before stand ahead of them, and
+group 1 may come from those alone. A residual trunk without masks turns the context into features,
+once a group. The types differ in how the group's own pixels depend on one another given those:
 
 * type A: not at all; only the channels of one pixel are ordered, by a masked 1x1 head;
 * type B: within contiguous M×M patches, in raster order, by a shallow Gated PixelCNN whose weights
@@ -30,32 +31,35 @@ class Trunk(keras.layers.Layer):
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
-        group: 2, 3 or 4.
+        group: 2, 3 or 4; with `previous` also 1.
         num_blocks: residual blocks.
         features: width F.
         conditioning_features: width E of the conditioning; 0 for none.
+        previous: whether the context starts with the four groups of the frame before.
 
     Call arguments:
-        context: `[B, H, W, C·(g-1)]` integer levels (or floats holding them).
+        context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
+            floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
 
     Returns:
-        `[B, H, W, F]` features, and `[B, H, W, C]` a linear prediction of the group from its
-        neighbours, on [-1, 1], which starts as their mean. It goes straight to the output layer, which
-        starts by centring the law on it: much of what there is to know is there from the first step.
+        `[B, H, W, F]` features, and `[B, H, W, C]` a prediction of the group on [-1, 1], linear in
+        the context, which starts as the mean of the groups known at the same place, or as the same
+        group of the frame before. It goes straight to the output layer, which starts by centring
+        the law on it: much of what there is to know is there from the first step.
     """
 
     def __init__(self, num_levels, channels, group, num_blocks, features,
-                 conditioning_features=0, **kwargs):
+                 conditioning_features=0, previous=False, **kwargs):
         super().__init__(**kwargs)
         self.num_levels = num_levels
-        self.context_channels = channels * (group - 1)
+        self.context_channels = channels * (group - 1 + 4 * previous)
         self.conditioning_features = conditioning_features
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
         self.prediction = keras.layers.Conv2D(
-            channels, 3, padding="same", kernel_initializer=_mean_of_groups, dtype=policy,
-            name="prediction",
+            channels, 3, padding="same", dtype=policy, name="prediction",
+            kernel_initializer=_same_group(group) if previous else _mean_of_groups,
         )
         self.blocks = [
             ResidualBlock(features, dtype=policy, name=f"block{index}")
@@ -97,13 +101,22 @@ def _mean_of_groups(shape, dtype=None):
     return ops.convert_to_tensor(kernel, dtype)
 
 
+def _same_group(group):
+    """The initialiser of a kernel that picks one group of the frame before, at the same place."""
+    def initializer(shape, dtype=None):
+        kernel, channels = np.zeros(shape), shape[-1]
+        kernel[1, 1, channels * (group - 1) : channels * group] = np.eye(channels)
+        return ops.convert_to_tensor(kernel, dtype)
+
+    return initializer
+
+
 class UpscalerA(keras.layers.Layer):
     """Type A: the group's pixels are independent given the context.
 
     Args:
         distribution: the law of a pixel, from `distributions`.
-        group: 2, 3 or 4.
-        num_blocks, features, conditioning_features: of the trunk.
+        group, num_blocks, features, conditioning_features, previous: of the trunk.
         head_features: width of the head's hidden layer (a channel).
 
     `trunk(context, conditioning)` gives what is known of the group: features and a prediction.
@@ -112,14 +125,14 @@ class UpscalerA(keras.layers.Layer):
     """
 
     def __init__(self, distribution, group, num_blocks, features, head_features,
-                 conditioning_features=0, **kwargs):
+                 conditioning_features=0, previous=False, **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.features = features
         policy = self.dtype_policy
         self.trunk = Trunk(
             distribution.num_levels, distribution.channels, group, num_blocks, features,
-            conditioning_features, dtype=policy, name="trunk",
+            conditioning_features, previous, dtype=policy, name="trunk",
         )
         if distribution.channel_autoregressive:
             self.head = ChannelHead(

@@ -9,6 +9,7 @@
     tensorboard/           scalars and sample grids
 """
 
+import collections
 import dataclasses
 import itertools
 import json
@@ -18,11 +19,10 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
-from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training import parts
-from ms_pixelcnn_tf.training.parts import CONFIG
+from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.training import datasheet, parts
+from ms_pixelcnn_tf.training.parts import CHECKPOINTS, CONFIG, latest_checkpoint
 
-CHECKPOINTS = "checkpoints"
 KEPT = 3
 GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
 # What may change from one session of a run to the next: no weight depends on it.
@@ -43,6 +43,7 @@ def _folders(workdir):
     there = trained_parts(workdir)
     if not there:
         raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
+    _check_same_data(there)
     return there
 
 
@@ -52,9 +53,21 @@ def trained_parts(workdir):
     return {folder: run for folder, run in there if latest_checkpoint(folder)}
 
 
-def latest_checkpoint(workdir):
-    """Path of the newest checkpoint, or None."""
-    return tf.train.latest_checkpoint(str(pathlib.Path(workdir) / CHECKPOINTS))
+def _check_same_data(folders):
+    """Raises UserError, naming the part that differs from most, unless all are of the same data."""
+    sheets = {folder: datasheet._read(folder) for folder in folders}
+    for field in ("class_names", "examples", "fingerprint"):
+        values = {folder: json.dumps(sheet[field]) for folder, sheet in sheets.items() if sheet}
+        counted = collections.Counter(values.values()).most_common()
+        if len(counted) > 1:
+            (most, _), *_, (odd, _) = counted
+            folder, other = (
+                next(f for f, value in values.items() if value == wanted) for wanted in (odd, most)
+            )
+            raise UserError(
+                f"{folder} was trained on other data than {other}: {field} {odd[:80]}, not "
+                f"{most[:80]}; train that scale anew, or take its folder away"
+            )
 
 
 def latest_step(workdir):
@@ -88,6 +101,8 @@ def claim(workdir, run):
         raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")
     if goes_on:
         _check_same_run(workdir, old, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts.train_in(workdir)
     write_text(path, run.to_json())
     return old if goes_on else None
 
@@ -204,9 +219,11 @@ def load_model(workdir, to_sample=False):
     if latest_checkpoint(next(iter(folders))) is None:  # parts without one are left out
         raise UserError(f"{workdir} has no checkpoint yet; train it first")
     config = parts.assembled(folders).model
-    model = MultiscalePixelCNN(sampled_config(config) if to_sample else config)
+    model = make_model(sampled_config(config) if to_sample else config)
     for folder, part in folders.items():
-        variables = model.variables_of(part.model.held_scales)
+        whole = part.model.scale == "all"
+        held = () if whole else part.model.held_scales
+        variables = model.trainable_variables if whole else model.variables_of(held)
         checkpoint = tf.train.Checkpoint(averaged=_by_name(variables))
         _restore(checkpoint, latest_checkpoint(folder))
     return model
@@ -228,7 +245,8 @@ def sampled_config(config):
     size = config.sizes[len(whole) - 1]
     if len(whole) == 1:  # the base alone is a PixelCNN at its own size
         return dataclasses.replace(config, variant="ON", image_size=size, scale="all")
-    return dataclasses.replace(config, image_size=size, scale="all")
+    kept = [",".join(name for name in part if name in whole) for part in config.scale_parts]
+    return dataclasses.replace(config, image_size=size, scale=";".join(filter(None, kept)))
 
 
 def _by_name(variables, skip=0):

@@ -10,85 +10,21 @@ import math
 import time
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from ms_pixelcnn_tf import data, pictures, pixels
-from ms_pixelcnn_tf.data.pipeline import evaluation_batches, iterate, training_batches
+from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.sizes import format_size
+from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, claim, latest_checkpoint
 from ms_pixelcnn_tf.training.datasheet import check_same_data, write_datasheet
+from ms_pixelcnn_tf.training.fitting import fit_to_source, level_histogram, load_source
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import Monitor
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress
+from ms_pixelcnn_tf.training.samples import sample_picture
 from ms_pixelcnn_tf.training.step import copy_weights, make_train_step
-
-SAMPLES = 16  # images in a sample grid
-SAMPLE_MAGNIFICATION = 2
-HISTOGRAM_EXAMPLES = 1000
-
-
-def load_source(run, data_dir=None):
-    """The data set of a `RunConfig`, from `data_dir` if that is given."""
-    return data.load(
-        run.data.dataset,
-        image_size=run.model.image_size,
-        channels=run.model.channels,
-        data_dir=data_dir or run.data.data_dir or None,
-        seed=run.data.data_seed,
-        labels=run.data.labels,
-        validation_fraction=run.data.validation_fraction,
-    )
-
-
-def fit_to_source(run, source):
-    """`run` with what conditions the model filled in from the data, checked against it.
-
-    Raises:
-        UserError: if the model's images or conditions are not the data's.
-    """
-    if source.is_video:
-        raise UserError(
-            f"{source.name} is a data set of videos, variant {run.model.variant} a model of images"
-        )
-    for split in ("train", "validation"):
-        if not source.size(split):
-            raise UserError(f"{source.name} has no {split} images; add more images")
-    model = _with_conditions(run, source)
-    if (*model.image_size, model.channels) != (*source.image_size, source.channels):
-        raise UserError(
-            f"the model is of {format_size(model.image_size)} with {model.channels} "
-            f"channels, {source.name} of {format_size(source.image_size)} with "
-            f"{source.channels}"
-        )
-    return dataclasses.replace(run, model=model)
-
-
-def _with_conditions(run, source):
-    """The model's configuration, conditioned on what `run.data.conditions` names."""
-    held = {
-        "num_classes": ("label", source.num_classes),
-        "text": ("text", bool(source.num_captions)),
-        "num_keypoints": ("keypoints", source.num_keypoints),
-        "num_segments": ("segmentation", source.num_segments),
-    }
-    model = run.model
-    for field, (condition, value) in held.items():
-        if condition in run.data.condition_names and not getattr(model, field):
-            if not value:
-                raise UserError(f"conditions name {condition}, which {source.name} does not have")
-            model = dataclasses.replace(model, **{field: value})
-        if getattr(model, field) not in (0, value):
-            raise UserError(
-                f"{field} is {getattr(model, field)}, but {source.name} has {value}; "
-                f"valid: 0 (unconditional){f' or {value}' * bool(value)}"
-            )
-    return model
-
 
 def train(run, workdir, source=None):
     """Trains a run to its last step, or goes on with the one in `workdir`.
@@ -130,18 +66,20 @@ class _Session:
         self._run, self._source = run, source
         config = run.train
         keras.utils.set_random_seed(config.seed)
-        self._model = self.averaged = MultiscalePixelCNN(run.model)
+        self._model = self.averaged = make_model(run.model)
         if run.model.output == "softmax" and not latest_checkpoint(workdir):
             self._model.start_at_marginal(level_histogram(source, run.model))
         if config.ema_decay:
-            self.averaged = MultiscalePixelCNN(run.model)
+            self.averaged = make_model(run.model)
             copy_weights(self._model, self.averaged)
         optimizer = build_optimizer(config)
         optimizer.build(self._model.trainable_variables)
         self._train_step = make_train_step(self._model, self.averaged, optimizer, config)
         self._checkpoints = Checkpoints(workdir, self._model, self.averaged, optimizer)
         self.state = self._checkpoints.restore()
-        self.monitor = Monitor(workdir, self.state.step)
+        self.monitor = Monitor(
+            workdir, self.state.step, "clips" if source.is_video else "images"
+        )
         if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
             self._forget_recent()
 
@@ -159,8 +97,10 @@ class _Session:
                 start_step=state.step,
                 flip=config.flip,
                 random_crop=config.random_crop,
+                augment=config.augmentations,
+                map_dropout=config.map_dropout,
                 num_levels=self._run.model.num_levels,
-                fields=("image", *self._run.model.conditions),
+                fields=(self._model.example_field, *self._run.model.conditions),
             )
         )
         logged_step, logged_seconds = state.step, state.seconds
@@ -170,8 +110,8 @@ class _Session:
                 progress.update(state.step, metrics["bits"])
                 last = state.step == config.steps
                 if last or state.step % config.log_every == 0:
-                    images = (state.step - logged_step) * config.batch_size
-                    rate = images / max(state.seconds - logged_seconds, 1e-9)
+                    examples = (state.step - logged_step) * config.batch_size
+                    rate = examples / max(state.seconds - logged_seconds, 1e-9)
                     self.monitor.train(state.step, metrics, rate)
                     logged_step, logged_seconds = state.step, state.seconds
                 if interrupt.requested:
@@ -213,7 +153,7 @@ class _Session:
             self.averaged,
             self._source,
             "validation",
-            config.batch_size,
+            config.examples_at_once,
             limit=config.evaluation_examples,
         )
         self.monitor.validation(
@@ -222,50 +162,21 @@ class _Session:
             examples=state.step * config.batch_size,
         )
         self._forget_recent()
-        progress.say(f"step {state.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel")
+        nats = f" ({evaluation.nats_per_dim:.4f} nats)" if self._source.is_video else ""
+        progress.say(
+            f"step {state.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel{nats}"
+        )
 
     def _forget_recent(self):
         self.state.recent_bits, self.state.recent_steps = 0.0, 0
 
     def _show_samples(self):
-        levels = self.averaged.sample(
-            SAMPLES, self._sample_conditions(), seed=self._run.train.seed
-        )
-        images = pixels.dequantise(levels, self._run.model.num_levels)
-        self.monitor.samples(self.state.step, pictures.grid(images, scale=SAMPLE_MAGNIFICATION))
-
-    def _sample_conditions(self):
-        """Labels in turn; other conditions as the first validation examples have them."""
-        config = self._run.model
-        wanted = [name for name in config.conditions if name != "label"]
-        conditions = {}
-        if wanted:
-            examples = evaluation_batches(
-                self._source, split="validation", batch_size=SAMPLES,
-                fields=tuple(wanted), limit=SAMPLES,
-            )
-            batch = next(iterate(examples))
-            rows = np.arange(SAMPLES) % len(batch[wanted[0]])
-            conditions = {name: np.asarray(batch[name])[rows] for name in wanted}
-        if config.num_classes:
-            conditions["label"] = np.arange(SAMPLES, dtype="int32") % config.num_classes
-        return conditions
+        picture = sample_picture(self.averaged, self._source, self._run.train.seed)
+        self.monitor.samples(self.state.step, picture)
 
     def _stop(self):
         self._checkpoints.save(self.state)
         raise Interrupted(f"stopped after step {self.state.step}, saved; the same command goes on")
-
-
-def level_histogram(source, config):
-    """int64 `[C, L]`: how often each level stands in each channel, over examples evenly spaced in
-    the training split."""
-    indices = np.linspace(0, source.size("train") - 1, HISTOGRAM_EXAMPLES).astype("int64")
-    images = source.examples("train", np.unique(indices), ("image",))["image"]
-    levels = pixels.quantise(images, config.num_levels)
-    return np.stack(
-        [np.bincount(levels[..., c].ravel(), minlength=config.num_levels)
-         for c in range(config.channels)]
-    )
 
 
 def _check_finite(metrics, step):

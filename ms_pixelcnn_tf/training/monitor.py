@@ -18,7 +18,8 @@ def read_metrics(workdir):
     Each holds "step", "seconds" (training time so far: steps and waiting for data, over all
     sessions, without validation), "cpu_seconds" (the same, of the process on all its cores),
     "examples" (seen), "train_bits" (mean since the line before),
-    "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term).
+    "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term), and
+    "validation_nats" (the total in nats per sub-pixel).
     """
     path = pathlib.Path(workdir) / METRICS
     if not path.is_file():
@@ -32,15 +33,22 @@ def read_metrics(workdir):
 
 
 class Monitor:
-    """Writes the metrics of a run that starts, or goes on, at `step`."""
+    """Writes the metrics of a run that starts, or goes on, at `step`.
 
-    def __init__(self, workdir, step):
+    Args:
+        workdir: the run's folder.
+        step: steps taken at the checkpoint that it goes on from.
+        examples: what an example is called: "images" or "clips".
+    """
+
+    def __init__(self, workdir, step, examples="images"):
         workdir = pathlib.Path(workdir)
         self._path = workdir / METRICS
         # Steps after the restored checkpoint are about to be taken again.
         kept = [line for line in read_metrics(workdir) if line["step"] <= step]
         self.evaluated_step = kept[-1]["step"] if kept else None
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._examples = examples
         self._writer = tf.summary.create_file_writer(str(workdir / TENSORBOARD))
 
     def __enter__(self):
@@ -49,7 +57,7 @@ class Monitor:
     def __exit__(self, *exception):
         self._writer.close()
 
-    def train(self, step, metrics, images_per_second):
+    def train(self, step, metrics, examples_per_second):
         """Scalars of a training step, from `make_train_step`."""
         with self._writer.as_default(step):
             tf.summary.scalar("train/bits", metrics["bits"])
@@ -57,7 +65,7 @@ class Monitor:
                 tf.summary.scalar(f"train/terms/{name}", bits)
             tf.summary.scalar("train/learning_rate", metrics["learning_rate"])
             tf.summary.scalar("train/gradient_norm", metrics["gradient_norm"])
-            tf.summary.scalar("train/images_per_second", images_per_second)
+            tf.summary.scalar(f"train/{self._examples}_per_second", examples_per_second)
 
     def validation(self, state, evaluation, examples):
         """One line of metrics.jsonl and the same as scalars.
@@ -78,12 +86,14 @@ class Monitor:
             "train_bits": train_bits,
             "validation_bits": evaluation.bits_per_dim,
             "validation_terms": terms,
+            "validation_nats": evaluation.nats_per_dim,
         }
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.evaluated_step = step
         with self._writer.as_default(step):
             tf.summary.scalar("validation/bits", evaluation.bits_per_dim)
+            tf.summary.scalar("validation/nats", evaluation.nats_per_dim)
             for name, bits in terms.items():
                 tf.summary.scalar(f"validation/terms/{name}", bits)
         self._writer.flush()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
 from ms_pixelcnn_tf.configs import PRESETS
+from ms_pixelcnn_tf.evaluation import Evaluation, FrameResult, TermResult
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import read_metrics
@@ -59,6 +60,10 @@ def test_flags_become_the_configuration(tmp_path, monkeypatch):
         ("--dataset=shape", "did you mean 'shapes'"),
         ("--preset=tny", "did you mean 'tiny'"),
         ("--output=dmlo", "did you mean 'dmol'"),
+        ("--variant=OTLogN", "did you mean 'OTlogN'"),
+        ("--num_frames=20", "num_frames is of models of videos; variant OlogN is of images"),
+        ("--dataset=shapes_push", "variant OlogN a model of images; give a variant of videos: OT_b"),
+        ("--variant=OT", "shapes is a data set of images, variant OT a model of videos; give a data"),
     ],
 )
 def test_mistakes_are_one_line(monkeypatch, capsys, argument, message):
@@ -76,8 +81,47 @@ def test_help_shows_every_field_without_tensorflow():
         "sys.exit('tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said = " ".join(done.stdout.split())
     for text in ("--upscaler", "--ema_decay", "largest global gradient norm", "paper 200000"):
-        assert text in " ".join(done.stdout.split())
+        assert text in said
+    videos = said[said.index("a model of videos:") : said.index("the data:")]
+    assert "--num_frames" in videos and "--num_classes" not in videos
+    for text in (
+        "a clip (default 20; OT_upscaler 3)", "tiny 16; small 16; paper 128; videos: tiny 4,",
+        "(default dmol; tiny softmax; small softmax; paper softmax; videos: OT_baseline softmax,",
+        "for all (default 0; videos: paper 1)", "paper exponential; videos: paper steps)",
+    ):
+        assert text in said
+
+
+def test_a_line_for_videos_is_a_configuration(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    run, workdir = train.parse(["--dataset=robot_pushing", "--variant=OT", "--data_dir=data"])
+    assert run.model.image_size == (64, 64) and run.model.output == "dmol"
+    assert run.data.data_dir == str(tmp_path / "data") and workdir == "runs/robot_pushing-OT-tiny"
+    run, _ = train.parse([
+        "--dataset=bair_robot_pushing_small", "--variant=OTlogN", "--preset=paper", "--augment",
+        "jitter,mirror", "--micro_batch_size=4", "--drop_steps=5,6", "--centered=false",
+    ])
+    assert run.train.augmentations == ("jitter", "mirror") and run.train.drops == (5, 6)
+    assert (run.model.action_size, run.model.state_size) == (4, 3) and not run.train.centered
+
+
+def test_a_table_of_videos_tells_frames_apart():
+    def units(nats):
+        return {"nats": nats, "bits_per_dim": nats / 8, "nats_per_dim": nats / 16}
+
+    terms = {"group1": TermResult(**units(3.0)), "group2": TermResult(**units(5.0))}
+    frames = tuple(FrameResult(**units(4.0), frame=number, terms={}) for number in (2, 3))
+    result = Evaluation("films", "test_novel", 7, **units(8.0), terms=terms, frames=frames)
+    lines = evaluate.to_text(result).splitlines()
+    assert lines[:2] == ["data: films", "split: test_novel, 7 examples"]
+    assert lines[2].split() == ["term", "nats/clip", "bits/sub-pixel", "nats/sub-pixel"]
+    assert [line.split() for line in lines[3:]] == [
+        ["total", "8.000", "1.0000", "0.5000"], ["group1", "3.000", "0.3750", "0.1875"],
+        ["group2", "5.000", "0.6250", "0.3125"], ["frame", "2", "4.000", "0.5000", "0.2500"],
+        ["frame", "3", "4.000", "0.5000", "0.2500"],
+    ]
 
 
 def test_an_interrupted_run_exits_130(monkeypatch, capsys):

@@ -19,6 +19,7 @@ from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.build import build
 
+Feature = tfds.features.Image
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 
 
@@ -98,22 +99,33 @@ def test_tfdss_own_imagenets(tmp_path, name, builder, config):
         np.testing.assert_array_equal(found["label"], 7 * np.array(order))
 
 
-def test_tfdss_own_bair(tmp_path):
-    steps, frames = 30, images(60, 64, 64).reshape(2, 30, 64, 64, 3)
-    actions = np.random.default_rng(1).normal(size=(2, steps, 4)).astype("float32")
-    positions = np.random.default_rng(2).normal(size=(2, steps, 3)).astype("float32")
+def write_bair(data_dir, frames, wrong=()):
+    """`[N, T, H, W, 3]` as the training split, the first two as the test split; returns actions and
+    positions. `wrong`: `(field, sequence, step, value)`s put into them."""
+    count, steps, height, width, _ = frames.shape
+    actions = np.random.default_rng(1).normal(size=(count, steps, 4)).astype("float32")
+    positions = np.random.default_rng(2).normal(size=(count, steps, 3)).astype("float32")
+    for field, *place, value in wrong:
+        {"actions": actions, "states": positions}[field][(*place, 1)] = value
     features = tfds.features.Sequence({
         "action": tfds.features.Tensor(shape=(4,), dtype=np.float32),
         "endeffector_pos": tfds.features.Tensor(shape=(3,), dtype=np.float32),
-        "image_aux1": tfds.features.Image(shape=(64, 64, 3)),
-        "image_main": tfds.features.Image(shape=(64, 64, 3)),
+        "image_aux1": tfds.features.Image(shape=(height, width, 3)),
+        "image_main": tfds.features.Image(shape=(height, width, 3)),
     })
     examples = [
         [{"action": actions[n, t], "endeffector_pos": positions[n, t],
           "image_aux1": frames[n, t] // 2, "image_main": frames[n, t]} for t in range(steps)]
-        for n in range(2)
+        for n in range(count)
     ]
-    write_tfds(tmp_path, "bair_robot_pushing_small", "", features, {"train": examples, "test": examples})
+    write_tfds(data_dir, "bair_robot_pushing_small", "", features,
+               {"train": examples, "test": examples[:2]})
+    return actions, positions
+
+
+def test_tfdss_own_bair(tmp_path):
+    frames = images(60, 64, 64).reshape(2, 30, 64, 64, 3)
+    actions, positions = write_bair(tmp_path, frames)
     source = data.load("bair_robot_pushing_small", data_dir=str(tmp_path))
     assert source.is_video and source.size("test") == 2
     for place, start in ((None, 0), ((0.0, 0.0), 0), ((0.9999, 0.0), 10)):
@@ -126,6 +138,90 @@ def test_tfdss_own_bair(tmp_path):
             np.testing.assert_array_equal(found["frames"][n], frames[which, clip])
             np.testing.assert_array_equal(found["actions"][n], actions[which, clip])
             np.testing.assert_array_equal(found["states"][n], positions[which, clip])
+
+
+def test_bairs_clips_are_as_long_as_asked_and_some_validate(tmp_path):
+    actions, _ = write_bair(tmp_path, images(45 * 5, 8, 8).reshape(45, 5, 8, 8, 3))
+    options = dict(data_dir=str(tmp_path), image_size=8)
+    source = data.load("bair_robot_pushing_small", num_frames=3, **options)
+    assert (source.num_frames, source.action_size, source.state_size) == (3, 4, 3)
+    assert {split: source.size(split) for split in source.splits} == {
+        "train": 43, "test": 2, "validation": 2
+    }
+    found = [
+        source.examples(split, np.arange(source.size(split)), ("actions",))["actions"]
+        for split in ("train", "validation")
+    ]
+    assert found[0].shape == (43, 3, 4)
+    both = np.concatenate(found)
+    assert len({clip.tobytes() for clip in both}) == 45  # none in both, none lost
+    assert {clip.tobytes() for clip in both} == {clip[:3].tobytes() for clip in actions}
+    assert "clips of 3 frames" in source.description
+    assert "validation: every 20th training sequence" in source.description
+    too_long = data.load("bair_robot_pushing_small", num_frames=6, **options)
+    with pytest.raises(UserError, match="validation, example 1: 5 steps; a clip takes 6: give a sm"):
+        too_long.examples("validation", [1])
+    for wrong in (0, 2.5):
+        with pytest.raises(UserError, match=f"num_frames is {wrong}; give an integer of 1 or above"):
+            data.load("bair_robot_pushing_small", num_frames=wrong, **options)
+
+
+@pytest.mark.parametrize("fields, decoded", [
+    (("frames",), 7), (("actions", "states"), 0), (("actions",), 0), (None, 7),
+])
+def test_of_a_sequence_only_what_is_asked_for_is_decoded(tmp_path, monkeypatch, fields, decoded):
+    frames = images(14, 8, 8).reshape(2, 7, 8, 8, 3)
+    write_bair(tmp_path, frames)
+    options = dict(data_dir=str(tmp_path), image_size=8)
+    source = data.load("bair_robot_pushing_small", num_frames=4, **options)
+    whole, seen, decode_image = source.examples("train", [1]), [], Feature.decode_example_np
+    monkeypatch.setattr(
+        Feature, "decode_example_np",
+        lambda self, content: seen.append(content) or decode_image(self, content),
+    )
+    found = source.examples("train", [1], fields)
+    assert found.keys() == set(fields or source.fields) and len(seen) == decoded
+    for field, values in found.items():
+        np.testing.assert_array_equal(values, whole[field])
+    too_long = data.load("bair_robot_pushing_small", num_frames=8, **options)
+    with pytest.raises(UserError, match="train, example 1: 7 steps; a clip takes 8"):
+        too_long.examples("train", [1], fields)
+
+
+@pytest.mark.parametrize("image_size, wanted", [(16, "16x16"), ((8, 9), "8x9")])
+def test_small_frames_are_told_before_any_is_read(tmp_path, image_size, wanted):
+    write_bair(tmp_path, images(10, 8, 8).reshape(2, 5, 8, 8, 3))
+    message = f"frames of 8x8, smaller than {wanted}; give an image_size, and source_size, of at"
+    with pytest.raises(UserError, match=f"{message} most 8$"):
+        data.load("bair_robot_pushing_small", data_dir=str(tmp_path), image_size=image_size)
+    assert data.load("bair_robot_pushing_small", data_dir=str(tmp_path), image_size=(6, 8))
+
+
+@pytest.mark.parametrize("field, value", [("actions", np.nan), ("states", -np.inf)])
+def test_what_is_not_finite_is_told_with_its_place(tmp_path, field, value):
+    write_bair(tmp_path, images(10, 8, 8).reshape(2, 5, 8, 8, 3), [(field, 1, 3, value)])
+    options = dict(data_dir=str(tmp_path), image_size=8, num_frames=3)
+    source = data.load("bair_robot_pushing_small", **options)
+    assert np.isfinite(source.examples("train", [0, 1])[field]).all()  # clips of steps 0 to 2
+    (other,) = {"actions", "states"} - {field}
+    late = np.full((2, 2), 0.999)
+    assert source.examples("train", [0, 1], ("frames", other), late)["frames"].shape[1] == 3
+    place = rf"^bair_robot_pushing_small, split train, example [01]: {field} of step 3 are "
+    with pytest.raises(UserError, match=rf"{place}\[.*, {value}, .*\], not finite; take that seq"):
+        source.examples("train", [0, 1], places=late)
+    batches = pipeline.training_batches(
+        source, batch_size=2, seed=0, random_crop=True, fields=source.fields
+    )
+    with pytest.raises(UserError, match=place):
+        for _, batch in zip(range(50), pipeline.iterate(batches)):
+            assert np.isfinite(batch[field]).all()
+
+
+def test_num_frames_is_for_videos():
+    with pytest.raises(UserError, match="dataset shapes takes no num_frames=3"):
+        data.load("shapes", num_frames=3)
+    assert data.video_names() == ("shapes_push", "robot_pushing", "bair_robot_pushing_small")
+    assert data.load("shapes_push", num_frames=7).examples("train", [0])["states"].shape == (1, 7, 5)
 
 
 def test_repeated_reads_agree_whatever_the_cache(cub):
@@ -391,6 +487,26 @@ def test_conditions_come_as_the_models_take_them(cub, tmp_path):
     order, coins = pipeline.epoch_permutation(2, 1, 0), pipeline.flip_coins(1, np.arange(2))
     for values, number, coin in zip(flipped["segmentation"], order, coins):
         np.testing.assert_array_equal(values, stored[number][:, :: -1 if coin else 1])
+
+
+def test_every_fourth_pixel_of_images_and_their_maps_as_they_are(tmp_path):
+    pictures, generator = images(3, 32, 40), np.random.default_rng(0)
+    maps = generator.integers(0, 2, (3, 32, 32, 2), "uint8")
+    write_tfds(tmp_path, "coco", "2017", {
+        "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+        "segmentation": tfds.features.Tensor(shape=(32, 32, 2), dtype=np.uint8),
+    }, {"train": [{"image": image, "segmentation": m} for image, m in zip(pictures, maps)]})
+    options = dict(data_dir=str(tmp_path), source_size=32)
+    small, large = (data.load("coco", image_size=side, **options) for side in (8, 32))
+    assert small.takes_places and small.has_threads and small.num_segments == 2
+    for places in (None, np.array([[0.1, 0], [0.5, 0], [0.99, 0]])):
+        found, whole = (
+            source.examples("train", [2, 0, 1], places=places) for source in (small, large)
+        )
+        np.testing.assert_array_equal(found["image"], whole["image"][:, ::4, ::4])
+        np.testing.assert_array_equal(found["segmentation"], whole["segmentation"])
+    averaged = data.load("coco", image_size=8, data_dir=str(tmp_path)).examples("train", [2, 0, 1])
+    assert (found["image"] != averaged["image"]).mean() > 0.5
 
 
 def test_only_the_features_asked_for_are_decoded(cub):

@@ -54,3 +54,9 @@ def test_crops_that_cut_patches_are_refused(fields, message):
     with pytest.raises(UserError, match=message):
         make_run(**fields)
     assert make_run(upscaler="B", image_size=64, crop_size=16).train.crop_size == 16
+
+
+@pytest.mark.parametrize("side", [3, 1, 0, -2])
+def test_a_side_that_cuts_blocks_is_told(side):
+    with pytest.raises(UserError, match=f"crop_size is {side}; valid: even numbers, 2 or more"):
+        Crop((8, 8), side, np.zeros((2, 2)))

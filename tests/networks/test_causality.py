@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from causality import assert_same, dependence, groups_of, past
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim, load_model
@@ -22,45 +23,8 @@ from tiny import tiny_run
 SIZE = (6, 6)  # of the base and of every group map; patches are 3x3
 PATCH = 3
 BLOCKS, DECODER_LAYERS = 2, 2
-DRAWS = 3  # random images an output: one relu may be closed on one of them
 STAGES = ("fresh", "trained", "reloaded")
 HEADS = [("A", "softmax"), ("A", "dmol"), ("B", "softmax"), ("B", "dmol")]
-
-
-def dependence(function, outputs, inputs, channels_out, seed=0):
-    """Which inputs each output's parameters depend on, by gradients.
-
-    Args:
-        function: `[N, H, W, ·]` tensors → parameters `[N, H, W, P]`.
-        outputs: channels of the output that have parameters of their own (G).
-        inputs: channel counts of the input tensors.
-        channels_out: P/G parameters a channel.
-
-    Returns:
-        For each input, bool `[H, W, G, H, W, C]`.
-    """
-    generator = np.random.default_rng(seed)
-    height, width = SIZE
-    count = height * width * outputs  # one row of the Jacobian an example
-    tensors = [
-        tf.constant(generator.integers(0, 256, (DRAWS * count, height, width, c)), tf.float32)
-        for c in inputs
-    ]
-    select = np.zeros((count, height * width, outputs, channels_out), "float32")
-    select.reshape(count, count, channels_out)[np.arange(count), np.arange(count)] = (
-        generator.normal(size=(count, channels_out))
-    )
-    select = np.tile(select.reshape(count, height, width, -1), (DRAWS, 1, 1, 1))
-    with tf.GradientTape() as tape:
-        tape.watch(tensors)
-        total = tf.reduce_sum(function(*tensors) * select)
-    gradients = tape.gradient(total, tensors, unconnected_gradients="zero")
-    for gradient in gradients:
-        assert np.isfinite(gradient).all()
-    return [
-        (np.reshape(gradient, (DRAWS, height, width, outputs, height, width, c)) != 0).any(axis=0)
-        for gradient, c in zip(gradients, inputs)
-    ]
 
 
 def window(maps, rows, columns):
@@ -115,16 +79,6 @@ def pixelcnn_conditioning_reach(height, width, layers):
     return horizontal
 
 
-def past(height, width, channels, groups):
-    """All sub-pixels before each output in raster order: bool `[H, W, groups, H, W, C]`."""
-    order = np.arange(height * width)
-    before = (order[None, :] < order[:, None])[:, None, :, None]
-    same = (order[None, :] == order[:, None])[:, None, :, None]
-    earlier = (np.arange(channels)[None, :] < np.arange(groups)[:, None])[None, :, None, :]
-    result = before | (same & earlier)
-    return result.reshape(height, width, groups, height, width, channels)
-
-
 def in_patches(patch_reach):
     """The reach within one patch, repeated along the diagonal of patches of a map of `SIZE`."""
     _, _, groups, _, _, channels = patch_reach.shape
@@ -173,19 +127,6 @@ def stages(request, tmp_path_factory):
     return dict(zip(STAGES, (fresh, trained, reloaded)))
 
 
-def groups_of(law):
-    """Outputs with parameters of their own at a pixel, and how many parameters each has."""
-    groups = law.channels if law.channel_autoregressive else 1
-    return groups, law.num_params // groups
-
-
-def assert_same(found, reach):
-    """`found` is the reach; the message tells a leak from a blind spot."""
-    leaks, blind = np.argwhere(found & ~reach), np.argwhere(reach & ~found)
-    assert not len(leaks), f"{len(leaks)} leaks, as at {leaks[0]} (output, input)"
-    assert not len(blind), f"{len(blind)} blind spots, as at {blind[0]} (output, input)"
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_pixelcnn_sees_all_of_the_past_and_nothing_else(stages, stage):
     model = stages[stage]
@@ -193,7 +134,7 @@ def test_pixelcnn_sees_all_of_the_past_and_nothing_else(stages, stage):
     groups, size = groups_of(law)
     reach = pixelcnn_reach(*SIZE, law.channels, groups, layers=3, first_kernel=7, predicts=True)
     assert_same(reach, past(*SIZE, law.channels, groups))  # a map this small is seen whole
-    found, = dependence(model.base, groups, [law.channels], size)
+    found, = dependence(model.base, SIZE, groups, [law.channels], size)
     assert_same(found, reach)
 
 
@@ -207,7 +148,7 @@ def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, grou
     given = law.channels * (group - 1)
     found_context, found_own = dependence(
         lambda context, levels: upscaler(upscaler.trunk(context), levels),
-        groups, [given, law.channels], size,
+        SIZE, groups, [given, law.channels], size,
     )
 
     # A fresh trunk's blocks are the identity: what is in reach is what its entry spans.
@@ -240,7 +181,7 @@ def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(output, layers, first_ke
     groups, size = groups_of(law)
     reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts=True)
     assert (past(*SIZE, channels, groups) & ~reach).any(), "too deep to tell the reach"
-    found, = dependence(network, groups, [channels], size)
+    found, = dependence(network, SIZE, groups, [channels], size)
     assert_same(found, reach)
 
 
@@ -251,5 +192,5 @@ def test_the_proof_sees_a_leak():
     network.build()
     network.layers[0].current_mask = np.ones_like(network.layers[0].current_mask)
     groups, size = groups_of(law)
-    found, = dependence(network, groups, [3], size)
+    found, = dependence(network, SIZE, groups, [3], size)
     assert (found & ~past(*SIZE, 3, groups)).any()

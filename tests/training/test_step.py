@@ -1,5 +1,6 @@
 """The step's parts: the moving average, clipping, and crops that depend on (seed, step) alone."""
 
+import dataclasses
 import types
 
 import keras
@@ -7,14 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.models import MultiscalePixelCNN
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, make_model
 from ms_pixelcnn_tf.training.step import (
     copy_weights,
+    crop_offsets,
     make_train_step,
     train_log_prob_terms,
     update_average,
 )
 from tiny import TinySource, tiny_run
+from tiny_video import TinyFilm, tiny_video_run
 
 
 @pytest.fixture(scope="module")
@@ -63,26 +66,24 @@ def test_step_reports_the_loss_before_the_update_and_clips(models):
     assert moved == pytest.approx(1e-3, rel=1e-3)
 
 
-def offsets_of(step, seed=0, crop_size=2):
-    seen = []
-
-    def cropped(images, conditions, crop_size, offsets):
-        seen.append(offsets.numpy())
-        return {}
-
+@pytest.mark.parametrize("crop_size, size", [(2, 2), (0, None), (4, None), (32, None)])
+def test_only_what_is_larger_than_the_crop_is_cropped(crop_size, size):
+    images, offsets = np.zeros((5, 4, 4, 1), "uint8"), np.zeros((5, 2))
     model = types.SimpleNamespace(
         config=tiny_run().model,
-        cropped_log_prob_terms=cropped,
-        log_prob_terms=lambda images, conditions: {},
+        example_field="image",
+        cropped_log_prob_terms=lambda images, conditions, crop_size, offsets: (crop_size, offsets),
+        log_prob_terms=lambda images, conditions: (None, None),
     )
-    config = tiny_run(seed=seed, crop_size=crop_size).train
-    train_log_prob_terms(model, {"image": np.zeros((5, 4, 4, 1), "uint8")}, step, config)
-    return seen
+    config = tiny_run(crop_size=crop_size).train
+    cropped_to, placed = train_log_prob_terms(model, {"image": images}, offsets, config)
+    assert cropped_to == size and (placed is None or placed is offsets)
 
 
 def test_crops_depend_on_seed_and_step_alone():
-    (first,), (again,), (later,), (other,) = (
-        offsets_of(3), offsets_of(3), offsets_of(4), offsets_of(3, seed=1)
+    first, again, later, other = (
+        crop_offsets(5, tf.constant(step, tf.int64), seed).numpy()
+        for step, seed in ((3, 0), (3, 0), (4, 0), (3, 1))
     )
     assert first.shape == (5, 2)
     assert 0 <= first.min() and first.max() < 1
@@ -90,6 +91,37 @@ def test_crops_depend_on_seed_and_step_alone():
     assert not np.array_equal(first, later) and not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("crop_size", [0, 4, 32])
-def test_images_within_the_crop_stay_whole(crop_size):
-    assert not offsets_of(0, crop_size=crop_size)
+def batch_of(run, source, count):
+    """The first examples as the model takes them."""
+    model = run.model
+    fields = (source.example_field, *model.conditions)
+    batch = source.examples("train", np.arange(count), fields)
+    levels = batch[source.example_field]
+    batch[source.example_field] = levels // (256 // model.num_levels)
+    return {name: tf.constant(values) for name, values in batch.items()}
+
+
+@pytest.mark.parametrize("run, source", [
+    (tiny_run(num_classes=3, label_features=4, crop_size=2, dtype="float64"), TinySource()),
+    (tiny_video_run(dtype="float64"), TinyFilm()),
+    (tiny_video_run("OT_upscaler", image_size=8, crop_size=4, dtype="float64"), TinyFilm(8)),
+], ids=["OlogN on crops", "OT", "OT_upscaler on crops"])
+def test_parts_of_a_batch_make_the_whole_batchs_step(run, source):
+    """In float64: the same metrics and, after a step of plain descent, the same weights."""
+    batch, found = batch_of(run, source, 6), []
+    keras.utils.set_random_seed(0)
+    model = make_model(run.model)
+    start = weights(model)
+    for size in (0, 2):
+        for variable, value in zip(model.variables, start, strict=True):
+            variable.assign(value)
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build(model.trainable_variables)
+        config = dataclasses.replace(run.train, batch_size=6, micro_batch_size=size)
+        step = make_train_step(model, model, optimizer, config)
+        metrics = step(batch, tf.constant(7, tf.int64))
+        found.append([*map(np.asarray, tf.nest.flatten(metrics)), *weights(model)])
+    moved = [abs(after - before).max() for after, before in zip(found[0][-len(start):], start)]
+    assert max(moved) > 1e-3
+    for expected, got in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-12)

@@ -7,6 +7,9 @@ splits, not comparable with it. What moves, and why, is in `push_physics`; what 
 
 The splits train, validation and test_seen share the kinds and colours of their objects, and a
 camera. In test_novel all kinds and colours are others, and the camera is moved, turned and zoomed.
+
+Table, arm and physics are symmetric, and the camera of all splits but test_novel looks at the
+middle, so a mirrored video of theirs is one that could be, but for the light: it comes from the left.
 """
 
 import math
@@ -18,6 +21,7 @@ from ms_pixelcnn_tf.data.procedural.push_episode import draw_episode
 from ms_pixelcnn_tf.data.procedural.push_picture import Camera, Picture
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import format_size
 
 SIZES = {"train": 50_000, "validation": 1_000, "test_seen": 1_000, "test_novel": 1_000}
 FIRST_STREAM = 16  # keeps the splits' random streams off those of `shapes`
@@ -31,6 +35,7 @@ NOVEL_CAMERA = Camera(view=2.55, angle=math.radians(20), centre=(0.1, -0.08))
 NOISE = 1.5  # standard deviation, levels of 255
 SIDES = (8, 256)
 FIELDS = ("frames", "actions", "states")
+LATERAL = (push_physics.X, push_physics.YAW)
 
 
 class ShapesPush(Source):
@@ -61,12 +66,15 @@ class ShapesPush(Source):
     channels = 3
     splits = tuple(SIZES)
     state_names = push_physics.POSE
+    action_size = state_size = len(push_physics.POSE)
+    lateral = {"actions": LATERAL, "states": LATERAL}
+    mirrored_fields = FIELDS
 
     def __init__(self, image_size=(64, 64), num_frames=20, seed=0):
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
-                f"image_size of {self.name} is {tuple(image_size)}; give sides from {SIDES[0]} to "
-                f"{SIDES[1]} pixels"
+                f"{self.name} draws no frames of {format_size(image_size)}; give sides from "
+                f"{SIDES[0]} to {SIDES[1]} pixels"
             )
         if num_frames < 1:
             raise UserError(f"num_frames is {num_frames!r}; give 1 or more")

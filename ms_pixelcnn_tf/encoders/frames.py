@@ -1,0 +1,73 @@
+"""Past frames → features, each frame by itself."""
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.layers import ResidualMultiplicativeBlock
+from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, pixel_features
+
+
+class FrameEncoder(keras.layers.Layer):
+    """Residual multiplicative blocks over a frame.
+
+    Args:
+        num_levels: levels of the pixels.
+        channels: image channels C.
+        features: width c of the blocks; they carry 2c.
+        num_blocks: the paper's encoder has 8.
+        stride: 1 keeps the frame's size, as the paper does. Above 1, stride×stride blocks of pixels
+            are stacked in depth first (no pixel is lost), and all else costs stride² times less.
+
+    Call arguments:
+        frames: `[N, H, W, C]` integer levels (or floats holding them); frames of several times
+            folded into the batch.
+
+    Returns:
+        `[N, H/stride, W/stride, 2c]`.
+
+    Reference: Kalchbrenner et al. (2016b), "Resolution Preserving CNN Encoders".
+    """
+
+    def __init__(self, num_levels, channels, features, num_blocks=8, stride=1, **kwargs):
+        super().__init__(**kwargs)
+        self.num_levels = num_levels
+        self.channels = channels
+        self.features = features
+        self.stride = stride
+        policy = self.dtype_policy
+        self.entry = keras.layers.Conv2D(
+            2 * features, 3, padding="same", dtype=policy, name="entry"
+        )
+        self.blocks = [
+            ResidualMultiplicativeBlock(features, dtype=policy, name=f"block{index}")
+            for index in range(num_blocks)
+        ]
+
+    def build(self, frames_shape=None):
+        inputs = (self.channels * FEATURES_PER_CHANNEL + 1) * self.stride**2
+        self.entry.build((None, None, None, inputs))
+        for block in self.blocks:
+            block.build()
+
+    def call(self, frames):
+        pixels = pixel_features(frames, self.num_levels, self.compute_dtype)
+        maps = self.entry(stack_blocks(pixels, self.stride))
+        for block in self.blocks:
+            maps = block(maps)
+        return maps
+
+    def get_config(self):
+        return super().get_config() | {
+            "num_levels": self.num_levels, "channels": self.channels, "features": self.features,
+            "num_blocks": len(self.blocks), "stride": self.stride,
+        }
+
+
+def stack_blocks(maps, size):
+    """`[N, H, W, F]` → `[N, H/size, W/size, size²·F]`: a block's pixels in depth, row by row."""
+    if size == 1:
+        return maps
+    _, height, width, features = maps.shape
+    maps = ops.reshape(maps, (-1, height // size, size, width // size, size, features))
+    maps = ops.transpose(maps, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(maps, (-1, height // size, width // size, size * size * features))

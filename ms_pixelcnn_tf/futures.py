@@ -1,0 +1,78 @@
+"""Futures of the first frames of clips, as video models sample them, and their enlargement.
+
+A future is a pure function of the seed, the clip's number and its own, whatever else is asked for.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Asked(NamedTuple):
+    """What is asked for.
+
+    Attributes:
+        clips: the clips' numbers in their split, `[n]`.
+        futures: samples of each.
+        seed: 0 or more.
+    """
+
+    clips: np.ndarray
+    futures: int
+    seed: int
+
+
+def roll_out(model, given, conditions, asked):
+    """Samples what follows on the given frames.
+
+    Args:
+        model: a `VideoPixelCNN`.
+        given: uint8 levels `[n, G, H, W, C]`.
+        conditions: dict of float32 `[n, T, ·]`, with just the fields that the model takes.
+        asked: an `Asked`.
+
+    Returns:
+        uint8 levels `[n, futures, T, H, W, C]`, the given frames first.
+    """
+    given, *own = (_for_each(values, asked) for values in (given, *conditions.values()))
+    uniforms = _uniforms((model.config.predicted_frames, *given.shape[2:]), asked, stage=0)
+    sampled = model.decode(uniforms, given, dict(zip(conditions, own)) or None)
+    return _by_clip(np.concatenate([given, sampled], axis=1), asked)
+
+
+def upscale(model, videos, given, asked, stage):
+    """Doubles the size of videos.
+
+    Args:
+        model: a `VideoPixelCNN` of variant OT_upscaler.
+        videos: uint8 levels `[n, futures, T, H/2, W/2, C]`.
+        given: uint8 levels `[n, G, H, W, C]`, the first frames at full size, of which the videos'
+            are every second pixel.
+        asked: an `Asked`.
+        stage: number of the upscaler, from 1; each draws other uniforms.
+
+    Returns:
+        uint8 levels `[n, futures, T, H, W, C]`, the given frames first.
+    """
+    given, low = _for_each(given, asked), videos.reshape(-1, *videos.shape[2:])
+    uniforms = _uniforms((low.shape[1] - given.shape[1], *given.shape[2:]), asked, stage)
+    return _by_clip(model.upscale(low, given, uniforms), asked)
+
+
+def _uniforms(shape, asked, stage):
+    """float32 `[n · futures, *shape]`, future by future of each clip; `shape` is a video's."""
+    seeds = [
+        (asked.seed, int(clip), future, stage)
+        for clip in asked.clips for future in range(asked.futures)
+    ]
+    return np.stack([np.random.default_rng(seed).random(shape, dtype="float32") for seed in seeds])
+
+
+def _for_each(values, asked):
+    """`[n, …]` → `[n · futures, …]`: a clip's, for each of its futures."""
+    return np.repeat(values, asked.futures, axis=0)
+
+
+def _by_clip(videos, asked):
+    """`[n · futures, …]` → `[n, futures, …]`."""
+    return videos.reshape(len(asked.clips), asked.futures, *videos.shape[1:])

@@ -1,0 +1,91 @@
+"""An LSTM over time whose state is a map: the memory of a video model."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf.layers.initializers import Constant
+
+
+class ConvLSTM(keras.layers.Layer):
+    """One step in time: [i, f, u, o] = kernel * inputs + recurrent * hidden + bias, and
+
+        cell ← σ(f) ⊙ cell + σ(i) ⊙ tanh(u),    hidden ← σ(o) ⊙ tanh(cell).
+
+    Both convolutions keep the maps' size. The inputs' share of the gates does not depend on the
+    state: `read` makes it for all frames at once where they are known, `step` goes on from there.
+    The forget gate's bias starts at 1.
+
+    Args:
+        features: width F of the state.
+        inputs: width I of the inputs.
+        kernel_size: odd.
+
+    Call arguments:
+        inputs: `[B, h, w, I]`.
+        state: `(hidden, cell)`, each `[B, h, w, F]`.
+
+    Returns:
+        The state after it.
+
+    Reference: Shi et al. (2015), without its peepholes; Kalchbrenner et al. (2016b), "Resolution
+    Preserving CNN Encoders".
+    """
+
+    def __init__(self, features, inputs, kernel_size=3, **kwargs):
+        super().__init__(**kwargs)
+        self.features = features
+        self.inputs = inputs
+        self.kernel_size = kernel_size
+
+    def build(self, inputs_shape=None, state_shape=None):
+        size, features = (self.kernel_size, self.kernel_size), self.features
+        self.kernel = self.add_weight(
+            shape=(*size, self.inputs, 4 * features), initializer="glorot_uniform", name="kernel"
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(*size, features, 4 * features), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(
+            shape=(4 * features,), initializer=Constant(np.repeat([0, 1, 0, 0], features)),
+            name="bias",
+        )
+
+    def call(self, inputs, state):
+        return self.step(self.read(inputs), state)
+
+    def initial_state(self, batch, size):
+        """`(hidden, cell)` before the first frame: zeros.
+
+        Args:
+            batch: B, an int or a scalar tensor.
+            size: `(h, w)` of the maps.
+        """
+        zeros = ops.zeros((batch, *size, self.features), dtype=self.compute_dtype)
+        return zeros, zeros
+
+    def read(self, inputs):
+        """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, N any frames."""
+        inputs = ops.cast(inputs, self.compute_dtype)
+        return ops.conv(inputs, self._cast(self.kernel), padding="same") + self._cast(self.bias)
+
+    def step(self, read, state):
+        """The state after a frame.
+
+        Args:
+            read: `[B, h, w, 4F]`, what `read` made of the frame.
+            state: `(hidden, cell)` before it.
+        """
+        hidden, cell = state
+        gates = read + ops.conv(hidden, self._cast(self.recurrent_kernel), padding="same")
+        write, keep, update, output = ops.split(gates, 4, axis=-1)
+        cell = ops.sigmoid(keep) * cell + ops.sigmoid(write) * ops.tanh(update)
+        return ops.sigmoid(output) * ops.tanh(cell), cell
+
+    def _cast(self, weight):
+        return ops.cast(weight, self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {
+            "features": self.features, "inputs": self.inputs, "kernel_size": self.kernel_size,
+        }

@@ -1,0 +1,88 @@
+"""A 3x3 convolution that sees only what comes before its position in raster order."""
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.layers.masks import channel_mask
+
+ABOVE = 3  # taps in the row above; then one to the left and the current one
+
+
+class MaskedConvolution(keras.layers.Layer):
+    """The five taps of a 3x3 kernel that are not masked away:
+
+        x x x
+        x m .
+        . . .
+
+    m masks the channels at the current pixel (`layers.masks`), in every call, so causality holds
+    before, during and after training. The share of the row above can be computed before the row is
+    there (`from_above`), which is how a cached sampler uses it.
+
+    A stack of n such layers sees n rows and columns back, and, k rows above, no more than k columns
+    to the right: the blind spot of a single stack (van den Oord et al., 2016b, Figure 1).
+
+    Args:
+        input_groups, output_groups: the channel group of each input and output feature.
+        mask_type: "A" or "B".
+        kernel_initializer: as Keras takes it.
+
+    Call arguments:
+        inputs: `[B, H, W, len(input_groups)]`.
+
+    Returns:
+        `[B, H, W, len(output_groups)]`.
+
+    Reference: van den Oord et al. (2016a), section 3.4.
+    """
+
+    def __init__(self, input_groups, output_groups, mask_type="B",
+                 kernel_initializer="glorot_uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.input_groups = [int(g) for g in input_groups]
+        self.output_groups = [int(g) for g in output_groups]
+        self.mask_type = mask_type
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.mask = channel_mask(input_groups, output_groups, mask_type)
+
+    def build(self, input_shape=None):
+        self.kernel = self.add_weight(
+            shape=(ABOVE + 2, *self.mask.shape), initializer=self.kernel_initializer, name="kernel"
+        )
+        self.bias = self.add_weight(shape=self.mask.shape[1:], initializer="zeros", name="bias")
+
+    def call(self, inputs):
+        above = ops.pad(inputs, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
+        return self.from_above(above) + self.from_row(inputs)
+
+    def from_above(self, rows):
+        """The share of the row above each position, with the bias: `[B, H, W, ·]` rows above → the
+        outputs' size."""
+        padded = ops.pad(rows, ((0, 0), (0, 0), (1, 1), (0, 0)))
+        kernel = self._cast(self.kernel[:ABOVE])
+        return ops.conv(padded, kernel[None]) + self._cast(self.bias)
+
+    def from_row(self, rows):
+        """The share of each position's own row: the pixel to the left and the current one."""
+        padded = ops.pad(rows, ((0, 0), (0, 0), (1, 0), (0, 0)))
+        kernel = ops.stack([self.left_kernel(), self.current_kernel()])
+        return ops.conv(padded, kernel[None])
+
+    def left_kernel(self):
+        """`[inputs, outputs]`: the kernel at the pixel to the left."""
+        return self._cast(self.kernel[ABOVE])
+
+    def current_kernel(self):
+        """`[inputs, outputs]`: the kernel at the current pixel, masked."""
+        return self._cast(self.kernel[ABOVE + 1]) * self._cast(self.mask)
+
+    def _cast(self, weight):
+        return ops.cast(weight, self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {
+            "input_groups": self.input_groups,
+            "output_groups": self.output_groups,
+            "mask_type": self.mask_type,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

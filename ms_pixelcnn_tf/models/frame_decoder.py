@@ -1,0 +1,250 @@
+"""What the factorisations of a frame share: what they are given, what they answer, and one scale.
+
+Each decoder splits log p(frame | past) into *factors*, conditional laws of whole maps of pixels.
+Scoring evaluates all factors on a true frame; decoding fills the frame factor by factor.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf import pixels, sampling
+from ms_pixelcnn_tf.distributions import make_distribution
+from ms_pixelcnn_tf.encoders.resize import resize
+from ms_pixelcnn_tf.layers import Constant
+from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.sizes import format_size
+
+
+class Past(NamedTuple):
+    """What a frame is given; N is frames, of any number of videos."""
+
+    previous: Any  # [N, H, W, C] levels of the frame before
+    hidden: Any = None  # [N, h, w, F] the ConvLSTM's state after it; None: the decoder has none
+    low: Any = None  # [N, H/2, W/2, C] levels of the frame itself at half its size, where given
+
+    def conditioning(self, size):
+        """The hidden state resized bilinearly to maps of `size`, or None."""
+        return None if self.hidden is None else resize(self.hidden, size)
+
+
+class Factor(NamedTuple):
+    """One factor of log p(frame | past), teacher-forced."""
+
+    term: str  # name of the term it belongs to
+    params: Any  # [N, h, w, ..., num_params] of the decoder's distribution
+    levels: Any  # [N, h, w, ..., C] what they are scored on
+
+
+class FrameDecoder(keras.layers.Layer):
+    """A factorisation of a frame given the past; `self.distribution` is the law of its pixels.
+
+    Sub-classes have the verbs that raise NotImplementedError here; `_decode` is handed the ways to
+    decode a map of pixels.
+    """
+
+    def __init__(self, config, **kwargs):
+        super().__init__(dtype=config.dtype, **kwargs)
+        self.config = config
+        self.distribution = make_distribution(
+            config.output, config.num_levels, config.channels, config.num_mixtures
+        )
+
+    def term_dims(self):
+        """Name of each term → its sub-pixels, of one frame."""
+        raise NotImplementedError
+
+    def output_biases(self):
+        """The bias of each network's parameters, channel by channel: a list of variables."""
+        raise NotImplementedError
+
+    def factors(self, past, frame):
+        """The `Factor`s in order, given the true frame `[N, H, W, C]`."""
+        raise NotImplementedError
+
+    def log_prob_terms(self, past, frame):
+        """The terms of log p(frame | past): name → `[N]` nats."""
+        return {
+            factor.term: sum_frame(self.distribution.log_prob(factor.params, factor.levels))
+            for factor in self.factors(past, frame)
+        }
+
+    def decode(self, past, uniforms, score=True):
+        """One frame, with nothing computed twice.
+
+        Args:
+            past: a `Past`.
+            uniforms: `[N, H, W, C]` in [0, 1).
+            score: whether to return the log-probability.
+
+        Returns:
+            `[N, H, W, C]` int32 levels, and their log p, `[N]` nats, or None.
+        """
+        levels, log_probs = self._decode(past, uniforms, Cached(score))
+        return levels, sum(map(sum_frame, log_probs)) if score else None
+
+    def decode_naive(self, past, uniforms):
+        """`decode`, with one full evaluation of a network a sub-pixel."""
+        levels, log_probs = self._decode(past, uniforms, Naive())
+        return levels, sum(map(sum_frame, log_probs))
+
+    def _decode(self, past, uniforms, ways):
+        """Levels, and a list of log-probabilities a sub-pixel."""
+        raise NotImplementedError
+
+
+class Cached:
+    """How each kind of map is decoded, with nothing computed twice.
+
+    Every verb returns levels and log-probabilities, as the functions of `sampling` do.
+    """
+
+    def __init__(self, score):
+        self.score = score
+
+    def independent(self, distribution, params, uniforms):
+        """Sub-pixels that do not look at one another, each a pixel of the law's one channel:
+        `params()` → parameters of all."""
+        all_params, own = params(), uniforms[..., None]
+        decoded = sampling.decode_pixels(distribution, lambda channel, levels: all_params, own)
+        return tuple(part[..., 0] for part in decoded)
+
+    def raster(self, network, cache, uniforms, conditioning, prediction):
+        """Pixels in raster order, by a network and the class that remembers for it."""
+        batch, size = ops.shape(uniforms)[0], uniforms.shape[1:3]
+        steps = cache(network, batch, size, conditioning, prediction)
+        return sampling.decode_raster(steps, uniforms, self.score)
+
+    def group(self, upscaler, context, uniforms, conditioning):
+        """A group of a scale."""
+        known = upscaler.trunk(context, conditioning)
+        return sampling.decode_group(upscaler, known, uniforms, self.score)
+
+
+class Naive:
+    """`Cached`'s verbs, with one full evaluation of the network a sub-pixel."""
+
+    def independent(self, distribution, params, uniforms):
+        height, width, channels = uniforms.shape[1:]
+        row = ops.reshape(uniforms, (-1, height, width * channels, 1))  # one channel each
+
+        def all_params(levels):
+            return ops.reshape(params(), (-1, height, width * channels, distribution.num_params))
+
+        shape = (-1, height, width, channels)
+        decoded = sampling.decode_naive(distribution, all_params, row)
+        return tuple(ops.reshape(part, shape) for part in decoded)
+
+    def raster(self, network, cache, uniforms, conditioning, prediction):
+        return sampling.decode_naive(
+            network.distribution, lambda x: network(x, conditioning, prediction), uniforms
+        )
+
+    def group(self, upscaler, context, uniforms, conditioning):
+        return sampling.decode_naive(
+            upscaler.distribution,
+            lambda x: upscaler(upscaler.trunk(context, conditioning), x), uniforms,
+        )
+
+
+class Previous(keras.layers.Layer):
+    """What a network at some size sees of the frame before at that size, beside the hidden state.
+
+    Call arguments:
+        previous: `[N, H, W, C]` levels.
+
+    Returns:
+        `[N, H, W, ·]` its pixel features, and `[N, H, W, C]` a prediction on [-1, 1], linear in the
+        pixels of a 3x3 window, which starts as the pixel itself: a frame is first of all the one
+        before it (a departure from the paper).
+    """
+
+    def __init__(self, num_levels, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.num_levels, self.channels = num_levels, channels
+        identity = np.zeros((3, 3, channels, channels))
+        identity[1, 1] = np.eye(channels)
+        self.prediction = keras.layers.Conv2D(
+            channels, 3, padding="same", kernel_initializer=Constant(identity),
+            dtype=self.dtype_policy, name="prediction",
+        )
+
+    @property
+    def features(self):
+        """Number of pixel features."""
+        return self.channels * pixels.FEATURES_PER_CHANNEL + 1
+
+    def build(self, previous_shape=None):
+        self.prediction.build((None, None, None, self.channels))
+
+    def call(self, previous):
+        features = pixels.pixel_features(previous, self.num_levels, self.compute_dtype)
+        return features, self.prediction(features[..., : self.channels])  # the raw values
+
+
+class ScaleDecoder(keras.layers.Layer):
+    """The groups of one scale, of type A, each given the frame before at that scale as well.
+
+    Args:
+        config: a `configs.VideoConfig`.
+        distribution: the law of a pixel.
+        size: `(height, width)` of the scale.
+        groups: which are decoded, in order; those before the first are given.
+        prefix: of the terms' names.
+        conditioning_features: width of the conditioning; 0 for none.
+    """
+
+    def __init__(self, config, distribution, size, groups, prefix, conditioning_features, **kwargs):
+        super().__init__(dtype=config.dtype, **kwargs)
+        self.size = tuple(side // 2 for side in size)  # of the groups' maps
+        self.groups = groups
+        self.term_dims = {
+            f"{prefix}group{group}": math.prod(self.size) * config.channels for group in groups
+        }
+        self.upscalers = [
+            UpscalerA(
+                distribution, group, config.residual_blocks, config.features,
+                config.head_features, conditioning_features, previous=True,
+                dtype=self.dtype_policy, name=f"group{group}",
+            )
+            for group in groups
+        ]
+
+    def build(self, past_shape=None):
+        for upscaler in self.upscalers:
+            upscaler.build()
+
+    def output_biases(self):
+        """As `FrameDecoder.output_biases`."""
+        return [upscaler.output_bias for upscaler in self.upscalers]
+
+    def factors(self, previous, frame, conditioning):
+        """The groups' `Factor`s; `previous` and `frame` are `[N, H, W, C]` at this scale."""
+        before, own = pixels.split_groups(previous), pixels.split_groups(frame)
+        for term, group, upscaler in zip(self.term_dims, self.groups, self.upscalers):
+            context = ops.concatenate(before + own[: group - 1], axis=-1)
+            known = upscaler.trunk(context, conditioning)
+            yield Factor(term, upscaler(known, own[group - 1]), own[group - 1])
+
+    def decode(self, previous, given, uniforms, conditioning, ways):
+        """The scale `[N, H, W, C]`, given its first groups, and a list of log-probabilities."""
+        before, known, log_probs = pixels.split_groups(previous), list(given), []
+        for upscaler, own in zip(self.upscalers, pixels.split_groups(uniforms)[len(given) :]):
+            context = ops.concatenate(before + known, axis=-1)
+            levels, group_log_probs = ways.group(upscaler, context, own, conditioning)
+            known.append(levels)
+            log_probs.append(group_log_probs)
+        return pixels.merge_groups(known), log_probs
+
+
+def scale_prefix(size):
+    """`(16, 16)` → "8to16/": of the names of the terms that lead to a scale."""
+    return f"{format_size([side // 2 for side in size])}to{format_size(size)}/"
+
+
+def sum_frame(log_probs):
+    """Σ over all but the first axis."""
+    return ops.sum(log_probs, axis=tuple(range(1, len(log_probs.shape))))

@@ -1,0 +1,23 @@
+"""The first guess of a softmax: what the data's levels are on the whole."""
+
+import numpy as np
+from keras import ops
+
+
+def start_at_marginal(config, biases, histogram):
+    """Sets a softmax's free logits to the data's marginal, on which its tent is laid.
+
+    Args:
+        config: the model's configuration.
+        biases: variables, the bias of each network's parameters, channel by channel.
+        histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its own
+            and is left alone.
+    """
+    if config.output != "softmax":
+        return
+    counts = np.asarray(histogram, "float64") + 1.0
+    logits = np.log(counts / counts.sum(axis=1, keepdims=True))
+    for variable in biases:
+        bias = np.array(ops.convert_to_numpy(variable)).reshape(config.channels, -1)
+        bias[:, : config.num_levels] = logits
+        variable.assign(bias.reshape(variable.shape))

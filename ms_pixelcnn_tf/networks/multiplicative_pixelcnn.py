@@ -1,0 +1,114 @@
+"""The decoder of a Video Pixel Network: a frame in raster order, given the past."""
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.layers import (
+    Constant,
+    GivenRows,
+    MaskedConvolution,
+    MaskedDense,
+    ResidualMultiplicativeBlock,
+)
+from ms_pixelcnn_tf.layers.masks import feature_groups
+from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
+
+
+class MultiplicativePixelCNN(keras.layers.Layer):
+    """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
+
+    A masked convolution (mask A) of the frame's own pixels, masked residual multiplicative blocks
+    (mask B), and a masked 1x1 head. Of the frame itself a pixel sees what a single stack sees: with
+    n = 1 + 2·`num_blocks` convolutions, n rows and columns back, and k rows above no more than k
+    columns to the right. What stands in that blind spot it knows from the frame before, by way of
+    the conditioning.
+
+    Args:
+        distribution: a law from `distributions`; if it is `channel_autoregressive`, the features
+            come in one group a channel, as in `GatedPixelCNN`.
+        num_blocks: residual multiplicative blocks, at least 1.
+        features: width c of the blocks; they carry 2c.
+        head_features: width of the masked 1x1 layer before the output.
+        conditioning_features: width E of the conditioning; 0 for none.
+
+    Call arguments:
+        levels: `[B, H, W, C]` integer levels (or floats holding them) of the frame itself.
+        conditioning: `[B, 1 or H, 1 or W, E]`, what the past tells, or None. A 1x1 convolution of
+            it is added at the entry and in each block.
+        prediction: `[B, H, W, C]` on [-1, 1], such as the frame before. It goes straight to the
+            output layer, which starts by centring the law on it (a departure from the paper).
+
+    Returns:
+        `[B, H, W, distribution.num_params]`.
+
+    Reference: Kalchbrenner et al. (2016b), "PixelCNN Decoders"; Reed et al. (2017), section 4.3.
+    """
+
+    def __init__(self, distribution, num_blocks, features, head_features, conditioning_features=0,
+                 **kwargs):
+        super().__init__(**kwargs)
+        self.distribution = distribution
+        self.features = features
+        self.conditioning_features = conditioning_features
+        channels = distribution.channels
+        self.num_groups = channels if distribution.channel_autoregressive else 1
+        policy = self.dtype_policy
+
+        inputs = feature_channels(channels)
+        if self.num_groups == 1:
+            inputs = [min(group, 0) for group in inputs]
+        carried = feature_groups(2 * features, self.num_groups)
+        head = feature_groups(head_features, self.num_groups)
+        outputs = feature_groups(distribution.num_params, self.num_groups)
+        self.entry = MaskedConvolution(inputs, carried, "A", dtype=policy, name="entry")
+        self.blocks = [
+            ResidualMultiplicativeBlock(
+                features, self.num_groups, dtype=policy, name=f"block{index}"
+            )
+            for index in range(num_blocks)
+        ]
+        self.head = MaskedDense(carried, head, dtype=policy, name="head")
+        self.logits = MaskedDense(
+            [-1] * channels + list(head), outputs,
+            kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
+            bias_initializer=Constant(distribution.initial_params()),
+            dtype=policy, name="logits",
+        )
+        self.conditioning_projection = None
+        if conditioning_features:
+            self.conditioning_projection = keras.layers.Dense(
+                (2 + num_blocks) * features, use_bias=False, dtype=policy, name="conditioning"
+            )
+
+    def build(self, levels_shape=None, conditioning_shape=None, prediction_shape=None):
+        for layer in (self.entry, *self.blocks, self.head, self.logits):
+            layer.build()
+        if self.conditioning_projection is not None:
+            self.conditioning_projection.build((None, self.conditioning_features))
+
+    def call(self, levels, conditioning, prediction):
+        maps = self.entry(self.read(levels))
+        at_entry, in_blocks = self.project(conditioning)
+        if at_entry is not None:
+            maps = maps + at_entry
+        for block, projection in zip(self.blocks, in_blocks):
+            maps = block(maps, projection)
+        head = ops.relu(self.head(ops.relu(maps)))
+        return self.logits(ops.concatenate([prediction, head], axis=-1))
+
+    def read(self, levels):
+        """`[..., C]` levels → `[..., pixel features]`."""
+        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
+
+    def project(self, conditioning):
+        """The conditioning's share of the entry's outputs, `[B, ·, ·, 2c]`, and of each block's
+        inner features, a list of `[B, ·, ·, c]`; Nones without a conditioning."""
+        if self.conditioning_projection is None:
+            return None, [None] * len(self.blocks)
+        parts = ops.split(self.conditioning_projection(conditioning), 2 + len(self.blocks), axis=-1)
+        return ops.concatenate(parts[:2], axis=-1), parts[2:]
+
+    @property
+    def output_bias(self):
+        """The bias of the distribution's parameters."""
+        return self.logits.bias

@@ -1,0 +1,146 @@
+"""The video benchmark on models small enough to train and trace in seconds."""
+
+import json
+
+import numpy as np
+import pytest
+import video
+from parts import video_report, video_speed
+from PIL import Image
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.configs import PRESETS, make_run
+from ms_pixelcnn_tf.configs.presets import VIDEO_PRESETS
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models import VideoPixelCNN
+from ms_pixelcnn_tf.models.frame_decoder import Past
+from ms_pixelcnn_tf.training import loop
+from proofs import randomise
+
+SMALL = {
+    "image_size": 16, "num_frames": 4, "frame_blocks": 0, "frame_features": 8, "lstm_features": 8,
+    "frame_decoder_blocks": 1, "base_layers": 1, "base_features": 8, "residual_blocks": 1,
+    "features": 8, "head_features": 8,
+}
+
+
+def test_every_run_is_valid_and_of_its_variant():
+    runs = {name: video.configuration(name) for name in video.RUNS}
+    assert {name.split("-")[0] for name in runs} == set(video.VARIANTS)
+    for name, run in runs.items():
+        assert run.model.variant == name.split("-")[0]
+        assert run.train.batch_size == video.SHARED["batch_size"]
+    plain, changed = runs["OTlogN"], runs["OTlogN-augmented"]
+    assert changed.train.augmentations == ("jitter", "mirror") and not plain.train.augmentations
+    assert changed.model == plain.model and changed.train.steps == plain.train.steps
+
+
+def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(VIDEO_PRESETS, "small", VIDEO_PRESETS["small"] | SMALL)
+    arguments = ["--preset=small", "--size=16", "--frames=4", "--repeats=2", "--batch=2"]
+    video.main([*arguments, f"--out={tmp_path}"])
+    page = (tmp_path / "video_speed.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
+    results = json.loads((tmp_path / "video_speed.json").read_text(encoding="utf-8"))["variants"]
+    assert tuple(results) == video.VARIANTS
+    for name, found in results.items():
+        ratio = found["in_graph_over_likelihood"]
+        assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
+        assert ("naive_seconds" in found) == (name == "OTN") != ("stepwise_seconds" in found)
+    own = results["OTN"]
+    assert own["faster_than_cached_OTN"]["median"] == 1
+    # Three timed evaluations stand for one a sub-pixel of two frames.
+    assert own["naive_seconds"]["median"] > own["in_graph_seconds"]["median"]
+
+
+def test_evaluations_of_a_decoder_change_no_frame():
+    model = VideoPixelCNN(make_run("shapes_push", "OTN", **SMALL).model)
+    frame = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype("int32")
+    hidden = np.zeros((2, 8, 8, 8), "float32")
+    (factor,) = model.decoder.factors(Past(frame, hidden), frame)
+    assert np.isfinite(factor.params).all()
+    np.testing.assert_array_equal(video_speed.evaluations(model, 2)(frame, hidden), frame)
+
+
+def test_the_eye_for_pushes_finds_the_real_ones():
+    """Of rendered clips the pushed objects are seen where they end, and no longer where they were."""
+    source = data.load("shapes_push", image_size=64)
+    at_end, at_start = [], []
+    for index in range(60):
+        episode = source.episode("test_seen", index)
+        moved = np.linalg.norm(episode.positions[-1] - episode.positions[1], axis=-1)
+        frame = source.examples("test_seen", np.array([index]), ("frames",))["frames"][0, -1]
+        for which in np.flatnonzero(moved >= 0.5):
+            at_end.append(video_report.shows(frame, episode, which, -1))
+            at_start.append(video_report.shows(frame, episode, which, 1))
+    assert len(at_end) >= 10
+    assert np.mean(at_end) > 0.8 and np.mean(at_start) < 0.3
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Three steps of an OT and an OTlogN each."""
+    folder = tmp_path_factory.mktemp("video")
+    runs = {"OT": {"variant": "OT"}, "OTlogN-augmented": {"variant": "OTlogN", "augment": "jitter"}}
+    for name, fields in runs.items():
+        shared = {"num_frames": 12, "steps": 3, "batch_size": 1, "evaluation_examples": 2, "sample_every": 0}
+        run = make_run("shapes_push", **fields, **SMALL | shared)
+        source = loop.load_source(run)
+        loop.train(loop.fit_to_source(run, source), folder / name, source)
+    return folder, runs
+
+
+def test_table2_writes_the_page_the_numbers_and_the_strip(trained, tmp_path, monkeypatch, capsys):
+    folder, runs = trained
+    monkeypatch.setattr(video, "RUNS", runs)
+    arguments = ["--examples=4", "--pushes=2", "--rows=1"]
+    video.main(["table2", f"--workdir={folder}", f"--out={tmp_path}", *arguments])
+    page = (tmp_path / "video.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out
+    assert str(tmp_path) not in page and str(folder) not in page
+    results = json.loads((tmp_path / "video.json").read_text(encoding="utf-8"))["runs"]
+    assert set(results) == set(runs)
+    for found in results.values():
+        assert set(found["nats"]) == set(video_report.SPLITS)
+        assert len({*found["nats"].values(), *found["nats_of_others"].values()}) == 6
+        assert found["pushes"]["objects"] == 2
+    height, width, _ = np.asarray(Image.open(tmp_path / "video.png")).shape
+    assert height > 2 * 16 and width > 2 * 16
+
+
+def test_swapped_actions_are_nothing_to_a_model_without():
+    source = data.load("shapes_push", image_size=16, num_frames=4)
+    nats = {}
+    for name, sizes in (("none", {"action_size": 0, "state_size": 0}), ("both", {})):
+        model = VideoPixelCNN(make_run("shapes_push", "OT", **SMALL | sizes).model)
+        randomise(model)
+        for fields in ((), ("actions",), ("states",), ("actions", "states")):
+            nats[name, fields] = video_report.swapped(model, source, 4, fields)
+    assert len({value for (name, _), value in nats.items() if name == "none"}) == 1
+    assert len({value for (name, _), value in nats.items() if name == "both"}) == 4
+
+
+def test_augmentation_is_set_beside_the_same_run_without():
+    def run(*nats):
+        return {"nats": dict(zip(video_report.SPLITS, nats))}
+
+    runs = {"OTlogN": run(1.0, 1.1, 1.2, 2.0), "OTlogN-augmented": run(1.1, 1.1, 1.0, 1.5)}
+    page = "".join(video_report.augmented(runs))
+    assert "+0.100 | +0.000 | -0.200 | -0.500 | 0.800 | 0.500" in page
+    assert not list(video_report.augmented({"OTlogN": runs["OTlogN"]}))
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["speeed"], "unknown mode 'speeed'; did you mean 'speed'"),
+    (["train", "--only=OTT"], "unknown run 'OTT'"),
+    (["table2", "--workdir=absent"], "absent"),
+])
+def test_mistakes_are_told(arguments, message):
+    with pytest.raises(UserError, match=message):
+        video.main(arguments)
+
+
+def test_the_page_times_the_papers_widths_unless_told():
+    options = video.parse([])
+    assert (options.preset, options.size, options.frames) == ("paper", 64, 20)
+    assert options.preset in PRESETS

@@ -1,0 +1,52 @@
+"""Videos by the commands: train, go on, evaluate, sample; on `shapes_push`, and on built data."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from commands import exit_status
+from ms_pixelcnn_tf.cli import evaluate, sample, train
+from ms_pixelcnn_tf.training.monitor import read_metrics
+
+SHORT = [
+    "--image_size=16", "--num_frames=4", "--batch_size=2", "--warmup_steps=0", "--log_every=1",
+    "--evaluation_examples=4", "--sample_every=0", "--frame_blocks=1", "--frame_features=8",
+    "--lstm_features=8", "--frame_decoder_blocks=1", "--base_layers=1", "--base_features=8",
+    "--residual_blocks=1", "--features=8", "--head_features=8",
+]
+
+
+@pytest.mark.parametrize("variant", ["OT_baseline", "OTN", "OT", "OTlogN"])
+def test_train_evaluate_sample(variant, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--dataset=shapes_push", f"--variant={variant}", "--workdir=run", *SHORT]
+    assert exit_status(monkeypatch, train.main, *arguments, "--steps=6", "--evaluate_every=2") == 0
+    first, *_, last = read_metrics("run")
+    assert last["validation_nats"] < first["validation_nats"]
+    capsys.readouterr()
+
+    told = ["--workdir=run", "--split=test_novel", "--limit=4", "--json"]
+    assert exit_status(monkeypatch, evaluate.main, *told) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["examples"] == 4
+    assert found["nats_per_dim"] == pytest.approx(found["nats"] / (2 * 16 * 16 * 3))
+    assert [frame["frame"] for frame in found["frames"]] == [2, 3]
+    for parts in (found["terms"].values(), found["frames"]):
+        assert sum(part["nats"] for part in parts) == pytest.approx(found["nats"])
+
+    assert exit_status(monkeypatch, sample.main, "--workdir=run", "--num=2", "--out=a.gif") == 0
+    with Image.open("a.gif") as moving:
+        assert moving.n_frames == 4
+    assert np.asarray(Image.open("a.png")).std() > 10
+
+
+def test_jitter_and_mirror_train_by_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--dataset=shapes_push", "--variant=OT", *SHORT, "--steps=2"]
+    for name, options in (("plain", []), ("changed", ["--augment=jitter,mirror"])):
+        own = [*arguments, f"--workdir={name}", *options]
+        assert exit_status(monkeypatch, train.main, *own) == 0
+    plain, changed = (read_metrics(name)[-1] for name in ("plain", "changed"))
+    assert plain["train_bits"] != changed["train_bits"]

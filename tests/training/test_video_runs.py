@@ -1,0 +1,197 @@
+"""Runs of video models: stopped and gone on with, and refused where the data does not fit."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.configs import RunConfig, make_run
+from ms_pixelcnn_tf.data.subsampled import Subsampled
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.models import VideoPixelCNN
+from ms_pixelcnn_tf.training import fitting, loop
+from ms_pixelcnn_tf.training.checkpoint import latest_checkpoint, load_model
+from ms_pixelcnn_tf.training.interrupt import Interrupted
+from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
+from ms_pixelcnn_tf.training.progress import Progress
+from tiny import TinySource, tiny_run
+from tiny_video import TinyFilm, tiny_video_run
+
+ALL = {
+    "augment": "jitter,mirror", "random_crop": True, "micro_batch_size": 2, "optimizer": "rmsprop",
+    "centered": True, "schedule": "steps", "drop_steps": "2",
+}
+
+
+def state(workdir):
+    """Every tensor of the newest checkpoint, by name, except how long it took."""
+    reader = tf.train.load_checkpoint(latest_checkpoint(workdir))
+    others = ("state/seconds", "state/cpu_seconds", "save_counter", "_CHECKPOINTABLE")
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map() if not name.startswith(others)
+    }
+
+
+def stop_after(monkeypatch, step):
+    """Presses Ctrl-C after a step."""
+    update = Progress.update
+
+    def pressed(self, now, bits):
+        update(self, now, bits)
+        if now == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "update", pressed)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run: its configuration, folder and averaged model."""
+    workdir = tmp_path_factory.mktemp("finished")
+    run = tiny_video_run(sample_every=4, **ALL)
+    return run, workdir, loop.train(run, workdir, TinyFilm())
+
+
+def test_resumed_equals_uninterrupted_with_all_that_may_be_given(finished, tmp_path, monkeypatch):
+    run, uninterrupted, _ = finished
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(Interrupted, match="step 1"):
+            loop.train(run, tmp_path, TinyFilm())
+    loop.train(run, tmp_path, TinyFilm())
+    got, expected = state(tmp_path), state(uninterrupted)
+    assert got.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+
+
+def test_a_reloaded_model_has_the_bits_of_the_last_validation(finished):
+    run, workdir, model = finished
+    reloaded, source = load_model(workdir), TinyFilm()
+    assert isinstance(reloaded, VideoPixelCNN)
+    first, second = (evaluate(m, source, "validation", 2) for m in (model, reloaded))
+    assert first == second
+    last = read_metrics(workdir)[-1]
+    assert last["validation_bits"] == first.bits_per_dim
+    assert last["validation_nats"] == first.nats_per_dim
+    assert set(last["validation_terms"]) == {"group1", "group2", "group3", "group4"}
+
+
+def test_tensorboard_shows_clips_in_both_units(finished):
+    _, workdir, _ = finished
+    found = set()
+    for path in (workdir / TENSORBOARD).iterdir():
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            found |= {value.tag for value in event.summary.value}
+    assert {"samples", "validation/nats", "validation/bits", "train/clips_per_second"} <= found
+
+
+def test_a_histogram_is_over_all_frames():
+    run, source = tiny_video_run("OTN"), TinyFilm()
+    frames = source.examples("train", np.arange(13), ("frames",))["frames"]
+    np.testing.assert_array_equal(
+        fitting.level_histogram(source, run.model),
+        [np.bincount((frames // 64).ravel(), minlength=4)],
+    )
+
+
+class NoValidation(TinyFilm):
+    splits = ("train", "test_novel")
+
+
+class UnknownSides(TinyFilm):
+    lateral = {}
+    mirrored_fields = ("frames",)
+
+
+@pytest.mark.parametrize("run, source, message", [
+    (tiny_run(), TinyFilm, "tiny_film is a data set of videos, variant OlogN a model of images; "
+     "give a variant of videos: OT_baseline"),
+    (tiny_video_run(), TinySource, "tiny is a data set of images, variant OT a model of videos; "
+     "give a data set of videos: shapes_push"),
+    (tiny_video_run(image_size=8), TinyFilm, "the model is of 8 with 1 channels, tiny_film of 4"),
+    (tiny_video_run(channels=3), TinyFilm, "with 3 channels, tiny_film of 4 with 1"),
+    (tiny_video_run(num_frames=5), TinyFilm, "the model is of 5 frames, tiny_film of 4"),
+    (tiny_video_run(action_size=5), TinyFilm,
+     r"action_size is 5, but tiny_film has 3; valid: 0 \(without\) or 3"),
+    (tiny_video_run(state_size=3), TinyFilm, "state_size is 3, but tiny_film has 2"),
+    (tiny_video_run(), NoValidation, "tiny_film has no validation videos; add more videos"),
+    (tiny_video_run(augment="mirror"), UnknownSides,
+     "not known of actions and states of tiny_film"),
+])
+def test_a_model_that_is_not_the_datas_is_told_before_anything_is_written(
+    tmp_path, run, source, message
+):
+    with pytest.raises(UserError, match=message) as error:
+        loop.train(run, tmp_path / "run", source())
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("dataset, variant, message", [
+    ("shapes", "OT", "shapes is a data set of images, variant OT a model of videos"),
+    ("shapes_push", "OlogN",
+     "shapes_push is a data set of videos, variant OlogN a model of images"),
+])
+def test_data_of_the_other_kind_is_told_before_it_is_opened(dataset, variant, message):
+    with pytest.raises(UserError, match=message):
+        fitting.load_source(make_run(dataset, variant))
+
+
+def test_clips_are_as_long_as_the_models_and_sizes_may_be_left_out():
+    run = make_run("shapes_push", "OT", image_size=16, num_frames=5, action_size=0, state_size=0)
+    source = fitting.load_source(run)
+    assert source.num_frames == 5 and data.load("shapes_push").num_frames == 20
+    assert fitting.fit_to_source(run, source) == run
+
+
+def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
+    fields = {"image_size": 16, "num_frames": 3}
+    run = make_run("shapes_push", "OT", source_size=32, **fields)
+    source, large = fitting.load_source(run), fitting.load_source(
+        make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})
+    )
+    assert fitting.fit_to_source(run, source) == run
+    np.testing.assert_array_equal(
+        source.examples("validation", [3])["frames"],
+        large.examples("validation", [3])["frames"][:, :, ::2, ::2],
+    )
+    with pytest.raises(UserError, match="source_size is -1; valid: 0 or more"):
+        make_run("shapes_push", "OT", source_size=-1)
+    with pytest.raises(UserError, match="source_size is 40; give 0, .* a multiple of 16"):
+        fitting.load_source(make_run("shapes_push", "OT", source_size=40, **fields))
+
+    whole = make_run("shapes_push", "OT", **fields)
+    stored = json.loads(whole.to_json())
+    assert stored["data"].pop("source_size") == 0  # as runs were before there was the field
+    assert RunConfig.from_json(json.dumps(stored)) == whole
+    assert RunConfig.from_json(run.to_json()) == run
+
+
+def test_a_run_goes_on_with_no_other_pixels(tmp_path):
+    run = tiny_video_run(steps=2)
+    loop.train(run, tmp_path, Subsampled(TinyFilm(8), 2))
+    for other in (Subsampled(TinyFilm(16), 4), TinyFilm(4)):
+        with pytest.raises(UserError, match="fingerprint was"):
+            loop.train(run, tmp_path, other)
+
+
+def test_a_folder_of_videos_takes_no_run_of_images(finished):
+    _, workdir, _ = finished
+    with pytest.raises(UserError, match=f"the data is not what {workdir} was trained on"):
+        loop.train(tiny_run(), workdir, TinySource())
+
+
+def test_other_actions_are_other_data(finished):
+    run, workdir, _ = finished
+    changed = TinyFilm()
+    changed.sequences["train"]["actions"][3] += 1
+    with pytest.raises(UserError, match="fingerprint was"):
+        loop.train(run, workdir, changed)
