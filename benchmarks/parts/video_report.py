@@ -1,0 +1,268 @@
+"""What the trained video models reach: Table 2, what the actions tell, and what a push moves."""
+
+import pathlib
+
+import numpy as np
+
+import machine
+from ms_pixelcnn_tf import data, film, pictures, pixels
+from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data.procedural import raster
+from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.training.checkpoint import load_model
+from ms_pixelcnn_tf.training.monitor import read_metrics
+from parts.tables import markdown_table, write_results
+
+NAME = "video"
+SPLITS = ("train", "validation", "test_seen", "test_novel")
+# Table 2: nats per sub-pixel. Rows of three columns leave out train.
+PAPER = {
+    "OT_baseline": (None, 2.06, 2.08, 2.07), "OTN": (None, 0.62, 0.64, 0.64),
+    "OT": (1.03, 1.04, 1.04, 1.04), "OTlogN": (0.74, 0.74, 1.06, 0.97),
+}
+ORDER = ("OTN", "OTlogN", "OT", "OT_baseline")  # as the paper has them, best first
+BATCH = 10
+PUSHED = 0.35  # displacement of an object, table units, that counts as a push
+SCALE = 3
+AUGMENTED = "-augmented"  # ends the name of a run that is another's with clips changed at random
+
+
+def write(options, runs, command):
+    """Measures, writes the page, its JSON and the film strip; returns the page.
+
+    Args:
+        options: `workdir`, `out`, and the numbers `examples`, `pushes` and `rows`.
+        runs: name → fields of its configuration.
+        command: as typed.
+    """
+    found, models = {}, {}
+    for name in runs:
+        folder = pathlib.Path(options.workdir) / name
+        model = load_model(folder)
+        source = data.load(
+            "shapes_push", image_size=model.config.image_size, num_frames=model.config.num_frames
+        )
+        found[name] = training(folder) | {
+            "parameters": int(model.count_params()),
+            "nats": {
+                split: evaluate(model, source, split, BATCH, options.examples).nats_per_dim
+                for split in SPLITS
+            },
+            "nats_of_others": {
+                "actions": swapped(model, source, options.examples, ("actions",)),
+                "actions and states": swapped(
+                    model, source, options.examples, ("actions", "states")
+                ),
+            },
+            "pushes": pushes(model, source, options.pushes),
+        }
+        if name in PAPER:
+            models[name] = model
+    results = {
+        "command": command, "machine": machine.describe(), "examples": options.examples,
+        "description": source.description, "notes": options.note, "runs": found,
+    }
+    page = markdown(results)
+    write_results(options.out, NAME, page, results)
+    picture = strip(models, source, options.rows)
+    pictures.write_png(pathlib.Path(options.out) / f"{NAME}.png", picture)
+    return page
+
+
+def training(folder):
+    """What the training took, from its validation curve."""
+    last = read_metrics(folder)[-1]
+    return {
+        "steps": last["step"], "clips": last["examples"], "minutes": last["seconds"] / 60,
+        "cpu_minutes": last["cpu_seconds"] / 60,
+    }
+
+
+def batches(model, source, num, split="test_seen"):
+    """The first clips of a split as the model takes them: dict field → numpy."""
+    fields = ("frames", *model.config.conditions)
+    found = pipeline.evaluation_batches(
+        source, split=split, batch_size=num, num_levels=model.config.num_levels, fields=fields,
+        limit=num,
+    )
+    return {name: np.asarray(v) for name, v in next(pipeline.iterate(found)).items()}
+
+
+def swapped(model, source, num, fields):
+    """Nats per sub-pixel of test_seen, each clip scored with some fields of the next one's.
+
+    What the given frames tell stays: its states up to the last given frame, its actions before.
+
+    Args:
+        fields: of "actions" and "states".
+    """
+    clips = batches(model, source, num)
+    frames, given = clips.pop("frames"), model.config.given_frames
+    conditions = dict(clips)
+    for field, first in (("actions", given - 1), ("states", given)):
+        if field in fields and field in clips:
+            others = np.roll(clips[field], -1, axis=0)
+            conditions[field] = np.concatenate([clips[field][:, :first], others[:, first:]], axis=1)
+    total = 0.0
+    for start in range(0, num, BATCH):
+        rows = slice(start, start + BATCH)
+        own = {name: values[rows] for name, values in conditions.items()} or None
+        total -= float(np.sum(np.asarray(model.log_prob(frames[rows], own), "float64")))
+    return total / num / sum(model.term_dims.values())
+
+
+def pushes(model, source, num):
+    """Whether what the arm pushed moves in the samples.
+
+    Of clips of test_seen in which an object moves by PUSHED or more after the given frames, the
+    model is given the start, actions and states. At the last frame the object's colour is looked
+    for around the place where it truly ends, and around that where it was.
+
+    Returns:
+        dict: "objects" looked at; "real_at_end", "real_at_start": shares of the real last frames
+        that show its colour there; "at_end", "at_start": of the samples.
+    """
+    config, wanted = model.config, []
+    given = config.given_frames
+    for index in range(source.size("test_seen")):
+        episode = source.episode("test_seen", index)
+        moved = np.linalg.norm(episode.positions[-1] - episode.positions[given - 1], axis=-1)
+        if moved.max() >= PUSHED:
+            wanted.append((index, int(moved.argmax())))
+        if len(wanted) == num:
+            break
+    indices = np.array([index for index, _ in wanted])
+    fields = ("frames", *config.conditions)
+    clips = source.examples("test_seen", indices, fields)
+    frames = pixels.quantise(clips.pop("frames"), config.num_levels)
+    sampled = []
+    for start in range(0, len(indices), BATCH):
+        rows = slice(start, start + BATCH)
+        own = {name: values[rows] for name, values in clips.items()}
+        sampled.append(model.sample(frames[rows, :given], own, seed=start)[:, -1])
+    last = {"real_": frames[:, -1], "": np.concatenate(sampled)}
+    found = {"objects": len(wanted)}
+    for prefix, levels in last.items():
+        images = pixels.dequantise(levels, config.num_levels)
+        for place, frame in (("at_end", -1), ("at_start", given - 1)):
+            shown = [
+                shows(image, source.episode("test_seen", index), which, frame)
+                for image, (index, which) in zip(images, wanted)
+            ]
+            found[prefix + place] = float(np.mean(shown))
+    return found
+
+
+def shows(image, episode, which, frame):
+    """Whether an image shows the colour of an object around its place in a frame."""
+    height, width = image.shape[:2]
+    pixels_a_unit = min(height, width) / SEEN_CAMERA.view  # the seen camera is not turned
+    place = episode.positions[frame][which] - np.array(SEEN_CAMERA.centre)
+    column, row = place * pixels_a_unit + np.array([width, height]) / 2
+    radius = max(1.0, 0.5 * episode.objects[which].radius * pixels_a_unit)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    near = np.hypot(rows - row, columns - column) <= radius
+    colours = list(raster.COLOURS)
+    shades = np.array(list(raster.COLOURS.values()))
+    mean = image[near].reshape(-1, 3).mean(0).astype("float64")
+    # The direction of the colour, whatever the light.
+    cosines = shades @ mean / (np.linalg.norm(shades, axis=1) * max(np.linalg.norm(mean), 1e-9))
+    return colours[int(cosines.argmax())] == episode.objects[which].colour
+
+
+def strip(models, source, num):
+    """One film strip of clips of test_seen in which something is pushed: each clip real, and as each
+    model goes on from its first frames.
+
+    Args:
+        models: name → model, of frames of one size.
+    """
+    config = next(iter(models.values())).config
+    given, rows = config.given_frames, []
+    for index in range(source.size("test_seen")):
+        positions = source.episode("test_seen", index).positions
+        if np.linalg.norm(positions[-1] - positions[given - 1], axis=-1).max() >= PUSHED:
+            rows.append(index)
+        if len(rows) == num:
+            break
+    clips = source.examples("test_seen", np.array(rows), ("frames", *config.conditions))
+    frames = pixels.quantise(clips.pop("frames"), config.num_levels)
+    shown = [frames] + [
+        np.concatenate([frames[:, :given], model.sample(frames[:, :given], clips, seed=1)], axis=1)
+        for model in models.values()
+    ]
+    shown = pixels.dequantise(np.stack(shown, axis=1), config.num_levels)
+    return film.strip(shown, ("real", *models), given, SCALE, every=2)
+
+
+def markdown(results):
+    """The page."""
+    runs, rows = results["runs"], []
+    for name, found in runs.items():
+        ours = [f"{found['nats'][split]:.3f}" for split in SPLITS]
+        paper = ["–" if v is None else f"{v:.2f}" for v in PAPER.get(name, (None,) * 4)]
+        rows.append((name, *ours, *paper))
+    header = ("variant", *SPLITS, *(f"paper: {split}" for split in SPLITS))
+    parts = [
+        "# Video: Table 2 on shapes_push\n\n"
+        f"`{results['command']}`: {machine.sentences(results['machine'])} Nats per sub-pixel, "
+        f"{results['examples']} clips a split, of: {results['description']}. The paper's columns are "
+        "of Google's robot pushing and compare with one another only.\n\n",
+        markdown_table(header, rows),
+    ]
+    parts += [f"\n{note}\n" for note in results["notes"]]
+    order = sorted((n for n in runs if n in PAPER), key=lambda n: runs[n]["nats"]["test_seen"])
+    parts.append(f"\nOrder here, best first: {' < '.join(order)}; in the paper: {' < '.join(ORDER)}.\n")
+    parts.append(
+        "\n## What the actions tell\n\nNats per sub-pixel of test_seen, each clip with the actions of "
+        "another one from the last given frame on, its own states kept; and with the other one's "
+        "states after the given frames as well.\n\n"
+    )
+    kinds = ("actions", "actions and states")
+    parts.append(markdown_table(
+        ("variant", "own", *(f"others' {kind}" for kind in kinds), *(f"worse by, {k}" for k in kinds)),
+        [(name, f"{f['nats']['test_seen']:.3f}",
+          *(f"{f['nats_of_others'][kind]:.3f}" for kind in kinds),
+          *(f"{f['nats_of_others'][kind] - f['nats']['test_seen']:+.3f}" for kind in kinds))
+         for name, f in runs.items()],
+    ))
+    parts += augmented(runs)
+    parts.append(
+        "\n## What a push moves\n\nObjects that truly move far after the given frames: the share of "
+        "last frames that show the object's colour where it ends, and where it started.\n\n"
+    )
+    parts.append(markdown_table(
+        ("variant", "objects", "real: end", "real: start", "samples: end", "samples: start"),
+        [(name, f["pushes"]["objects"], *(f"{f['pushes'][key]:.2f}" for key in
+          ("real_at_end", "real_at_start", "at_end", "at_start"))) for name, f in runs.items()],
+    ))
+    parts.append("\n## Training\n\n")
+    parts.append(markdown_table(
+        ("variant", "parameters", "steps", "clips seen", "minutes", "CPU minutes"),
+        [(name, f"{f['parameters']:,}", f"{f['steps']:,}", f"{f['clips']:,}", f"{f['minutes']:.1f}",
+          f"{f['cpu_minutes']:.1f}") for name, f in runs.items()],
+    ))
+    parts.append(
+        "\n![film strips](video.png)\n\nClips of test_seen and how each model goes on from their first "
+        "frames (orange border), given the arm's actions and states; every second frame.\n"
+    )
+    return "".join(parts)
+
+
+def augmented(runs):
+    """What jitter and mirror do: a section for each run with them beside the one without."""
+    for name, found in runs.items():
+        plain = runs.get(name.removesuffix(AUGMENTED))
+        if name.endswith(AUGMENTED) and plain:
+            yield (
+                "\n## What jitter and mirror do\n\n"
+                f"`--augment=jitter,mirror`, both together, on {name.removesuffix(AUGMENTED)}: nats "
+                "per sub-pixel more than without, after as many steps.\n\n"
+            )
+            changes = [f"{found['nats'][s] - plain['nats'][s]:+.3f}" for s in SPLITS]
+            gaps = [f["nats"]["test_novel"] - f["nats"]["test_seen"] for f in (plain, found)]
+            yield markdown_table(
+                (*SPLITS, "novel less seen, without", "with"),
+                [(*changes, *(f"{gap:.3f}" for gap in gaps))],
+            )

@@ -1,0 +1,118 @@
+"""The video models: Table 2 on the synthetic `shapes_push`, and Table 4's rows of videos.
+
+    bin/benchmark video                                 # speed: 64x64, 20 frames, of which 18 sampled
+    bin/benchmark video train --only=OT --core=0        # minutes; resumes
+    bin/benchmark video table2                          # what the trained models reach
+
+`train` trains one of the runs below on one core. `table2` scores each on the splits of Table 2, also
+with the actions and states of other clips; measures whether objects that the arm pushed in the real
+clip move in the samples too; and draws the film strips.
+
+`speed` times, by models as constructed at the width of a preset, sampling one clip against scoring
+it: in one graph, and as a Python loop over one compiled step a frame (the paper's "not in-graph").
+Naive OTN evaluates its decoder once a sub-pixel: the time of a few evaluations, in one compiled loop,
+is extrapolated to frames·height·width·channels of them; what it spends on the past is left out, which
+flatters it. Cached OTN is timed over few frames, and extrapolated to all.
+"""
+
+import pathlib
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run, unknown
+from parts.processes import pin
+from parts.tables import RESULTS, shown_command
+
+SHARED = {
+    "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "sample_every": 0,
+    "num_levels": 32, "lstm_features": 32, "batch_size": 2,
+    "evaluation_examples": 40, "log_every": 50, "checkpoint_every": 250, "evaluate_every": 500,
+}
+# The steps give each about the same time.
+RUNS = {
+    "OT_baseline": {"variant": "OT_baseline", "steps": 700},
+    "OTN": {"variant": "OTN", "steps": 450},
+    "OT": {"variant": "OT", "steps": 700},
+    "OTlogN": {"variant": "OTlogN", "steps": 700},
+    "OTlogN-augmented": {"variant": "OTlogN", "steps": 700, "augment": "jitter,mirror"},
+}
+VARIANTS = ("OT_baseline", "OTN", "OT", "OTlogN")
+MODES = ("speed", "train", "table2")
+
+
+def configuration(name):
+    """The `RunConfig` of one of `RUNS`."""
+    return make_run(**SHARED, **RUNS[name])
+
+
+def train(options):
+    """Trains one run."""
+    if options.only not in RUNS:
+        raise unknown("run", options.only, RUNS)
+    pin(options.core)
+    with flags.quiet_start():
+        import tensorflow as tf
+
+        from ms_pixelcnn_tf.training import loop
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    run = configuration(options.only)
+    source = loop.load_source(run)
+    loop.train(loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source)
+
+
+def parse(arguments):
+    """Flags → an argparse namespace with `mode`."""
+    mode = arguments[0] if arguments and not arguments[0].startswith("-") else "speed"
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    parser = flags.Parser("benchmark video", __doc__)
+    parser.add_argument("mode", nargs="?", help=f"one of {', '.join(MODES)} (speed)")
+    number = {"type": flags.positive, "metavar": "N"}
+    if mode != "speed":
+        parser.add_argument("--workdir", default="runs/video", metavar="DIR",
+                            help="holds one folder a run (runs/video)")
+    if mode == "train":
+        parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
+        parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
+    else:
+        parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    if mode == "table2":
+        parser.add_argument("--examples", default=100, help="clips scored a split (100)", **number)
+        parser.add_argument("--pushes", default=40, help="clips whose pushes are looked at (40)",
+                            **number)
+        parser.add_argument("--note", action="append", default=[], metavar="TEXT",
+                            help="a sentence to add to the page")
+        parser.add_argument("--rows", default=3, help="clips in the film strip (3)", **number)
+    if mode == "speed":
+        parser.add_argument("--preset", default="paper", metavar="NAME", help="its widths (paper)")
+        parser.add_argument("--size", default=64, help="side of a frame, pixels (64)", **number)
+        parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
+        parser.add_argument("--batch", default=1, help="clips at a time (1)", **number)
+        parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
+        parser.add_argument("--naive_evaluations", default=3, help="timed for naive OTN (3)", **number)
+        parser.add_argument("--cached_frames", default=1, help="timed for cached OTN (1)", **number)
+        parser.add_argument("--frame_stride", default=1, help="of the frame encoder (1)", **number)
+    options = parser.parse(arguments)
+    options.mode = mode
+    return options
+
+
+def main(arguments):
+    """`speed`, `train` or `table2`."""
+    options = parse(arguments)
+    if options.mode == "train":
+        return train(options)
+    with flags.quiet_start():
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
+    command = shown_command("video", arguments, ("--out", "--workdir", "--note"))
+    if options.mode == "speed":
+        from parts import video_speed
+
+        return print(video_speed.write(options, VARIANTS, command))
+    from parts import video_report
+
+    return print(video_report.write(options, RUNS, command))
+
+
+if __name__ == "__main__":
+    flags.run(main)
