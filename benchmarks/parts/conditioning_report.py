@@ -54,13 +54,19 @@ def write(options, runs):
 def stages(workdir):
     """What each stage of a run took, from its validation curve."""
     found = []
-    for folder, run in trained_parts(workdir).items():
+    parts = trained_parts(workdir).items()
+    for folder, run in sorted(parts, key=lambda part: _first_scale(part[1].model)):
         last = read_metrics(folder)[-1]
         found.append({
             "scales": run.model.scale, "steps": last["step"], "examples": last["examples"],
             "minutes": last["seconds"] / 60, "validation_bits": last["validation_bits"],
         })
     return found
+
+
+def _first_scale(config):
+    """The number of the smallest scale that a model holds."""
+    return config.scale_names.index(config.held_scales[0])
 
 
 def source_of(config):
