@@ -3,15 +3,10 @@
 import keras
 from keras import ops
 
-from ms_pixelcnn_tf.layers import (
-    Constant,
-    GivenRows,
-    MaskedConvolution,
-    MaskedDense,
-    ResidualMultiplicativeBlock,
-)
+from ms_pixelcnn_tf.layers import MaskedConvolution, MaskedDense, ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.layers.masks import feature_groups
-from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
+from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
+from ms_pixelcnn_tf.pixels import pixel_features
 
 
 class MultiplicativePixelCNN(keras.layers.Layer):
@@ -50,16 +45,11 @@ class MultiplicativePixelCNN(keras.layers.Layer):
         self.distribution = distribution
         self.features = features
         self.conditioning_features = conditioning_features
-        channels = distribution.channels
-        self.num_groups = channels if distribution.channel_autoregressive else 1
+        self.num_groups, inputs = channel_groups(distribution)
         policy = self.dtype_policy
 
-        inputs = feature_channels(channels)
-        if self.num_groups == 1:
-            inputs = [min(group, 0) for group in inputs]
         carried = feature_groups(2 * features, self.num_groups)
         head = feature_groups(head_features, self.num_groups)
-        outputs = feature_groups(distribution.num_params, self.num_groups)
         self.entry = MaskedConvolution(inputs, carried, "A", dtype=policy, name="entry")
         self.blocks = [
             ResidualMultiplicativeBlock(
@@ -68,12 +58,7 @@ class MultiplicativePixelCNN(keras.layers.Layer):
             for index in range(num_blocks)
         ]
         self.head = MaskedDense(carried, head, dtype=policy, name="head")
-        self.logits = MaskedDense(
-            [-1] * channels + list(head), outputs,
-            kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
-            bias_initializer=Constant(distribution.initial_params()),
-            dtype=policy, name="logits",
-        )
+        self.logits = make_logits(distribution, head, self.num_groups, policy)
         self.conditioning_projection = None
         if conditioning_features:
             self.conditioning_projection = keras.layers.Dense(

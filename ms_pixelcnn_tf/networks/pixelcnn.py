@@ -4,9 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.layers import Constant, GatedLayer, GivenRows, MaskedDense
+from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense
 from ms_pixelcnn_tf.layers.masks import feature_groups
-from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
+from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
+from ms_pixelcnn_tf.pixels import pixel_features
 
 
 class GatedPixelCNN(keras.layers.Layer):
@@ -45,15 +46,11 @@ class GatedPixelCNN(keras.layers.Layer):
         self.features = features
         self.conditioning_features = conditioning_features
         channels = distribution.channels
-        self.num_groups = channels if distribution.channel_autoregressive else 1
+        self.num_groups, inputs = channel_groups(distribution)
         policy = self.dtype_policy
 
-        inputs = feature_channels(channels)
-        if self.num_groups == 1:
-            inputs = [min(group, 0) for group in inputs]
         hidden = feature_groups(features, self.num_groups)
         head = feature_groups(head_features, self.num_groups)
-        outputs = feature_groups(distribution.num_params, self.num_groups)
         self.layers = []
         for index in range(num_layers):
             first = index == 0
@@ -68,12 +65,7 @@ class GatedPixelCNN(keras.layers.Layer):
                 channels, use_bias=False, dtype=policy, name="neighbours",
                 kernel_initializer=Constant(np.tile(0.5 * np.eye(channels), (2, 1))),
             )
-        self.logits = MaskedDense(
-            [-1] * channels + list(head), outputs,
-            kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
-            bias_initializer=Constant(distribution.initial_params()),
-            dtype=policy, name="logits",
-        )
+        self.logits = make_logits(distribution, head, self.num_groups, policy)
         self.conditioning_projection = None
         if conditioning_features:
             self.conditioning_projection = keras.layers.Dense(

@@ -1,0 +1,26 @@
+"""Where every network that orders pixels begins and ends: its inputs' groups, its output layer."""
+
+from ms_pixelcnn_tf.layers import Constant, GivenRows, MaskedDense
+from ms_pixelcnn_tf.layers.masks import feature_groups
+from ms_pixelcnn_tf.pixels import feature_channels
+
+
+def channel_groups(distribution):
+    """Channel groups that the features come in, and the group of each pixel feature: one a channel
+    if the law orders its channels, else one for all."""
+    groups = feature_channels(distribution.channels)
+    if distribution.channel_autoregressive:
+        return distribution.channels, groups
+    return 1, [min(group, 0) for group in groups]
+
+
+def make_logits(distribution, head_groups, num_groups, policy):
+    """The masked output layer. It reads the prediction, `[..., C]`, which all groups see and the
+    law is centred on at first, before the head's features."""
+    return MaskedDense(
+        [-1] * distribution.channels + list(head_groups),
+        feature_groups(distribution.num_params, num_groups),
+        kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
+        bias_initializer=Constant(distribution.initial_params()),
+        dtype=policy, name="logits",
+    )
