@@ -87,7 +87,7 @@ def test_help_shows_every_field_without_tensorflow():
     videos = said[said.index("a model of videos:") : said.index("the data:")]
     assert "--num_frames" in videos and "--num_classes" not in videos
     for text in (
-        "a clip (default 20; OT_upscaler 3)", "tiny 16; small 16; paper 128; videos: tiny 4,",
+        "a clip (default 20)", "tiny 16; small 16; paper 128; videos: tiny 4,",
         "(default dmol; tiny softmax; small softmax; paper softmax; videos: OT_baseline softmax,",
         "for all (default 0; videos: paper 1)", "paper exponential; videos: paper steps)",
     ):
