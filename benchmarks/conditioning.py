@@ -29,9 +29,9 @@ RUNS = {
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base": {"steps": 8000},
-    "8": {"steps": 4000},
-    "16,32": {"steps": 1500},
+    "base": {"steps": 12000, "batch_size": 64},
+    "8": {"steps": 2000},
+    "16,32": {"steps": 1200},
 }
 SHARED = {
     "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4, "num_levels": 32,
@@ -43,7 +43,7 @@ SHARED = {
 
 def configuration(name, stage):
     """The `RunConfig` of a stage of one of `RUNS`."""
-    return make_run(**SHARED, **RUNS[name], **STAGES[stage], scale=stage)
+    return make_run(**(SHARED | RUNS[name] | STAGES[stage]), scale=stage)
 
 
 def train(options):

@@ -29,11 +29,11 @@ SHARED = {
 }
 # The steps give each about the same time.
 RUNS = {
-    "OT_baseline": {"variant": "OT_baseline", "steps": 700},
-    "OTN": {"variant": "OTN", "steps": 450},
-    "OT": {"variant": "OT", "steps": 700},
-    "OTlogN": {"variant": "OTlogN", "steps": 700},
-    "OTlogN-augmented": {"variant": "OTlogN", "steps": 700, "augment": "jitter,mirror"},
+    "OT_baseline": {"variant": "OT_baseline", "steps": 2500},
+    "OTN": {"variant": "OTN", "steps": 1800},
+    "OT": {"variant": "OT", "steps": 2500},
+    "OTlogN": {"variant": "OTlogN", "steps": 1800},
+    "OTlogN-augmented": {"variant": "OTlogN", "steps": 1800, "augment": "jitter,mirror"},
 }
 VARIANTS = ("OT_baseline", "OTN", "OT", "OTlogN")
 MODES = ("speed", "train", "table2")

@@ -1,8 +1,9 @@
-"""What conditions an image → features: label, text, keypoint and segmentation maps, past frames."""
+"""What conditions an image → features: label, text, keypoint and segmentation maps, past frames and poses."""
 
 from ms_pixelcnn_tf.encoders.encoder import Code, Encoder
 from ms_pixelcnn_tf.encoders.frames import FrameEncoder
+from ms_pixelcnn_tf.encoders.poses import PoseEncoder
 from ms_pixelcnn_tf.encoders.spatial import SpatialEncoder
 from ms_pixelcnn_tf.encoders.text import TextEncoder
 
-__all__ = ["Code", "Encoder", "FrameEncoder", "SpatialEncoder", "TextEncoder"]
+__all__ = ["Code", "Encoder", "FrameEncoder", "PoseEncoder", "SpatialEncoder", "TextEncoder"]

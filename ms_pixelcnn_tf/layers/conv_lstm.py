@@ -8,11 +8,13 @@ from ms_pixelcnn_tf.layers.initializers import Constant
 
 
 class ConvLSTM(keras.layers.Layer):
-    """One step in time: [i, f, u, o] = kernel * inputs + recurrent * hidden + bias, and
+    """One step in time: [i, f, u, o] = N(kernel * inputs) + N(recurrent * hidden) + bias, and
 
         cell ← σ(f) ⊙ cell + σ(i) ⊙ tanh(u),    hidden ← σ(o) ⊙ tanh(cell).
 
-    Both convolutions keep the maps' size. The inputs' share of the gates does not depend on the
+    Both convolutions keep the maps' size. N is a layer normalisation over the features of one
+    place: without it a few hundred steps of Adam saturate all gates, and the state says nothing
+    any more (a departure from the papers). The inputs' share of the gates does not depend on the
     state: `read` makes it for all frames at once where they are known, `step` goes on from there.
     The forget gate's bias starts at 1.
 
@@ -29,7 +31,7 @@ class ConvLSTM(keras.layers.Layer):
         The state after it.
 
     Reference: Shi et al. (2015), without its peepholes; Kalchbrenner et al. (2016b), "Resolution
-    Preserving CNN Encoders".
+    Preserving CNN Encoders"; the normalisation as in Ba et al. (2016), equation 20.
     """
 
     def __init__(self, features, inputs, kernel_size=3, **kwargs):
@@ -37,6 +39,12 @@ class ConvLSTM(keras.layers.Layer):
         self.features = features
         self.inputs = inputs
         self.kernel_size = kernel_size
+        self.read_norm, self.recurrent_norm = (
+            keras.layers.LayerNormalization(
+                epsilon=1e-5, center=False, dtype=self.dtype_policy, name=name
+            )
+            for name in ("read_norm", "recurrent_norm")
+        )
 
     def build(self, inputs_shape=None, state_shape=None):
         size, features = (self.kernel_size, self.kernel_size), self.features
@@ -50,6 +58,8 @@ class ConvLSTM(keras.layers.Layer):
             shape=(4 * features,), initializer=Constant(np.repeat([0, 1, 0, 0], features)),
             name="bias",
         )
+        for norm in (self.read_norm, self.recurrent_norm):
+            norm.build((None, None, None, 4 * features))
 
     def call(self, inputs, state):
         return self.step(self.read(inputs), state)
@@ -67,7 +77,8 @@ class ConvLSTM(keras.layers.Layer):
     def read(self, inputs):
         """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, N any frames."""
         inputs = ops.cast(inputs, self.compute_dtype)
-        return ops.conv(inputs, self._cast(self.kernel), padding="same") + self._cast(self.bias)
+        share = ops.conv(inputs, self._cast(self.kernel), padding="same")
+        return self.read_norm(share) + self._cast(self.bias)
 
     def step(self, read, state):
         """The state after a frame.
@@ -77,7 +88,8 @@ class ConvLSTM(keras.layers.Layer):
             state: `(hidden, cell)` before it.
         """
         hidden, cell = state
-        gates = read + ops.conv(hidden, self._cast(self.recurrent_kernel), padding="same")
+        share = ops.conv(hidden, self._cast(self.recurrent_kernel), padding="same")
+        gates = read + self.recurrent_norm(share)
         write, keep, update, output = ops.split(gates, 4, axis=-1)
         cell = ops.sigmoid(keep) * cell + ops.sigmoid(write) * ops.tanh(update)
         return ops.sigmoid(output) * ops.tanh(cell), cell

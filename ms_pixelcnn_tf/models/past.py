@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from ms_pixelcnn_tf.encoders.frames import FrameEncoder
+from ms_pixelcnn_tf.encoders.poses import PoseEncoder
 from ms_pixelcnn_tf.layers.conv_lstm import ConvLSTM
 
 
@@ -16,10 +17,11 @@ class PastEncoder(keras.layers.Layer):
     Args:
         config: a `configs.VideoConfig`.
 
-    A frame is encoded by itself, its action and state are tiled and laid behind the features in
-    depth, and the ConvLSTM takes one step. All that does not depend on the step before is `read`,
-    for any number of frames at once. Its state is a dict: "hidden" and "cell", each `[B, h, w, F]`
-    with h = H/stride; F is `config.lstm_features`.
+    A frame is encoded by itself; its action and state are tiled with the coordinates of each place
+    and laid behind in depth, and the ConvLSTM takes one step. Both parts are layer-normalised, so
+    that the few numbers of a pose count as much as the frame (a departure). All that does not
+    depend on the step before is `read`, for any number of frames at once. The state is a dict,
+    "hidden" and "cell", each `[B, h, w, F]` with h = H/stride; F is `config.lstm_features`.
     """
 
     def __init__(self, config, **kwargs):
@@ -31,12 +33,27 @@ class PastEncoder(keras.layers.Layer):
             config.num_levels, config.channels, config.frame_features, config.frame_blocks,
             config.frame_stride, dtype=policy, name="frames",
         )
-        inputs = 2 * config.frame_features
-        inputs += sum(getattr(config, size) for size in ("action_size", "state_size"))
-        self.memory = ConvLSTM(config.lstm_features, inputs, dtype=policy, name="memory")
+        self.poses, self.widths = None, {"frames": 2 * config.frame_features}
+        if self.fields:
+            self.widths["poses"] = config.lstm_features
+            self.poses = PoseEncoder(
+                self.widths["poses"], config.action_size + config.state_size, self.size, dtype=policy,
+                name="poses",
+            )
+        self.norms = {
+            name: keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy, name=f"{name}_norm")
+            for name in self.widths
+        }
+        self.memory = ConvLSTM(
+            config.lstm_features, sum(self.widths.values()), dtype=policy, name="memory"
+        )
 
     def build(self, frames_shape=None):
         self.frames.build()
+        if self.poses is not None:
+            self.poses.build()
+        for name, norm in self.norms.items():
+            norm.build((None, None, None, self.widths[name]))
         self.memory.build()
 
     def read(self, frames, conditions):
@@ -49,12 +66,12 @@ class PastEncoder(keras.layers.Layer):
         Returns:
             `[N, h, w, ·]`.
         """
-        inputs = [self.frames(frames)]
-        for name in self.fields:
-            values = ops.cast(conditions[name], self.compute_dtype)[:, None, None]
-            shape = (*ops.shape(inputs[0])[:3], values.shape[-1])
-            inputs.append(ops.broadcast_to(values, shape))
-        return self.memory.read(ops.concatenate(inputs, axis=-1))
+        inputs = self.norms["frames"](self.frames(frames))
+        if self.poses is not None:
+            poses = [ops.cast(conditions[name], self.compute_dtype) for name in self.fields]
+            maps = self.norms["poses"](self.poses(ops.concatenate(poses, axis=-1)))
+            inputs = ops.concatenate([inputs, maps], axis=-1)
+        return self.memory.read(inputs)
 
     def step(self, share, state):
         """The state after one more frame, given what was `read` of it."""

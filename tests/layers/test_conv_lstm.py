@@ -1,4 +1,4 @@
-"""The ConvLSTM is Keras's, with the inputs' share of all frames computed at once."""
+"""The ConvLSTM is Keras's with normalised gates, the inputs' share of all frames computed at once."""
 
 import keras
 import numpy as np
@@ -51,14 +51,58 @@ def scanned(layer, frames):
     return ops.transpose(hidden, (1, 0, 2, 3, 4))
 
 
-def test_is_what_keras_computes(layer, frames):
+def plain(layer):
+    """The kernels and the bias, less the gains of the normalisations."""
+    return [layer.kernel, layer.recurrent_kernel, layer.bias]
+
+
+def normalised(share, gain):
+    """Ba et al. (2016), equations 15 and 16, in numpy."""
+    share = np.asarray(share)
+    mean, deviation = share.mean(-1, keepdims=True), np.sqrt(share.var(-1, keepdims=True) + 1e-5)
+    return np.asarray(gain) * (share - mean) / deviation
+
+
+def test_without_normalisation_it_is_what_keras_computes(layer, frames):
+    bare = ConvLSTM.from_config(layer.get_config())
+    bare.build()
+    bare.read_norm = bare.recurrent_norm = lambda share: share
+    for ours, value in zip(plain(bare), plain(layer)):
+        ours.assign(value)
     theirs = keras.layers.ConvLSTM2D(
         FEATURES, layer.kernel_size, padding="same", recurrent_activation="sigmoid",
         return_sequences=True, dtype="float64",
     )
     theirs.build(frames.shape)
-    theirs.set_weights(layer.get_weights())
-    np.testing.assert_allclose(unrolled(layer, frames), theirs(frames), rtol=1e-10, atol=1e-12)
+    theirs.set_weights([np.asarray(weight) for weight in plain(layer)])
+    np.testing.assert_allclose(unrolled(bare, frames), theirs(frames), rtol=1e-10, atol=1e-12)
+
+
+def test_a_step_is_the_equation(layer, frames):
+    """[i, f, u, o] = N(kernel * inputs) + N(recurrent * hidden) + bias."""
+    generator = np.random.default_rng(5)
+    hidden, cell = generator.normal(size=(2, BATCH, *SIZE, FEATURES))
+    shares = (
+        ops.conv(maps, kernel, padding="same")
+        for maps, kernel in ((frames[:, 0], layer.kernel), (hidden, layer.recurrent_kernel))
+    )
+    gains = layer.read_norm.gamma, layer.recurrent_norm.gamma
+    gates = sum(map(normalised, shares, gains)) + np.asarray(layer.bias)
+    write, keep, update, output = np.split(gates, 4, axis=-1)
+    write, keep, output = (1 / (1 + np.exp(-gate)) for gate in (write, keep, output))
+    after = keep * cell + write * np.tanh(update)
+    found = layer(frames[:, 0], (hidden, cell))
+    np.testing.assert_allclose(found[1], after, rtol=1e-10)
+    np.testing.assert_allclose(found[0], output * np.tanh(after), rtol=1e-10)
+
+
+def test_large_kernels_do_not_saturate_it(layer, frames):
+    large = ConvLSTM.from_config(layer.get_config())
+    large.build()
+    large.set_weights(layer.get_weights())
+    large.kernel.assign(1000 * layer.kernel)
+    large.recurrent_kernel.assign(1000 * layer.recurrent_kernel)
+    np.testing.assert_allclose(unrolled(large, frames), unrolled(layer, frames), atol=0.02)
 
 
 def test_frames_read_at_once_are_frames_read_in_turn(layer, frames):

@@ -1,0 +1,56 @@
+"""Actions and states → maps: where on the frame is the place that they speak of?"""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class PoseEncoder(keras.layers.Layer):
+    """Poses tiled over a map and read there beside the coordinates of each place, by a 1x1 layer.
+
+    A command says where the arm is to go, not how far from where it is. Convolutions see the same
+    tiled numbers everywhere, so without coordinates they can hardly tell what lies there (a
+    departure from the paper, which tiles the bare numbers).
+
+    Args:
+        features: width F.
+        pose_size: numbers of all poses together, P.
+        size: `(h, w)` of the maps.
+
+    Call arguments:
+        poses: `[N, P]`.
+
+    Returns:
+        `[N, h, w, F]`, not negative.
+
+    Reference: Reed et al. (2017), section 4.3; coordinates as in Liu et al. (2018), CoordConv.
+    """
+
+    def __init__(self, features, pose_size, size, **kwargs):
+        super().__init__(**kwargs)
+        self.features = features
+        self.pose_size = pose_size
+        self.size = tuple(size)
+        policy = self.dtype_policy
+        self.poses = keras.layers.Dense(features, dtype=policy, name="poses")
+        self.places = keras.layers.Dense(features, use_bias=False, dtype=policy, name="places")
+
+    def build(self, poses_shape=None):
+        self.poses.build((None, self.pose_size))
+        self.places.build((None, 2))
+
+    def call(self, poses):
+        # One layer of both, laid behind one another: its two halves are added up.
+        places = self.places(ops.convert_to_tensor(coordinates(self.size), self.compute_dtype))
+        return ops.relu(self.poses(poses)[:, None, None] + places)
+
+    def get_config(self):
+        return super().get_config() | {
+            "features": self.features, "pose_size": self.pose_size, "size": self.size,
+        }
+
+
+def coordinates(size):
+    """`(h, w)` → float64 `[h, w, 2]`: each place's x (to the right) and y (down) on [-1, 1]."""
+    height, width = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in size)
+    return np.stack(np.meshgrid(width, height), axis=-1)
