@@ -11,9 +11,10 @@ decide what stands where, take the larger part of the time.
 
 `report` asks each model for held-out prompts: each names a pair of kind and colour that no training
 image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
-asked colour at the asked place? It is first put to the pictures that the prompts describe. The
-control asks with the conditions of other prompts. Beside it stand the nats of the validation images,
-with their own conditions, with those of other images, and of a model without conditions.
+asked colour at the asked place? It is first put to the pictures that the prompts describe. Beside
+them stand prompts of pairs that training does show, and as a control the conditions of other
+prompts; then the nats of the validation images, with their own conditions, with those of other
+images, and of a model without conditions.
 """
 
 import pathlib
@@ -86,6 +87,8 @@ def parse(arguments):
         parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
         parser.add_argument("--prompts", default=500, help="held-out prompts a model (500)", **number)
         parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)
+        parser.add_argument("--note", action="append", default=[], metavar="TEXT",
+                            help="a paragraph to add to the page")
         parser.add_argument("--rows", default=6, help="prompts in the figure (6)", **number)
     return parser.parse(arguments)
 

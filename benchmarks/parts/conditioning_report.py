@@ -43,7 +43,7 @@ def write(options, runs):
         rows.append(figure_rows(model, options.rows))
     results = {
         "machine": machine.describe(), "prompts": options.prompts, "examples": options.examples,
-        "runs": results, "unconditional": stages(folder / plain),
+        "notes": options.note, "runs": results, "unconditional": stages(folder / plain),
     }
     page = markdown(results)
     write_results(options.out, NAME, page, results)
@@ -84,6 +84,7 @@ def answers(model, num):
     """How often the samples show what held-out prompts ask for, beside the controls."""
     source = source_of(model.config)
     asked = prompts(source, num, kind_of(model.config))
+    usual = prompts(source, num, kind_of(model.config), "validation")
     real = source.examples(SPLIT, np.arange(num), ("image",))["image"]
     levels = model.config.num_levels
     real = pixels.dequantise(pixels.quantise(real, levels), levels)
@@ -92,6 +93,7 @@ def answers(model, num):
     return {
         "detector": hits(real, asked.asked),
         "own": hits(own, asked.asked),
+        "usual": hits(samples(model, usual.conditions), usual.asked),
         "captions_of_others": hits(captions, asked.asked),
         "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
         "chance": chance(asked.asked),
@@ -221,6 +223,7 @@ def markdown(results):
         for label, key in (
             ("the pictures described (detector's own accuracy)", "detector"),
             ("samples", "own"),
+            ("samples for prompts of pairs that training shows", "usual"),
             ("control: captions of other prompts", "captions_of_others"),
             ("control: all conditions of other prompts", "all_of_others"),
         ):
@@ -258,5 +261,6 @@ def markdown(results):
         markdown_table(header, rows),
         "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the pyramid of "
         "one sample, and further samples.\n",
+        *(f"\n{note}\n" for note in results["notes"]),
     ]
     return "".join(parts)

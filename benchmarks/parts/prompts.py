@@ -1,7 +1,7 @@
-"""Held-out prompts with their truth: what a model is asked to show, and where.
+"""Prompts with their truth: what a model is asked to show, and where.
 
-From the split novel of `shapes`, whose main shapes pair a kind with a colour that no training image
-does.
+Held out are those from the split novel of `shapes`, whose main shapes pair a kind with a colour that
+no training image does.
 """
 
 from typing import NamedTuple
@@ -30,13 +30,15 @@ class Prompts(NamedTuple):
     asked: list
 
 
-def prompts(source, num, kind="text"):
+def prompts(source, num, kind="text", split=SPLIT):
     """The first `num` prompts: a pure function of the source.
 
     Args:
         source: a `Shapes` in colour.
-        num: how many, up to the size of split novel.
+        num: how many, up to the size of the split.
         kind: "text" for captions alone, "keypoints" or "segmentation" for these maps beside them.
+
+        split: which to take them from.
 
     Returns:
         `Prompts`. The captions name the colour of the main shape, and that of another one where
@@ -44,11 +46,11 @@ def prompts(source, num, kind="text"):
     """
     indices = np.arange(num)
     fields = ("text", kind) if kind in MAPS else ("text",)
-    examples = source.examples(SPLIT, indices, fields)
+    examples = source.examples(split, indices, fields)
     pixels = min(source.image_size)
     captions, asked = [], []
     for index, texts in zip(indices.tolist(), examples["text"]):
-        shapes = source.scene(SPLIT, index).shapes
+        shapes = source.scene(split, index).shapes
         candidates = [
             (caption, named) for caption in texts
             for named in [_named(caption, shapes)]

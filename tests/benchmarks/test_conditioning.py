@@ -83,9 +83,10 @@ def trained(tmp_path_factory):
 
 
 def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, capsys):
-    arguments = ["--prompts=12", "--examples=6", "--rows=2"]
+    arguments = ["--prompts=12", "--examples=6", "--rows=2", "--note=Told apart."]
     conditioning.main(["report", f"--workdir={trained}", f"--out={tmp_path}", *arguments])
     page = (tmp_path / "conditioning.md").read_text(encoding="utf-8")
+    assert page.rstrip().endswith("Told apart.")
     assert page.strip() in capsys.readouterr().out
     assert str(tmp_path) not in page and str(trained) not in page
     results = json.loads((tmp_path / "conditioning.json").read_text(encoding="utf-8"))
@@ -93,6 +94,7 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, ca
     for run in results["runs"]:
         assert run["detector"]["right"] >= 0.99
         assert 0 < run["chance"] < 0.5
+        assert run["usual"]["asked"] != run["own"]["asked"]
         assert [stage["scales"] for stage in run["stages"]] == ["base", "8,16,32"]
         assert len({run["nats"], run["nats_of_others"], run["unconditional_nats"]}) == 3
     figure = np.asarray(Image.open(tmp_path / "conditioning.png"))
