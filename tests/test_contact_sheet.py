@@ -74,6 +74,10 @@ def test_the_command_draws_and_tells(tmp_path, capsys):
     assert np.asarray(Image.open(out)).std() > 10
     inspect_data.main(["--dataset=shapes_push", "--num=1", "--image_size=16", f"--out={out}"])
     assert "fields: frames, actions, states" in capsys.readouterr().out
+    small = np.asarray(Image.open(out))
+    read_larger = ["--dataset=shapes_push", "--num=1", "--image_size=16", "--source_size=64"]
+    inspect_data.main([*read_larger, f"--out={out}"])
+    assert (np.asarray(Image.open(out)) != small).any(), "every fourth pixel is another picture"
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -18,6 +18,8 @@ def main(arguments):
     parser.add_argument("--data_dir", metavar="DIR", help="folder or archive, if it needs one")
     parser.add_argument("--image_size", type=flags.size, metavar="SIZE",
                         help="32 or 32x48 (default the data set's own)")
+    parser.add_argument("--source_size", type=flags.positive, default=0, metavar="INT",
+                        help="size to read at, of which every n-th pixel is kept (image_size's own)")
     parser.add_argument("--labels", default="none", help="folder data: 'folders' for classes")
     parser.add_argument("--num_frames", type=flags.positive, metavar="INT",
                         help="of a video (default 20)")
@@ -38,6 +40,7 @@ def main(arguments):
         source = data.load(
             options.dataset, image_size=options.image_size, data_dir=options.data_dir,
             labels=options.labels, num_frames=options.num_frames,
+            source_size=options.source_size,
         )
     size = source.size(options.split)
     chosen = np.random.default_rng(abs(options.seed)).permutation(size)[: options.num]
