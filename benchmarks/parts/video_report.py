@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 import machine
 from ms_pixelcnn_tf import data, film, pictures, pixels
@@ -116,42 +117,72 @@ def pushes(model, source, num):
     """Whether what the arm pushed moves in the samples.
 
     Of clips of test_seen in which an object moves by PUSHED or more after the given frames, the
-    model is given the start, actions and states. At the last frame the object's colour is looked
-    for around the place where it truly ends, and around that where it was.
+    model is given the start, actions and states. The object's colour is looked for around the place
+    where it truly is, in the first frame after it has moved so far and in the last one, and in the
+    last one around the place where it was.
 
     Returns:
-        dict: "objects" looked at; "real_at_end", "real_at_start": shares of the real last frames
-        that show its colour there; "at_end", "at_start": of the samples.
+        dict: "objects" looked at; "real_at_push", "real_at_end", "real_at_start": shares of the real
+        frames that show its colour there; "at_push", "at_end", "at_start": of the samples; and
+        "ahead_at_push", …: of samples of one frame ahead, given all the true ones before it.
     """
     config, wanted = model.config, []
     given = config.given_frames
     for index in range(source.size("test_seen")):
-        episode = source.episode("test_seen", index)
-        moved = np.linalg.norm(episode.positions[-1] - episode.positions[given - 1], axis=-1)
-        if moved.max() >= PUSHED:
-            wanted.append((index, int(moved.argmax())))
+        positions = source.episode("test_seen", index).positions
+        moved = np.linalg.norm(positions - positions[given - 1], axis=-1)
+        moved[:given] = 0
+        if moved[-1].max() >= PUSHED:
+            which = int(moved[-1].argmax())
+            wanted.append((index, which, int((moved[:, which] >= PUSHED).argmax())))
         if len(wanted) == num:
             break
-    indices = np.array([index for index, _ in wanted])
+    indices = np.array([index for index, *_ in wanted])
     fields = ("frames", *config.conditions)
     clips = source.examples("test_seen", indices, fields)
     frames = pixels.quantise(clips.pop("frames"), config.num_levels)
-    sampled = []
+    sampled, ahead = [], []
     for start in range(0, len(indices), BATCH):
         rows = slice(start, start + BATCH)
         own = {name: values[rows] for name, values in clips.items()}
-        sampled.append(model.sample(frames[rows, :given], own, seed=start)[:, -1])
-    last = {"real_": frames[:, -1], "": np.concatenate(sampled)}
+        sampled.append(model.sample(frames[rows, :given], own, seed=start))
+        ahead.append(one_ahead(model, frames[rows], own, seed=start))
+    sampled = np.concatenate([frames[:, :given], np.concatenate(sampled)], axis=1)
     found = {"objects": len(wanted)}
-    for prefix, levels in last.items():
-        images = pixels.dequantise(levels, config.num_levels)
-        for place, frame in (("at_end", -1), ("at_start", given - 1)):
-            shown = [
-                shows(image, source.episode("test_seen", index), which, frame)
-                for image, (index, which) in zip(images, wanted)
-            ]
-            found[prefix + place] = float(np.mean(shown))
+    for prefix, levels in (("real_", frames), ("", sampled), ("ahead_", np.concatenate(ahead))):
+        clips = pixels.dequantise(levels, config.num_levels)
+        shown = {"at_push": [], "at_end": [], "at_start": []}
+        for clip, (index, which, pushed) in zip(clips, wanted):
+            episode = source.episode("test_seen", index)
+            for place, seen, frame in (
+                ("at_push", pushed, pushed), ("at_end", -1, -1), ("at_start", -1, given - 1),
+            ):
+                shown[place].append(shows(clip[seen], episode, which, frame))
+        found |= {prefix + place: float(np.mean(values)) for place, values in shown.items()}
     return found
+
+
+def one_ahead(model, frames, conditions, seed):
+    """Each frame after the given ones sampled given the true frames before it; these as they are.
+
+    Args:
+        frames: `[B, T, H, W, C]` levels.
+        conditions: of the whole clips.
+        seed: of the uniforms.
+    """
+    given, generator = model.config.given_frames, np.random.default_rng(seed)
+    levels = tf.constant(frames, tf.int32)
+    sequences = {
+        name: tf.constant(conditions[name], tf.float32) for name in model.config.conditions
+    }
+    state = model.graphs.start(levels[:, :given], {k: v[:, :given] for k, v in sequences.items()})
+    found = [frames[:, :given]]
+    for time in range(given, frames.shape[1]):
+        uniforms = tf.constant(generator.random(frames[:, 0].shape), tf.float32)
+        inputs = {name: values[:, time - 1] for name, values in sequences.items()}
+        frame, _, state = model.graphs.step(uniforms, levels[:, time - 1], state, inputs)
+        found.append(frame.numpy()[:, None])
+    return np.concatenate(found, axis=1).astype("uint8")
 
 
 def shows(image, episode, which, frame):
@@ -230,12 +261,18 @@ def markdown(results):
     parts += augmented(runs)
     parts.append(
         "\n## What a push moves\n\nObjects that truly move far after the given frames: the share of "
-        "last frames that show the object's colour where it ends, and where it started.\n\n"
+        "clips that show the object's colour where it is in the first frame after it has moved by "
+        f"{PUSHED} of half the table's side (moved), where it is in the last frame (end), and, in the "
+        "last frame, where it was at first (start). A frame ahead: each frame is sampled given the true "
+        "ones before it.\n\n"
     )
     parts.append(markdown_table(
-        ("variant", "objects", "real: end", "real: start", "samples: end", "samples: start"),
-        [(name, f["pushes"]["objects"], *(f"{f['pushes'][key]:.2f}" for key in
-          ("real_at_end", "real_at_start", "at_end", "at_start"))) for name, f in runs.items()],
+        ("variant", "objects", *(f"{kind}: {place}" for kind in ("real", "a frame ahead", "samples")
+                                 for place in ("moved", "end", "start"))),
+        [(name, f["pushes"]["objects"], *(f"{f['pushes'][kind + place]:.2f}"
+                                          for kind in ("real_", "ahead_", "")
+                                          for place in ("at_push", "at_end", "at_start")))
+         for name, f in runs.items()],
     ))
     parts.append("\n## Training\n\n")
     parts.append(markdown_table(

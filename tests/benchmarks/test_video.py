@@ -104,6 +104,7 @@ def test_table2_writes_the_page_the_numbers_and_the_strip(trained, tmp_path, mon
         assert set(found["nats"]) == set(video_report.SPLITS)
         assert len({*found["nats"].values(), *found["nats_of_others"].values()}) == 6
         assert found["pushes"]["objects"] == 2
+        assert found["pushes"]["real_at_push"] > found["pushes"]["real_at_start"]
     height, width, _ = np.asarray(Image.open(tmp_path / "video.png")).shape
     assert height > 2 * 16 and width > 2 * 16
 
