@@ -6,8 +6,8 @@
     bin/benchmark conditioning report                                   # minutes
 
 `train` trains the scales of a run apart, as `bin/train --scale` does, one stage after the other on
-one core; with `--stage` the stages can go at the same time. The base and the upscaler to 8x8, which
-decide what stands where, take the larger part of the time.
+one core; with `--stage` the stages can go at the same time. The base, which decides what
+stands where and reads the caption for its colour, takes most of the time.
 
 `report` asks each model for held-out prompts: each names a pair of kind and colour that no training
 image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
@@ -85,7 +85,7 @@ def parse(arguments):
     if mode != "train":
         number = {"type": flags.positive, "metavar": "N"}
         parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
-        parser.add_argument("--prompts", default=500, help="held-out prompts a model (500)", **number)
+        parser.add_argument("--prompts", default=500, help="prompts a model, held out and not (500)", **number)
         parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)
         parser.add_argument("--note", action="append", default=[], metavar="TEXT",
                             help="a paragraph to add to the page")

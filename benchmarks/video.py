@@ -6,7 +6,7 @@
 
 `train` trains one of the runs below on one core. `table2` scores each on the splits of Table 2, also
 with the actions and states of other clips; measures whether objects that the arm pushed in the real
-clip move in the samples too; and draws the film strips.
+clip move in the samples too, and a frame ahead of the true ones; and draws the film strips.
 
 `speed` times, by models as constructed at the width of a preset, sampling one clip against scoring
 it: in one graph, and as a Python loop over one compiled step a frame (the paper's "not in-graph").

@@ -19,6 +19,7 @@ NAME = "conditioning"
 GOAL = 0.90  # of colours at their place
 DETECTOR_GOAL = 0.99
 BATCH = 100
+READ_BACK = 200  # pictures whose caption's colour is guessed from their likelihood
 SAMPLES = 4  # a prompt, in the figure
 SCALE = 3  # magnification
 
@@ -97,7 +98,34 @@ def answers(model, num):
         "captions_of_others": hits(captions, asked.asked),
         "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
         "chance": chance(asked.asked),
+        "read_back": read_back(model, source, asked, SPLIT),
+        "usual_read_back": read_back(model, source, usual, "validation"),
     }
+
+
+def read_back(model, source, asked, split):
+    """How often the likelihood of a picture is highest under its own caption, of those that name
+    the main shape in each of the colours: what of the caption the model has come to read, without
+    the noise of sampling.
+
+    Args:
+        asked: `Prompts` for the first examples of `split`.
+    """
+    num = min(len(asked.asked), READ_BACK)
+    images = source.examples(split, np.arange(num), ("image",))["image"]
+    levels = pixels.quantise(images, model.config.num_levels)
+    own = np.array([shapes[0][0] for shapes in asked.asked[:num]])
+    found = np.empty((num, len(COLOUR_NAMES)))
+    for number, name in enumerate(COLOUR_NAMES):
+        captions = [
+            caption.replace(COLOUR_NAMES[colour], name, 1)
+            for caption, colour in zip(asked.conditions["text"], own)
+        ]
+        for start in range(0, num, BATCH):
+            rows = slice(start, min(start + BATCH, num))
+            conditions = {k: v[rows] for k, v in (asked.conditions | {"text": captions}).items()}
+            found[rows, number] = model.log_prob(levels[rows], conditions)
+    return float(np.mean(found.argmax(axis=1) == own))
 
 
 def samples(model, conditions):
@@ -208,6 +236,19 @@ def padded(pictures_):
     ]
 
 
+def read_back_table(runs):
+    """What the likelihood says of the colour, as Markdown."""
+    return (
+        "\n## Read back\n\nThe colour of the main shape, guessed as the one of the "
+        f"{len(COLOUR_NAMES)} whose name in the caption gives the real picture the highest "
+        f"likelihood: share right, of up to {READ_BACK} pictures.\n\n"
+    ) + markdown_table(
+        ("model", "held-out pairs", "pairs that training shows", "chance"),
+        [(run["run"], f"{run['read_back']:.3f}", f"{run['usual_read_back']:.3f}",
+          f"{1 / len(COLOUR_NAMES):.3f}") for run in runs],
+    )
+
+
 def markdown(results):
     """The page."""
     described = results["machine"]
@@ -215,8 +256,8 @@ def markdown(results):
         "# Do conditions condition?\n\n`bin/benchmark conditioning report`: "
         f"{machine.sentences(described)} Models of `shapes`, 32×32 RGB, 32 levels, each trained on one core.\n\n"
         f"{results['prompts']} held-out prompts a model, of split novel: each names a pair of kind and "
-        "colour that no training image shows. The detector looks for the asked colour at the asked "
-        "place.\n\n## Asked and shown\n\n"
+        "colour that no training image shows. Beside them as many of split validation. The detector "
+        "looks for the asked colour at the asked place.\n\n## Asked and shown\n\n"
     ]
     rows = []
     for run in results["runs"]:
@@ -235,11 +276,16 @@ def markdown(results):
             rows.append((run["run"], label, *shares, target))
     header = ("model", "what was read", "right", "main shape", "other shapes", "no shape there", "target")
     parts.append(markdown_table(header, rows))
-    asked = results["runs"][0]["own"]["asked"]
+    asked, usual = (results["runs"][0][kind]["asked"] for kind in ("own", "usual"))
     parts.append(
-        f"\nRight: of {asked} shapes whose colour the captions name, the share whose place shows it. "
-        "Chance: how often another prompt's shape, main or other, has the same colour.\n\n"
-        f"## Nats\n\nMean −log p, nats an image, over {results['examples']} validation images, one "
+        f"\nRight: of {asked} shapes ({usual} of validation) whose colour the captions name, the share "
+        "whose place shows it. Chance: how often another prompt's shape, main or other, has the same "
+        "colour.\n"
+    )
+    parts += [f"\n{note}\n" for note in results["notes"]]
+    parts.append(read_back_table(results["runs"]))
+    parts.append(
+        f"\n## Nats\n\nMean −log p, nats an image, over {results['examples']} validation images, one "
         "caption each.\n\n"
     )
     rows = [
@@ -261,6 +307,5 @@ def markdown(results):
         markdown_table(header, rows),
         "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the pyramid of "
         "one sample, and further samples.\n",
-        *(f"\n{note}\n" for note in results["notes"]),
     ]
     return "".join(parts)

@@ -37,7 +37,6 @@ def prompts(source, num, kind="text", split=SPLIT):
         source: a `Shapes` in colour.
         num: how many, up to the size of the split.
         kind: "text" for captions alone, "keypoints" or "segmentation" for these maps beside them.
-
         split: which to take them from.
 
     Returns:

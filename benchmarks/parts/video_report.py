@@ -25,6 +25,10 @@ PAPER = {
 ORDER = ("OTN", "OTlogN", "OT", "OT_baseline")  # as the paper has them, best first
 BATCH = 10
 PUSHED = 0.35  # displacement of an object, table units, that counts as a push
+PUSH_KINDS = {
+    "real_": "real", "copied_": "frame before", "ahead_": "a frame ahead", "": "samples",
+}
+PUSH_PLACES = {"at_push": "moved", "at_end": "end", "at_start": "start"}
 SCALE = 3
 AUGMENTED = "-augmented"  # ends the name of a run that is another's with clips changed at random
 
@@ -124,7 +128,8 @@ def pushes(model, source, num):
     Returns:
         dict: "objects" looked at; "real_at_push", "real_at_end", "real_at_start": shares of the real
         frames that show its colour there; "at_push", "at_end", "at_start": of the samples; and
-        "ahead_at_push", …: of samples of one frame ahead, given all the true ones before it.
+        "ahead_at_push", …: of samples of one frame ahead, given all the true ones before it; and
+        "copied_at_push", …: of the frame before, in place of such a sample.
     """
     config, wanted = model.config, []
     given = config.given_frames
@@ -149,7 +154,11 @@ def pushes(model, source, num):
         ahead.append(one_ahead(model, frames[rows], own, seed=start))
     sampled = np.concatenate([frames[:, :given], np.concatenate(sampled)], axis=1)
     found = {"objects": len(wanted)}
-    for prefix, levels in (("real_", frames), ("", sampled), ("ahead_", np.concatenate(ahead))):
+    shown_clips = {
+        "real_": frames, "copied_": np.roll(frames, 1, axis=1), "ahead_": np.concatenate(ahead),
+        "": sampled,
+    }
+    for prefix, levels in shown_clips.items():
         clips = pixels.dequantise(levels, config.num_levels)
         shown = {"at_push": [], "at_end": [], "at_start": []}
         for clip, (index, which, pushed) in zip(clips, wanted):
@@ -264,15 +273,13 @@ def markdown(results):
         "clips that show the object's colour where it is in the first frame after it has moved by "
         f"{PUSHED} of half the table's side (moved), where it is in the last frame (end), and, in the "
         "last frame, where it was at first (start). A frame ahead: each frame is sampled given the true "
-        "ones before it.\n\n"
+        "ones before it, of which the last one alone, copied, shows what needs no model.\n\n"
     )
     parts.append(markdown_table(
-        ("variant", "objects", *(f"{kind}: {place}" for kind in ("real", "a frame ahead", "samples")
-                                 for place in ("moved", "end", "start"))),
-        [(name, f["pushes"]["objects"], *(f"{f['pushes'][kind + place]:.2f}"
-                                          for kind in ("real_", "ahead_", "")
-                                          for place in ("at_push", "at_end", "at_start")))
-         for name, f in runs.items()],
+        ("variant", "objects", *(f"{kind}: {place}" for kind in PUSH_KINDS.values()
+                                 for place in PUSH_PLACES.values())),
+        [(name, f["pushes"]["objects"], *(f"{f['pushes'][kind + place]:.2f}" for kind in PUSH_KINDS
+                                          for place in PUSH_PLACES)) for name, f in runs.items()],
     ))
     parts.append("\n## Training\n\n")
     parts.append(markdown_table(

@@ -8,8 +8,8 @@ from keras import ops
 class PoseEncoder(keras.layers.Layer):
     """Poses tiled over a map and read there beside the coordinates of each place, by a 1x1 layer.
 
-    A command says where the arm is to go, not how far from where it is. Convolutions see the same
-    tiled numbers everywhere, so without coordinates they can hardly tell what lies there (a
+    A pose is a place, and so is a command that says where the arm is to go. Convolutions see the
+    same tiled numbers everywhere, so without coordinates they can hardly tell what lies there (a
     departure from the paper, which tiles the bare numbers).
 
     Args:

@@ -13,7 +13,7 @@ class ConvLSTM(keras.layers.Layer):
         cell ← σ(f) ⊙ cell + σ(i) ⊙ tanh(u),    hidden ← σ(o) ⊙ tanh(cell).
 
     Both convolutions keep the maps' size. N is a layer normalisation over the features of one
-    place: without it a few hundred steps of Adam saturate all gates, and the state says nothing
+    place: without it a few hundred steps of Adam saturate the gates, so that the state says little
     any more (a departure from the papers). The inputs' share of the gates does not depend on the
     state: `read` makes it for all frames at once where they are known, `step` goes on from there.
     The forget gate's bias starts at 1.

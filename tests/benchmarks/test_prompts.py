@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
 from parts import detector
 from parts.prompts import prompts
@@ -58,3 +58,15 @@ def test_the_scenes_own_images_show_what_is_asked():
     for image, asked in zip(images, prompts(source, NUM).asked):
         found = detector.colour_at([image] * len(asked), [place for _, *place in asked])
         assert found.tolist() == [colour for colour, *_ in asked]
+
+
+def test_prompts_of_another_split_ask_for_pairs_that_training_shows():
+    source = data.load("shapes", image_size=32)
+    found = prompts(source, NUM, "keypoints", "validation")
+    for index, asked in enumerate(found.asked):
+        main = source.scene("validation", index).shapes[0]
+        assert asked[0][0] == main.colour and KINDS[main.kind] in found.conditions["text"][index]
+        assert (KINDS[main.kind], COLOUR_NAMES[main.colour]) not in NOVEL_PAIRS
+    points = source.examples("validation", np.arange(NUM), ("keypoints",))["keypoints"]
+    maps = conditions.keypoint_maps(points, source.image_size)
+    np.testing.assert_array_equal(found.conditions["keypoints"], maps)

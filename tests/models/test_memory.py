@@ -9,6 +9,8 @@ import pytest
 
 GIB = 2**30
 LOGITS = 256 * 256 * 3 * 256 * np.dtype("float32").itemsize  # bytes, of the last scale's group
+# What a second picture may add, for its own pixels and the allocator's waste: 0.53 LOGITS were seen.
+SECOND = 0.75 * LOGITS
 # The levels are all 256, for it is the logits of the largest groups that take the memory.
 CODE = """
 import json, re, sys
@@ -68,7 +70,7 @@ def test_512_pixels_a_side_take_less_than_4_gib_and_two_no_more_than_one():
     before, one, two = peaks({"upscaler": "A"} | widths(8), 8, [1, 2])
     assert two < 4 * GIB
     assert one - before > LOGITS  # of all levels, which are there at once: the peak sees decoding
-    assert two - one < 0.75 * LOGITS, "a second picture should wait for the first"
+    assert two - one < SECOND, "a second picture should wait for the first"
 
 
 @linux
@@ -77,7 +79,7 @@ def test_frames_of_512_pixels_a_side_take_less_than_4_gib_and_two_videos_no_more
     before, one, two = peaks(fields, 256, [1, 2])
     assert two < 4 * GIB
     assert one - before > LOGITS
-    assert two - one < 0.75 * LOGITS, "a second video should wait for the first"
+    assert two - one < SECOND, "a second video should wait for the first"
 
 
 @linux
