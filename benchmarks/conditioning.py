@@ -85,7 +85,8 @@ def parse(arguments):
     if mode != "train":
         number = {"type": flags.positive, "metavar": "N"}
         parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
-        parser.add_argument("--prompts", default=500, help="prompts a model, held out and not (500)", **number)
+        parser.add_argument("--prompts", default=500, help="prompts a model, held out and not (500)",
+                            **number)
         parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)
         parser.add_argument("--note", action="append", default=[], metavar="TEXT",
                             help="a paragraph to add to the page")

@@ -116,33 +116,29 @@ def test_mistakes_are_told(arguments, message):
         conditioning.main(arguments)
 
 
+def first_colour(caption):
+    """The colour that a caption names first."""
+    return min((caption.find(name), name) for name in COLOUR_NAMES if name in caption)[1]
+
+
 class Reader:
-    """Stands in for a model that likes pictures the better, the more its caption's colour is there."""
+    """Stands in for a model: likes a picture whose caption names first what it is told is true."""
 
     config = make_run("shapes", num_levels=256, text=True).model
 
-    def __init__(self, source):
-        self.source = source
+    def __init__(self, truth):
+        self.truth = truth
 
     def log_prob(self, levels, conditions):
-        found = []
-        for image, caption in zip(levels, conditions["text"]):
-            first = min((caption.find(name), name) for name in COLOUR_NAMES if name in caption)[1]
-            found.append(float(first == self.first_of(image)))
-        return np.array(found)
-
-    def first_of(self, image):
-        return self.source[image.tobytes()]
+        pairs = zip(levels, conditions["text"])
+        return np.array([self.truth[image.tobytes()] == first_colour(text) for image, text in pairs])
 
 
 def test_read_back_counts_the_captions_that_are_understood():
     source = data.load("shapes", image_size=32)
     asked = prompts(source, 40)
     images = source.examples(SPLIT, np.arange(40), ("image",))["image"]
-    firsts = [
-        min((caption.find(name), name) for name in COLOUR_NAMES if name in caption)[1]
-        for caption in asked.conditions["text"]
-    ]
+    firsts = map(first_colour, asked.conditions["text"])
     truth = {image.tobytes(): name for image, name in zip(images, firsts)}
     assert conditioning_report.read_back(Reader(truth), source, asked, SPLIT) > 0.7
     wrong = {key: "no colour" for key in truth}

@@ -54,12 +54,12 @@ def law_of_last_frame(model, seed, chunk=16384):
 ], ids=["gray4x4", "rgb2x2"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_all_frames_have_probability_one(variant, pasts, shape):
-    model = random_video_model(variant, 1, 0.3, **ONE_FRAME, **shape)
+    model = random_video_model(variant, 1, 0.25, **ONE_FRAME, **shape)
     laws = [law_of_last_frame(model, seed) for seed in range(pasts)]
     for law in laws:
         assert law.sum() == pytest.approx(1.0, abs=1e-4)
         assert law.std() > 0.1 * law.mean(), "the law should be far from uniform"
-        assert law.max() < 0.5, "the law should not sit on one frame"
+        assert law.max() < 0.3, "the law should not sit on one frame"
     assert pasts == 1 or np.abs(laws[0] - laws[1]).sum() > 1e-3, "the past should matter"
 
 
