@@ -1,13 +1,14 @@
 """Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
 
-    bin/benchmark conditioning train --only=text-keypoints --core=0     # up to 40 minutes; resumes
+    bin/benchmark conditioning train --only=text-keypoints --core=0     # an hour of a core; resumes
     bin/benchmark conditioning train --only=text-segmentation --core=1
     bin/benchmark conditioning train --only=unconditional
     bin/benchmark conditioning report                                   # minutes
 
 `train` trains the scales of a run apart, as `bin/train --scale` does, one stage after the other on
-one core; with `--stage` the stages can go at the same time. The base, which decides what
-stands where and reads the caption for its colour, takes most of the time.
+one core; with `--stage` the stages can go at the same time. The base and the scale to 8x8, which
+decide what stands where and in which colour, take most of the time; they share an encoder, so that
+what the one learns to read of a caption serves the other.
 
 `report` asks each model for held-out prompts: each names a pair of kind and colour that no training
 image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
@@ -30,13 +31,12 @@ RUNS = {
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base": {"steps": 12000, "batch_size": 64},
-    "8": {"steps": 2000},
+    "base,8": {"steps": 16000, "batch_size": 64},
     "16,32": {"steps": 1200},
 }
 SHARED = {
     "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4, "num_levels": 32,
-    "encoder_shared_to": 0, "base_layers": 5, "spatial_features": 16, "spatial_blocks": 1,
+    "encoder_shared_to": 8, "base_layers": 3, "spatial_features": 16, "spatial_blocks": 1,
     "map_dropout": 0.5, "batch_size": 16, "evaluate_every": 2000, "evaluation_examples": 200,
     "checkpoint_every": 1000, "log_every": 200,
 }

@@ -8,19 +8,17 @@
 with the actions and states of other clips; measures whether objects that the arm pushed in the real
 clip move in the samples too, and a frame ahead of the true ones; and draws the film strips.
 
-`speed` times, by models as constructed at the width of a preset, sampling one clip against scoring
-it: in one graph, and as a Python loop over one compiled step a frame (the paper's "not in-graph").
-Naive OTN evaluates its decoder once a sub-pixel: the time of a few evaluations, in one compiled loop,
-is extrapolated to frames·height·width·channels of them; what it spends on the past is left out, which
-flatters it. Cached OTN is timed over few frames, and extrapolated to all.
+`speed` is the videos' part of `bin/benchmark table4`, which says what it times.
 """
 
 import pathlib
 
+import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
+from parts import speed
 from parts.processes import pin
-from parts.tables import RESULTS, shown_command
+from parts.tables import RESULTS, shown_command, write_results
 
 SHARED = {
     "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "sample_every": 0,
@@ -59,6 +57,17 @@ def train(options):
     loop.train(loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source)
 
 
+def measure_speed(options, command):
+    """Table 4's rows of videos, as `video_speed.md` and `video_speed.json`."""
+    results = {
+        "command": command, "machine": machine.describe(), "repeats": options.repeats,
+        "rows": speed.measure(list(speed.video_rows(options)), options.repeats),
+    }
+    page = speed.page("Sampling videos", results, speed.how_videos(options))
+    print(page)
+    write_results(options.out, "video_speed", page, results)
+
+
 def parse(arguments):
     """Flags → an argparse namespace with `mode`."""
     mode = arguments[0] if arguments and not arguments[0].startswith("-") else "speed"
@@ -83,14 +92,9 @@ def parse(arguments):
                             help="a sentence to add to the page")
         parser.add_argument("--rows", default=3, help="clips in the film strip (3)", **number)
     if mode == "speed":
-        parser.add_argument("--preset", default="paper", metavar="NAME", help="its widths (paper)")
-        parser.add_argument("--size", default=64, help="side of a frame, pixels (64)", **number)
-        parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
-        parser.add_argument("--batch", default=1, help="clips at a time (1)", **number)
         parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
         parser.add_argument("--naive_evaluations", default=3, help="timed for naive OTN (3)", **number)
-        parser.add_argument("--cached_frames", default=1, help="timed for cached OTN (1)", **number)
-        parser.add_argument("--frame_stride", default=1, help="of the frame encoder (1)", **number)
+        speed.add_video_flags(parser, number)
     options = parser.parse(arguments)
     options.mode = mode
     return options
@@ -101,14 +105,12 @@ def main(arguments):
     options = parse(arguments)
     if options.mode == "train":
         return train(options)
+    if options.mode == "speed":
+        return measure_speed(options, shown_command("video", arguments))
     with flags.quiet_start():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
     command = shown_command("video", arguments, ("--out", "--workdir", "--note"))
-    if options.mode == "speed":
-        from parts import video_speed
-
-        return print(video_speed.write(options, VARIANTS, command))
     from parts import video_report
 
     return print(video_report.write(options, RUNS, command))

@@ -89,30 +89,49 @@ def decode_naive(distribution, all_params, uniforms):
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
     """
+    _, height, width, _ = uniforms.shape
+    return ops.fori_loop(
+        0, height * width,
+        lambda position, image: decode_naive_pixel(
+            distribution, all_params, uniforms, position, image
+        ),
+        naive_start(uniforms),
+    )
+
+
+def naive_start(uniforms):
+    """What `decode_naive` starts from: levels and log-probabilities, all zeros."""
+    return ops.zeros_like(uniforms, dtype="int32"), ops.zeros_like(uniforms)
+
+
+def decode_naive_pixel(distribution, all_params, uniforms, position, image):
+    """One pixel of `decode_naive`: one evaluation a channel.
+
+    Args:
+        distribution, all_params, uniforms: as there.
+        position: the pixel's number in raster order.
+        image: levels and log-probabilities so far.
+
+    Returns:
+        The same with this pixel's.
+    """
     _, height, width, channels = uniforms.shape
-    flat = ops.reshape(uniforms, (-1, height * width, channels))
-    positions = ops.arange(height * width)[None, :, None]
-
-    def decode_pixel(position, image):
-        for channel in range(channels):
-            levels, log_probs = image
-            params = all_params(ops.reshape(levels, (-1, height, width, channels)))
-            params = ops.reshape(params, (-1, height * width, distribution.num_params))[:, position]
-            if distribution.channel_autoregressive:
-                params = ops.split(params, channels, axis=-1)[: channel + 1]
-            else:
-                params = [params]
-            known = ops.unstack(levels[:, position], num=channels, axis=-1)[:channel]
-            decoded = distribution.decode_channel(params, known, flat[:, position, channel])
-            here = (positions == position) & (ops.arange(channels) == channel)
-            image = tuple(
-                ops.where(here, new[:, None, None], old) for new, old in zip(decoded, image)
-            )
-        return image
-
-    empty = ops.zeros_like(flat, dtype="int32"), ops.zeros_like(flat)
-    decoded = ops.fori_loop(0, height * width, decode_pixel, empty)
-    return tuple(ops.reshape(result, (-1, height, width, channels)) for result in decoded)
+    row, column = position // width, position % width
+    here = (ops.arange(height)[:, None, None] == row) & (ops.arange(width)[:, None] == column)
+    for channel in range(channels):
+        levels, log_probs = image
+        params = all_params(levels)[:, row, column]
+        if distribution.channel_autoregressive:
+            params = ops.split(params, channels, axis=-1)[: channel + 1]
+        else:
+            params = [params]
+        known = ops.unstack(levels[:, row, column], num=channels, axis=-1)[:channel]
+        decoded = distribution.decode_channel(params, known, uniforms[:, row, column, channel])
+        own = here & (ops.arange(channels) == channel)
+        image = tuple(
+            ops.where(own, new[:, None, None, None], old) for new, old in zip(decoded, image)
+        )
+    return image
 
 
 def _push(kept, new):

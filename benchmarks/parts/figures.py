@@ -50,7 +50,7 @@ def plot_curves(path, curves, comparison, codec):
     axes[0].set_ylabel("validation, bits per sub-pixel")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_samples(path, samples):
@@ -74,10 +74,10 @@ def plot_samples(path, samples):
         axis.imshow(row, interpolation="nearest")
         axis.set_title(label, loc="left", fontsize=10)
         axis.axis("off")
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure, path):
+def save(figure, path):
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, facecolor="white")
     plt.close(figure)

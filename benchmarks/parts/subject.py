@@ -5,10 +5,10 @@ import math
 import flops
 import numpy as np
 import tensorflow as tf
-from keras import ops
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.step import make_train_step
+from parts.samplers import evaluations
 from parts.timing import seconds_of, spread
 
 
@@ -97,19 +97,3 @@ class Subject:
 
     def _naive(self):
         self._evaluate_often(self._images).numpy()
-
-
-def evaluations(model, count):
-    """A compiled function of images that evaluates ON's whole network `count` times in a row.
-
-    Each evaluation reads what the one before it found, as in sampling, so none can be left out.
-    """
-
-    def evaluate(_, images):
-        params = model.base(images)
-        # True of no parameter, but only the evaluation can tell.
-        return images + ops.cast(params[:, :1, :1, :1] > 1e30, "int32")
-
-    return tf.function(
-        lambda images: ops.fori_loop(0, count, evaluate, images), autograph=False
-    )

@@ -85,6 +85,11 @@ def positive(text):
     return value
 
 
+def positives(text):
+    """Integers above 0 with commas between, for `type=` of a flag: "30,1" → [30, 1]."""
+    return [positive(part) for part in text.split(",")]
+
+
 def check_picture_size(size, what, options, advice=""):
     """Raises UserError if a picture would be larger than `MAX_PIXELS`.
 

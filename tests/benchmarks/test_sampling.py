@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sampling
 from parts import tables
-from parts.subject import evaluations
+from parts.samplers import evaluations
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.errors import UserError

@@ -2,10 +2,11 @@
 
 import json
 
+import in_process
 import numpy as np
 import pytest
 import video
-from parts import video_report, video_speed
+from parts import samplers, speed, video_report
 from PIL import Image
 
 from ms_pixelcnn_tf import data
@@ -37,20 +38,21 @@ def test_every_run_is_valid_and_of_its_variant():
 
 def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(VIDEO_PRESETS, "small", VIDEO_PRESETS["small"] | SMALL)
-    arguments = ["--preset=small", "--size=16", "--frames=4", "--repeats=2", "--batch=2"]
-    video.main([*arguments, f"--out={tmp_path}"])
+    monkeypatch.setattr(speed, "workers", in_process.workers)
+    arguments = ["--preset=small", "--video_size=16", "--frames=5", "--repeats=2", "--video_batch=2"]
+    video.main(["speed", *arguments, f"--out={tmp_path}"])
     page = (tmp_path / "video_speed.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
-    results = json.loads((tmp_path / "video_speed.json").read_text(encoding="utf-8"))["variants"]
-    assert tuple(results) == video.VARIANTS
-    for name, found in results.items():
-        ratio = found["in_graph_over_likelihood"]
+    rows = json.loads((tmp_path / "video_speed.json").read_text(encoding="utf-8"))["rows"]
+    assert {row["model"] for row in rows} == set(video.VARIANTS)
+    for row in rows:
+        ratio = row["sampling_over_likelihood"]
         assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
-        assert ("naive_seconds" in found) == (name == "OTN") != ("stepwise_seconds" in found)
-    own = results["OTN"]
-    assert own["faster_than_cached_OTN"]["median"] == 1
-    # Three timed evaluations stand for one a sub-pixel of two frames.
-    assert own["naive_seconds"]["median"] > own["in_graph_seconds"]["median"]
+    scales = {(row["model"], row["sampler"]): row["extrapolated_by"] for row in rows}
+    # Three timed evaluations stand for one a sub-pixel of three frames, one frame for three.
+    assert scales.pop(("OTN", "naive")) == 16 * 16 * 3 * 3 / 3
+    assert scales.pop(("OTN", "cached")) == 3
+    assert set(scales.values()) == {1}
 
 
 def test_evaluations_of_a_decoder_change_no_frame():
@@ -59,7 +61,7 @@ def test_evaluations_of_a_decoder_change_no_frame():
     hidden = np.zeros((2, 8, 8, 8), "float32")
     (factor,) = model.decoder.factors(Past(frame, hidden), frame)
     assert np.isfinite(factor.params).all()
-    np.testing.assert_array_equal(video_speed.evaluations(model, 2)(frame, hidden), frame)
+    np.testing.assert_array_equal(samplers.frame_evaluations(model, 2)(frame, hidden), frame)
 
 
 def test_the_eye_for_pushes_finds_the_real_ones():

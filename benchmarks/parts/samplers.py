@@ -1,0 +1,258 @@
+"""Samplers on the bench: each one model, one way of sampling from it, and its likelihood.
+
+They are the subjects of a `Worker`. All is `keras.ops`, so that the same rows can be measured on JAX.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf import pixels, sampling
+from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.models.compiled import compile_function
+from ms_pixelcnn_tf.models.frame_decoder import Past
+from ms_pixelcnn_tf.models.inputs import uniforms_dtype
+from parts.timing import seconds_of
+from parts.worker import peak_memory
+
+class Sampler:
+    """What both kinds share: the order of events, and what is kept of them.
+
+    The clock of the first sample starts before the model is built; importing is left out. The peak
+    of memory is read after that sample, before the likelihood is traced.
+
+    Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part is
+    run), and have `build`, `sample` and `score`, which return when their results are there.
+    """
+
+    scale = 1.0
+
+    def __init__(self):
+        before = peak_memory()
+        self.first = seconds_of(self.build) + seconds_of(self.sample)
+        self.memory = before, peak_memory()
+        self.score()
+
+    def facts(self):
+        """Seconds to the first sample (None: only a part was run), and MiB before and at the peak."""
+        return {
+            "first_seconds": self.first if self.scale == 1 else None,
+            "memory_before": self.memory[0], "memory": self.memory[1],
+            "parameters": int(self.model.count_params()), "extrapolated_by": self.scale,
+        }
+
+    def measure(self):
+        """One round: seconds of sampling and of the likelihood."""
+        return {
+            "sampling": self.scale * seconds_of(self.sample), "likelihood": seconds_of(self.score),
+        }
+
+
+class ImageSampler(Sampler):
+    """An image model.
+
+    Args:
+        fields: of `make_run`.
+        batch: images at a time.
+        sampler: "naive" (of ON; `evaluations` of the network are timed, and extrapolated to one a
+            sub-pixel), "cached" or "graph" (`decode`, one compiled call), or "steps" (see
+            `decode_by_steps`).
+        evaluations: full evaluations to time for the naive sampler.
+    """
+
+    def __init__(self, fields, batch, sampler, evaluations):
+        self._fields, self._batch = fields, batch
+        self._sampler, self._evaluations = sampler, evaluations
+        super().__init__()
+
+    def build(self):
+        config = make_run(**self._fields).model
+        self.model = make_model(config)
+        shape = (self._batch, *config.image_size, config.channels)
+        generator = np.random.default_rng(0)
+        self._uniforms = generator.random(shape, dtype=uniforms_dtype(config))
+        self._images = generator.integers(0, config.num_levels, shape).astype("int32")
+        if self._sampler == "naive":
+            self.scale = math.prod(shape[1:]) / self._evaluations
+            self._run = evaluations(self.model, self._evaluations)
+        elif self._sampler == "steps":
+            self._run = StepByStep(self.model)
+
+    def sample(self):
+        if self._sampler == "naive":
+            np.asarray(self._run(self._images))
+        elif self._sampler == "steps":
+            np.asarray(self._run(self._uniforms))
+        else:
+            self.model.decode(self._uniforms)
+
+    def score(self):
+        for log_prob in self.model.log_prob_terms(self._images).values():
+            np.asarray(log_prob)
+
+
+class StepByStep:
+    """`OlogN` decoded by a Python loop over compiled steps, as the paper's was not in-graph: one
+    call a pixel of the base, in which each sub-pixel takes a full evaluation of it, and one call a
+    group of every scale.
+
+    Call argument: uniforms `[B, H, W, C]`. Returns the int32 levels that `model.decode` would.
+    """
+
+    def __init__(self, model):
+        self._model, config = model, model.config
+        law, drawn = model.distribution, uniforms_dtype(config)
+
+        def shape(size, groups=1):
+            return *size, groups * config.channels
+
+        def pixel(model, uniforms, levels, log_probs, position):
+            return sampling.decode_naive_pixel(
+                law, model.base, uniforms, position[0], (levels, log_probs)
+            )
+
+        base = shape(model.sizes[0])
+        self._pixel = compile_function(
+            pixel, model, uniforms=(base, drawn), levels=(base, "int32"), log_probs=(base, drawn),
+            position=((), "int32"),
+        )
+        self._groups = {}
+        for index in model.held_indices():
+            size = model.sizes[index - 1]
+            for group, upscaler in zip((2, 3, 4), model.upscalers_of(index)):
+                self._groups[index, group] = compile_function(
+                    lambda model, known, uniforms, upscaler=upscaler: sampling.decode_group(
+                        upscaler, upscaler.trunk(known), uniforms, score=False
+                    )[0],
+                    model, known=(shape(size, group - 1), "int32"),
+                    uniforms=(shape(size), drawn),
+                )
+
+    def __call__(self, uniforms):
+        model = self._model
+        scales = pixels.pyramid(uniforms, len(model.sizes))
+        image = sampling.naive_start(scales[0])
+        height, width = model.sizes[0]
+        for position in range(height * width):
+            image = self._pixel(scales[0], *image, np.array([position], "int32"))
+        levels = image[0]
+        for index in model.held_indices():
+            groups, own = [levels], pixels.split_groups(scales[index])
+            for group in (2, 3, 4):
+                known = ops.concatenate(groups, axis=-1)
+                groups.append(self._groups[index, group](known, own[group - 1]))
+            levels = pixels.merge_groups(groups)
+        return levels
+
+
+class VideoSampler(Sampler):
+    """A video model.
+
+    Args:
+        fields: of `make_run`.
+        batch: clips at a time.
+        sampler: "naive" (of OTN: `evaluations` of its decoder on a whole frame are timed, and
+            extrapolated to one a sub-pixel of all frames; what it spends on the past is left out,
+            which flatters it), "cached" (of OTN: `frames` frames are timed, and extrapolated to
+            all), "graph" (`decode`, one compiled call), or "steps" (a compiled call a frame).
+        evaluations, frames: how many the naive and the cached sampler time.
+    """
+
+    def __init__(self, fields, batch, sampler, evaluations, frames):
+        self._fields, self._batch, self._sampler = fields, batch, sampler
+        self._evaluations, self._timed_frames = evaluations, frames
+        super().__init__()
+
+    def build(self):
+        self._config = config = make_run(**self._fields).model
+        self.model = make_model(config)
+        generator = np.random.default_rng(0)
+        frame = (*config.image_size, config.channels)
+        self._uniforms = generator.random(
+            (self._batch, config.predicted_frames, *frame), dtype=uniforms_dtype(config)
+        )
+        self._frames = generator.integers(
+            0, config.num_levels, (self._batch, config.num_frames, *frame)
+        ).astype("int32")
+        sizes = {"actions": config.action_size, "states": config.state_size}
+        self._conditions = {
+            name: generator.uniform(-1, 1, (self._batch, config.num_frames, sizes[name]))
+            .astype("float32")
+            for name in config.conditions
+        }
+        if self._sampler == "naive":
+            needed = math.prod(frame) * config.predicted_frames
+            self.scale = needed / self._evaluations
+            self._evaluate = frame_evaluations(self.model, self._evaluations)
+        elif self._sampler == "cached":
+            self.scale = config.predicted_frames / min(self._timed_frames, config.predicted_frames)
+            self._state = self._start()
+
+    def sample(self):
+        if self._sampler == "naive":
+            hidden = (self._batch, *self.model.past.size, self._config.lstm_features)
+            np.asarray(self._evaluate(self._frames[:, 0], np.zeros(hidden, "float32")))
+        elif self._sampler == "cached":
+            self._first_frames()
+        else:
+            sampler = {"graph": "cached", "steps": "stepwise"}[self._sampler]
+            given = self._frames[:, : self._config.given_frames]
+            self.model.decode(self._uniforms, given, self._conditions, sampler)
+
+    def score(self):
+        terms = self.model.log_prob_terms(self._frames, self._conditions)
+        for log_prob in terms.values():
+            np.asarray(log_prob)
+
+    def _start(self):
+        given = self._config.given_frames
+        known = {name: values[:, :given] for name, values in self._conditions.items()}
+        return self.model.graphs.start(self._frames[:, :given], known)
+
+    def _first_frames(self):
+        given, state = self._config.given_frames, self._state
+        previous = self._frames[:, given - 1]
+        for index in range(round(self._config.predicted_frames / self.scale)):
+            inputs = {n: values[:, given - 1 + index] for n, values in self._conditions.items()}
+            previous, _, state = self.model.graphs.step(
+                self._uniforms[:, index], previous, state, inputs
+            )
+        np.asarray(previous)
+
+
+def evaluations(model, count):
+    """A compiled function of images `[B, H, W, C]` that evaluates ON's whole network `count` times in
+    a row, each time reading what the one before found, as in sampling, so none can be left out."""
+    config = model.config
+    return compile_function(
+        lambda model, images: _repeated(model.base, images, count), model,
+        images=((*config.image_size, config.channels), "int32"),
+    )
+
+
+def frame_evaluations(model, count):
+    """The same of `(frame, hidden)` and the decoder of an `OTN`."""
+    config = model.config
+
+    def run(model, frame, hidden):
+        def evaluate(levels):
+            (factor,) = model.decoder.factors(Past(frame, hidden), levels)
+            return factor.params
+
+        return _repeated(evaluate, frame, count)
+
+    return compile_function(
+        run, model, frame=((*config.image_size, config.channels), "int32"),
+        hidden=((*model.past.size, config.lstm_features), "float32"),
+    )
+
+
+def _repeated(network, levels, count):
+    def evaluate(_, levels):
+        params = network(levels)
+        # True of no parameter, but only the evaluation can tell.
+        return levels + ops.cast(params[:, :1, :1, :1] > 1e30, "int32")
+
+    return ops.fori_loop(0, count, evaluate, levels)

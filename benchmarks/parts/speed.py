@@ -1,0 +1,242 @@
+"""Rows of Table 4: which samplers are compared, how they are measured, and the page.
+
+Samplers that are compared with one another form a group: images with one output law and batch size,
+or videos. A group's workers stand ready together and are measured in rounds, each once a round, so
+that a drift of the machine meets all alike; a ratio is the median of the rounds' own ratios.
+"""
+
+import dataclasses
+import sys
+
+import machine
+from parts.tables import markdown_table
+from parts.timing import format_spread, spread
+from parts.worker import workers
+
+HOW = {
+    "naive": "naive", "cached": "cached", "steps": "a step a call", "graph": "in-graph",
+}
+PAPER = {  # Table 4, seconds on a Quadro M4000: of 30 images, of a frame
+    ("ON", "naive"): 120.0, ("OlogN", "steps"): 1.17, ("OlogN", "graph"): 1.14,
+    ("OTN", "naive"): 1929.8, ("OT", "steps"): 0.38, ("OT", "graph"): 0.37,
+    ("OTlogN", "steps"): 3.82, ("OTlogN", "graph"): 3.07,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One sampler of one model.
+
+    Attributes:
+        group: what it is compared with.
+        model: name to show, "OlogN A" say.
+        variant: as in a configuration.
+        sampler: a key of `HOW`.
+        worker: the arguments of its `Worker`.
+        frames: predicted, of a video; 0 of an image.
+    """
+
+    group: str
+    model: str
+    variant: str
+    sampler: str
+    worker: tuple
+    frames: int = 0
+
+    @property
+    def name(self):
+        """Unique within a group."""
+        return f"{self.model}, {HOW[self.sampler]}"
+
+
+def image_rows(options):
+    """Groups of images: each output law with each batch size."""
+    shared = {
+        "preset": "paper", "image_size": options.size, "base_features": options.width,
+        "features": options.width, "head_features": options.width,
+        "decoder_features": options.width, "residual_blocks": options.blocks,
+        "decoder_layers": options.layers,
+    }
+    on = shared | {"variant": "ON", "base_layers": options.on_layers}
+    multiscale = shared | {"base_size": options.base, "base_layers": options.layers}
+    models = [("ON", on, ("naive", "cached"))] + [
+        (f"OlogN {kind}", multiscale | {"variant": "OlogN", "upscaler": kind}, ("steps", "graph"))
+        for kind in ("A", "B")
+    ]
+    for batch in options.batches:
+        for output in options.outputs:
+            group = f"images, {output}, batch {batch}"
+            for name, fields, samplers in models:
+                for sampler in samplers:
+                    work = "parts.samplers:ImageSampler", fields | {"output": output}, batch, sampler
+                    yield Row(group, name, fields["variant"], sampler,
+                              (*work, options.naive_evaluations))
+
+
+VIDEOS = {
+    "OT_baseline": ("graph",), "OTN": ("naive", "cached"), "OT": ("steps", "graph"),
+    "OTlogN": ("steps", "graph"),
+}
+
+
+def video_rows(options):
+    """The group of videos."""
+    fields = {
+        "preset": options.preset, "dataset": "shapes_push", "image_size": options.video_size,
+        "num_frames": options.frames, "frame_stride": options.frame_stride,
+    }
+    for variant, samplers in VIDEOS.items():
+        for sampler in samplers:
+            work = "parts.samplers:VideoSampler", fields | {"variant": variant}, options.video_batch, sampler
+            yield Row(f"videos, batch {options.video_batch}", variant, variant, sampler,
+                      (*work, options.naive_evaluations, options.cached_frames),
+                      options.frames - 2)
+
+
+def add_video_flags(parser, number):
+    """The flags that `video_rows` reads, but `naive_evaluations`."""
+    parser.add_argument("--preset", default="paper", metavar="NAME",
+                        help="recipe whose widths the videos have (paper)")
+    parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
+    parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
+    parser.add_argument("--video_batch", default=1, help="clips at a time (1)", **number)
+    parser.add_argument("--cached_frames", default=1, help="timed for cached OTN (1)", **number)
+    parser.add_argument("--frame_stride", default=1, help="of the frame encoder (1)", **number)
+
+
+def how_videos(options):
+    """What `video_rows` measures, in words."""
+    return (
+        f"Videos: {options.video_size}×{options.video_size} RGB, {options.frames} frames of which 2 "
+        f"are given, widths of preset {options.preset}, frame encoder at 1/{options.frame_stride}; "
+        f"naive OTN is extrapolated from {options.naive_evaluations} evaluations of its decoder to "
+        f"one a sub-pixel of {options.frames - 2} frames, cached OTN from {options.cached_frames} "
+        f"frame{'s' * (options.cached_frames > 1)}."
+    )
+
+
+def run(rows, repeats):
+    """Measures rows, which stand ready together, in rounds.
+
+    Returns:
+        Name of a row → what `measure` gave in each round, and name → its subject's facts.
+    """
+    with workers({row.name: row.worker for row in rows}) as running:
+        rounds = {row.name: [] for row in rows}
+        for repeat in range(repeats):
+            for name, worker in running.items():
+                rounds[name].append(worker.measure())
+            print(f"round {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+        return rounds, {name: worker.facts for name, worker in running.items()}
+
+
+def measure(rows, repeats):
+    """Every row's numbers, as a list of dicts for JSON, in the order of the rows."""
+    groups, found = {}, []
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    for group, members in groups.items():
+        print(group, file=sys.stderr, flush=True)
+        rounds, facts = run(members, repeats)
+        found += [_result(row, members, rounds, facts[row.name]) for row in members]
+    return found
+
+
+def spread_of(rounds, name, factor=1.0):
+    """The `spread` of one of the numbers of each round, times a factor."""
+    return spread([factor * one[name] for one in rounds])
+
+
+def ratios(slow, fast, below="sampling"):
+    """The `spread` of sampling time in the rounds of `slow` over `below` in those of `fast`."""
+    return spread([a["sampling"] / b[below] for a, b in zip(slow, fast)])
+
+
+def _result(row, members, rounds, facts):
+    own = rounds[row.name]
+    result = {
+        "group": row.group, "model": row.model, "variant": row.variant, "sampler": row.sampler,
+        "frames": row.frames, **facts,
+        "sampling_seconds": spread_of(own, "sampling"),
+        "likelihood_seconds": spread_of(own, "likelihood"),
+        "sampling_over_likelihood": ratios(own, own, "likelihood"),
+    }
+    for slow in ("naive", "cached"):
+        (baseline,) = [other.name for other in members if other.sampler == slow]
+        result[f"faster_than_{slow}"] = ratios(rounds[baseline], own)
+    return result
+
+
+def find(results, model, sampler, group=""):
+    """The first result of a model and a sampler, in the groups whose name starts so; or None."""
+    for result in results:
+        if (result["model"], result["sampler"]) == (model, sampler):
+            if result["group"].startswith(group):
+                return result
+    return None
+
+
+def table(results):
+    """A Markdown table for each group."""
+    parts = []
+    for group in dict.fromkeys(result["group"] for result in results):
+        members = [result for result in results if result["group"] == group]
+        frames = members[0]["frames"]
+        unit = "s a frame" if frames else "s a batch"
+        header = [
+            "sampler", unit, "× naive", "× cached", "sample / likelihood", "first sample, s",
+            "peak memory, GiB", f"paper, {unit}",
+        ]
+        rows = [_cells(result, frames) for result in members]
+        parts.append(f"### {group[0].upper()}{group[1:]}\n\n{markdown_table(header, rows)}\n")
+    return "".join(parts)
+
+
+def _cells(result, frames):
+    per = max(frames, 1)
+    seconds = {k: v / per for k, v in result["sampling_seconds"].items()}
+    extrapolated = result["extrapolated_by"] != 1
+    digits = 0 if seconds["median"] >= 100 else 2 if seconds["median"] >= 1 else 3
+    ratio = result["sampling_over_likelihood"]
+    first = result["first_seconds"]
+    paper = PAPER.get((result["variant"], result["sampler"]))
+    memory = result["memory"]
+    return [
+        f"{result['model']}, {HOW[result['sampler']]}",
+        format_spread(seconds, digits) + "\\*" * extrapolated,
+        _times(result["faster_than_naive"]), _times(result["faster_than_cached"]),
+        format_spread(ratio, 0 if ratio["median"] >= 100 else 2),
+        "–" if first is None else f"{first:.1f}",
+        "–" if memory is None else f"{memory / 1024:.2f}",
+        "–" if paper is None else f"{paper:,}",
+    ]
+
+
+def _times(ratios):
+    middle = ratios["median"]
+    return f"{middle:,.0f}" if middle >= 100 else f"{middle:.2g}" if middle < 10 else f"{middle:.1f}"
+
+
+def page(title, results, how, after=()):
+    """The whole page.
+
+    Args:
+        title: of the page.
+        results: dict with `command`, `machine`, `rows` and `repeats`.
+        how: Markdown on what was measured.
+        after: further parts of Markdown.
+    """
+    before = [row["memory_before"] for row in results["rows"] if row["memory_before"]]
+    memory = f", of which {max(before) / 1024:.2f} GiB before the model is built" if before else ""
+    return "\n".join([
+        f"# {title}\n",
+        f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
+        how + "\n",
+        f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
+        "its first sample counts building the model and tracing; its peak memory is resident, up to "
+        f"that sample{memory}. \"A step a call\" is a Python loop over compiled steps, as the "
+        "paper's `sess.run` was. \\* Extrapolated from a part. The paper's seconds are of a Quadro "
+        "M4000: set its ratios beside ours, not its times.\n",
+        table(results["rows"]).rstrip("\n") + "\n",
+        *after,
+    ])

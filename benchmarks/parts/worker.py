@@ -1,0 +1,101 @@
+"""Subjects of a benchmark, each in a process of its own, so that it has a peak memory of its own."""
+
+import contextlib
+import importlib
+import multiprocessing
+import pathlib
+import sys
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.errors import UserError
+
+STATUS = pathlib.Path("/proc/self/status")
+
+
+class Worker:
+    """A process that holds one subject and measures it whenever asked.
+
+    Args:
+        name: "module:class" of the subject. It has `measure()`, one round, and `facts()`, what there
+            is to tell beside; both return what can be pickled.
+        *arguments: of the class.
+
+    Attributes:
+        facts: of the subject, as told when it stood ready.
+    """
+
+    def __init__(self, name, *arguments):
+        context = multiprocessing.get_context("spawn")
+        self._connection, far_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(far_end, name, arguments), daemon=True)
+        self._process.start()
+        far_end.close()
+        self.facts = self._receive()
+
+    def measure(self):
+        """One round of the subject's."""
+        self._connection.send("measure")
+        return self._receive()
+
+    def close(self):
+        """Ends the process."""
+        self._connection.close()  # whereupon the process ends by itself
+        self._process.join()
+
+    def _receive(self):
+        try:
+            failure, result = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise UserError(
+                f"a worker ended by itself with exit code {self._process.exitcode}; if it is -9, the "
+                "memory was not enough: give a smaller --batch"
+            ) from None
+        if failure:
+            raise RuntimeError(failure)
+        return result
+
+
+@contextlib.contextmanager
+def workers(subjects):
+    """Workers made one after the other, and closed in the end.
+
+    Args:
+        subjects: dict key → arguments of `Worker`.
+
+    Yields:
+        dict key → `Worker`.
+    """
+    started = {}
+    try:
+        for key, arguments in subjects.items():
+            started[key] = Worker(*arguments)
+            print(f"ready: {key}", file=sys.stderr, flush=True)
+        yield started
+    finally:
+        for worker in started.values():
+            worker.close()
+
+
+def peak_memory():
+    """The largest resident memory that this process ever had, MiB; None where it is not told."""
+    if not STATUS.is_file():
+        return None
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    return int(lines["VmHWM"].split()[0]) / 1024
+
+
+def _serve(connection, name, arguments):
+    module, kind = name.split(":")
+    try:
+        with flags.quiet_start():  # here, so that the start-up log is hidden
+            make = getattr(importlib.import_module(module), kind)
+        subject = make(*arguments)
+        connection.send((None, subject.facts()))
+        while connection.recv() == "measure":
+            connection.send((None, subject.measure()))
+    except EOFError:  # the other end is closed
+        pass
+    except Exception as error:
+        connection.send((f"{type(error).__name__}: {error}", None))
+        raise

@@ -1,0 +1,172 @@
+"""How sampling one image grows with its size: O(log N) network evaluations against O(N).
+
+    bin/benchmark scaling                        # OlogN 16x16 to 512x512, cached ON to 64x64
+
+Each size of each model is a process of its own, at batch 1: the widths of the paper's text models,
+base 8x8, type A, softmax. Sizes are measured in rounds, and a time a pixel is the round's own. Network
+evaluations are those of one image: one a pixel of what is autoregressive, one a group of every scale.
+Weights are as constructed: time does not depend on them.
+"""
+
+import machine
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run
+from parts import speed
+from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts.timing import format_spread
+
+MEMORY_GOAL = 4.0  # GiB at 512x512
+SPEED_UPS = {32: 6, 64: 12}  # of OlogN over cached ON, at least
+FLAT_FROM = 64  # seconds a pixel must not rise beyond this side
+
+
+def parse(arguments):
+    """Flags → an argparse namespace."""
+    parser = flags.Parser("benchmark scaling", __doc__)
+    number = {"type": flags.positive, "metavar": "N"}
+    sizes = {"type": flags.positives, "metavar": "NS"}
+    parser.add_argument("--sizes", default=[16, 32, 64, 128, 256, 512],
+                        help="sides for OlogN, pixels (16,32,64,128,256,512)", **sizes)
+    parser.add_argument("--on_sizes", default=[16, 32, 64], help="for cached ON (16,32,64)", **sizes)
+    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
+    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
+    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
+    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base (4)", **number)
+    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    parser.add_argument("--output", default="softmax", metavar="NAME", help="output law (softmax)")
+    parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
+    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="folder of the results")
+    return parser.parse(arguments)
+
+
+def rows(options):
+    """`parts.speed.Row`s, all of one group, smallest first."""
+    shared = {
+        "preset": "paper", "output": options.output, "base_features": options.width,
+        "features": options.width, "head_features": options.width, "residual_blocks": options.blocks,
+    }
+    models = (
+        ("OlogN", options.sizes, {"upscaler": "A", "base_size": options.base,
+                                  "base_layers": options.layers}),
+        ("ON", options.on_sizes, {"base_layers": options.on_layers}),
+    )
+    for variant, sizes, own in models:
+        for size in sorted(sizes):
+            fields = shared | own | {"variant": variant, "image_size": size}
+            sampler = "graph" if variant == "OlogN" else "cached"
+            yield speed.Row("sizes", f"{variant} {size}", variant, sampler,
+                            ("parts.samplers:ImageSampler", fields, 1, sampler, 1))
+
+
+def evaluations(config):
+    """Network evaluations for one image: `(one a pixel, one a group)`."""
+    height, width = config.sizes[0]
+    return height * width, 3 * (len(config.sizes) - 1)
+
+
+def measure(options):
+    """Every number, as a list of dicts for JSON."""
+    own = list(rows(options))
+    configs = [make_run(**row.worker[1]).model for row in own]  # a wrong value shows first
+    rounds, facts = speed.run(own, options.repeats)
+    found = []
+    for row, config in zip(own, configs):
+        side, pixels = config.image_size[0], config.image_size[0] * config.image_size[1]
+        one_a_pixel, one_a_group = evaluations(config)
+        result = {
+            "variant": row.variant, "size": side, "evaluations_a_pixel": one_a_pixel,
+            "evaluations_a_group": one_a_group, **facts[row.name],
+            "seconds": speed.spread_of(rounds[row.name], "sampling"),
+            "seconds_a_pixel": speed.spread_of(rounds[row.name], "sampling", 1 / pixels),
+            "sampling_over_likelihood": speed.ratios(rounds[row.name], rounds[row.name], "likelihood"),
+        }
+        on = f"ON {side}"
+        if row.variant == "OlogN" and on in rounds:
+            result["faster_than_cached_ON"] = speed.ratios(rounds[on], rounds[row.name])
+        found.append(result)
+    return found
+
+
+def main(arguments):
+    """Measures, prints the page and writes `scaling.md`, `scaling.json` and `scaling.png`."""
+    options = parse(arguments)
+    found = measure(options)
+    results = {
+        "command": shown_command("scaling", arguments), "machine": machine.describe(),
+        "settings": {k: v for k, v in vars(options).items() if k != "out"}, "sizes": found,
+    }
+    page = markdown(results)
+    print(page)
+    write_results(options.out, "scaling", page, results)
+    from parts.scaling_plot import plot
+
+    plot(options.out, found)
+
+
+def markdown(results):
+    """The page."""
+    settings, found = results["settings"], results["sizes"]
+    header = (
+        "model", "size", "s an image", "µs a pixel", "network evaluations", "sample / likelihood",
+        "× cached ON", "first sample, s", "peak memory, GiB", "parameters",
+    )
+    table = []
+    for one in found:
+        faster = one.get("faster_than_cached_ON")
+        micro = {name: 1e6 * value for name, value in one["seconds_a_pixel"].items()}
+        memory = one["memory"]
+        table.append((
+            "OlogN, type A" if one["variant"] == "OlogN" else "ON, cached",
+            f"{one['size']}×{one['size']}", format_spread(one["seconds"], 3), format_spread(micro, 1),
+            f"{one['evaluations_a_pixel']:,}" + (
+                f" + {one['evaluations_a_group']}" if one["evaluations_a_group"] else ""
+            ),
+            format_spread(one["sampling_over_likelihood"]),
+            "" if faster is None else format_spread(faster, 1), f"{one['first_seconds']:.1f}",
+            "–" if memory is None else f"{memory / 1024:.2f}", f"{one['parameters'] / 1e6:.1f} M",
+        ))
+    return "\n".join([
+        "# Sampling time by image size\n",
+        f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
+        f"Batch 1, RGB, 256 levels, {settings['output']}, {settings['width']} features; OlogN: type A, base "
+        f"{settings['base']}×{settings['base']} with {settings['layers']} gated layers, "
+        f"{settings['blocks']} residual blocks a group; ON: {settings['on_layers']} gated layers. Medians "
+        f"of {settings['repeats']} rounds (smallest–largest). Each row is a process of its own; its first "
+        "sample counts building the model and tracing, and its peak memory is resident, TensorFlow "
+        "included. Network evaluations: one a pixel of what is autoregressive + one a group.\n",
+        markdown_table(header, table),
+        goals(found) + "\n",
+        "![seconds and memory by size](scaling.png)\n",
+    ])
+
+
+def goals(found):
+    """The goals beside what was found."""
+    by_size = {one["size"]: one for one in found if one["variant"] == "OlogN"}
+    table = []
+    for size, goal in SPEED_UPS.items():
+        faster = by_size.get(size, {}).get("faster_than_cached_ON")
+        if faster:
+            table.append((f"OlogN against cached ON, {size}×{size}", f"≥ {goal}×",
+                          format_spread(faster, 1), _yes(faster["median"] >= goal)))
+    large = [size for size in sorted(by_size) if size >= FLAT_FROM]
+    if len(large) > 1:
+        times = [by_size[size]["seconds_a_pixel"]["median"] for size in large]
+        growth = max(later / earlier for earlier, later in zip(times, times[1:]))
+        table.append((f"seconds a pixel from one size to the next, beyond {FLAT_FROM}×{FLAT_FROM}",
+                      "≤ 1", f"{growth:.2f} at most", _yes(growth <= 1)))
+    if 512 in by_size and by_size[512]["memory"]:
+        memory = by_size[512]["memory"] / 1024
+        table.append(("peak memory at 512×512", f"< {MEMORY_GOAL:.0f} GiB", f"{memory:.2f} GiB",
+                      _yes(memory < MEMORY_GOAL)))
+    if not table:
+        return ""
+    return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table)
+
+
+def _yes(met):
+    return "yes" if met else "no"
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,117 @@
+"""Table 4: how long each sampler takes, and what the paper left out.
+
+    bin/benchmark table4                      # both parts; an hour
+    bin/benchmark table4 --only=images        # 32x32, batch 30 and batch 1
+    bin/benchmark table4 --only=videos        # 64x64, 18 frames sampled
+
+Images: `ON`, naive (one full evaluation a sub-pixel) and cached; `OlogN` with upscalers of type A and
+type B, in one graph and as a Python loop over compiled steps; with a softmax and with a DMOL. Videos:
+`OTN`, naive and cached; `OT` and `OTlogN` in one graph and a step a call; `OT_baseline` beside them.
+
+Each row is a process of its own, with the likelihood of the same model measured beside it. The naive
+samplers are timed over a few evaluations in one compiled loop and extrapolated to one a sub-pixel;
+that leaves out the decoding of the sub-pixels themselves, which flatters them. Cached OTN is timed
+over few frames. Weights are as constructed: time does not depend on them. Widths and depths are those
+of Reed et al. (2017), sections 4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
+"""
+
+import machine
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run, unknown
+from parts import speed
+from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts.timing import format_spread
+
+PARTS = ("images", "videos")
+TARGETS = (  # model, sampler, column, what it is called, goal (at most, or at least)
+    ("OlogN A", "graph", "sampling_over_likelihood", "sample / likelihood, type A", "≤", 1.15),
+    ("OlogN B", "graph", "sampling_over_likelihood", "sample / likelihood, type B", "≤", 1.4),
+    ("ON", "cached", "sampling_over_likelihood", "sample / likelihood, cached ON", "≤", 1.6),
+    ("OlogN A", "graph", "faster_than_naive", "OlogN (A) against naive ON", "≥", 2000),
+    ("OT", "graph", "faster_than_naive", "OT against naive OTN", "≥", 10_000),
+    ("OTlogN", "graph", "faster_than_naive", "OTlogN against naive OTN", "≥", 1500),
+)
+
+
+def parse(arguments):
+    """Flags → an argparse namespace, `batches` and `outputs` being lists."""
+    parser = flags.Parser("benchmark table4", __doc__)
+    number = {"type": flags.positive, "metavar": "N"}
+    parser.add_argument("--only", metavar="PART", help=f"one of {' and '.join(PARTS)} (both)")
+    parser.add_argument("--batches", type=flags.positives, default=[30, 1], metavar="NS",
+                        help="of images (30,1)")
+    parser.add_argument("--outputs", default="softmax,dmol", metavar="NAMES",
+                        help="output laws of the images (softmax,dmol)")
+    parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
+    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
+    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
+    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
+    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)",
+                        **number)
+    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
+    parser.add_argument("--naive_evaluations", default=4, help="timed for naive samplers (4)",
+                        **number)
+    speed.add_video_flags(parser, number)
+    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    options = parser.parse(arguments)
+    if options.only is not None and options.only not in PARTS:
+        raise unknown("part", options.only, PARTS)
+    options.outputs = options.outputs.split(",")
+    return options
+
+
+def main(arguments):
+    """Measures, prints the page and writes it as `table4.md` and `table4.json`."""
+    options = parse(arguments)
+    rows = []
+    if options.only != "videos":
+        rows += speed.image_rows(options)
+    if options.only != "images":
+        rows += speed.video_rows(options)
+    for row in rows:
+        make_run(**row.worker[1])  # a wrong value shows before anything is measured
+    results = {
+        "command": shown_command("table4", arguments), "machine": machine.describe(),
+        "repeats": options.repeats,
+        "settings": {k: v for k, v in vars(options).items() if k != "out"},
+        "rows": speed.measure(rows, options.repeats),
+    }
+    page = speed.page("Table 4", results, how(options), [targets(results["rows"])])
+    print(page)
+    name = "table4" if options.only is None else f"table4_{options.only}"
+    write_results(options.out, name, page, results)
+
+
+def how(options):
+    """What was measured, in words."""
+    parts = []
+    if options.only != "videos":
+        parts.append(
+            f"Images: {options.size}×{options.size} RGB, 256 levels, {options.width} features; OlogN: "
+            f"base {options.base}×{options.base} with {options.layers} gated layers, {options.blocks} "
+            f"residual blocks a group, type B with a decoder of {options.layers} gated layers on 4×4 "
+            f"patches; ON: {options.on_layers} gated layers; the naive sampler is extrapolated from "
+            f"{options.naive_evaluations} evaluations to the {3 * options.size**2:,} that it takes."
+        )
+    if options.only != "images":
+        parts.append(speed.how_videos(options))
+    return " ".join(parts)
+
+
+def targets(rows):
+    """The goals beside what was found in the first group that has the row."""
+    table = []
+    for model, sampler, column, name, sign, goal in TARGETS:
+        result = speed.find(rows, model, sampler)
+        if result is not None:
+            found = result[column]
+            met = found["median"] <= goal if sign == "≤" else found["median"] >= goal
+            shown = format_spread(found, 2 if sign == "≤" else 0)
+            table.append((name, f"{sign} {goal:,}", shown, "yes" if met else "no", result["group"]))
+    header = ("figure", "goal", "found", "met", "where")
+    return f"## Goals\n\n{markdown_table(header, table)}"
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,85 @@
+"""Table 4's benchmark on models small enough to trace in seconds."""
+
+import json
+
+import in_process
+import numpy as np
+import pytest
+import table4
+from parts import samplers, speed
+
+import ms_pixelcnn_tf as ms
+from ms_pixelcnn_tf.errors import UserError
+from proofs import randomise
+
+SMALL = [
+    "--batches=2", "--size=4", "--base=2", "--width=8", "--blocks=1", "--layers=1", "--on_layers=1",
+    "--repeats=2", "--naive_evaluations=2", "--outputs=dmol", "--only=images",
+]
+
+
+def rows_of(arguments):
+    options = table4.parse(arguments)
+    return [*speed.image_rows(options), *speed.video_rows(options)]
+
+
+def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "workers", in_process.workers)
+    table4.main([*SMALL, f"--out={tmp_path}"])
+    page = (tmp_path / "table4_images.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out
+    assert str(tmp_path) not in page
+    rows = json.loads((tmp_path / "table4_images.json").read_text(encoding="utf-8"))["rows"]
+    assert [(row["model"], row["sampler"]) for row in rows] == [
+        ("ON", "naive"), ("ON", "cached"), ("OlogN A", "steps"), ("OlogN A", "graph"),
+        ("OlogN B", "steps"), ("OlogN B", "graph"),
+    ]
+    naive, cached, *others = rows
+    assert naive["extrapolated_by"] == 4 * 4 * 3 / 2 and naive["first_seconds"] is None
+    assert naive["faster_than_naive"]["median"] == cached["faster_than_cached"]["median"] == 1
+    for row in (cached, *others):
+        assert row["extrapolated_by"] == 1 and row["first_seconds"] > 0
+        assert page.count(f"| {row['model']}, {speed.HOW[row['sampler']]} |") == 1
+    assert "≥ 2,000" in page and "OT against" not in page  # only goals of what was measured
+
+
+def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
+    rows = rows_of([])
+    names = {(row.group, row.name) for row in rows}
+    assert len(names) == len(rows) == 2 * 2 * 6 + 7
+    assert {row.group for row in rows} == {
+        *(f"images, {law}, batch {n}" for law in ("softmax", "dmol") for n in (30, 1)),
+        "videos, batch 1",
+    }
+    videos = {row.name for row in rows if row.frames == 18}
+    assert {"OTN, naive", "OTN, cached", "OT, a step a call", "OTlogN, in-graph"} < videos
+    for row in rows:
+        config = ms.configs.make_run(**row.worker[1]).model
+        assert config.variant == row.variant
+        assert config.base_features == (128 if row.variant != "OT_baseline" else config.base_features)
+
+
+@pytest.mark.parametrize(("upscaler", "output"), [("A", "softmax"), ("B", "dmol")])
+def test_steps_one_by_one_decode_the_same_image(upscaler, output):
+    model = ms.build_model(
+        upscaler=upscaler, output=output, image_size=8, base_size=2, base_layers=1, base_features=6,
+        residual_blocks=1, features=6, head_features=6, decoder_layers=1, decoder_features=6,
+        patch_size=2, dtype="float64",
+    )
+    randomise(model)
+    uniforms = np.random.default_rng(0).random((3, 8, 8, 3))
+    levels = samplers.StepByStep(model)(uniforms)
+    np.testing.assert_array_equal(np.asarray(levels), model.decode(uniforms))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only=pictures"], "unknown part 'pictures'.*images"),
+        (["--outputs=sofmax"], "unknown output 'sofmax'"),
+        (["--batches=3,no"], "batches"),
+    ],
+)
+def test_wrong_values_are_told(arguments, message):
+    with pytest.raises(UserError, match=message):
+        table4.main(arguments)

@@ -1,0 +1,42 @@
+"""A benchmark's subjects in processes of their own."""
+
+import os
+
+import numpy as np
+import pytest
+from parts.worker import Worker, peak_memory, workers
+
+from ms_pixelcnn_tf.errors import UserError
+
+
+def test_workers_are_processes_that_keep_their_subject():
+    counters = {name: ("fake_subject:Counter", start) for name, start in (("a", 0), ("b", 10))}
+    with workers(counters) as running:
+        own = {worker.facts["process"] for worker in running.values()} | {os.getpid()}
+        assert len(own) == 3
+        for expected in (1, 2):
+            assert running["a"].measure() == expected
+            assert running["b"].measure() == expected + 10
+
+
+def test_a_fault_of_the_subject_is_told():
+    worker = Worker("fake_subject:Faulty", 0)
+    with pytest.raises(RuntimeError, match="ValueError: no such number"):
+        worker.measure()
+    worker.close()
+
+
+def test_a_killed_worker_is_told():
+    worker = Worker("fake_subject:Killed", 0)
+    with pytest.raises(UserError, match="exit code 9"):
+        worker.measure()
+    worker.close()
+
+
+@pytest.mark.skipif(peak_memory() is None, reason="this system does not tell a process's peak memory")
+def test_the_peak_of_memory_grows_with_what_is_held_and_stays():
+    before = peak_memory()
+    np.ones(2**25)  # 256 MiB
+    assert peak_memory() > before - 1
+    held = np.ones(2**26)
+    assert peak_memory() >= held.nbytes / 2**20
