@@ -16,23 +16,27 @@ from ms_pixelcnn_tf.cli import flags
 from parts.timing import seconds_of
 
 CHAIN = 8  # products in one call, so that the call itself does not count
-PACKAGES = ("tensorflow", "keras", "numpy")
+PACKAGES = ("tensorflow", "jax", "keras", "numpy")  # those that are installed are named
 
 
 def describe():
-    """The processor, the versions and the date, as a dict of texts and numbers."""
+    """The processor, the accelerator, the versions and the date, as a dict of texts and numbers."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    versions = {name: _version(name) for name in PACKAGES if name != "jax" or backend == "jax"}
     return {
         "processor": _processor() + _vectors(),
+        "accelerator": _accelerator(backend),
+        "backend": backend,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        **{name: version for name, version in versions.items() if version},
         "onednn": _onednn(),
         "date": datetime.date.today().isoformat(),
     }
 
 
-def conv_ceiling(batch, size, width, repeats=7):
+def conv_ceiling(batch, size, width, repeats=7, dtype="float32"):
     """Operations a second of 3×3 convolutions, forward.
 
     Args:
@@ -40,16 +44,18 @@ def conv_ceiling(batch, size, width, repeats=7):
         size: side of the maps, pixels.
         width: channels in and out.
         repeats: runs, of which the best counts.
+        dtype: of maps and kernel.
 
     Returns:
-        GFLOP/s, float32, 2 operations a multiply-add.
+        GFLOP/s, 2 operations a multiply-add.
     """
     import tensorflow as tf
 
     kernel = tf.random.normal([3, 3, width, width], stddev=(9 * width) ** -0.5)
+    kernel = tf.cast(kernel, dtype)
     return _best(
         lambda maps: tf.nn.conv2d(maps, kernel, strides=1, padding="SAME"),
-        tf.random.normal([batch, size, size, width]),
+        tf.cast(tf.random.normal([batch, size, size, width]), dtype),
         2 * 9 * width * width * batch * size * size,
         repeats,
     )
@@ -80,10 +86,17 @@ def measure(batch, size, width):
 
 def sentences(machine):
     """What `measure` or `describe` found, in a line or two of Markdown."""
-    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", *PACKAGES))
+    versions = ", ".join(
+        f"{name} {machine[name]}" for name in ("python", *PACKAGES) if name in machine
+    )
+    device = f"{machine['accelerator']} beside " if machine.get("accelerator") else ""
+    if machine.get("backend", "tensorflow") == "tensorflow":
+        how = f"oneDNN {'on' if machine['onednn'] else 'off'}"
+    else:
+        how = f"Keras on {machine['backend']}"
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores; {versions}; oneDNN "
-        f"{'on' if machine['onednn'] else 'off'}; {machine['date']}."
+        f"{device}{machine['processor']}, {machine['cores']} cores; {versions}; {how}; "
+        f"{machine['date']}."
     ]
     if "conv_gflops" in machine:
         lines.append(
@@ -106,6 +119,29 @@ def _best(step, start, flops, repeats):
     chain(start).numpy()  # traces, and wakes the threads
     seconds = min(seconds_of(lambda: chain(start).numpy()) for _ in range(repeats))
     return CHAIN * flops / seconds / 1e9
+
+
+def _version(package):
+    """Its version; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _accelerator(backend):
+    """The name of the first GPU that Keras' backend would use; "" without one."""
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return "" if device.platform == "cpu" else device.device_kind
+    import tensorflow as tf
+
+    devices = tf.config.list_physical_devices("GPU")
+    if not devices:
+        return ""
+    return tf.config.experimental.get_device_details(devices[0]).get("device_name", "a GPU")
 
 
 def _processor():

@@ -80,7 +80,7 @@ def measure(options):
             "seconds_a_pixel": speed.spread_of(rounds[row.name], "sampling", 1 / pixels),
             "sampling_over_likelihood": speed.ratios(rounds[row.name], rounds[row.name], "likelihood"),
         }
-        on = f"ON {side}"
+        on = f"ON {side}, cached"
         if row.variant == "OlogN" and on in rounds:
             result["faster_than_cached_ON"] = speed.ratios(rounds[on], rounds[row.name])
         found.append(result)
@@ -91,8 +91,10 @@ def main(arguments):
     """Measures, prints the page and writes `scaling.md`, `scaling.json` and `scaling.png`."""
     options = parse(arguments)
     found = measure(options)
+    with flags.quiet_start():
+        described = machine.describe()
     results = {
-        "command": shown_command("scaling", arguments), "machine": machine.describe(),
+        "command": shown_command("scaling", arguments), "machine": described,
         "settings": {k: v for k, v in vars(options).items() if k != "out"}, "sizes": found,
     }
     page = markdown(results)

@@ -71,8 +71,10 @@ def main(arguments):
         rows += speed.video_rows(options)
     for row in rows:
         make_run(**row.worker[1])  # a wrong value shows before anything is measured
+    with flags.quiet_start():
+        described = machine.describe()
     results = {
-        "command": shown_command("table4", arguments), "machine": machine.describe(),
+        "command": shown_command("table4", arguments), "machine": described,
         "repeats": options.repeats,
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
         "rows": speed.measure(rows, options.repeats),

@@ -59,8 +59,10 @@ def train(options):
 
 def measure_speed(options, command):
     """Table 4's rows of videos, as `video_speed.md` and `video_speed.json`."""
+    with flags.quiet_start():
+        described = machine.describe()
     results = {
-        "command": command, "machine": machine.describe(), "repeats": options.repeats,
+        "command": command, "machine": described, "repeats": options.repeats,
         "rows": speed.measure(list(speed.video_rows(options)), options.repeats),
     }
     page = speed.page("Sampling videos", results, speed.how_videos(options))

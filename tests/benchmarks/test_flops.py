@@ -72,3 +72,25 @@ def profiled_products(model, batch):
         if found.name in ("Conv2D", "MatMul", "BatchMatMul", "BatchMatMulV2"):
             total += found.float_ops
     return total
+
+
+@pytest.mark.parametrize("variant, upscaler", [("ON", "A"), ("OlogN", "A"), ("OlogN", "B")])
+def test_the_graph_counts_what_the_layers_count(variant, upscaler):
+    model = ms.build_model(variant=variant, upscaler=upscaler, **SMALL)
+    graph = flops.graph_flops(
+        lambda images: model._terms(images, {}), tf.TensorSpec((1, 12, 12, 3), tf.int32)
+    )
+    assert graph == sum(flops.forward_flops(model).values())
+
+
+def test_products_in_a_graph_by_hand():
+    def function(maps, rows):
+        kernel, matrix = tf.ones((3, 3, 5, 7)), tf.ones((4, 6, 2))
+        return (
+            tf.nn.conv2d(maps, kernel, 1, "SAME"), tf.matmul(rows, rows, transpose_a=True),
+            tf.matmul(matrix, matrix, transpose_b=True),
+        )
+
+    shapes = tf.TensorSpec((1, 4, 6, 5)), tf.TensorSpec((8, 3))
+    expected = 4 * 6 * 9 * 5 * 7 + 3 * 3 * 8 + 4 * 6 * 6 * 2
+    assert flops.graph_flops(function, *shapes) == 2 * expected

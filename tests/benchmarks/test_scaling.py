@@ -36,7 +36,7 @@ def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, ca
 def test_evaluations_grow_with_the_logarithm():
     options = scaling.parse([])
     counts = {
-        row.name: sum(scaling.evaluations(make_run(**row.worker[1]).model))
+        row.model: sum(scaling.evaluations(make_run(**row.worker[1]).model))
         for row in scaling.rows(options)
     }
     assert counts["ON 64"] == 64 * 64

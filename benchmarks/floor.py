@@ -1,0 +1,263 @@
+"""How near each model comes to what this machine can do, and where sampling time goes.
+
+    bin/benchmark floor                     # half an hour
+    bin/benchmark floor --only=images
+
+The ceilings are the best of several runs of a chain of 3x3 convolutions, or of matrix products, and
+nothing else. A model's operations are counted from its layers (images) or from the graph of its
+likelihood (videos): 2 a multiply-add, masked kernels in full. Sampling has to evaluate each factor
+once, as the likelihood does, so it is charged the same; a training step three times as many. The
+fraction is of the 3x3 ceiling in float32.
+
+Where the time of sampling images goes is read from a profile of one call: the seconds of the operations in the
+scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers and computes none
+stands apart. Operations that TensorFlow holds for cheap leave no trace; they and the time between
+operations are what is missing to the call's seconds.
+"""
+
+import machine
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run, unknown
+from parts import speed
+from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts.timing import format_spread, spread
+
+PARTS = ("images", "videos")
+TRAINING_GOAL = 0.6  # of the ceiling, at least
+BFLOAT16_GOAL = 1.5  # times the images a second, at least
+INPUT_GOAL = 0.03  # of a training step, at most
+IMAGES = {
+    "OlogN, type A": {"variant": "OlogN", "upscaler": "A"},
+    "OlogN, type B": {"variant": "OlogN", "upscaler": "B"},
+    "ON": {"variant": "ON"},
+}
+VIDEOS = ("OT_baseline", "OTN", "OT", "OTlogN")
+
+
+def parse(arguments):
+    """Flags → an argparse namespace."""
+    parser = flags.Parser("benchmark floor", __doc__)
+    number = {"type": flags.positive, "metavar": "N"}
+    parser.add_argument("--only", metavar="PART", help=f"one of {' and '.join(PARTS)} (both)")
+    parser.add_argument("--batch", default=30, help="images at a time (30)", **number)
+    parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
+    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
+    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
+    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
+    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)",
+                        **number)
+    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    parser.add_argument("--output", default="softmax", metavar="NAME", help="of images (softmax)")
+    parser.add_argument("--preset", default="paper", metavar="NAME", help="widths of videos (paper)")
+    parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
+    parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
+    parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
+    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    options = parser.parse(arguments)
+    if options.only is not None and options.only not in PARTS:
+        raise unknown("part", options.only, PARTS)
+    return options
+
+
+def rows(options):
+    """`parts.speed.Row`s: groups of images in float32 and bfloat16, and of each variant of videos."""
+    subject = "parts.floor_subject:FloorSubject"
+    if options.only != "videos":
+        shared = {
+            "preset": "paper", "image_size": options.size, "base_features": options.width,
+            "features": options.width, "head_features": options.width,
+            "decoder_features": options.width, "residual_blocks": options.blocks,
+            "decoder_layers": options.layers, "output": options.output, "batch_size": options.batch,
+        }
+        for name, own in IMAGES.items():
+            if own["variant"] == "ON":
+                own = own | {"base_layers": options.on_layers}
+            else:
+                own = own | {"base_layers": options.layers, "base_size": options.base}
+            for dtype in ("float32", "mixed_bfloat16"):
+                fields = shared | own | {"dtype": dtype}
+                yield speed.Row(name, f"{name} {dtype}", own["variant"], "graph",
+                                (subject, fields, dtype == "float32"))
+    if options.only != "images":
+        for variant in VIDEOS:
+            fields = {
+                "preset": options.preset, "dataset": "shapes_push", "variant": variant,
+                "image_size": options.video_size, "num_frames": options.frames, "batch_size": 1,
+                "micro_batch_size": 0,
+            }
+            # Sampling an OTN takes minutes a frame: `table4` times it.
+            yield speed.Row(variant, f"{variant} float32", variant, "graph",
+                            (subject, fields, variant != "OTN"), options.frames)
+
+
+def measure(options):
+    """Every number, as a dict for JSON."""
+    own = list(rows(options))
+    for row in own:
+        make_run(**row.worker[1])  # a wrong value shows before anything is measured
+    shape = options.batch, options.size // 2, options.width
+    described = machine.measure(*shape)
+    bfloat16 = machine.conv_ceiling(*shape, dtype="bfloat16")
+    share = input_share(options) if options.only != "videos" else None
+    found = []
+    for group in dict.fromkeys(row.group for row in own):
+        members = [row for row in own if row.group == group]
+        rounds, facts = speed.run(members, options.repeats)
+        for row in members:
+            found.append({"model": group, "dtype": row.model.split()[-1], "frames": row.frames}
+                         | facts[row.name] | _fractions(rounds[row.name], facts[row.name], described))
+        if len(members) == 2:
+            plain, mixed = (rounds[row.name] for row in members)
+            found[-1]["training_over_float32"] = spread(
+                [a["training"] / b["training"] for a, b in zip(plain, mixed)]
+            )
+    # A ceiling is the best that was ever seen.
+    again = machine.measure(*shape)
+    for name in ("conv_gflops", "matmul_gflops"):
+        described[name] = max(described[name], again[name])
+    return {
+        "machine": described, "conv_gflops_bfloat16": bfloat16, "input_share": share, "models": found,
+    }
+
+
+def _fractions(rounds, facts, described):
+    """Seconds and fractions of the ceiling of what was timed."""
+    found = {}
+    for name, factor in (("likelihood", 1), ("sampling", 1), ("training", 3)):
+        if name in rounds[0]:
+            gflop = factor * facts["flops"] * facts["batch"] / 1e9
+            found[f"{name}_seconds"] = speed.spread_of(rounds, name)
+            found[f"{name}_fraction"] = spread(
+                [gflop / one[name] / described["conv_gflops"] for one in rounds]
+            )
+    return found
+
+
+def input_share(options, steps=20):
+    """What a training step on `shapes` waits for its batch, as a share of the step: type A.
+
+    The loop is the project's own: the next batches are made while a step runs.
+    """
+    import time
+
+    from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
+    from ms_pixelcnn_tf.training import loop
+    from parts.floor_subject import FloorSubject
+
+    (row,) = [row for row in rows(options) if row.model == "OlogN, type A float32"]
+    subject = FloorSubject(row.worker[1], samples=False)
+    run = make_run(**row.worker[1])
+    batches = iterate(training_batches(
+        loop.load_source(run), batch_size=options.batch, seed=0, num_levels=run.model.num_levels
+    ))
+    waited = total = 0.0
+    for step in range(steps + 2):
+        started = time.perf_counter()
+        batch = next(batches)
+        ready = time.perf_counter()
+        subject.train_on(batch)
+        if step >= 2:  # the first wait for the pipeline itself
+            waited += ready - started
+            total += time.perf_counter() - started
+    batches.close()
+    return {"share": waited / total, "steps": steps, "seconds_a_step": total / steps}
+
+
+def main(arguments):
+    """Measures, prints the page and writes `floor.md` and `floor.json`."""
+    options = parse(arguments)
+    with flags.quiet_start():
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
+    results = {
+        "command": shown_command("floor", arguments),
+        "settings": {k: v for k, v in vars(options).items() if k != "out"}, **measure(options),
+    }
+    page = markdown(results)
+    print(page)
+    write_results(options.out, "floor", page, results)
+
+
+def markdown(results):
+    """The page."""
+    settings = results["settings"]
+    parts = [
+        "# How near the floor\n",
+        f"`{results['command']}`: {machine.sentences(results['machine'])} In bfloat16 the same "
+        f"convolutions run at {results['conv_gflops_bfloat16']:.0f} GFLOP/s.\n",
+        f"Images: {settings['size']}×{settings['size']} RGB, batch {settings['batch']}, 256 levels, "
+        f"{settings['output']}, {settings['width']} features, as in `bin/benchmark table4`. Videos: "
+        f"{settings['video_size']}×{settings['video_size']}, {settings['frames']} frames, batch 1, widths "
+        f"of preset {settings['preset']}. Medians of {settings['repeats']} rounds (smallest–largest). A "
+        "fraction is of the 3×3 ceiling in float32; sampling is charged the operations of one "
+        "likelihood, a training step three times as many.\n",
+        _table(results["models"]),
+        goals(results) + "\n",
+    ]
+    for one in results["models"]:
+        if one["operations"]:
+            parts.append(_breakdown(one))
+    return "\n".join(parts)
+
+
+def _table(models):
+    header = ("model", "GFLOP an example", "likelihood, s", "fraction", "sampling, s", "fraction",
+              "training step, s", "fraction", "peak memory, GiB")
+    table = []
+    for one in models:
+        cells = [f"{one['model']}, {one['dtype']}", f"{one['flops'] / 1e9:.1f}"]
+        for name in ("likelihood", "sampling", "training"):
+            timed = f"{name}_seconds" in one
+            cells += [format_spread(one[f"{name}_{kind}"]) if timed else "–"
+                      for kind in ("seconds", "fraction")]
+        memory = one["memory_training"]
+        table.append([*cells, "–" if memory is None else f"{memory / 1024:.1f}"])
+    return markdown_table(header, table)
+
+
+def goals(results):
+    """The goals beside what was found."""
+    table = []
+    for one in results["models"]:
+        name = f"{one['model']}, {one['dtype']}"
+        if one["dtype"] == "float32" and not one["frames"]:
+            found = one["training_fraction"]
+            table.append((f"training step, fraction of the ceiling: {one['model']}",
+                          f"≥ {TRAINING_GOAL}", format_spread(found),
+                          _yes(found["median"] >= TRAINING_GOAL)))
+        if "training_over_float32" in one:
+            found = one["training_over_float32"]
+            table.append((f"images/s in training, {name}, against float32", f"≥ {BFLOAT16_GOAL}×",
+                          format_spread(found), _yes(found["median"] >= BFLOAT16_GOAL)))
+    share = results["input_share"]
+    if share:
+        table.append((
+            f"waiting for input, share of a training step of type A on `shapes` ({share['steps']} steps)",
+            f"≤ {INPUT_GOAL:.0%}", f"{share['share']:.2%}", _yes(share["share"] <= INPUT_GOAL),
+        ))
+    return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table)
+
+
+def _yes(met):
+    return "yes" if met else "no"
+
+
+def _breakdown(one):
+    """Where the time of one sampling call goes."""
+    total = one["profiled_seconds"]
+    table = [
+        (part, *(f"{seconds[kind]:.3f}" for kind in ("arithmetic", "moves")),
+         f"{(seconds['arithmetic'] + seconds['moves']) / total:.0%}")
+        for part, seconds in one["parts"].items() if sum(seconds.values())
+    ]
+    seen = sum(sum(seconds.values()) for seconds in one["parts"].values())
+    table.append(("all that was traced", "", "", f"{seen / total:.0%}"))
+    return (
+        f"## Where sampling time goes: {one['model']}\n\nOne call of {total:.2f} s, of which the profile "
+        f"tells {one['operations']:,} operations; on several threads they can add up to more than the "
+        "call.\n\n" + markdown_table(("part", "arithmetic, s", "moving numbers, s", "of the call"), table)
+    )
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,80 @@
+"""The floor benchmark on models small enough to trace in seconds."""
+
+import json
+
+import floor
+import in_process
+import numpy as np
+import pytest
+from parts import profile, speed
+
+import ms_pixelcnn_tf as ms
+from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.errors import UserError
+
+SMALL = [
+    "--batch=2", "--size=8", "--base=4", "--width=8", "--blocks=1", "--layers=1", "--on_layers=1",
+    "--repeats=2", "--output=dmol",
+]
+
+
+def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(speed, "workers", in_process.workers)
+    monkeypatch.setattr(floor, "IMAGES", {"OlogN, type A": floor.IMAGES["OlogN, type A"]})
+    floor.main([*SMALL, "--only=images", f"--out={tmp_path}"])
+    page = (tmp_path / "floor.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
+    results = json.loads((tmp_path / "floor.json").read_text(encoding="utf-8"))
+    plain, mixed = results["models"]
+    assert (plain["dtype"], mixed["dtype"]) == ("float32", "mixed_bfloat16")
+    ceiling = results["machine"]["conv_gflops"]
+    for name, factor in (("likelihood", 1), ("sampling", 1), ("training", 3)):
+        # The ceiling is raised at the end where it was seen higher.
+        fraction = factor * 2 * plain["flops"] / 1e9 / plain[f"{name}_seconds"]["median"] / ceiling
+        assert plain[f"{name}_fraction"]["median"] >= fraction * 0.999
+    assert "sampling_seconds" not in mixed and mixed["training_over_float32"]["median"] > 0
+    parts = {name: sum(seconds.values()) for name, seconds in plain["parts"].items()}
+    assert parts["base"] > 0 and parts["trunk"] > 0 and parts["inverse CDF"] > 0
+    assert parts["decoder"] == 0  # of type B alone
+    assert 0 < results["input_share"]["share"] < 1
+
+
+def test_the_videos_are_those_of_the_paper():
+    rows = list(floor.rows(floor.parse(["--only=videos"])))
+    assert [row.variant for row in rows] == list(floor.VIDEOS)
+    for row in rows:
+        run = make_run(**row.worker[1])
+        assert run.train.batch_size == 1 and run.model.num_frames == 20
+        assert row.worker[2] == (row.variant != "OTN")
+
+
+def test_parts_are_told_by_scope():
+    assert profile.part_of("base/while/body/_1/base/while/inverse_cdf_3/Exp") == "inverse CDF"
+    assert profile.part_of("base_1/while/heads/MatMul") == "base"
+    assert profile.part_of("heads_12/logits/MatMul") == "heads"
+    assert profile.part_of("trunk_4/block1_1/convolution") == "trunk"
+    assert profile.part_of("baseline/MatMul") == profile.part_of("Transpose_3") == "other"
+
+
+def test_scopes_change_no_sample():
+    fields = {"image_size": 8, "base_size": 4, "base_layers": 1, "base_features": 6,
+              "residual_blocks": 1, "features": 6, "head_features": 6, "decoder_layers": 1,
+              "decoder_features": 6, "upscaler": "B"}
+    uniforms = np.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
+    plain, scoped = ms.build_model(**fields), ms.build_model(**fields)
+    for new, old in zip(scoped.variables, plain.variables, strict=True):
+        new.assign(old)
+    with profile.scopes(scoped):
+        expected = scoped.decode(uniforms)
+    np.testing.assert_array_equal(plain.decode(uniforms), expected)
+    operations = profile.profile(lambda: scoped.decode(uniforms))
+    parts = profile.by_part(operations)
+    assert all(sum(parts[name].values()) > 0 for name in ("base", "decoder", "trunk"))
+    assert sum(sum(part.values()) for part in parts.values()) == pytest.approx(
+        sum(seconds for seconds, _ in operations.values())
+    )
+
+
+def test_a_wrong_part_is_told():
+    with pytest.raises(UserError, match="unknown part 'image'"):
+        floor.main(["--only=image"])
