@@ -22,7 +22,7 @@ PACKAGES = ("tensorflow", "jax", "keras", "numpy")  # those that are installed a
 def describe():
     """The processor, the accelerator, the versions and the date, as a dict of texts and numbers."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    versions = {name: _version(name) for name in PACKAGES if name != "jax" or backend == "jax"}
+    versions = {name: version(name) for name in PACKAGES if name != "jax" or backend == "jax"}
     return {
         "processor": _processor() + _vectors(),
         "accelerator": _accelerator(backend),
@@ -30,7 +30,7 @@ def describe():
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
         "python": platform.python_version(),
-        **{name: version for name, version in versions.items() if version},
+        **{name: found for name, found in versions.items() if found},
         "onednn": _onednn(),
         "date": datetime.date.today().isoformat(),
     }
@@ -121,8 +121,8 @@ def _best(step, start, flops, repeats):
     return CHAIN * flops / seconds / 1e9
 
 
-def _version(package):
-    """Its version; None where it is not installed."""
+def version(package):
+    """A package's version; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

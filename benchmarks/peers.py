@@ -11,7 +11,6 @@ parameters. All see the same images. No package with a PixelCNN++ for PyTorch th
 there is none here.
 """
 
-import importlib.metadata
 import importlib.util
 
 import machine
@@ -112,17 +111,15 @@ def main(arguments):
     tf.get_logger().setLevel("ERROR")
     results = {
         "command": shown_command("peers", arguments),
-        "machine": machine.describe() | {"tensorflow_probability": _version("tensorflow_probability")},
+        "machine": machine.describe() | {
+            "tensorflow_probability": machine.version("tensorflow_probability"),
+        },
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
         "models": measure(options),
     }
     page = markdown(results)
     print(page)
     write_results(options.out, "peers", page, results)
-
-
-def _version(name):
-    return importlib.metadata.version(name)
 
 
 def markdown(results):
