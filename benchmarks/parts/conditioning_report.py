@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.prompts import Names, Prompt
 from ms_pixelcnn_tf.training.checkpoint import load_model, trained_parts
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from parts import detector
+from parts.batches import in_batches
 from parts.prompts import SPLIT, prompts
 from parts.tables import markdown_table, write_results
 
@@ -121,8 +122,7 @@ def read_back(model, source, asked, split):
             caption.replace(COLOUR_NAMES[colour], name, 1)
             for caption, colour in zip(asked.conditions["text"], own)
         ]
-        for start in range(0, num, BATCH):
-            rows = slice(start, min(start + BATCH, num))
+        for rows in in_batches(num, BATCH):
             conditions = {k: v[rows] for k, v in (asked.conditions | {"text": captions}).items()}
             found[rows, number] = model.log_prob(levels[rows], conditions)
     return float(np.mean(found.argmax(axis=1) == own))
@@ -131,10 +131,9 @@ def read_back(model, source, asked, split):
 def samples(model, conditions):
     """One sample a prompt, uint8 0…255 for display."""
     num, found = len(conditions["text"]), []
-    for start in range(0, num, BATCH):
-        part = slice(start, min(start + BATCH, num))
-        own = {name: values[part] for name, values in conditions.items()}
-        found.append(model.sample(part.stop - part.start, own, seed=start))
+    for rows in in_batches(num, BATCH):
+        own = {name: values[rows] for name, values in conditions.items()}
+        found.append(model.sample(rows.stop - rows.start, own, seed=rows.start))
     return pixels.dequantise(np.concatenate(found), model.config.num_levels)
 
 
@@ -193,9 +192,9 @@ def nats(model, num, shift=0):
     batch = validation(model.config, num)
     images = batch.pop("image")
     total = 0.0
-    for start in range(0, num, BATCH):
-        rows = np.arange(start, min(start + BATCH, num))
-        own = {name: values[(rows + shift) % num] for name, values in batch.items()}
+    batch = {name: np.roll(values, -shift, axis=0) for name, values in batch.items()}
+    for rows in in_batches(num, BATCH):
+        own = {name: values[rows] for name, values in batch.items()}
         total -= float(np.sum(np.asarray(model.log_prob(images[rows], own), "float64")))
     return total / num
 

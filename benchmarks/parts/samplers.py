@@ -17,6 +17,7 @@ from ms_pixelcnn_tf.models.inputs import uniforms_dtype
 from parts.timing import seconds_of
 from parts.worker import peak_memory
 
+
 class Sampler:
     """What both kinds share: the order of events, and what is kept of them.
 
@@ -56,8 +57,8 @@ class ImageSampler(Sampler):
     Args:
         fields: of `make_run`.
         batch: images at a time.
-        sampler: "naive" (of ON; `evaluations` of the network are timed, and extrapolated to one a
-            sub-pixel), "cached" or "graph" (`decode`, one compiled call), or "steps" (see
+        sampler: "naive" (of ON; `evaluations` of the network are timed, and extrapolated to
+            `naive_evaluations`), "cached" or "graph" (`decode`, one compiled call), or "steps" (see
             `decode_by_steps`).
         evaluations: full evaluations to time for the naive sampler.
     """
@@ -75,7 +76,7 @@ class ImageSampler(Sampler):
         self._uniforms = generator.random(shape, dtype=uniforms_dtype(config))
         self._images = generator.integers(0, config.num_levels, shape).astype("int32")
         if self._sampler == "naive":
-            self.scale = math.prod(shape[1:]) / self._evaluations
+            self.scale = naive_evaluations(self.model) / self._evaluations
             self._run = evaluations(self.model, self._evaluations)
         elif self._sampler == "steps":
             self._run = StepByStep(self.model)
@@ -220,6 +221,14 @@ class VideoSampler(Sampler):
                 self._uniforms[:, index], previous, state, inputs
             )
         np.asarray(previous)
+
+
+def naive_evaluations(model):
+    """Full evaluations that the naive sampler takes for an image: one a sub-pixel, or a pixel where
+    the law does not order the channels."""
+    height, width = model.config.image_size
+    orders = model.distribution.channel_autoregressive
+    return height * width * (model.config.channels if orders else 1)
 
 
 def evaluations(model, count):

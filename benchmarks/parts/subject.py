@@ -1,14 +1,12 @@
 """One model on the bench: its likelihood, its sampling, its training step, timed in turn."""
 
-import math
-
 import flops
 import numpy as np
 import tensorflow as tf
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.step import make_train_step
-from parts.samplers import evaluations
+from parts.samplers import evaluations, naive_evaluations
 from parts.timing import seconds_of, spread
 
 
@@ -21,7 +19,7 @@ class Subject:
 
     Attributes:
         likelihood, sampling, naive, training: seconds of each round. `naive` is extrapolated to
-            one evaluation a sub-pixel.
+            `naive_evaluations`.
     """
 
     def __init__(self, run, naive_evaluations=0):
@@ -49,7 +47,7 @@ class Subject:
         self.likelihood.append(seconds_of(self._score))
         self.sampling.append(seconds_of(self._sample))
         if self._naive_evaluations:
-            steps = math.prod(self._images.shape[1:])
+            steps = naive_evaluations(self._model)
             self.naive.append(seconds_of(self._naive) * steps / self._naive_evaluations)
         self.training.append(seconds_of(self._train))
 
@@ -81,7 +79,7 @@ class Subject:
         if self._naive_evaluations:
             results["naive_sampling_seconds"] = spread(self.naive)
             results["naive_evaluations_timed"] = self._naive_evaluations
-            results["naive_evaluations_needed"] = math.prod(self._images.shape[1:])
+            results["naive_evaluations_needed"] = naive_evaluations(self._model)
         return results
 
     def _score(self):

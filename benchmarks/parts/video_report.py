@@ -13,6 +13,7 @@ from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training.checkpoint import load_model
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from parts.batches import in_batches
 from parts.tables import markdown_table, write_results
 
 NAME = "video"
@@ -110,8 +111,7 @@ def swapped(model, source, num, fields):
             others = np.roll(clips[field], -1, axis=0)
             conditions[field] = np.concatenate([clips[field][:, :first], others[:, first:]], axis=1)
     total = 0.0
-    for start in range(0, num, BATCH):
-        rows = slice(start, start + BATCH)
+    for rows in in_batches(num, BATCH):
         own = {name: values[rows] for name, values in conditions.items()} or None
         total -= float(np.sum(np.asarray(model.log_prob(frames[rows], own), "float64")))
     return total / num / sum(model.term_dims.values())
@@ -147,11 +147,10 @@ def pushes(model, source, num):
     clips = source.examples("test_seen", indices, fields)
     frames = pixels.quantise(clips.pop("frames"), config.num_levels)
     sampled, ahead = [], []
-    for start in range(0, len(indices), BATCH):
-        rows = slice(start, start + BATCH)
+    for rows in in_batches(len(indices), BATCH):
         own = {name: values[rows] for name, values in clips.items()}
-        sampled.append(model.sample(frames[rows, :given], own, seed=start))
-        ahead.append(one_ahead(model, frames[rows], own, seed=start))
+        sampled.append(model.sample(frames[rows, :given], own, seed=rows.start))
+        ahead.append(one_ahead(model, frames[rows], own, seed=rows.start))
     sampled = np.concatenate([frames[:, :given], np.concatenate(sampled)], axis=1)
     found = {"objects": len(wanted)}
     shown_clips = {
