@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from ms_pixelcnn_tf import sampling
+from ms_pixelcnn_tf import fusing, sampling
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
 from proofs import (
@@ -49,7 +49,9 @@ class Speller:
         if self.channel_autoregressive:
             assert len(params) == len(previous) + 1
             return params[-1][..., 0], uniforms
-        return params[-1][..., len(previous)], uniforms
+        # One evaluation a pixel: from the second channel on it knows no more than the law does.
+        first = params[-1][..., 0]
+        return next_letter(previous[-1]) if previous else first, uniforms
 
 
 class SpellingSteps:
@@ -114,8 +116,14 @@ def test_raster_decoder_spells_in_a_graph_of_any_batch():
 
 @pytest.mark.parametrize("channel_autoregressive", [True, False])
 def test_naive_decoder_spells(uniforms, channel_autoregressive):
-    law = Speller(channel_autoregressive)
-    levels, told = sampling.decode_naive(law, spelling_params, uniforms)
+    law, evaluations = Speller(channel_autoregressive), []
+
+    def all_params(levels):
+        evaluations.append(levels)
+        return spelling_params(levels)
+
+    levels, told = sampling.decode_naive(law, all_params, uniforms)
+    assert len(evaluations) == (8 if channel_autoregressive else 4)  # a sub-pixel, or a pixel
     assert read(levels) == [WORD] * 3
     np.testing.assert_array_equal(told, uniforms)
 
@@ -205,6 +213,31 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
     agreement = (teacher_forced_decode(model, images, uniforms) == images).mean()
     assert agreement >= 0.9999
     np.testing.assert_allclose(accumulated, model.log_prob(images), rtol=1e-4)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 9])
+def test_fused_rows_decode_the_same_image(index, monkeypatch):
+    """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
+    fused = []
+
+    def fuse(function):
+        fused.append(function)
+        return fusing.fuse(function)
+
+    monkeypatch.setattr(sampling, "fuse", fuse)
+    model = random_model(index, 0.4, dtype="float64", **MODELS[index])
+    uniforms, conditions = random_uniforms(model, 5, seed=index), random_conditions(model, 5)
+    plain, plain_log_prob = model.decode_with_log_prob(uniforms, conditions)
+    assert not fused
+    monkeypatch.setattr(sampling, "FUSED_FROM", 1)
+    levels = model.decode(uniforms, conditions)  # traced now
+    assert len(fused) == 1
+    np.testing.assert_array_equal(levels, plain)
+    again = random_model(index, 0.4, dtype="float64", **MODELS[index])
+    levels, log_prob = again.decode_with_log_prob(uniforms, conditions)
+    assert len(fused) == 2
+    np.testing.assert_array_equal(levels, plain)
+    np.testing.assert_allclose(log_prob, plain_log_prob, rtol=1e-9)
 
 
 def test_the_proof_sees_a_wrong_cache():

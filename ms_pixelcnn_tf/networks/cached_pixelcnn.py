@@ -84,17 +84,14 @@ class CachedPixelCNN:
         """State left of the image: nothing but padding."""
         layers = self.network.layers
         left = self._zeros(layers[0].reach, len(layers[0].input_groups))
-        remembered = ops.zeros(
-            (len(layers) - 1, self.batch, self.network.features), self.network.compute_dtype
-        )
-        return left, remembered
+        return left, [self._zeros(self.network.features) for _ in layers[1:]]
 
     def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
 
         Args:
-            state: `(pixel features to the left [B, reach, ·], previous pixel of the layers but the
-                last [L-1, B, F])`.
+            state: `(pixel features to the left [B, reach, ·], previous pixel of each layer but the
+                last [B, F])`.
             starts: of this row, from `begin_row`.
             column: the pixel's index.
 
@@ -105,13 +102,9 @@ class CachedPixelCNN:
         """
         left, previous = state
         links, prediction = starts
-        links = links[column]
+        links = ops.unstack(links[column], num=len(self.network.layers))
         first = ops.matmul(ops.reshape(left, (-1, self.left_first.shape[0])), self.left_first)
-        gates = [links[0] + first]
-        if len(self.network.layers) > 1:
-            later = links[1:] + ops.matmul(previous, self.left_later)
-            gates += ops.unstack(later, num=len(self.network.layers) - 1)
-        gates = [self._split_groups(layer) for layer in gates]
+        gates = [self._split_groups(layer) for layer in (links[0] + first, *links[1:])]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
         prediction = prediction[column]
@@ -122,15 +115,16 @@ class CachedPixelCNN:
 
         def run_group(group, levels):
             inputs = self.network.read(levels)
-            for index, weights in enumerate(self.weights[group]):
-                current, mixing, bias = weights
-                total = gates[index][group] + ops.matmul(inputs, current)
+            for index, (kernel, mixing, bias) in enumerate(self.weights[group]):
+                if index > 0:  # what this pixel has so far, and the pixel to the left
+                    inputs = join([*horizontal[index - 1], previous[index - 1]])
+                total = gates[index][group] + ops.matmul(inputs, kernel)
                 gated[index].append(gate(total))
                 result = ops.matmul(join(gated[index]), mixing) + bias
                 if index > 0:
                     result = result + horizontal[index - 1][group]
                 horizontal[index].append(result)
-                inputs = join(horizontal[index])
+            inputs = join(horizontal[-1])
             kernel, bias = self.head[group]
             head.append(ops.relu(ops.matmul(ops.relu(inputs), kernel) + bias))
             kernel, bias = self.logits[group]
@@ -145,7 +139,6 @@ class CachedPixelCNN:
         def end_pixel(levels):
             features = self.network.read(levels)[:, None]
             remembered = [join(groups) for groups in horizontal[:-1]]
-            remembered = ops.stack(remembered) if remembered else previous
             return ops.concatenate([left[:, 1:], features], axis=1), remembered
 
         return channel_params, end_pixel
@@ -166,18 +159,18 @@ class CachedPixelCNN:
         ]
         first = self._ordered(cast(network.layers[0].left_kernel))  # [reach, inputs, 2F]
         self.left_first = ops.reshape(first, (first.shape[0] * first.shape[1], -1))
-        if len(network.layers) > 1:
-            later = ops.stack([cast(layer.left_kernel)[0] for layer in network.layers[1:]])
-            self.left_later = self._ordered(later)
         self.weights = []
         for start, end in slices:
             columns = self.order[2 * start : 2 * end]
             layers = []
             for index, layer in enumerate(network.layers):
-                current = ops.take(layer.masked_current_kernel(), columns, axis=-1)
+                kernel = layer.masked_current_kernel()
+                if index > 0:
+                    kernel = ops.concatenate([kernel[:end], cast(layer.left_kernel)[0]], axis=0)
+                kernel = ops.take(kernel, columns, axis=-1)
                 mixing = layer.mixing.masked_kernel()[:end, start:end]
                 bias = cast(layer.mixing.bias)[start:end]
-                layers.append((current if index == 0 else current[:end], mixing, bias))
+                layers.append((kernel, mixing, bias))
             self.weights.append(layers)
         if network.neighbours is not None:
             self.prediction_kernel = ops.split(cast(network.neighbours.kernel), 2, axis=0)
