@@ -47,7 +47,8 @@ def parse(arguments):
 def own_fields(name, width, options):
     """Fields of `make_run` of one of `MODELS`."""
     widths = dict.fromkeys(("base_features", "features", "head_features"), width)
-    return {"preset": "paper", "output": "dmol", "residual_blocks": options.blocks} | MODELS[name] | widths
+    shared = {"preset": "paper", "output": "dmol", "residual_blocks": options.blocks, "crop_size": 0}
+    return shared | MODELS[name] | widths
 
 
 def matched_width(name, parameters, options):

@@ -8,9 +8,9 @@ For type A, type B and the cached ON, each with a softmax and with a DMOL, this 
 * sampling: `decode` of given uniforms, compiled. Tracing is told apart;
 * training: the project's own step with its optimiser.
 
-Naive ON, one full evaluation of the network a sub-pixel, is timed over a few evaluations in one
-compiled loop and extrapolated to height·width·channels of them. It leaves out the decoding of
-the sub-pixels themselves, which flatters it.
+Naive ON, one full evaluation of the network a sub-pixel (of a DMOL, which does not order the
+channels, a pixel), is timed over a few evaluations in one compiled loop and extrapolated to all. It
+leaves out the decoding of the sub-pixels themselves, which flatters it.
 
 All of it is run in rounds, every model once a round, so that a drift of the machine meets all
 alike. A ratio is the median of the rounds' own ratios. Weights are as constructed: time does not

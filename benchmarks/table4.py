@@ -9,8 +9,8 @@ type B, in one graph and as a Python loop over compiled steps; with a softmax an
 `OTN`, naive and cached; `OT` and `OTlogN` in one graph and a step a call; `OT_baseline` beside them.
 
 Each row is a process of its own, with the likelihood of the same model measured beside it. The naive
-samplers are timed over a few evaluations in one compiled loop and extrapolated to one a sub-pixel;
-that leaves out the decoding of the sub-pixels themselves, which flatters them. Cached OTN is timed
+samplers are timed over a few evaluations in one compiled loop and extrapolated to one a sub-pixel (of
+a DMOL, which does not order the channels, to one a pixel); that leaves out the decoding of the sub-pixels themselves, which flatters them. Cached OTN is timed
 over few frames. Weights are as constructed: time does not depend on them. Widths and depths are those
 of Reed et al. (2017), sections 4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
 """
@@ -94,7 +94,8 @@ def how(options):
             f"base {options.base}×{options.base} with {options.layers} gated layers, {options.blocks} "
             f"residual blocks a group, type B with a decoder of {options.layers} gated layers on 4×4 "
             f"patches; ON: {options.on_layers} gated layers; the naive sampler is extrapolated from "
-            f"{options.naive_evaluations} evaluations to the {3 * options.size**2:,} that it takes."
+            f"{options.naive_evaluations} evaluations to the {3 * options.size**2:,} that it takes with a "
+            f"softmax, one a sub-pixel, or {options.size**2:,} with a DMOL, one a pixel."
         )
     if options.only != "images":
         parts.append(speed.how_videos(options))

@@ -2,6 +2,10 @@
 
 import os
 
+from parts.worker import peak_memory
+
+from ms_pixelcnn_tf.errors import UserError
+
 
 class Counter:
     """Counts its rounds, from `start`."""
@@ -24,8 +28,25 @@ class Faulty(Counter):
         raise ValueError("no such number")
 
 
+class Mistaken(Counter):
+    """Is asked for what it does not have."""
+
+    def __init__(self, start):
+        raise UserError("unknown start; valid: none")
+
+
 class Killed(Counter):
     """Ends as a process does that the system kills."""
 
     def measure(self):
         os._exit(9)
+
+
+class Holder(Counter):
+    """Holds 256 MiB from its first round on; a round tells the peak of memory before and after."""
+
+    def measure(self):
+        before = peak_memory()
+        held = bytearray(2**28)
+        held[::4096] = b"x" * len(held[::4096])
+        return before, peak_memory()

@@ -13,7 +13,7 @@ DISTRIBUTIONS = {"errors", "sizes", "pixels"}
 LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
 ENCODERS = LAYERS | {"layers", "text"}
 NETWORKS = LAYERS | {"layers"}
-SAMPLING = NETWORKS | {"networks"}
+SAMPLING = NETWORKS | {"networks", "fusing"}
 MODELS = SAMPLING | {"sampling", "encoders", "text"}
 EVALUATION = MODELS | {"models", "data", "files"}
 TRAINING = EVALUATION | {"evaluation", "pictures", "film"}
@@ -21,6 +21,7 @@ TRAINING = EVALUATION | {"evaluation", "pictures", "film"}
 ALLOWED = {
     "errors": set(),
     "files": set(),
+    "fusing": set(),
     "configs": {"errors", "sizes"},
     "text": {"errors"},
     "sizes": {"errors"},

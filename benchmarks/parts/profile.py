@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from ms_pixelcnn_tf import sampling
+from ms_pixelcnn_tf.networks import UpscalerA
 
 # Operations that move numbers and compute none.
 MOVES = {
@@ -36,11 +37,14 @@ def scopes(model):
     decode_pixels = sampling.decode_pixels
 
     def with_heads(distribution, channel_params, uniforms):
-        def params(channel, levels):
-            with keras.name_scope("heads"):
-                return channel_params(channel, levels)
+        return decode_pixels(distribution, in_heads(channel_params), uniforms)
 
-        return decode_pixels(distribution, params, uniforms)
+    def in_heads(function):
+        def scoped(*arguments):
+            with keras.name_scope("heads"):
+                return function(*arguments)
+
+        return scoped
 
     def decode_channel(*arguments):
         with keras.name_scope("inverse_cdf"):
@@ -48,6 +52,7 @@ def scopes(model):
 
     with mock.patch.object(sampling, "decode_raster", decode_raster), \
             mock.patch.object(sampling, "decode_pixels", with_heads), \
+            mock.patch.object(UpscalerA, "channel_params", in_heads(UpscalerA.channel_params)), \
             mock.patch.object(law, "decode_channel", decode_channel):
         yield
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import multiprocessing
 import pathlib
+import signal
 import sys
 
 from ms_pixelcnn_tf.cli import flags
@@ -38,21 +39,23 @@ class Worker:
         return self._receive()
 
     def close(self):
-        """Ends the process."""
-        self._connection.close()  # whereupon the process ends by itself
+        """Ends the process, which may be in the midst of a round."""
+        self._connection.close()  # whereupon an idle process ends by itself
+        self._process.join(timeout=5)
+        self._process.terminate()
         self._process.join()
 
     def _receive(self):
         try:
             failure, result = self._connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
             raise UserError(
                 f"a worker ended by itself with exit code {self._process.exitcode}; if it is -9, the "
-                "memory was not enough: give a smaller --batch"
+                "memory was not enough: measure smaller batches"
             ) from None
-        if failure:
-            raise RuntimeError(failure)
+        if failure is not None:
+            raise failure
         return result
 
 
@@ -87,6 +90,7 @@ def peak_memory():
 
 def _serve(connection, name, arguments):
     module, kind = name.split(":")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to act on
     try:
         with flags.quiet_start():  # here, so that the start-up log is hidden
             make = getattr(importlib.import_module(module), kind)
@@ -94,8 +98,9 @@ def _serve(connection, name, arguments):
         connection.send((None, subject.facts()))
         while connection.recv() == "measure":
             connection.send((None, subject.measure()))
-    except EOFError:  # the other end is closed
+    except (EOFError, BrokenPipeError):  # the other end is closed
         pass
+    except UserError as error:
+        connection.send((error, None))
     except Exception as error:
-        connection.send((f"{type(error).__name__}: {error}", None))
-        raise
+        connection.send((RuntimeError(f"in a worker: {type(error).__name__}: {error}"), None))

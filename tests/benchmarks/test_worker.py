@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 from parts.worker import Worker, peak_memory, workers
 
@@ -26,6 +25,11 @@ def test_a_fault_of_the_subject_is_told():
     worker.close()
 
 
+def test_a_mistake_of_the_users_stays_one():
+    with pytest.raises(UserError, match="^unknown start; valid: none$"):
+        Worker("fake_subject:Mistaken", 0)
+
+
 def test_a_killed_worker_is_told():
     worker = Worker("fake_subject:Killed", 0)
     with pytest.raises(UserError, match="exit code 9"):
@@ -34,9 +38,10 @@ def test_a_killed_worker_is_told():
 
 
 @pytest.mark.skipif(peak_memory() is None, reason="this system does not tell a process's peak memory")
-def test_the_peak_of_memory_grows_with_what_is_held_and_stays():
-    before = peak_memory()
-    np.ones(2**25)  # 256 MiB
-    assert peak_memory() > before - 1
-    held = np.ones(2**26)
-    assert peak_memory() >= held.nbytes / 2**20
+def test_the_peak_of_memory_is_the_workers_own_and_stays():
+    worker = Worker("fake_subject:Holder", 0)
+    before, peak = worker.measure()
+    assert 250 < peak - before < 300  # MiB
+    again, _ = worker.measure()  # what it held is free by now
+    assert again > peak - 1
+    worker.close()
