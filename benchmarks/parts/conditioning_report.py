@@ -61,7 +61,8 @@ def stages(workdir):
         last = read_metrics(folder)[-1]
         found.append({
             "scales": run.model.scale, "steps": last["step"], "examples": last["examples"],
-            "minutes": last["seconds"] / 60, "validation_bits": last["validation_bits"],
+            "minutes": last["seconds"] / 60, "processor_minutes": last["cpu_seconds"] / 60,
+            "training_bits": last["train_bits"], "validation_bits": last["validation_bits"],
         })
     return found
 
@@ -298,10 +299,12 @@ def markdown(results):
     named.append(("unconditional", results["unconditional"]))
     rows = [
         (name, stage["scales"], f"{stage['steps']:,}", f"{stage['examples']:,}",
-         f"{stage['minutes']:.1f}", f"{stage['validation_bits']:.3f}")
+         f"{stage['minutes']:.1f}", f"{stage['processor_minutes']:.1f}",
+         f"{stage['training_bits']:.3f}", f"{stage['validation_bits']:.3f}")
         for name, found in named for stage in found
     ]
-    header = ("model", "scales", "steps", "images seen", "minutes", "validation, bits")
+    header = ("model", "scales", "steps", "images seen", "minutes", "of processor", "training, bits",
+              "validation, bits")
     parts += [
         markdown_table(header, rows),
         "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the pyramid of "
