@@ -9,17 +9,17 @@ likelihood (videos): 2 a multiply-add, masked kernels in full. Sampling has to e
 once, as the likelihood does, so it is charged the same; a training step three times as many. The
 fraction is of the 3x3 ceiling in the row's own numbers, at the shapes of the images.
 
-Where the time of sampling images goes is read from a profile of one call: the seconds of the operations in the
-scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers and computes none
-stands apart. Operations that TensorFlow holds for cheap leave no trace; they and the time between
+Where the time of sampling images goes is read from a profile of one call: the seconds of the
+operations in the scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers
+and computes none stands apart. Operations that TensorFlow holds for cheap leave no trace; they and the time between
 operations are what is missing to the call's seconds.
 """
 
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
-from parts import speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts import paper_models, speed
+from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
 from parts.timing import format_spread, seconds_of, spread
 
 PARTS = ("images", "videos")
@@ -41,12 +41,7 @@ def parse(arguments):
     parser.add_argument("--only", metavar="PART", help=f"one of {' and '.join(PARTS)} (both)")
     parser.add_argument("--batch", default=30, help="images at a time (30)", **number)
     parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
-    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
-    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
-    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
-    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)",
-                        **number)
-    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    paper_models.add_flags(parser, number)
     parser.add_argument("--output", default="softmax", metavar="NAME", help="of images (softmax)")
     parser.add_argument("--preset", default="paper", metavar="NAME", help="widths of videos (paper)")
     parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
@@ -63,20 +58,10 @@ def rows(options):
     """`parts.speed.Row`s: groups of images in float32 and bfloat16, and of each variant of videos."""
     subject = "parts.floor_subject:FloorSubject"
     if options.only != "videos":
-        shared = {
-            "preset": "paper", "image_size": options.size, "base_features": options.width,
-            "features": options.width, "head_features": options.width,
-            "decoder_features": options.width, "residual_blocks": options.blocks,
-            "decoder_layers": options.layers, "output": options.output, "batch_size": options.batch,
-            "crop_size": 0,
-        }
+        shared = {"output": options.output, "batch_size": options.batch, "crop_size": 0}
         for name, own in IMAGES.items():
-            if own["variant"] == "ON":
-                own = own | {"base_layers": options.on_layers}
-            else:
-                own = own | {"base_layers": options.layers, "base_size": options.base}
             for dtype in ("float32", "mixed_bfloat16"):
-                fields = shared | own | {"dtype": dtype}
+                fields = paper_models.fields(options, size=options.size, dtype=dtype, **shared, **own)
                 yield speed.Row(name, f"{name} {dtype}", own["variant"], "graph",
                                 (subject, fields, dtype == "float32"))
     if options.only != "images":
@@ -240,24 +225,20 @@ def goals(results):
             found = one["training_fraction"]
             table.append((f"training step, fraction of the ceiling: {one['model']}",
                           f"≥ {TRAINING_GOAL}", format_spread(found),
-                          _yes(found["median"] >= TRAINING_GOAL)))
+                          yes(found["median"] >= TRAINING_GOAL)))
         if "training_over_float32" in one:
             found = one["training_over_float32"]
             table.append((f"images/s in training, {name}, against float32", f"≥ {BFLOAT16_GOAL}×",
-                          format_spread(found), _yes(found["median"] >= BFLOAT16_GOAL)))
+                          format_spread(found), yes(found["median"] >= BFLOAT16_GOAL)))
     share = results["input_share"]
     if share:
         table.append((
             f"input's share of a training step of type A on `shapes` ({share['steps']} steps a round; of "
             f"it waiting: {format_spread(share['waiting'], 3)})",
             f"≤ {INPUT_GOAL}", format_spread(share["share"], 3),
-            _yes(share["share"]["median"] <= INPUT_GOAL),
+            yes(share["share"]["median"] <= INPUT_GOAL),
         ))
     return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table)
-
-
-def _yes(met):
-    return "yes" if met else "no"
 
 
 def _breakdown(one):

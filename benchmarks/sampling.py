@@ -21,6 +21,7 @@ import sys
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
+from parts import paper_models
 from parts.tables import RESULTS, shown_command, write_results
 from parts.timing import spread
 
@@ -37,13 +38,7 @@ def parse(arguments):
     number = {"type": flags.positive, "metavar": "N"}
     parser.add_argument("--batch", default=30, help="images at a time (30)", **number)
     parser.add_argument("--size", default=32, help="their side, pixels (32)", **number)
-    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
-    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
-    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
-    parser.add_argument(
-        "--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)", **number
-    )
-    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    paper_models.add_flags(parser, number)
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
     parser.add_argument(
         "--naive_evaluations", default=4, help="evaluations timed for naive ON (4)", **number
@@ -57,21 +52,11 @@ def parse(arguments):
 
 def configurations(options):
     """(model's name, output) → `RunConfig`, from the paper's recipe."""
-    sizes = {
-        "image_size": options.size, "base_features": options.width, "features": options.width,
-        "head_features": options.width, "decoder_features": options.width,
-        "residual_blocks": options.blocks, "decoder_layers": options.layers,
-        "batch_size": options.batch,
-    }
     runs = {}
     for output in options.outputs.split(","):
-        for name, fields in MODELS.items():
-            if name == "ON":
-                own = {"base_layers": options.on_layers}
-            else:
-                own = {"base_layers": options.layers, "base_size": options.base}
-            fields = sizes | own | fields | {"output": output}
-            runs[name, output] = make_run(preset="paper", **fields)
+        for name, own in MODELS.items():
+            own = own | {"output": output, "batch_size": options.batch}
+            runs[name, output] = make_run(**paper_models.fields(options, size=options.size, **own))
     return runs
 
 

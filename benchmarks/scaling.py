@@ -11,8 +11,8 @@ Weights are as constructed: time does not depend on them.
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from parts import speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts import paper_models, speed
+from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
 from parts.timing import format_spread
 
 MEMORY_GOAL = 4.0  # GiB at 512x512
@@ -28,11 +28,7 @@ def parse(arguments):
     parser.add_argument("--sizes", default=[16, 32, 64, 128, 256, 512],
                         help="sides for OlogN, pixels (16,32,64,128,256,512)", **sizes)
     parser.add_argument("--on_sizes", default=[16, 32, 64], help="for cached ON (16,32,64)", **sizes)
-    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
-    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
-    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
-    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base (4)", **number)
-    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    paper_models.add_flags(parser, number)
     parser.add_argument("--output", default="softmax", metavar="NAME", help="output law (softmax)")
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
     parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="folder of the results")
@@ -41,21 +37,12 @@ def parse(arguments):
 
 def rows(options):
     """`parts.speed.Row`s, all of one group, smallest first."""
-    shared = {
-        "preset": "paper", "output": options.output, "base_features": options.width,
-        "features": options.width, "head_features": options.width, "residual_blocks": options.blocks,
-    }
-    models = (
-        ("OlogN", options.sizes, {"upscaler": "A", "base_size": options.base,
-                                  "base_layers": options.layers}),
-        ("ON", options.on_sizes, {"base_layers": options.on_layers}),
-    )
-    for variant, sizes, own in models:
+    for variant, sizes in (("OlogN", options.sizes), ("ON", options.on_sizes)):
+        own = {"output": options.output} | ({"upscaler": "A"} if variant == "OlogN" else {})
         for size in sorted(sizes):
-            fields = shared | own | {"variant": variant, "image_size": size}
             sampler = "graph" if variant == "OlogN" else "cached"
-            yield speed.Row("sizes", f"{variant} {size}", variant, sampler,
-                            ("parts.samplers:ImageSampler", fields, 1, sampler, 1))
+            work = "parts.samplers:ImageSampler", paper_models.fields(options, variant, size, **own)
+            yield speed.Row("sizes", f"{variant} {size}", variant, sampler, (*work, 1, sampler, 1))
 
 
 def evaluations(config):
@@ -150,24 +137,20 @@ def goals(found):
         faster = by_size.get(size, {}).get("faster_than_cached_ON")
         if faster:
             table.append((f"OlogN against cached ON, {size}×{size}", f"≥ {goal}×",
-                          format_spread(faster, 1), _yes(faster["median"] >= goal)))
+                          format_spread(faster, 1), yes(faster["median"] >= goal)))
     large = [size for size in sorted(by_size) if size >= FLAT_FROM]
     if len(large) > 1:
         times = [by_size[size]["seconds_a_pixel"]["median"] for size in large]
         growth = max(later / earlier for earlier, later in zip(times, times[1:]))
         table.append((f"seconds a pixel from one size to the next, beyond {FLAT_FROM}×{FLAT_FROM}",
-                      "≤ 1", f"{growth:.2f} at most", _yes(growth <= 1)))
+                      "≤ 1", f"{growth:.2f} at most", yes(growth <= 1)))
     if 512 in by_size and by_size[512]["memory"]:
         memory = by_size[512]["memory"] / 1024
         table.append(("peak memory at 512×512", f"< {MEMORY_GOAL:.0f} GiB", f"{memory:.2f} GiB",
-                      _yes(memory < MEMORY_GOAL)))
+                      yes(memory < MEMORY_GOAL)))
     if not table:
         return ""
     return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table)
-
-
-def _yes(met):
-    return "yes" if met else "no"
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ of Reed et al. (2017), sections 4.2 and 4.3. With `KERAS_BACKEND=jax` all of it 
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
-from parts import speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts import paper_models, speed
+from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
 from parts.timing import format_spread
 
 PARTS = ("images", "videos")
@@ -43,12 +43,7 @@ def parse(arguments):
     parser.add_argument("--outputs", default="softmax,dmol", metavar="NAMES",
                         help="output laws of the images (softmax,dmol)")
     parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
-    parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
-    parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
-    parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
-    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)",
-                        **number)
-    parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
+    paper_models.add_flags(parser, number)
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
     parser.add_argument("--naive_evaluations", default=4, help="timed for naive samplers (4)",
                         **number)
@@ -111,7 +106,7 @@ def targets(rows):
             found = result[column]
             met = found["median"] <= goal if sign == "≤" else found["median"] >= goal
             shown = format_spread(found, 2 if sign == "≤" else 0)
-            table.append((name, f"{sign} {goal:,}", shown, "yes" if met else "no", result["group"]))
+            table.append((name, f"{sign} {goal:,}", shown, yes(met), result["group"]))
     header = ("figure", "goal", "found", "met", "where")
     return f"## Goals\n\n{markdown_table(header, table)}"
 

@@ -9,6 +9,7 @@ import dataclasses
 import sys
 
 import machine
+from parts import paper_models
 from parts.tables import markdown_table
 from parts.timing import format_spread, spread
 from parts.worker import workers
@@ -52,25 +53,18 @@ class Row:
 
 def image_rows(options):
     """Groups of images: each output law with each batch size."""
-    shared = {
-        "preset": "paper", "image_size": options.size, "base_features": options.width,
-        "features": options.width, "head_features": options.width,
-        "decoder_features": options.width, "residual_blocks": options.blocks,
-        "decoder_layers": options.layers,
-    }
-    on = shared | {"variant": "ON", "base_layers": options.on_layers}
-    multiscale = shared | {"base_size": options.base, "base_layers": options.layers}
-    models = [("ON", on, ("naive", "cached"))] + [
-        (f"OlogN {kind}", multiscale | {"variant": "OlogN", "upscaler": kind}, ("steps", "graph"))
+    models = [("ON", {"variant": "ON"}, ("naive", "cached"))] + [
+        (f"OlogN {kind}", {"variant": "OlogN", "upscaler": kind}, ("steps", "graph"))
         for kind in ("A", "B")
     ]
     for batch in options.batches:
         for output in options.outputs:
             group = f"images, {output}, batch {batch}"
-            for name, fields, samplers in models:
+            for name, own, samplers in models:
+                fields = paper_models.fields(options, size=options.size, output=output, **own)
                 for sampler in samplers:
-                    work = "parts.samplers:ImageSampler", fields | {"output": output}, batch, sampler
-                    yield Row(group, name, fields["variant"], sampler,
+                    work = "parts.samplers:ImageSampler", fields, batch, sampler
+                    yield Row(group, name, own["variant"], sampler,
                               (*work, options.naive_evaluations))
 
 

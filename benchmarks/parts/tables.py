@@ -14,6 +14,11 @@ def markdown_table(header, rows):
     return "".join(f"| {' | '.join(map(str, row))} |\n" for row in (header, rule, *rows))
 
 
+def yes(met):
+    """Whether a goal is met, as a cell."""
+    return "yes" if met else "no"
+
+
 def write_results(folder, name, markdown, results):
     """Writes `name`.md and `name`.json into `folder`."""
     folder = pathlib.Path(folder)
