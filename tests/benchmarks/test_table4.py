@@ -41,7 +41,50 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
     for row in (cached, *others):
         assert row["extrapolated_by"] == 1 and row["first_seconds"] > 0
         assert page.count(f"| {row['model']}, {speed.HOW[row['sampler']]} |") == 1
-    assert "≥ 2,000" in page and "OT against" not in page  # only goals of what was measured
+    assert "Goals" not in page  # none is of a batch of 2
+
+
+def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
+    seconds = {  # by row and round: sampling, likelihood
+        "ON, naive": [(9000, 2), (8000, 2), (9900, 3)], "ON, cached": [(10, 4), (6, 4), (4, 4)],
+        "OlogN A, in-graph": [(3, 3), (4, 2), (3.3, 3)],
+    }
+    rows = [
+        speed.Row(f"images, softmax, batch {batch}", model, "ON", sampler, ())
+        for batch in (1, 30)
+        for model, sampler in [("ON", "naive"), ("ON", "cached"), ("OlogN A", "graph")]
+    ]
+
+    def run(members, repeats):
+        rounds = {
+            row.name: [{"sampling": a, "likelihood": b} for a, b in seconds[row.name][:repeats]]
+            for row in members
+        }
+        return rounds, dict.fromkeys(rounds, {})
+
+    monkeypatch.setattr(speed, "run", run)
+    found = speed.measure(rows, 3)
+    assert [(row["group"], row["model"], row["sampler"]) for row in found] == [
+        (row.group, row.model, row.sampler) for row in rows
+    ]
+    fast = speed.find(found, "OlogN A", "graph")
+    assert fast["sampling_over_likelihood"] == {"median": 1.1, "min": 1, "max": 2}
+    # The rounds' own ratios are 3000, 2000 and 3000; those of the medians would be 9000 / 3.3.
+    assert fast["faster_than_naive"]["median"] == pytest.approx(3000)
+    assert fast["faster_than_cached"]["median"] == pytest.approx(1.5)
+    lines = [line for line in table4.targets(found).splitlines() if "≤" in line or "≥" in line]
+    goals = {line.split("|")[1].strip(): line for line in lines}
+    assert goals.keys() == {
+        "sample / likelihood, type A", "sample / likelihood, cached ON", "OlogN (A) against naive ON",
+        "OlogN (A) against cached ON",
+    }
+    met = {name: line.rsplit("|", 2)[1].strip() for name, line in goals.items()}
+    assert met == {
+        "sample / likelihood, type A": "yes", "sample / likelihood, cached ON": "yes",
+        "OlogN (A) against naive ON": "yes", "OlogN (A) against cached ON": "no",
+    }
+    assert "batch 1 " in goals["OlogN (A) against cached ON"]
+    assert "batch 30 " in goals["OlogN (A) against naive ON"]
 
 
 def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
