@@ -37,15 +37,16 @@ def build_model(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
     return make_model(make_run(dataset, variant, preset, **overrides).model)
 
 
-def load(path):
+def load(path, checkpoint="last"):
     """The trained model of a training directory, with its averaged weights.
 
     Args:
         path: the `--workdir` of a training run.
+        checkpoint: "last", or "best", that of the best validation.
 
     Raises:
         UserError: if there is no run, or no checkpoint, at `path`.
     """
     from ms_pixelcnn_tf.training.checkpoint import load_model
 
-    return load_model(path)
+    return load_model(path, checkpoint=checkpoint)

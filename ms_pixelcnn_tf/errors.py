@@ -1,4 +1,4 @@
-"""The one error type for mistakes a caller can mend."""
+"""The error type for mistakes a caller can mend, and what is told apart of them."""
 
 
 class UserError(ValueError):
@@ -6,3 +6,7 @@ class UserError(ValueError):
 
     The command line prints it after `error:` and exits with status 2; it never shows a traceback.
     """
+
+
+class DamagedExample(UserError):
+    """An example's bytes are not what was written; the others may be sound."""

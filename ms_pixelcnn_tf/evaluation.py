@@ -70,7 +70,7 @@ class Evaluation:
         return dataclasses.asdict(self)
 
 
-def evaluate(model, source, split, batch_size, limit=None):
+def evaluate(model, source, split, batch_size, limit=None, before_batch=lambda: None):
     """Scores a split exactly.
 
     Args:
@@ -80,6 +80,7 @@ def evaluate(model, source, split, batch_size, limit=None):
         split: one of its splits.
         batch_size: examples a batch; the last batch may be smaller.
         limit: score only the first `limit` examples; None or 0: all.
+        before_batch: called before each batch; what it raises ends the pass.
 
     Returns:
         An `Evaluation`.
@@ -99,6 +100,7 @@ def evaluate(model, source, split, batch_size, limit=None):
     )
     examples, totals = 0, dict.fromkeys(model.term_dims, 0.0)
     for batch in pipeline.iterate(batches):
+        before_batch()
         examples += int(batch[field].shape[0])
         terms = score(batch[field], {name: batch[name] for name in conditions})
         for name, log_prob in terms.items():

@@ -82,10 +82,19 @@ def workers(subjects):
 
 def peak_memory():
     """The largest resident memory that this process ever had, MiB; None where it is not told."""
+    return _status("VmHWM")
+
+
+def resident_memory():
+    """The resident memory of this process, MiB; None where it is not told."""
+    return _status("VmRSS")
+
+
+def _status(name):
     if not STATUS.is_file():
         return None
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
-    return int(lines["VmHWM"].split()[0]) / 1024
+    return int(lines[name].split()[0]) / 1024
 
 
 def _serve(connection, name, arguments):

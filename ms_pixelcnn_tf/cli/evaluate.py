@@ -23,6 +23,7 @@ def main(arguments):
         "--batch_size", type=flags.positive, metavar="INT", help="(default the run's)"
     )
     parser.add_argument("--data_dir", metavar="DIR", help="where the data is now (default the run's)")
+    flags.add_checkpoint_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse(arguments)
 
@@ -35,7 +36,7 @@ def main(arguments):
     source = load_source(run, options.data_dir)
     source.size(options.split)  # an unknown split is told before the model is built
     check_same_classes(options.workdir, source)
-    model = load_model(options.workdir)
+    model = load_model(options.workdir, checkpoint=options.checkpoint)
     batch_size = options.batch_size or run.train.examples_at_once
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)
     missing = [] if run.model.scale == "all" else [

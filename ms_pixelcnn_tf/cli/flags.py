@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 
 from ms_pixelcnn_tf.configs import (
     PRESETS,
@@ -22,6 +23,10 @@ from ms_pixelcnn_tf.configs import (
 from ms_pixelcnn_tf.errors import UserError
 
 
+OUT_OF_MEMORY = (
+    "out of memory; training: lower --micro_batch_size, which leaves the result as it is, or "
+    "--batch_size or --crop_size; sampling and scoring: lower --num, --batch_size or --image_size"
+)
 MAX_PIXELS = 2**27  # of a picture, 400 MB in memory
 
 
@@ -77,6 +82,14 @@ def add_config_flags(parser, exclude=()):
         )
 
 
+def add_checkpoint_flag(parser):
+    """Adds --checkpoint, the weights to load."""
+    parser.add_argument(
+        "--checkpoint", default="last", metavar="NAME",
+        help="last, or best: of the best validation (default last)",
+    )
+
+
 def positive(text):
     """An integer above 0, for `type=` of a flag."""
     value = int(text)
@@ -108,18 +121,32 @@ def check_picture_size(size, what, options, advice=""):
 
 
 def run(main):
-    """Runs a command's `main(arguments)` and exits: 0, 2 after `error: …`, 130 after Ctrl-C."""
+    """Runs a command's `main(arguments)` and exits: 0, 2 after `error: …`, 130 after Ctrl-C, 143
+    after SIGTERM. A warning is one line too."""
+    warnings.showwarning = _show_warning
     try:
         main(sys.argv[1:])
     except (UserError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    except MemoryError:
-        print("error: out of memory; lower --batch_size, --num or --image_size", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "stopped", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(getattr(interrupt, "exit_code", 128 + signal.SIGINT))
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        print(f"error: {OUT_OF_MEMORY}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _is_out_of_memory(error):
+    """Python's error, or TensorFlow's, which is not imported here."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    del category, filename, lineno, file, line
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 @contextlib.contextmanager

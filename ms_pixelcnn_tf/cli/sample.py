@@ -17,6 +17,7 @@ def main(arguments):
     parser.add_argument("--num", type=flags.positive, metavar="INT",
                         help="number of images, with --prompts for each (default 16), or of clips "
                         f"(default {sample_video.NUM})")
+    flags.add_checkpoint_flag(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
     parser.add_argument("--out", metavar="FILE",
                         help=f"(default samples.png; of videos {sample_video.OUT})")
@@ -67,7 +68,7 @@ def main(arguments):
         asked = [prompt_flags.flags_prompt(options, run.model, names)] * options.num
     conditions = prompts.to_conditions(asked, run.model) or None
     prompt_flags.tell_missing(run.model, config.image_size)
-    model = load_model(options.workdir, to_sample=True)
+    model = load_model(options.workdir, to_sample=True, checkpoint=options.checkpoint)
     levels = model.sample(len(asked), conditions, seed=options.seed)
     write_picture(options, model, levels, names, run.model.image_size, rows)
     print(f"wrote {options.out}")

@@ -89,10 +89,14 @@ def sample(options, run):
         videos = np.repeat(low[:, None], options.futures, axis=1)
     else:
         first = every_nth_pixel(real[:, :given], config.image_size)
-        videos = futures.roll_out(load_model(options.workdir), first, conditions, asked)
+        videos = futures.roll_out(
+            load_model(options.workdir, checkpoint=options.checkpoint), first, conditions, asked
+        )
     for stage, (workdir, upscaler) in enumerate(upscalers, 1):
         first = every_nth_pixel(real[:, :given], upscaler.model.image_size)
-        videos = futures.upscale(load_model(workdir), videos, first, asked, stage)
+        videos = futures.upscale(
+            load_model(workdir, checkpoint=options.checkpoint), videos, first, asked, stage
+        )
     if options.actions is None:
         videos = np.concatenate([real[:, None], videos], axis=1)
     written = write(options, videos, config)

@@ -4,16 +4,19 @@ import dataclasses
 import os
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.cli import flags, launcher
 from ms_pixelcnn_tf.configs import PRESETS, make_run, unknown
 
 DESCRIPTION = """Trains a model. The same command again goes on where it stopped; Ctrl-C saves.
 
-Every field of the configuration is a flag, --field=value; the preset gives the others."""
+Every field of the configuration is a flag, --field=value; the preset gives the others.
+
+--scale=each trains every scale by a process of its own, all at once, and prints the commands that do
+the same on many machines. With TF_CONFIG set, several machines train together (docs/training.md)."""
 
 
 def parse(arguments):
-    """Arguments → `(RunConfig, workdir)`."""
+    """Arguments → `(RunConfig, workdir)`; its scale is "all" for "each"."""
     parser = flags.Parser("train", DESCRIPTION)
     parser.add_argument(
         "--preset", default="tiny", metavar="NAME", help=f"{', '.join(PRESETS)} (default tiny)"
@@ -24,6 +27,8 @@ def parse(arguments):
     flags.add_config_flags(parser)
     fields = vars(parser.parse(arguments))
     preset, workdir = fields.pop("preset"), fields.pop("workdir")
+    if fields.get("scale") == launcher.EACH:
+        fields["scale"] = "all"
     run = make_run(preset=preset, **fields)
     if run.data.dataset not in data.names():
         raise unknown("dataset", run.data.dataset, data.names())
@@ -36,8 +41,13 @@ def parse(arguments):
 def main(arguments):
     """Trains as the arguments say."""
     run, whole = parse(arguments)
+    if launcher.is_asked_for(arguments):
+        return launcher.launch(arguments, run.model.scale_names, whole)
     with flags.quiet_start():
         from ms_pixelcnn_tf.training import datasheet, loop, monitor, parts
+        from ms_pixelcnn_tf.training.replicas import Replicas
+
+        replicas = Replicas()  # before TensorFlow does anything
     if run.model.scale != "all":
         print(f"training scale {run.model.scale} of {', '.join(run.model.scale_names)}")
     source = loop.load_source(run)
@@ -47,7 +57,9 @@ def main(arguments):
         datasheet.check_same_data(whole, source)
     print(f"data: {source.description}")
     print(f"run: {workdir} (tensorboard --logdir {workdir})", flush=True)
-    loop.train(run, workdir, source)
+    loop.train(run, workdir, source, replicas)
+    if not replicas.is_chief:
+        return
     last = monitor.read_metrics(workdir)[-1]
     nats = f" ({last['validation_nats']:.4f} nats)" if source.is_video else ""
     bits = f"{last['validation_bits']:.4f} bits per sub-pixel{nats}"

@@ -25,6 +25,7 @@ def main(arguments):
                         "reach)")
     parser.add_argument("--num", type=flags.positive, default=4, metavar="INT",
                         help="samples an image (default 4)")
+    flags.add_checkpoint_flag(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
     parser.add_argument("--out", default="upscaled.png", type=os.path.expanduser, metavar="FILE",
                         help="a row an image: given pixels, the image if it had more, samples "
@@ -55,7 +56,7 @@ def main(arguments):
     conditions = prompts.to_conditions([prompt], config) or None
     if options.high is None:
         prompt_flags.tell_missing(config, high)
-    model = load_model(options.workdir)
+    model = load_model(options.workdir, checkpoint=options.checkpoint)
     samples = upscaling.sample(model, inputs, high, options.num, options.seed, conditions)
     write(options, inputs, samples, config.num_levels)
 

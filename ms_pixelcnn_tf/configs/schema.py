@@ -97,17 +97,26 @@ class TrainConfig:
     evaluate_every: int = doc("steps between validations", 500)
     evaluation_examples: int = doc("validation examples used during training; 0 for all", 1000)
     checkpoint_every: int = doc("steps between checkpoints", 500)
+    checkpoints_kept: int = doc("how many of the last checkpoints stay, beside the best", 3)
     sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
+    max_skipped_steps: int = doc(
+        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the run", 10,
+    )
+    max_damaged_examples: int = doc(
+        "training examples that may be damaged; others take their places, with a warning", 10,
+    )
+    deterministic: bool = doc("ask TensorFlow for the same bits on every run, perhaps slower", False)
 
     def __post_init__(self):
         check_choice(self, "optimizer", ("adam", "rmsprop"))
         check_choice(self, "schedule", ("exponential", "cosine", "steps"))
         check_at_least(
             self, 1, "batch_size", "steps", "log_every", "evaluate_every", "checkpoint_every",
+            "checkpoints_kept", "max_skipped_steps",
         )
         check_at_least(
             self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
-            "evaluation_examples", "seed", "micro_batch_size",
+            "evaluation_examples", "seed", "micro_batch_size", "max_damaged_examples",
         )
         if self.seed >= 2**32:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")

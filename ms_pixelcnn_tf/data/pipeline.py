@@ -16,6 +16,7 @@ from ms_pixelcnn_tf import pixels, text
 from ms_pixelcnn_tf.data import augment as augmentation
 from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.data.readers import readers
+from ms_pixelcnn_tf.data.tolerance import Tolerance
 from ms_pixelcnn_tf.errors import UserError
 
 LEVEL_FIELDS = ("image", "frames")  # quantised
@@ -37,11 +38,13 @@ def training_batches(
     split="train",
     batch_size,
     seed,
+    rows=None,
     start_step=0,
     flip=False,
     random_crop=False,
     augment=(),
     map_dropout=0.0,
+    max_damaged=0,
     num_levels=256,
     fields=("image",),
 ):
@@ -54,6 +57,8 @@ def training_batches(
         source: a `Source`.
         split: the split to draw from.
         batch_size: examples a batch.
+        rows: `(first, stop)`: only these rows of each batch, the part of one of several processes;
+            None: all.
         seed: of the order and the mirroring; an integer of 0 or above.
         start_step: the step of the first batch: a stream started at s equals one started at 0
             after s batches.
@@ -65,14 +70,15 @@ def training_batches(
             `augment`), drawn anew each epoch.
         map_dropout: the part of the examples, drawn anew each epoch, whose maps do not tell one
             keypoint, or class, from another: each becomes the union of all.
+        max_damaged: how many damaged examples may be replaced by others (`Tolerance`).
         num_levels: images and frames are quantised to this many levels, 2…256.
         fields: the fields wanted.
 
     Returns:
-        A `tf.data.Dataset` of dicts: images uint8 `[batch_size, H, W, C]` in 0…`num_levels`-1,
-        labels int32 `[batch_size]`; "text" int32 `[batch_size, 201]`, the codes (`text.encode`) of
+        A `tf.data.Dataset` of dicts, B being `batch_size`, or the number of `rows`: images uint8
+        `[B, H, W, C]` in 0…`num_levels`-1, labels int32 `[B]`; "text" int32 `[B, 201]`, the codes (`text.encode`) of
         one caption of each example's, drawn anew each epoch; "keypoints" uint8
-        `[batch_size, 32, 32, P]` and "segmentation" uint8 `[batch_size, 32, 32, S]`, maps; further
+        `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further
         fields as the source has them.
 
     Raises:
@@ -85,23 +91,25 @@ def training_batches(
     augment = tuple(augment)
     check_changes(source, fields, flip, random_crop, augment)
     size = _size(source, split)
+    first, stop = rows or (0, batch_size)
+    reader = Tolerance(source, split, max_damaged)
 
     @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
     def permutation(epoch):
         return epoch_permutation(size, seed, epoch)
 
     def batch(step):
-        positions = step * batch_size + np.arange(batch_size)
+        positions = step * batch_size + np.arange(first, stop)
         epochs, places = np.divmod(positions, size)
-        indices = np.empty(batch_size, "int64")
+        indices = np.empty(len(positions), "int64")
         for epoch in np.unique(epochs):
             inside = epochs == epoch
             indices[inside] = permutation(int(epoch))[places[inside]]
         if random_crop:
             places = np.stack([_uniforms(seed, s, positions) for s in CROP_STREAMS], axis=1)
-            examples = source.examples(split, indices, fields, places=places)
+            examples = reader.examples(indices, fields, places=places)
         else:
-            examples = source.examples(split, indices, fields)
+            examples = reader.examples(indices, fields)
         if flip:
             coins = flip_coins(seed, positions)
             examples = conditions.mirrored(examples, coins, source.keypoint_mirror)
@@ -121,7 +129,7 @@ def training_batches(
         return examples
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
-    return _batches(steps, batch, source, split, fields, num_levels, batch_size)
+    return _batches(steps, batch, source, split, fields, num_levels, stop - first)
 
 
 def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
@@ -197,7 +205,7 @@ def iterate(dataset):
             except StopIteration:
                 return
             except tf.errors.OpError as error:
-                told = re.search(r"UserError: (.*)", error.message)
+                told = re.search(r"(?:UserError|DamagedExample): (.*)", error.message)
                 raise UserError(told[1]) if told else error from error
             yield batch
     finally:

@@ -19,7 +19,7 @@ from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache, decode, records
 from ms_pixelcnn_tf.data.built_catalogue import describe, find_builder
 from ms_pixelcnn_tf.data.source import Source
-from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.errors import DamagedExample, UserError
 
 INDEX_VERSION = 1  # raise it with any change to what the index holds
 THREADS = min(8, os.cpu_count() or 1)
@@ -84,7 +84,7 @@ class RecordSource(Source):
             names: tuple of the features wanted, which alone are decoded; None: all.
 
         Raises:
-            UserError: naming the file and the place, if the record is damaged or of another set.
+            DamagedExample: naming the file and the place, if the record is damaged or of another set.
         """
         file_of, offsets, lengths = self._index(split)
         path, offset = self._paths[split][file_of[index]], offsets[index]
@@ -95,7 +95,7 @@ class RecordSource(Source):
             return features.deserialize_example_np(data, decoders=decoders)
         except Exception as error:  # the parser raises many types for what is no such record
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(
+            raise DamagedExample(
                 f"{path}, the record at byte {offset}: no example of {self.name}: {reason}"
             ) from error
 
@@ -121,7 +121,7 @@ class RecordSource(Source):
                 image = decode.average(decode.to_rgb(image), self.image_size, part)
             pixels = np.asarray(image.convert("L") if self.channels == 1 else image)
         except Exception as error:  # the decoders raise many types for damaged bytes
-            raise UserError(
+            raise DamagedExample(
                 f"{self._folder}, split {split}, example {index}: cannot decode its image: {error}"
             ) from error
         return pixels.reshape(height, width, self.channels), box

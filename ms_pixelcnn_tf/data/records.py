@@ -12,7 +12,7 @@ import struct
 import google_crc32c
 import numpy as np
 
-from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.errors import DamagedExample, UserError
 
 HEADER, FOOTER = 12, 4  # bytes
 
@@ -54,15 +54,17 @@ def read_record(file, path, offset, length):
         offset, length: from `index_of`.
 
     Raises:
-        UserError: if the data is not what was written.
+        DamagedExample: if the data is not what was written.
     """
     # At a place of its own, so that threads may share the file.
     content = os.pread(file.fileno(), int(length) + FOOTER, int(offset))
     data, footer = content[:-FOOTER], content[-FOOTER:]
     if len(content) != length + FOOTER:
-        raise _damaged(path, offset - HEADER, "cut short in a record")
+        raise _damaged(path, offset - HEADER, "cut short in a record", DamagedExample)
     if _masked(data) != int.from_bytes(footer, "little"):
-        raise _damaged(path, offset - HEADER, "the checksum of a record's data does not hold")
+        raise _damaged(
+            path, offset - HEADER, "the checksum of a record's data does not hold", DamagedExample
+        )
     return data
 
 
@@ -79,5 +81,5 @@ def _masked(data):
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _damaged(path, offset, what):
-    return UserError(f"{path}, the record at byte {offset}: {what}")
+def _damaged(path, offset, what, kind=UserError):
+    return kind(f"{path}, the record at byte {offset}: {what}")

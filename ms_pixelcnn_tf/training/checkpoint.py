@@ -3,10 +3,12 @@
     config.json            the whole `RunConfig`
     data.json              what the data was (`datasheet`)
     checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
-                           `tf.train.Checkpoint`; variables by name
+                           `tf.train.Checkpoint`; variables by name. The last few stay
+    best/step-N            the averaged weights of the best validation
     metrics.jsonl          the validation curve
     scales/                instead of all this: scales trained apart (`parts`)
     tensorboard/           scalars and sample grids
+    training.lock          which process trains in it (`lock`)
 """
 
 import collections
@@ -14,19 +16,25 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import shutil
 
 import tensorflow as tf
 
+from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.models import make_model
-from ms_pixelcnn_tf.training import datasheet, parts
+from ms_pixelcnn_tf.training import datasheet, parts, snapshots
 from ms_pixelcnn_tf.training.parts import CHECKPOINTS, CONFIG, latest_checkpoint
 
-KEPT = 3
+BEST = "best"
+CHOICES = {"last": CHECKPOINTS, "best": BEST}  # of the checkpoint whose weights a model is given
 GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
 # What may change from one session of a run to the next: no weight depends on it.
-FREE_FIELDS = ("data_dir", "log_every", "evaluate_every", "checkpoint_every", "sample_every")
+FREE_FIELDS = (
+    "data_dir", "log_every", "evaluate_every", "checkpoint_every", "checkpoints_kept", "sample_every",
+    "max_skipped_steps", "max_damaged_examples",
+)
 
 
 def read_run(workdir):
@@ -72,8 +80,17 @@ def _check_same_data(folders):
 
 def latest_step(workdir):
     """Steps taken at the newest checkpoint; 0 without one."""
-    path = latest_checkpoint(workdir)
-    return int(path.rsplit("-", 1)[1]) if path else 0
+    there = snapshots.steps(pathlib.Path(workdir) / CHECKPOINTS)
+    return there[-1] if there else 0
+
+
+def check_path(workdir):
+    """Raises UserError for a path that TensorFlow would take for a pattern."""
+    if set(str(pathlib.Path(workdir).absolute())) & set(GLOB):
+        raise UserError(
+            f"workdir {workdir}: TensorFlow does not find checkpoints in a folder whose path has any "
+            f"of {' '.join(GLOB)}; give another --workdir"
+        )
 
 
 def claim(workdir, run):
@@ -90,20 +107,15 @@ def claim(workdir, run):
         UserError: if the folder belongs to a run with another configuration.
     """
     path = pathlib.Path(workdir) / CONFIG
-    if set(str(path.absolute())) & set(GLOB):
-        raise UserError(
-            f"workdir {workdir}: TensorFlow does not find checkpoints in a folder whose path has any "
-            f"of {' '.join(GLOB)}; give another --workdir"
-        )
     old = read_run(workdir) if path.exists() else None  # another program's file stays as it is
     goes_on = latest_checkpoint(workdir) is not None
     if goes_on and old is None:
         raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")
     if goes_on:
         _check_same_run(workdir, old, run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parts.train_in(workdir)
     write_text(path, run.to_json())
+    if not goes_on:
+        shutil.rmtree(pathlib.Path(workdir) / BEST, ignore_errors=True)  # another run's
     return old if goes_on else None
 
 
@@ -144,7 +156,9 @@ class State:
         cpu_seconds: the same, of the process on all its cores (the one to compare on a machine with
             other work).
         recent_bits: sum of the steps' bits per sub-pixel since the last validation.
-        recent_steps: their number.
+        recent_steps: their number, without those that were skipped.
+        skipped_steps: steps that were skipped, since a term or a gradient was not finite.
+        skipped_in_a_row: how many of them were the last.
     """
 
     step: int = 0
@@ -152,40 +166,48 @@ class State:
     cpu_seconds: float = 0.0
     recent_bits: float = 0.0
     recent_steps: int = 0
+    skipped_steps: int = 0
+    skipped_in_a_row: int = 0
 
 
 class Checkpoints:
-    """Saves and restores the whole state of a run; the last `KEPT` checkpoints stay."""
+    """Saves and restores the whole state of a run.
 
-    def __init__(self, workdir, model, averaged, optimizer):
+    Args:
+        workdir: the run's folder.
+        model, averaged: models of the same build.
+        optimizer: a Keras optimizer, built.
+        kept: how many of the last checkpoints stay.
+    """
+
+    def __init__(self, workdir, model, averaged, optimizer, kept=3):
+        self._folder = pathlib.Path(workdir) / CHECKPOINTS
+        self._best_folder = pathlib.Path(workdir) / BEST
+        self._kept = kept
         self._counts = {
             field.name: tf.Variable(field.default, dtype=tf.float64, trainable=False)
             for field in dataclasses.fields(State)
         }
         self._saved_step = None
+        parts_of_it = {
+            "averaged": _by_name(averaged.trainable_variables),
+            "state": tf.train.Checkpoint(**self._counts),
+        }
+        self._best = tf.train.Checkpoint(**parts_of_it)
         self._checkpoint = tf.train.Checkpoint(
             model=_by_name(model.trainable_variables),
-            averaged=_by_name(averaged.trainable_variables),
             optimizer=_by_name(optimizer.variables, skip=1),
-            state=tf.train.Checkpoint(**self._counts),
-        )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint,
-            str(pathlib.Path(workdir) / CHECKPOINTS),
-            max_to_keep=KEPT,
-            checkpoint_name="step",
+            **parts_of_it,
         )
 
     def restore(self):
-        """Restores the newest checkpoint, if there is one; returns its `State`, or a new one.
+        """Restores the newest checkpoint that is sound; returns its `State`, or a new one.
 
         Raises:
-            UserError: if a checkpoint is there but does not fit or cannot be read.
+            UserError: as `snapshots.read_newest`.
         """
-        path = self._manager.latest_checkpoint
-        if not path:
+        if snapshots.read_newest(self._checkpoint, self._folder) is None:
             return State()
-        _restore(self._checkpoint, path)
         state = State(**{
             field.name: field.type(self._counts[field.name].numpy())
             for field in dataclasses.fields(State)
@@ -197,24 +219,36 @@ class Checkpoints:
         """Saves all, unless the state after that step is saved already."""
         if state.step == self._saved_step:
             return
-        for name, variable in self._counts.items():
-            variable.assign(getattr(state, name))
-        self._manager.save(checkpoint_number=state.step)
+        self._count(state)
+        snapshots.write(self._checkpoint, self._folder, state.step, self._kept)
         self._saved_step = state.step
 
+    def save_best(self, state):
+        """Saves the averaged weights as the best that there were."""
+        self._count(state)
+        snapshots.write(self._best, self._best_folder, state.step, kept=1)
 
-def load_model(workdir, to_sample=False):
-    """Builds the model of a run and gives it the averaged weights of the newest checkpoint.
+    def _count(self, state):
+        for name, variable in self._counts.items():
+            variable.assign(getattr(state, name))
+
+
+def load_model(workdir, to_sample=False, checkpoint="last"):
+    """Builds the model of a run and gives it the averaged weights of a checkpoint.
 
     Args:
         workdir: folder of the run, or of scales trained apart: then the model holds those that have
             a checkpoint.
         to_sample: where scales are missing, give the model of the largest images that those from
             the base upwards make.
+        checkpoint: "last", the newest, or "best", that of the best validation. A damaged one is
+            warned of, and the one before it used.
 
     Raises:
         UserError: if there is no run, no checkpoint, or one that does not fit.
     """
+    if checkpoint not in CHOICES:
+        raise unknown("checkpoint", checkpoint, CHOICES)
     folders = _folders(workdir)
     if latest_checkpoint(next(iter(folders))) is None:  # parts without one are left out
         raise UserError(f"{workdir} has no checkpoint yet; train it first")
@@ -224,8 +258,9 @@ def load_model(workdir, to_sample=False):
         whole = part.model.scale == "all"
         held = () if whole else part.model.held_scales
         variables = model.trainable_variables if whole else model.variables_of(held)
-        checkpoint = tf.train.Checkpoint(averaged=_by_name(variables))
-        _restore(checkpoint, latest_checkpoint(folder))
+        weights = tf.train.Checkpoint(averaged=_by_name(variables))
+        if snapshots.read_newest(weights, pathlib.Path(folder) / CHOICES[checkpoint]) is None:
+            raise UserError(f"{folder} has no {checkpoint} checkpoint: it was not validated yet")
     return model
 
 
@@ -258,13 +293,3 @@ def _by_name(variables, skip=0):
     named = {"/".join(v.path.split("/")[skip:]): v.value for v in variables}
     assert len(named) == len(variables), "two variables share a path"
     return tf.train.Checkpoint(**named)
-
-
-def _restore(checkpoint, path):
-    try:
-        status = checkpoint.restore(path)
-        status.assert_existing_objects_matched()
-        status.expect_partial()  # a model alone leaves the optimiser's variables unread
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot restore the checkpoint {path}: {reason}") from error

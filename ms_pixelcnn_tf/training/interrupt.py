@@ -1,28 +1,48 @@
-"""Ctrl-C between steps: the step at hand is finished and saved before the run ends."""
+"""SIGINT (Ctrl-C) and SIGTERM (preemption): the step at hand is finished and saved, then the run ends."""
 
 import signal
 import threading
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, and has saved its state. The message is one line for the user."""
+    """The run was asked to stop, and has saved its state.
+
+    Args:
+        message: one line for the user.
+        number: of the signal; the process exits with 128 more: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self, message, number=signal.SIGINT):
+        super().__init__(message)
+        self.exit_code = 128 + number
 
 
 class InterruptGuard:
-    """While entered, SIGINT and SIGTERM only set `requested`; a second one ends the run at once.
+    """While entered, the first of `SIGNALS` only sets `requested`; a second one ends the process at
+    once, by the operating system, whatever it is doing. Nothing saved before is lost by that.
 
     Args:
-        say: takes a line for the user, who may wait for a validation to end.
+        say: takes a line for the user.
+
+    Attributes:
+        requested: number of the signal that came; 0 for none.
     """
 
     def __init__(self, say=lambda line: None):
-        self.requested = False
+        self.requested = 0
         self._say = say
         self._previous = {}
 
+    def raise_if_requested(self):
+        """Raises Interrupted if a signal came: for work that can be given up in its midst."""
+        if self.requested:
+            raise Interrupted("asked to stop", self.requested)
+
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -31,8 +51,8 @@ class InterruptGuard:
             signal.signal(number, handler)
 
     def _on_signal(self, number, frame):
-        del number, frame
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        del frame
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        self.requested = int(number)
         self._say("stopping at the next step, saved; again: at once, unsaved")

@@ -7,188 +7,262 @@ that was never interrupted.
 import contextlib
 import dataclasses
 import math
+import pathlib
+import signal
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.files import replacing
 from ms_pixelcnn_tf.models import make_model
-from ms_pixelcnn_tf.training.checkpoint import Checkpoints, claim, latest_checkpoint
+from ms_pixelcnn_tf.training.checkpoint import (
+    Checkpoints,
+    check_path,
+    claim,
+    latest_checkpoint,
+    latest_step,
+)
 from ms_pixelcnn_tf.training.datasheet import check_same_data, write_datasheet
 from ms_pixelcnn_tf.training.fitting import fit_to_source, level_histogram, load_source
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
-from ms_pixelcnn_tf.training.monitor import Monitor
+from ms_pixelcnn_tf.training.lock import training_in
+from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress
+from ms_pixelcnn_tf.training.replicas import Replicas
 from ms_pixelcnn_tf.training.samples import sample_picture
 from ms_pixelcnn_tf.training.step import copy_weights, make_train_step
 
-def train(run, workdir, source=None):
+BAD_BATCH = "bad_batch.npz"
+
+
+def train(run, workdir, source=None, replicas=None):
     """Trains a run to its last step, or goes on with the one in `workdir`.
 
     Args:
         run: a `RunConfig`.
-        workdir: folder of the run (see `checkpoint.py` for what it holds).
+        workdir: folder of the run (see `checkpoint.py` for what it holds); of several workers one that
+            all of them see.
         source: the data set; by default the one `run` names.
+        replicas: the `Replicas` of this process; by default made here.
 
     Returns:
         The model that holds the averaged weights.
 
     Raises:
-        UserError: for a configuration that does not fit the data or the folder, or if a term or a
-            gradient is not finite. The last checkpoint is then left as it was.
+        UserError: for a configuration that does not fit the data or the folder, a folder in which
+            another process trains, too many steps in a row that were not finite, a checkpoint that
+            cannot be saved, or a worker that is gone. The last checkpoint is then left as it was.
         Interrupted: after SIGINT or SIGTERM, with the state saved.
     """
+    replicas = replicas or Replicas()
+    if run.train.deterministic:
+        keras.utils.set_random_seed(run.train.seed)
+        tf.config.experimental.enable_op_determinism()
     source = source or load_source(run)
     run = fit_to_source(run, source)
-    if latest_checkpoint(workdir):
-        check_same_data(workdir, source)
-    old = claim(workdir, run)
-    write_datasheet(workdir, source)
-    session = _Session(run, workdir, source)
-    with session.monitor, Progress(session.state.step, run.train.steps) as progress:
+    check_path(workdir)
+    with contextlib.ExitStack() as stack:
+        old = None
+        if replicas.is_chief:
+            stack.enter_context(training_in(workdir))
+            if latest_checkpoint(workdir):
+                check_same_data(workdir, source)
+            old = claim(workdir, run)
+            write_datasheet(workdir, source)
+        stack.enter_context(replicas.told_of_losses())
+        session = _Session(run, workdir, source, replicas)
+        stack.enter_context(session.monitor)
+        progress = stack.enter_context(Progress(session.state.step, run.train.steps))
         if old and old.train.steps != run.train.steps:
             progress.say(
                 f"from {old.train.steps} to {run.train.steps} steps: the learning rate follows the "
                 "longer schedule"
             )
-        session.run(progress)
+        with InterruptGuard(progress.say) as interrupt:
+            session.run(progress, interrupt)
+        replicas.wait_for_all()
     return session.averaged
 
 
 class _Session:
     """From a checkpoint, or the start, to the last step or an interruption."""
 
-    def __init__(self, run, workdir, source):
-        self._run, self._source = run, source
+    def __init__(self, run, workdir, source, replicas):
+        self._run, self._workdir = run, pathlib.Path(workdir)
+        self._source, self._replicas = source, replicas
         config = run.train
+        if replicas.workers > 1:
+            agreed = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=""))
+            replicas.check_agreement("configuration", agreed.to_json())
+            replicas.check_agreement("checkpoint", str(latest_step(workdir)))
         keras.utils.set_random_seed(config.seed)
-        self._model = self.averaged = make_model(run.model)
-        if run.model.output == "softmax" and not latest_checkpoint(workdir):
-            self._model.start_at_marginal(level_histogram(source, run.model))
-        if config.ema_decay:
-            self.averaged = make_model(run.model)
-            copy_weights(self._model, self.averaged)
-        optimizer = build_optimizer(config)
-        optimizer.build(self._model.trainable_variables)
-        self._train_step = make_train_step(self._model, self.averaged, optimizer, config)
-        self._checkpoints = Checkpoints(workdir, self._model, self.averaged, optimizer)
-        self.state = self._checkpoints.restore()
-        self.monitor = Monitor(
-            workdir, self.state.step, "clips" if source.is_video else "images"
+        with replicas.strategy.scope():
+            self._model = self.averaged = make_model(run.model)
+            if run.model.output == "softmax" and not latest_checkpoint(workdir):
+                self._model.start_at_marginal(level_histogram(source, run.model))
+            if config.ema_decay:
+                self.averaged = make_model(run.model)
+                copy_weights(self._model, self.averaged)
+            optimizer = build_optimizer(config)
+            optimizer.build(self._model.trainable_variables)
+            self._checkpoints = Checkpoints(
+                workdir, self._model, self.averaged, optimizer, config.checkpoints_kept
+            )
+        self._train_step = make_train_step(
+            self._model, self.averaged, optimizer, config, replicas
         )
+        self.state = self._checkpoints.restore()
+        examples = "clips" if source.is_video else "images"
+        monitor = Monitor if replicas.is_chief else NoMonitor
+        self.monitor = monitor(workdir, self.state.step, examples)
         if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
             self._forget_recent()
 
-    def run(self, progress):
+    def run(self, progress, interrupt):
         config, state = self._run.train, self.state
         if state.step:
             progress.say(f"going on from step {state.step}")
-            if self._validation_is_due():  # the run was stopped before it
-                self._validate(progress)
-        batches = iterate(
-            training_batches(
-                self._source,
-                batch_size=config.batch_size,
-                seed=config.seed,
-                start_step=state.step,
-                flip=config.flip,
-                random_crop=config.random_crop,
-                augment=config.augmentations,
-                map_dropout=config.map_dropout,
-                num_levels=self._run.model.num_levels,
-                fields=(self._model.example_field, *self._run.model.conditions),
-            )
-        )
+            self._look(progress, interrupt)  # the run may have been stopped before it
+        alone = self._replicas.workers == 1
         logged_step, logged_seconds = state.step, state.seconds
-        with InterruptGuard(progress.say) as interrupt, contextlib.closing(batches):
+        with contextlib.closing(iterate(self._batches())) as batches:
             while state.step < config.steps:
-                metrics = self._take_step(batches)
+                if (alone and interrupt.requested) or not self._take_step(
+                    batches, interrupt.requested, progress
+                ):
+                    self._stop(interrupt)
+                metrics = self._metrics
                 progress.update(state.step, metrics["bits"])
                 last = state.step == config.steps
                 if last or state.step % config.log_every == 0:
                     examples = (state.step - logged_step) * config.batch_size
                     rate = examples / max(state.seconds - logged_seconds, 1e-9)
-                    self.monitor.train(state.step, metrics, rate)
+                    self.monitor.train(state.step, metrics, state.skipped_steps, rate)
                     logged_step, logged_seconds = state.step, state.seconds
-                if interrupt.requested:
-                    self._stop()
                 # First of all: what comes after may take long, or fail.
                 if last or state.step % config.checkpoint_every == 0:
-                    self._checkpoints.save(state)
-                if self._validation_is_due():
-                    self._validate(progress)
-                shown = config.sample_every and self._run.model.scale == "all"
-                if shown and state.step % config.sample_every == 0:
-                    self._show_samples()
-                if interrupt.requested:
-                    self._stop()
-        if self.monitor.evaluated_step != state.step:
-            self._validate(progress)
+                    self._save()
+                self._look(progress, interrupt)
+        if interrupt.requested and alone:  # in the last validation
+            self._stop(interrupt)
 
-    def _take_step(self, batches):
-        """One step; returns its metrics as floats."""
+    def _batches(self):
+        config = self._run.train
+        return training_batches(
+            self._source,
+            batch_size=config.batch_size,
+            rows=self._replicas.rows(config.batch_size),
+            seed=config.seed,
+            start_step=self.state.step,
+            flip=config.flip,
+            random_crop=config.random_crop,
+            augment=config.augmentations,
+            map_dropout=config.map_dropout,
+            max_damaged=config.max_damaged_examples,
+            num_levels=self._run.model.num_levels,
+            fields=(self._model.example_field, *self._run.model.conditions),
+        )
+
+    def _take_step(self, batches, stop, progress):
+        """One step, whose metrics it keeps as floats. False, and no step, if any process asked to
+        stop."""
         state = self.state
         started = time.perf_counter(), time.process_time()
-        metrics = self._train_step(next(batches), tf.constant(state.step, tf.int64))
-        metrics = tf.nest.map_structure(float, metrics)
+        batch = next(batches)
+        metrics = self._train_step(batch, tf.constant(state.step, tf.int64), stop)
+        self._metrics = metrics = tf.nest.map_structure(float, metrics)
+        if metrics["stop"]:
+            return False
         state.seconds += time.perf_counter() - started[0]
         state.cpu_seconds += time.process_time() - started[1]
         state.step += 1
-        _check_finite(metrics, state.step)
-        state.recent_bits += metrics["bits"]
-        state.recent_steps += 1
-        return metrics
+        if metrics["skipped"]:
+            self._skip(batch, progress)
+        else:
+            state.skipped_in_a_row = 0
+            state.recent_bits += metrics["bits"]
+            state.recent_steps += 1
+        return True
 
-    def _validation_is_due(self):
-        due = self.state.step % self._run.train.evaluate_every == 0
-        return due and self.monitor.evaluated_step != self.state.step
+    def _skip(self, batch, progress):
+        """Counts a step that changed nothing; raises UserError after too many in a row."""
+        state, limit = self.state, self._run.train.max_skipped_steps
+        state.skipped_steps += 1
+        state.skipped_in_a_row += 1
+        reason = f"{_not_finite(self._metrics)} at step {state.step}"
+        if state.skipped_in_a_row == 1:
+            self._first_reason = reason
+        if state.skipped_in_a_row < limit:
+            progress.say(f"{reason}: the step is skipped")
+            return
+        path = self._workdir / BAD_BATCH
+        if self._replicas.is_chief:
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, step=state.step, **{k: v.numpy() for k, v in batch.items()})
+        first = getattr(self, "_first_reason", reason)
+        raise UserError(
+            f"{first}, and {limit} steps in a row were skipped; the last one's batch is in {path}, the "
+            "last checkpoint is as it was: lower learning_rate or gradient_clip_norm and use a new "
+            "--workdir"
+        )
 
-    def _validate(self, progress):
+    def _save(self):
+        if self._replicas.is_chief:
+            self.monitor.flush()
+            self._checkpoints.save(self.state)
+
+    def _look(self, progress, interrupt):
+        """Samples and validates if it is time, and not done already. Left for the next session if the
+        run is asked to stop."""
+        config, step = self._run.train, self.state.step
+        if interrupt.requested or self.monitor.evaluated_step == step:
+            return
+        shown = config.sample_every and self._run.model.scale == "all"
+        if shown and step % config.sample_every == 0 and self._replicas.is_chief:
+            picture = sample_picture(self.averaged, self._source, config.seed)
+            self.monitor.samples(step, picture)
+        if step % config.evaluate_every == 0 or step == config.steps:
+            self._validate(progress, interrupt)
+
+    def _validate(self, progress, interrupt):
         config, state = self._run.train, self.state
-        evaluation = evaluate(
-            self.averaged,
-            self._source,
-            "validation",
-            config.examples_at_once,
-            limit=config.evaluation_examples,
-        )
-        self.monitor.validation(
-            state,
-            evaluation,
-            examples=state.step * config.batch_size,
-        )
+        if self._replicas.is_chief:
+            try:
+                evaluation = evaluate(
+                    self.averaged, self._source, "validation", config.examples_at_once,
+                    limit=config.evaluation_examples, before_batch=interrupt.raise_if_requested,
+                )
+            except Interrupted:
+                return
+            if evaluation.bits_per_dim < self.monitor.best_bits:
+                self._checkpoints.save_best(state)
+            self.monitor.validation(state, evaluation, examples=state.step * config.batch_size)
+            nats = f" ({evaluation.nats_per_dim:.4f} nats)" if self._source.is_video else ""
+            progress.say(
+                f"step {state.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel{nats}"
+            )
         self._forget_recent()
-        nats = f" ({evaluation.nats_per_dim:.4f} nats)" if self._source.is_video else ""
-        progress.say(
-            f"step {state.step}: validation {evaluation.bits_per_dim:.4f} bits/sub-pixel{nats}"
-        )
 
     def _forget_recent(self):
         self.state.recent_bits, self.state.recent_steps = 0.0, 0
 
-    def _show_samples(self):
-        picture = sample_picture(self.averaged, self._source, self._run.train.seed)
-        self.monitor.samples(self.state.step, picture)
+    def _stop(self, interrupt):
+        self._save()
+        raise Interrupted(
+            f"stopped after step {self.state.step}, saved; the same command goes on",
+            interrupt.requested or signal.SIGTERM,  # another process was asked
+        )
 
-    def _stop(self):
-        self._checkpoints.save(self.state)
-        raise Interrupted(f"stopped after step {self.state.step}, saved; the same command goes on")
 
-
-def _check_finite(metrics, step):
-    """Raises UserError naming the first term that is not finite."""
+def _not_finite(metrics):
+    """What went bad first: "term base is nan", say."""
     for name, bits in metrics["terms"].items():
         if not math.isfinite(bits):
-            raise UserError(
-                f"term {name} is {bits} at step {step}; the checkpoint before it is kept: "
-                "lower learning_rate or gradient_clip_norm and use a new --workdir"
-            )
-    if not math.isfinite(metrics["gradient_norm"]):
-        raise UserError(
-            f"the gradient is not finite at step {step}, the terms are; the checkpoint before it "
-            "is kept: lower learning_rate and use a new --workdir"
-        )
+            return f"term {name} is {bits}"
+    return f"the gradient's norm is {metrics['gradient_norm']}, though the terms are finite,"

@@ -1,15 +1,18 @@
 """What a run leaves to look at: metrics.jsonl (the validation curve) and TensorBoard logs."""
 
 import json
+import math
 import pathlib
 
 import tensorflow as tf
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.training import events
 
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
+TRAIN = "train/"  # scalars of steps, which are written before a checkpoint
 
 
 def read_metrics(workdir):
@@ -35,19 +38,32 @@ def read_metrics(workdir):
 class Monitor:
     """Writes the metrics of a run that starts, or goes on, at `step`.
 
+    What was written of later steps, which will be taken again, is removed first; so is what was
+    written after that step's checkpoint, unless the line in metrics.jsonl, which comes last, says that
+    it is all there.
+
     Args:
         workdir: the run's folder.
         step: steps taken at the checkpoint that it goes on from.
         examples: what an example is called: "images" or "clips".
+
+    Attributes:
+        evaluated_step: of the last line; None without one.
+        best_bits: the lowest "validation_bits" of all lines; infinite without one.
     """
 
     def __init__(self, workdir, step, examples="images"):
         workdir = pathlib.Path(workdir)
         self._path = workdir / METRICS
-        # Steps after the restored checkpoint are about to be taken again.
         kept = [line for line in read_metrics(workdir) if line["step"] <= step]
         self.evaluated_step = kept[-1]["step"] if kept else None
+        self.best_bits = min((line["validation_bits"] for line in kept), default=math.inf)
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+        complete = self.evaluated_step == step
+        events.cut(
+            workdir / TENSORBOARD,
+            lambda at, tag: at < step or at == step and (complete or tag.startswith(TRAIN)),
+        )
         self._examples = examples
         self._writer = tf.summary.create_file_writer(str(workdir / TENSORBOARD))
 
@@ -57,15 +73,20 @@ class Monitor:
     def __exit__(self, *exception):
         self._writer.close()
 
-    def train(self, step, metrics, examples_per_second):
-        """Scalars of a training step, from `make_train_step`."""
+    def train(self, step, metrics, skipped_steps, examples_per_second):
+        """Scalars of a training step, from `make_train_step`; `skipped_steps` so far."""
         with self._writer.as_default(step):
-            tf.summary.scalar("train/bits", metrics["bits"])
+            tf.summary.scalar(TRAIN + "bits", metrics["bits"])
+            tf.summary.scalar(TRAIN + "skipped_steps", skipped_steps)
             for name, bits in metrics["terms"].items():
-                tf.summary.scalar(f"train/terms/{name}", bits)
-            tf.summary.scalar("train/learning_rate", metrics["learning_rate"])
-            tf.summary.scalar("train/gradient_norm", metrics["gradient_norm"])
-            tf.summary.scalar(f"train/{self._examples}_per_second", examples_per_second)
+                tf.summary.scalar(f"{TRAIN}terms/{name}", bits)
+            tf.summary.scalar(TRAIN + "learning_rate", metrics["learning_rate"])
+            tf.summary.scalar(TRAIN + "gradient_norm", metrics["gradient_norm"])
+            tf.summary.scalar(f"{TRAIN}{self._examples}_per_second", examples_per_second)
+
+    def flush(self):
+        """Returns when all that was given stands in the files."""
+        self._writer.flush()
 
     def validation(self, state, evaluation, examples):
         """One line of metrics.jsonl and the same as scalars.
@@ -88,18 +109,37 @@ class Monitor:
             "validation_terms": terms,
             "validation_nats": evaluation.nats_per_dim,
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self.evaluated_step = step
         with self._writer.as_default(step):
             tf.summary.scalar("validation/bits", evaluation.bits_per_dim)
             tf.summary.scalar("validation/nats", evaluation.nats_per_dim)
             for name, bits in terms.items():
                 tf.summary.scalar(f"validation/terms/{name}", bits)
-        self._writer.flush()
+        self.flush()
+        with self._path.open("a", encoding="utf-8") as file:  # last: it says that all is there
+            file.write(json.dumps(line) + "\n")
+        self.evaluated_step = step
+        self.best_bits = min(self.best_bits, evaluation.bits_per_dim)
 
     def samples(self, step, picture):
         """A picture, uint8 `[H, W, 3]`."""
         with self._writer.as_default(step):
             tf.summary.image("samples", picture[None])
-        self._writer.flush()
+        self.flush()
+
+
+class NoMonitor:
+    """Stands in for a `Monitor` in workers that write nothing."""
+
+    evaluated_step = None
+
+    def __init__(self, workdir, step, examples="images"):
+        del workdir, step, examples
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def train(self, step, metrics, skipped_steps, examples_per_second):
+        pass

@@ -9,21 +9,16 @@ stopped before its first checkpoint holds nothing worth keeping: it is no part, 
 """
 
 import dataclasses
-import fcntl
-import os
 import pathlib
-
-import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training import snapshots
+from ms_pixelcnn_tf.training.lock import is_trained_in
 
 SCALES = "scales"
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
-
-_mine = []  # the descriptor of the folder that this process trains in
-
 
 def folder_of(workdir, run):
     """Where a run of some scales is trained: `workdir` itself if it is of all.
@@ -64,33 +59,9 @@ def parts(workdir):
 
 def latest_checkpoint(workdir):
     """Path of the newest checkpoint, or None."""
-    return tf.train.latest_checkpoint(str(pathlib.Path(workdir) / CHECKPOINTS))
-
-
-def train_in(workdir):
-    """Shows others that this process trains in a folder, until it ends or trains in another."""
-    while _mine:
-        os.close(_mine.pop())
-    descriptor = os.open(workdir, os.O_RDONLY)
-    _mine.append(descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-    except OSError:  # a file system without locks: others will not see it before a checkpoint
-        pass
-
-
-def is_trained_in(workdir):
-    """Whether a process trains in a folder just now."""
-    descriptor = os.open(workdir, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:  # no locks here
-        return False
-    finally:
-        os.close(descriptor)
+    folder = pathlib.Path(workdir) / CHECKPOINTS
+    there = snapshots.steps(folder)
+    return snapshots.path_of(folder, there[-1]) if there else None
 
 
 def read_config(path):

@@ -1,5 +1,6 @@
 """The live line on stderr: step, steps/s, bits per sub-pixel, time left."""
 
+import math
 import sys
 import time
 
@@ -16,7 +17,7 @@ class Progress:
     def __init__(self, first_step, steps, stream=None):
         self._stream = stream or sys.stderr
         self._steps = steps
-        self._smoothed = None
+        self._smoothed = math.nan
         self._line_step = first_step
         self._line_time = time.monotonic()
         self._bar = tqdm.tqdm(
@@ -36,9 +37,11 @@ class Progress:
         self._bar.close()
 
     def update(self, step, bits):
-        """After each step: its number, counted from 1, and its bits per sub-pixel."""
-        past = bits if self._smoothed is None else self._smoothed
-        self._smoothed = SMOOTHING * past + (1 - SMOOTHING) * bits
+        """After each step: its number, counted from 1, and its bits per sub-pixel, which are shown
+        where they are finite."""
+        if math.isfinite(bits):
+            past = bits if math.isnan(self._smoothed) else self._smoothed
+            self._smoothed = SMOOTHING * past + (1 - SMOOTHING) * bits
         if not self._bar.disable:
             self._bar.set_postfix_str(f"{self._smoothed:.3f} bits/sub-pixel", refresh=False)
             self._bar.update()

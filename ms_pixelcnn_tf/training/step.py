@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from ms_pixelcnn_tf.pixels import bits_per_dim
+from ms_pixelcnn_tf.training.replicas import Replicas, sum_over_replicas
 
 
 def train_log_prob_terms(model, batch, offsets, config):
@@ -32,7 +33,7 @@ def crop_offsets(count, step, seed):
     return tf.random.stateless_uniform([count, 2], seeds)
 
 
-def make_train_step(model, averaged, optimizer, config):
+def make_train_step(model, averaged, optimizer, config, replicas=None):
     """Builds the step.
 
     Args:
@@ -41,82 +42,114 @@ def make_train_step(model, averaged, optimizer, config):
             itself for none.
         optimizer: a Keras optimizer, built on the model's trainable variables.
         config: `TrainConfig`. With `micro_batch_size` the gradient is summed over parts of the
-            batch in turn, each of so many examples.
+            batch in turn, each of so many examples of a replica.
+        replicas: the `Replicas` in whose strategy's scope all of them were made; None: there is one.
 
     Returns:
-        A compiled `(batch, step) → metrics`. It updates the weights, the optimizer and the
-        averages. Metrics are float32 scalars of the weights before the update: "bits" (bits per
-        sub-pixel), "gradient_norm" (of the loss in nats per sub-pixel, before clipping),
-        "learning_rate" and "terms", a dict name → bits per sub-pixel of that term.
+        `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
+        weights, the optimizer and the averages, unless a term or the gradient is not finite: such
+        a step changes nothing. Metrics are float32 scalars of the weights before the update: "bits"
+        (bits per sub-pixel), "gradient_norm" (of the loss in nats per sub-pixel, before clipping),
+        "learning_rate", "terms", a dict name → bits per sub-pixel of that term, "skipped" (1 or 0)
+        and "stop" (above 0 if any process gave `stop`).
     """
+    replicas = replicas or Replicas()
+    strategy = replicas.strategy
     num_subpixels = sum(model.term_dims.values())
     variables = model.trainable_variables
 
-    def gradients_of(batch, offsets):
-        """Gradients of the loss, one a variable, and the mean nats of each term."""
+    def contribution(batch, offsets):
+        """What some rows add to the gradient of the batch's loss, and to the mean nats of each term."""
         with tf.GradientTape() as tape:
             terms = train_log_prob_terms(model, batch, offsets, config)
-            nats = {name: -tf.reduce_mean(log_prob) for name, log_prob in terms.items()}
-            loss = tf.add_n(list(nats.values())) / num_subpixels
+            nats = {
+                name: -tf.reduce_sum(log_prob) / config.batch_size
+                for name, log_prob in terms.items()
+            }
+            loss = _total(nats) / num_subpixels
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         return [_dense(*pair) for pair in zip(gradients, variables, strict=True)], nats
 
-    @tf.function
-    def train_step(batch, step):
+    def on_replica(batch, first, step, stop):
         count = batch[model.example_field].shape[0]
-        offsets = crop_offsets(count, step, config.seed)
-        if config.micro_batch_size in (0, count):
-            gradients, nats = gradients_of(batch, offsets)
-        else:
-            parts = _in_parts((batch, offsets), config.micro_batch_size)
-            gradients, nats = _mean_over_parts(gradients_of, parts)
+        offsets = crop_offsets(config.batch_size, step, config.seed)[first : first + count]
+        found = _sum_over_parts(contribution, (batch, offsets), config.micro_batch_size or count)
+        return sum_over_replicas((*found, stop))
+
+    def update(gradients, step):
+        optimizer.apply(gradients, variables)
+        if averaged is not model:
+            update_average(averaged, model, step, config.ema_decay)
+
+    @tf.function
+    def whole_step(batch, first, step, stop):
+        reduced = strategy.run(on_replica, (batch, first, step, stop))
+        gradients, nats, stop = tf.nest.map_structure(
+            lambda values: strategy.experimental_local_results(values)[0], reduced
+        )
         gradient_norm = tf.linalg.global_norm(gradients)
-        if config.gradient_clip_norm:
-            gradients, _ = tf.clip_by_global_norm(
-                gradients, config.gradient_clip_norm, use_norm=gradient_norm
-            )
-        loss = tf.add_n(list(nats.values())) / num_subpixels
+        loss = _total(nats) / num_subpixels
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(gradient_norm)
         metrics = {
             "bits": bits_per_dim(loss, 1),
             "gradient_norm": gradient_norm,
             "learning_rate": tf.convert_to_tensor(optimizer.learning_rate),
             "terms": {name: bits_per_dim(nats[name], model.term_dims[name]) for name in nats},
+            "skipped": 1.0 - tf.cast(finite, tf.float32),
+            "stop": stop,
         }
-        optimizer.apply(gradients, variables)
-        if averaged is not model:
-            update_average(averaged, model, step, config.ema_decay)
+        if config.gradient_clip_norm:
+            gradients, _ = tf.clip_by_global_norm(
+                gradients, config.gradient_clip_norm, use_norm=gradient_norm
+            )
+        if finite:
+            update(gradients, step)
         return metrics
+
+    def train_step(batch, step, stop=False):
+        shared = replicas.share(batch, config.batch_size)
+        return whole_step(*shared, step, tf.constant(float(stop)))
 
     return train_step
 
 
-def _in_parts(tensors, size):
-    """A structure of tensors `[B, …]` → of `[B/size, size, …]`."""
-    return tf.nest.map_structure(
-        lambda values: tf.reshape(values, (-1, size, *values.shape[1:])), tensors
-    )
+def _total(nats):
+    """The sum of all terms. (Not `add_n`, which the graph's optimiser puts into an order that can
+    change from one trace to the next, and with it the last bit.)"""
+    return tf.reduce_sum(tf.stack(list(nats.values())))
 
 
-def _mean_over_parts(function, parts):
-    """The mean of `function(*part)`, a structure of tensors, over the parts, one after the other.
+def _sum_over_parts(function, rows, size):
+    """The sum of `function(*part)`, a structure of tensors, over parts of up to `size` rows.
 
-    The loop is the graph's, so that one part at a time is in memory.
+    The loop is the graph's, one part after the other, so that one at a time is in memory.
+
+    Args:
+        function: of a structure of tensors of some rows.
+        rows: the structure of all of them, `[n, …]`.
+        size: of a part; the first one may be smaller.
     """
-    number = tf.nest.flatten(parts)[0].shape[0]
-    function = tf.function(function)  # traced once, for the first part and those in the loop
+    count = tf.nest.flatten(rows)[0].shape[0]
+    start = count % size or min(size, count)
 
-    def part(index):
-        return tf.nest.map_structure(lambda values: values[index], parts)
+    def part(first, length):
+        return tf.nest.map_structure(lambda values: values[first : first + length], rows)
 
-    def add(index, total):
-        more = function(*part(index))
-        return index + 1, tf.nest.map_structure(tf.add, total, more)
+    total = function(*part(0, start))
+    if start == count:
+        return total
+    function = tf.function(function)  # one trace for all parts in the loop
 
-    first = function(*part(0))
+    def add(first, total):
+        own = tf.nest.map_structure(
+            lambda values: tf.ensure_shape(values, (size, *values.shape[1:])), part(first, size)
+        )
+        return first + size, tf.nest.map_structure(tf.add, total, function(*own))
+
     _, total = tf.while_loop(
-        lambda index, _: index < number, add, (tf.constant(1), first), parallel_iterations=1
+        lambda first, _: first < count, add, (tf.constant(start), total), parallel_iterations=1
     )
-    return tf.nest.map_structure(lambda values: values / number, total)
+    return total
 
 
 def _dense(gradient, variable):

@@ -1,21 +1,34 @@
 """A run that stops and goes on equals one that did not; the folder guards its configuration."""
 
 import dataclasses
+import hashlib
 import os
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.data.pipeline import epoch_permutation
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
+from ms_pixelcnn_tf.training import loop, snapshots, step
+from ms_pixelcnn_tf.training.checkpoint import (
+    CONFIG,
+    latest_checkpoint,
+    latest_step,
+    load_model,
+    read_run,
+)
 from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
+from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from tiny import TinySource, tiny_run
 
@@ -60,8 +73,7 @@ def finished(tmp_path_factory):
 
 def state(workdir):
     """Every tensor of the newest checkpoint, by name, except how long it took."""
-    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
-    reader = tf.train.load_checkpoint(path)
+    reader = tf.train.load_checkpoint(latest_checkpoint(workdir))
     return {
         name: reader.get_tensor(name)
         for name in reader.get_variable_to_shape_map()
@@ -289,13 +301,56 @@ def test_a_softmax_starts_at_the_marginal():
         np.testing.assert_allclose(network.output_bias.numpy()[:4], expected, rtol=1e-5)
 
 
-def test_two_signals_end_a_run_at_once():
-    said = []
-    with InterruptGuard(said.append) as guard:
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_process_at_once(first):
+    """Whatever it is doing: here nothing that would ever look at a flag."""
+    program = (
+        "import sys, time\n"
+        "from ms_pixelcnn_tf.training.interrupt import InterruptGuard\n"
+        "with InterruptGuard(lambda line: print(line, flush=True)) as guard:\n"
+        "    print('ready', flush=True)\n"
+        "    while not guard.requested: time.sleep(0.01)\n"
+        "    print(guard.requested, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(first)
+    assert process.stdout.readline().startswith("stopping at the next step")
+    assert process.stdout.readline() == f"{int(first)}\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == -signal.SIGTERM
+
+
+def test_handlers_are_as_before_after_it():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with InterruptGuard():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert guard.requested and len(said) == 1
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+    assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_validation_stops_it_and_the_next_session_makes_up_for_it(
+    finished, tmp_path, monkeypatch, number, code
+):
+    scored = loop.evaluate
+
+    def evaluate_and_signal(*arguments, before_batch, **more):
+        def signal_first():
+            os.kill(os.getpid(), number)
+            before_batch()
+
+        return scored(*arguments, before_batch=signal_first, **more)
+
+    monkeypatch.setattr(loop, "evaluate", evaluate_and_signal)
+    with pytest.raises(Interrupted, match="after step 3, saved") as stopped:
+        loop.train(tiny_run(), tmp_path, TinySource())
+    assert stopped.value.exit_code == code
+    assert latest_step(tmp_path) == 3 and not read_metrics(tmp_path)
+    monkeypatch.setattr(loop, "evaluate", scored)
+    loop.train(tiny_run(), tmp_path, TinySource())
+    assert_same_state(tmp_path, finished[1])
+    assert curve(tmp_path) == curve(finished[1])
 
 
 def test_a_config_that_is_no_text_is_told(tmp_path):
@@ -308,24 +363,121 @@ def test_a_config_that_is_no_text_is_told(tmp_path):
         read_names(tmp_path, "class_names")
 
 
-def test_a_term_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(tmp_path, monkeypatch):
-    make = loop.make_train_step
+def with_bad_examples(monkeypatch, indices):
+    """Training images whose likelihood at the third term is not finite."""
+    bad = TinySource().examples("train", np.array(indices))["image"] // 128
+    make = step.train_log_prob_terms
 
-    def broken(*arguments):
-        train_step = make(*arguments)
+    def terms_of(model, batch, offsets, config):
+        terms = make(model, batch, offsets, config)
+        same = tf.reduce_all(batch["image"][:, None] == bad[None], axis=(2, 3, 4))
+        nan = tf.where(tf.reduce_any(same, axis=1), np.nan, 0.0)
+        terms["2to4/group3"] += tf.cast(nan, terms["2to4/group3"].dtype)
+        return terms
 
-        def step(batch, number):
-            metrics = train_step(batch, number)
-            if number == 2:
-                metrics["terms"]["2to4/group3"] = tf.constant(float("nan"))
-            return metrics
+    monkeypatch.setattr(step, "train_log_prob_terms", terms_of)
 
-        return step
 
-    monkeypatch.setattr(loop, "make_train_step", broken)
-    with pytest.raises(UserError, match="term 2to4/group3 is nan at step 3"):
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(SilentProgress, "say", lambda self, line: said.append(line))
+    run = tiny_run(steps=8, checkpoint_every=1, checkpoints_kept=9, log_every=1)
+    order = np.concatenate([epoch_permutation(30, run.train.seed, epoch) for epoch in range(2)])
+    with_bad_examples(monkeypatch, order[12:13])  # in the fourth step alone
+    loop.train(run, tmp_path, TinySource())
+    before, after = (
+        tf.train.load_checkpoint(str(tmp_path / "checkpoints" / f"step-{number}"))
+        for number in (3, 4)
+    )
+    for name in before.get_variable_to_shape_map():
+        if name.startswith(("model/", "averaged/", "optimizer/")):
+            np.testing.assert_array_equal(before.get_tensor(name), after.get_tensor(name))
+    last = state(tmp_path)
+    (skipped,) = (value for name, value in last.items() if "skipped_steps" in name)
+    assert skipped == 1
+    assert [line for line in said if "skipped" in line] == [
+        "term 2to4/group3 is nan at step 4: the step is skipped"
+    ]
+    for name, value in last.items():
+        if name.startswith(("model/", "averaged/")):
+            assert np.isfinite(value).all() and not np.array_equal(value, before.get_tensor(name))
+    assert all(np.isfinite(line["train_bits"]) for line in read_metrics(tmp_path))
+
+
+def test_too_many_in_a_row_end_the_run_and_leave_the_batch(tmp_path, monkeypatch):
+    run = tiny_run(steps=9, checkpoint_every=1, max_skipped_steps=3)
+    order = epoch_permutation(30, run.train.seed, 0)
+    with_bad_examples(monkeypatch, order[[4, 12, 16, 20]])  # in the second step, and in three more
+    with pytest.raises(UserError, match="2to4/group3 is nan at step 4, and 3 steps in a row were"):
+        loop.train(run, tmp_path, TinySource())
+    assert latest_step(tmp_path) == 5
+    with np.load(tmp_path / loop.BAD_BATCH, allow_pickle=False) as saved:
+        assert saved["step"] == 6
+        expected = TinySource().examples("train", order[20:24])["image"] // 128
+        np.testing.assert_array_equal(saved["image"], expected)
+
+
+def test_the_best_and_the_last_checkpoints_stay(tmp_path, monkeypatch):
+    scored, truly = loop.evaluate, []
+
+    def score(*arguments, **more):
+        """Ranks the fourth validation first."""
+        truly.append(scored(*arguments, **more))
+        return dataclasses.replace(truly[-1], bits_per_dim=(5.0, 6.0, 4.0, 3.0, 3.5, 3.0)[len(truly) - 1])
+
+    monkeypatch.setattr(loop, "evaluate", score)
+    run = tiny_run(steps=6, evaluate_every=1, checkpoint_every=1, checkpoints_kept=2)
+    loop.train(run, tmp_path, TinySource())
+    assert snapshots.steps(tmp_path / "checkpoints") == [5, 6]
+    assert snapshots.steps(tmp_path / "best") == [4]
+    model = load_model(tmp_path, checkpoint="best")
+    found = evaluate(model, TinySource(), "validation", 4)
+    assert found.bits_per_dim == pytest.approx(truly[3].bits_per_dim, rel=1e-6)
+    assert found.bits_per_dim != pytest.approx(truly[5].bits_per_dim, rel=1e-6)
+    with pytest.raises(UserError, match="unknown checkpoint 'bets'; did you mean 'best'"):
+        load_model(tmp_path, checkpoint="bets")
+    shutil.rmtree(tmp_path / "best")
+    with pytest.raises(UserError, match="has no best checkpoint"):
+        load_model(tmp_path, checkpoint="best")
+
+
+def test_a_damaged_newest_checkpoint_is_warned_of_and_the_run_goes_on_from_the_one_before(
+    finished, tmp_path
+):
+    loop.train(tiny_run(steps=4), tmp_path, TinySource())
+    (tmp_path / "checkpoints" / "step-4.index").write_bytes(b"")
+    with pytest.warns(UserWarning, match="step-4 is damaged: .*that of step 2 is used"):
+        assert load_model(tmp_path) is not None
+    with pytest.warns(UserWarning, match="step-4 is damaged"):
         loop.train(tiny_run(), tmp_path, TinySource())
-    assert latest_step(tmp_path) == 2
+    assert_same_state(tmp_path, finished[1])
+    assert curve(tmp_path) == curve(finished[1])
+
+
+def test_a_folder_in_which_another_trains_is_refused(tmp_path):
+    with training_in(tmp_path), pytest.raises(UserError, match=f"trained in by process {os.getpid()}"):
+        loop.train(tiny_run(), tmp_path, TinySource())
+    assert not (tmp_path / CONFIG).exists()
+
+
+def test_deterministic_runs_have_equal_hashes(tmp_path):
+    """Two processes, each from the start, with all that could differ between them."""
+    program = (
+        "import sys\nfrom processes import train_tiny\n"
+        "train_tiny(sys.argv[1], {'deterministic': True, 'steps': 12, 'output': 'softmax',"
+        " 'base_features': 9, 'head_features': 9, 'num_classes': 3, 'micro_batch_size': 2})"
+    )
+    hashes = []
+    for name in ("first", "second"):
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / name)], check=True, timeout=300,
+            capture_output=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+        digest = hashlib.sha256()
+        for key, value in sorted(state(tmp_path / name).items()):
+            digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
+        hashes.append(digest.hexdigest())
+    assert hashes[0] == hashes[1]
 
 
 def test_no_checkpoint_and_a_broken_one_are_told(finished, tmp_path):
@@ -338,7 +490,7 @@ def test_no_checkpoint_and_a_broken_one_are_told(finished, tmp_path):
     loop.train(run, tmp_path, TinySource())
     other = dataclasses.replace(run, model=dataclasses.replace(run.model, features=6))
     (tmp_path / CONFIG).write_text(other.to_json())
-    with pytest.raises(UserError, match="cannot restore"):
+    with pytest.raises(UserError, match="is of another model"):
         load_model(tmp_path)
 
 

@@ -1,0 +1,60 @@
+"""Training goes on where single examples are damaged: others stand in for them, up to a limit."""
+
+import threading
+import warnings
+
+from ms_pixelcnn_tf.errors import DamagedExample, UserError
+
+
+class Tolerance:
+    """Reads examples of a split for training.
+
+    In the place of a damaged example comes the next one that is sound, so that what a batch holds
+    is still a function of its indices and the files. Every damaged example is warned of once.
+
+    Args:
+        source: a `Source`.
+        split: the split.
+        limit: how many different examples may be damaged.
+    """
+
+    def __init__(self, source, split, limit):
+        self._source, self._split, self._limit = source, split, limit
+        self._damaged = set()
+        self._lock = threading.Lock()
+
+    def examples(self, indices, fields, **more):
+        """As `Source.examples`.
+
+        Raises:
+            UserError: as that; if more than the limit are damaged, naming the last of them.
+        """
+        try:
+            return self._source.examples(self._split, indices, fields, **more)
+        except DamagedExample:
+            sound = [self._sound(int(index), fields) for index in indices]
+            return self._source.examples(self._split, sound, fields, **more)
+
+    def _sound(self, index, fields):
+        """The index itself, or the next one whose example is sound."""
+        while True:
+            if index not in self._damaged:
+                try:
+                    self._source.examples(self._split, [index], fields)
+                    return index
+                except DamagedExample as error:
+                    self._count(index, error)
+            index = (index + 1) % self._source.size(self._split)
+
+    def _count(self, index, error):
+        with self._lock:
+            self._damaged.add(index)
+            if len(self._damaged) > self._limit:
+                raise UserError(
+                    f"{error}; {len(self._damaged)} examples of split {self._split} are damaged, more "
+                    f"than max_damaged_examples, {self._limit}: build the data again"
+                ) from error
+        warnings.warn(
+            f"{error}; another example takes its place ({len(self._damaged)} of up to {self._limit})",
+            stacklevel=2,
+        )

@@ -1,0 +1,67 @@
+"""TensorBoard's files, cut back to what a run that goes on has behind it.
+
+A run that goes on from step s takes the steps after it again. What it wrote of them before would stand
+in TensorBoard twice.
+"""
+
+import os
+import pathlib
+
+import tensorflow as tf
+
+FILES = "events.out.tfevents.*"
+
+
+def cut(folder, is_kept):
+    """Removes events from all files in a folder; a record that a dying process cut short goes too.
+
+    Args:
+        folder: of a run's event files.
+        is_kept: `(step, tag) → bool`, asked of every value.
+    """
+    for path in sorted(pathlib.Path(folder).glob(FILES)):
+        records, torn = _records(path)
+        kept = [_kept(record, is_kept) for record in records]
+        if not torn and kept == records:
+            continue
+        if not any(tf.compat.v1.Event.FromString(record).summary.value for record in kept if record):
+            path.unlink()
+            continue
+        temporary = path.with_name(f".{path.name}")
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for record in filter(None, kept):
+                writer.write(record)
+        os.replace(temporary, path)
+
+
+def values(folder):
+    """Every value in a folder's files: `(step, tag, tf.compat.v1.Summary.Value)`."""
+    for path in sorted(pathlib.Path(folder).glob(FILES)):
+        for record in _records(path)[0]:
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                yield event.step, value.tag, value
+
+
+def _records(path):
+    """The whole records of a file, and whether it has a torn one behind them."""
+    records = []
+    try:
+        for record in tf.data.TFRecordDataset(str(path)):
+            records.append(record.numpy())
+    except tf.errors.DataLossError:
+        return records, True
+    return records, False
+
+
+def _kept(record, is_kept):
+    """A record less the values that are not kept; None if nothing is left of it."""
+    event = tf.compat.v1.Event.FromString(record)
+    values = [value for value in event.summary.value if is_kept(event.step, value.tag)]
+    if len(values) == len(event.summary.value):
+        return record
+    if not values:
+        return None
+    del event.summary.value[:]
+    event.summary.value.extend(values)
+    return event.SerializeToString()

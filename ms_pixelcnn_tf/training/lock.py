@@ -1,0 +1,102 @@
+"""One training a folder: a file that the training process holds locked, and that says who it is.
+
+The operating system gives the lock up when its process ends, however it ends. So a file without a
+lock on it is stale, whatever it says, and is taken over. On a file system without locks what the file
+says must do: the owner is taken to be alive unless it is of this host and its process is gone.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import time
+
+from ms_pixelcnn_tf.errors import UserError
+
+LOCK = "training.lock"
+
+
+@contextlib.contextmanager
+def training_in(workdir):
+    """While entered, `workdir`, which is made if need be, is this process's to train in.
+
+    Raises:
+        UserError: if another training has it, of this process or another; it names its process and
+            host.
+    """
+    path = pathlib.Path(workdir) / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if _taken(descriptor, fcntl.LOCK_EX):
+            owner = _read(descriptor)
+            raise UserError(
+                f"{workdir} is being trained in by process {owner.get('pid', 'unknown')} on host "
+                f"{owner.get('host', 'unknown')}, since {owner.get('since', 'unknown')}; wait for it, "
+                f"stop it, or give another --workdir (if no such process runs, remove {path})"
+            )
+        _write(descriptor, {
+            "pid": os.getpid(), "host": socket.gethostname(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        })
+        try:
+            yield
+        finally:
+            _write(descriptor, {})
+    finally:
+        os.close(descriptor)
+
+
+def is_trained_in(workdir):
+    """Whether a process trains in a folder just now."""
+    try:
+        descriptor = os.open(pathlib.Path(workdir) / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return _taken(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor, kind):
+    """Takes the lock, and returns False; or returns True, since another has it."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:  # this file system has none
+        return _may_live(_read(descriptor))
+
+
+def _may_live(owner):
+    """Whether a process that a lock file names may be there still."""
+    if not isinstance(owner.get("pid"), int):
+        return False
+    if owner.get("host") != socket.gethostname():
+        return True
+    try:
+        os.kill(owner["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def _read(descriptor):
+    """What a lock file says: a dict, empty if it says nothing."""
+    try:
+        owner = json.loads(os.pread(descriptor, 4096, 0))
+    except ValueError:
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def _write(descriptor, owner):
+    text = json.dumps(owner).encode() + b"\n"
+    os.pwrite(descriptor, text, 0)
+    os.ftruncate(descriptor, len(text))

@@ -1,0 +1,168 @@
+"""One training on many devices, or many machines: which rows of a batch are whose, and who writes.
+
+The batch is the configuration's, whatever the number R of replicas: replica r takes rows
+⌊r·B/R⌋ … ⌊(r+1)·B/R⌋ of it, and the gradient is the sum of their parts. So the loss curve is the one
+of a single process, but for the rounding of sums.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+
+import tensorflow as tf
+
+from ms_pixelcnn_tf.errors import UserError
+
+CHECKED_DIGITS = 6  # hexadecimal, of a hash: sums of its square are exact in float64
+
+LOSSES = (  # what TensorFlow raises when a peer of a collective operation is lost
+    tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError, tf.errors.InternalError,
+)
+
+
+class Replicas:
+    """What a process has to know of the others. To be made before TensorFlow does anything.
+
+    Args:
+        strategy: a `tf.distribute.Strategy`. By default several workers in TF_CONFIG make it a
+            `MultiWorkerMirroredStrategy`, several GPUs a `MirroredStrategy`; otherwise it is
+            TensorFlow's own default, which does nothing.
+
+    Attributes:
+        strategy: the strategy.
+        number: of replicas, R.
+        workers: how many processes there are.
+        is_chief: whether this process writes what the run leaves; one does.
+
+    Raises:
+        UserError: for a TF_CONFIG that is no cluster's.
+    """
+
+    def __init__(self, strategy=None):
+        self.workers = 1 if strategy else _number_of_workers()
+        if strategy:
+            self.strategy = strategy
+        elif self.workers > 1:
+            self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        elif len(tf.config.list_logical_devices("GPU")) > 1:
+            self.strategy = tf.distribute.MirroredStrategy()
+        else:
+            self.strategy = tf.distribute.get_strategy()
+        self.number = self.strategy.num_replicas_in_sync
+        resolver = self.strategy.cluster_resolver
+        task = (resolver.task_type, resolver.task_id) if self.workers > 1 else ("chief", 0)
+        self._worker = task[1] + (task[0] == "worker" and bool(_cluster().get("chief")))
+        self.is_chief = self._worker == 0
+
+    def rows(self, batch_size):
+        """`(first, stop)`: the rows of each batch that this process's replicas take.
+
+        Raises:
+            UserError: if there are more replicas than rows.
+        """
+        if self.number > batch_size:
+            raise UserError(
+                f"batch_size is {batch_size}, which {self.number} replicas cannot share; give at "
+                f"least {self.number}, or fewer devices"
+            )
+        here = self.number // self.workers
+        first = self._worker * here
+        return _bound(first, batch_size, self.number), _bound(first + here, batch_size, self.number)
+
+    def share(self, batch, batch_size):
+        """This process's rows, shared out among its replicas.
+
+        Args:
+            batch: dict of tensors, the rows of `rows`.
+            batch_size: rows of all replicas.
+
+        Returns:
+            `(rows, first)` as `strategy.run` takes them: each replica's rows, and the number of
+            its first one in the whole batch.
+        """
+        if self.number == 1:
+            return batch, tf.constant(0)
+        start = self.rows(batch_size)[0]
+
+        def of_replica(context):
+            replica = context.replica_id_in_sync_group
+            first, stop = (_bound(r, batch_size, self.number) for r in (replica, replica + 1))
+            rows = {name: values[first - start : stop - start] for name, values in batch.items()}
+            return rows, tf.constant(first)
+
+        return self.strategy.experimental_distribute_values_from_function(of_replica)
+
+    @contextlib.contextmanager
+    def told_of_losses(self):
+        """Turns TensorFlow's errors about a worker that is gone into a UserError."""
+        try:
+            yield
+        except LOSSES as error:
+            if self.workers == 1:
+                raise
+            reason = str(error).strip().splitlines()[0][:200]
+            raise UserError(
+                f"a worker is gone or cannot be reached ({reason}); this one stops as well: start all "
+                f"{self.workers} again by the same commands, and they go on from the last checkpoint"
+            ) from error
+
+    def wait_for_all(self):
+        """Returns when all workers have come here: before that none may end."""
+        if self.workers > 1:
+            self.sum([0.0])
+
+    def check_agreement(self, what, text):
+        """Raises UserError unless all workers give the same text. Waits for the last of them."""
+        value = float(int(hashlib.sha256(text.encode()).hexdigest()[:CHECKED_DIGITS], 16))
+        total, squares = self.sum([value, value**2])
+        if total != self.number * value or squares != self.number * value**2:
+            raise UserError(
+                f"the {self.workers} workers have not the same {what}; start all of them with the same "
+                "flags, and a workdir that all see"
+            )
+
+    def sum(self, numbers):
+        """The sums of numbers over all replicas, float64. Waits for all workers."""
+
+        @tf.function
+        def total(values):
+            reduced = self.strategy.run(sum_over_replicas, (values,))
+            return self.strategy.experimental_local_results(reduced)[0]
+
+        return total(tf.constant(numbers, tf.float64)).numpy()
+
+
+def sum_over_replicas(tensors):
+    """In a replica: a structure of tensors, summed over all of them."""
+    # What came as an argument has no device yet, and TensorFlow asks it for the place of the sum.
+    tensors = tf.nest.map_structure(tf.identity, tensors)
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def _bound(replica, batch_size, number):
+    return replica * batch_size // number
+
+
+def _number_of_workers():
+    """How many workers TF_CONFIG names; 1 without one."""
+    try:
+        cluster = _cluster()
+        workers = sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
+        if workers < 2:
+            return 1
+        task = json.loads(os.environ["TF_CONFIG"])["task"]
+        if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
+            raise ValueError(f"there is no {task['type']} {task['index']} in the cluster")
+        return workers
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"TF_CONFIG is no cluster's ({type(error).__name__}: {error}); valid: "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}'
+        ) from error
+
+
+def _cluster():
+    return json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})

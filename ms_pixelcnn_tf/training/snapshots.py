@@ -1,0 +1,144 @@
+"""Checkpoints as files: whole or absent, the newest that is sound first.
+
+    step-N.data-00000-of-00001     the tensors, each with its checksum
+    step-N.index                   what is where; without it there is no checkpoint
+
+Both are written under a temporary name, flushed to the disk, and renamed, the index last. So a
+process that dies, or a disk that fills up, leaves the checkpoints before as they were.
+"""
+
+import os
+import pathlib
+import re
+import warnings
+
+import tensorflow as tf
+
+from ms_pixelcnn_tf.errors import UserError
+
+TEMPORARY = ".saving"
+_INDEX = re.compile(r"step-(\d+)\.index")
+
+
+def steps(folder):
+    """The steps of a folder's checkpoints, ascending."""
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        return []
+    found = (_INDEX.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def path_of(folder, step):
+    """What `tf.train.Checkpoint` calls a checkpoint by: the files' common beginning."""
+    return str(pathlib.Path(folder) / f"step-{step}")
+
+
+def write(checkpoint, folder, step, kept):
+    """Writes a `tf.train.Checkpoint`, then removes all but the newest `kept`.
+
+    Raises:
+        UserError: if it cannot be written, say because the disk is full; those before stay.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_torn(folder)
+        checkpoint.write(str(folder / TEMPORARY))
+        _publish(folder, step)
+    except (tf.errors.OpError, OSError) as error:
+        _remove_torn(folder)
+        there = steps(folder)
+        left = f"that of step {there[-1]} is as it was" if there else "there was none before"
+        raise UserError(
+            f"the checkpoint of step {step} cannot be saved in {folder}: {_first_line(error)}; {left}; "
+            "make room and run the same command again"
+        ) from error
+    for old in steps(folder)[:-kept]:
+        _remove(folder, f"step-{old}")
+
+
+def read_newest(checkpoint, folder):
+    """Reads the newest checkpoint that is sound, and warns of newer ones that are not.
+
+    Returns:
+        The step, or None if the folder has no checkpoint.
+
+    Raises:
+        UserError: if all are damaged; if one is of a model with other variables.
+    """
+    there = steps(folder)
+    for step in reversed(there):
+        path = path_of(folder, step)
+        damage = _damage(path)
+        if damage is None:
+            _read(checkpoint, path)
+            return step
+        before = [other for other in there if other < step]
+        if not before:
+            raise UserError(f"the checkpoint {path} is damaged: {damage}; there is none before it")
+        warnings.warn(
+            f"the checkpoint {path} is damaged: {damage}; that of step {before[-1]} is used",
+            stacklevel=2,
+        )
+    return None
+
+
+def _damage(path):
+    """What is wrong with a checkpoint, None if nothing: reads all of it, whereby TensorFlow proves
+    the checksums."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except Exception as error:  # of many types, by where the damage is
+        return _first_line(error)
+    return None
+
+
+def _read(checkpoint, path):
+    try:
+        status = checkpoint.read(path)
+        status.assert_existing_objects_matched()
+        status.expect_partial()  # a model alone leaves the optimiser's variables unread
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"the checkpoint {path} is of another model: {_first_line(error)}") from error
+
+
+def _publish(folder, step):
+    """Gives what was written under the temporary name its own."""
+    written = sorted(folder.glob(f"{TEMPORARY}.*"))  # the data, then the index
+    for path in (*written, folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    for path in written:
+        os.replace(path, folder / path.name.replace(TEMPORARY, f"step-{step}", 1))
+
+
+def _remove_torn(folder):
+    """Removes what saving that was cut short has left: temporary files, and data without an index."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        if path.is_dir():  # TensorFlow's own temporary folder
+            for inner in path.iterdir():
+                inner.unlink()
+            path.rmdir()
+        else:
+            path.unlink()
+    whole = {f"step-{step}" for step in steps(folder)}
+    for path in folder.glob("step-*.data-*"):
+        if path.name.split(".")[0] not in whole:
+            path.unlink()
+
+
+def _remove(folder, name):
+    """Removes a checkpoint, the index first."""
+    (folder / f"{name}.index").unlink()
+    for path in folder.glob(f"{name}.data-*"):
+        path.unlink()
+
+
+def _first_line(error):
+    return " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__

@@ -1,0 +1,71 @@
+"""One training a folder."""
+
+import json
+import multiprocessing
+import os
+import socket
+
+import pytest
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training import lock
+from ms_pixelcnn_tf.training.lock import LOCK, is_trained_in, training_in
+from processes import hold
+
+
+def test_a_second_training_is_refused_and_told_whose_the_first_is(tmp_path):
+    folder = tmp_path / "new" / "run"
+    with training_in(folder):
+        assert is_trained_in(folder)
+        owner = f"process {os.getpid()} on host {socket.gethostname()}"
+        with pytest.raises(UserError, match=owner):
+            with training_in(folder):
+                pytest.fail("two trainings in one folder")
+        assert is_trained_in(folder)
+    assert not is_trained_in(folder)
+    with training_in(folder):
+        pass
+
+
+def test_folders_do_not_lock_one_another(tmp_path):
+    with training_in(tmp_path / "a"), training_in(tmp_path / "b"):
+        assert is_trained_in(tmp_path / "a") and is_trained_in(tmp_path / "b")
+    assert not is_trained_in(tmp_path / "c")
+
+
+def test_a_lock_of_a_killed_process_is_stale(tmp_path):
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(tmp_path, there))
+    process.start()
+    pid = here.recv()
+    assert is_trained_in(tmp_path)
+    with pytest.raises(UserError, match=f"process {pid} "), training_in(tmp_path):
+        pass
+    process.kill()
+    process.join()
+    assert json.loads((tmp_path / LOCK).read_text())["pid"] == pid  # it could not tidy up
+    assert not is_trained_in(tmp_path)
+    with training_in(tmp_path):
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("text, taken", [
+    ({"pid": 2**22 + 1, "host": socket.gethostname()}, False),  # beyond Linux's largest
+    ({"pid": os.getpid(), "host": socket.gethostname()}, True),
+    ({"pid": 1, "host": socket.gethostname()}, True),
+    ({"pid": 7, "host": "elsewhere"}, True),
+    ({}, False), ("no json", False), (["pid"], False),
+])
+def test_without_locks_what_the_file_says_decides(tmp_path, monkeypatch, text, taken):
+    def no_locks(descriptor, kind):
+        raise OSError("no locks on this file system")
+
+    monkeypatch.setattr(lock.fcntl, "flock", no_locks)
+    (tmp_path / LOCK).write_text(text if isinstance(text, str) else json.dumps(text))
+    assert is_trained_in(tmp_path) == taken
+    if taken:
+        with pytest.raises(UserError, match="is being trained in"), training_in(tmp_path):
+            pass
+    else:
+        with training_in(tmp_path):
+            assert is_trained_in(tmp_path)
