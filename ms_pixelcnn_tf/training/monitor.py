@@ -27,9 +27,9 @@ def read_metrics(workdir):
     path = pathlib.Path(workdir) / METRICS
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    # A line that a crash cut short has no newline.
     try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        # A line that a crash cut short has no newline.
         return [json.loads(line) for line in lines if line.endswith("\n")]
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}; remove the lines that are no JSON") from error

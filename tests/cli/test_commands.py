@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -174,12 +175,58 @@ def test_a_picture_too_large_to_hold_is_told(workdir, monkeypatch, capsys):
     assert "lower --num or --scale" in capsys.readouterr().err
 
 
-def test_running_out_of_memory_is_one_line(monkeypatch, capsys):
-    def main(arguments):
-        raise MemoryError
+def python_runs_out(arguments):
+    raise MemoryError
 
+
+def tensorflow_runs_out(arguments):
+    import tensorflow as tf
+
+    tf.zeros([2**46])
+
+
+@pytest.mark.parametrize("main", [python_runs_out, tensorflow_runs_out])
+def test_running_out_of_memory_says_how_to_take_less(monkeypatch, capfd, main):
     assert exit_status(monkeypatch, main) == 2
-    assert capsys.readouterr().err.startswith("error: out of memory")
+    error = capfd.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: out of memory; training: lower --micro_batch_size")
+
+
+def test_a_warning_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # as before afterwards
+
+    def main(arguments):
+        flags.warnings.showwarning("a file\nis damaged", UserWarning, "x.py", 3)
+
+    assert exit_status(monkeypatch, main) == 0
+    assert capsys.readouterr().err == "warning: a file is damaged\n"
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    assert exit_status(monkeypatch, train.main, *SMALL, f"--workdir={tmp_path / 'file' / 'run'}") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ") and str(tmp_path / "file") in error
+
+
+def test_a_run_of_a_newer_version_is_told(workdir, tmp_path, monkeypatch, capsys):
+    copy = shutil.copytree(workdir, tmp_path / "run")
+    config = json.loads((copy / "config.json").read_text())
+    config["model"]["flow_layers"] = 3
+    (copy / "config.json").write_text(json.dumps(config))
+    for main, more in ((evaluate.main, []), (sample.main, []), (train.main, SMALL)):
+        assert exit_status(monkeypatch, main, *more, f"--workdir={copy}") == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "config.json: unknown field 'flow_layers'" in error
+
+
+def test_the_best_checkpoint_can_be_asked_for(workdir, tmp_path, monkeypatch, capsys):
+    assert exit_status(monkeypatch, evaluate.main, f"--workdir={workdir}", "--checkpoint=best",
+                       "--limit=4") == 0
+    assert "bits/sub-pixel" in capsys.readouterr().out
+    for main in (evaluate.main, sample.main):
+        assert exit_status(monkeypatch, main, f"--workdir={workdir}", "--checkpoint=bets") == 2
+        assert "did you mean 'best'" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_evaluate_refuses_other_classes(workdir, tmp_path, monkeypatch, capsys):

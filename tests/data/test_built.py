@@ -1,22 +1,25 @@
 """Built data as any TFDS builder leaves it: what fits is found, what is damaged is placed."""
 
+import contextlib
 import io
 import os
 import pathlib
 import shutil
-import sys
+import warnings
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from commands import exit_status
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data, text
-from ms_pixelcnn_tf.cli import evaluate, flags, train
+from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.data import decode, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training import loop
 from tfrecords_tools.build import build
 
 Feature = tfds.features.Image
@@ -346,21 +349,55 @@ def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, caps
     assert "split: test, 3 examples" in said
 
 
-def test_a_damaged_record_ends_training_in_one_line(damaged, tmp_path, monkeypatch, capsys):
-    folder, path = damaged
+SMALL = [
+    "--dataset=cub", "--image_size=8", "--base_size=4", "--base_layers=1", "--base_features=8",
+    "--residual_blocks=1", "--features=8", "--head_features=8", "--steps=9", "--batch_size=4",
+    "--output=dmol", "--sample_every=0", "--log_every=1",
+]
+
+
+def damage(path):
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
     path.write_bytes(content)
-    monkeypatch.setattr(sys, "argv", [
-        "train", "--dataset=cub", f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}",
-        "--image_size=8", "--base_size=4", "--base_layers=1", "--base_features=8",
-        "--residual_blocks=1", "--features=8", "--head_features=8", "--steps=9", "--batch_size=4",
-        "--output=dmol",
-    ])
-    with pytest.raises(SystemExit) as end:
-        flags.run(train.main)
+
+
+def test_a_damaged_record_ends_training_in_one_line(damaged, tmp_path, monkeypatch, capsys):
+    folder, path = damaged
+    damage(path)
+    arguments = [*SMALL, f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}"]
+    assert exit_status(monkeypatch, train.main, *arguments) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert end.value.code == 2 and error.startswith(f"error: {path}, the record at byte ")
+    assert error.startswith(f"error: {path}, the record at byte ")
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_record_that_goes_bad_in_mid_epoch_is_replaced_up_to_the_limit(
+    damaged, tmp_path, monkeypatch, capsys, allowed
+):
+    folder, path = damaged
+
+    class Damaging(loop.Progress):
+        def update(self, step, bits):
+            super().update(step, bits)
+            if step == 1:
+                damage(path)
+
+    monkeypatch.setattr(loop, "Progress", Damaging)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # as before afterwards
+    arguments = [
+        *SMALL, f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}",
+        f"--max_damaged_examples={allowed}",
+    ]
+    with pytest.warns(UserWarning) if allowed else contextlib.nullcontext():
+        assert exit_status(monkeypatch, train.main, *arguments) == (0 if allowed else 2)
+    said = capsys.readouterr()
+    if allowed:
+        assert "9 steps: validation" in said.out
+    else:
+        error = said.err.splitlines()[-1]
+        assert error.startswith(f"error: {path}, the record at byte ")
+        assert "more than max_damaged_examples, 0" in error
 
 
 def test_crop_boxes():

@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.training.checkpoint import CHECKPOINTS, latest_step
 from processes import train_tiny
 from runs import assert_same_run
 
+pytestmark = pytest.mark.slow
 KILLS = 20
 STEPS = 300
 RUN = {

@@ -21,6 +21,7 @@ from ms_pixelcnn_tf.training.replicas import Replicas
 from runs import curve, shown, tensors
 from tiny import TinySource
 
+pytestmark = pytest.mark.slow
 FLAGS = [
     "--image_size=8", "--base_size=4", "--channels=1", "--num_levels=4", "--base_layers=1",
     "--base_features=6", "--first_kernel=3", "--residual_blocks=1", "--features=6",

@@ -1,0 +1,47 @@
+"""Every flag of bin/train with values that are wrong: one line that names the flag or its field."""
+
+import dataclasses
+
+import pytest
+
+from ms_pixelcnn_tf.cli import train
+from ms_pixelcnn_tf.configs import ModelConfig, field_table
+from ms_pixelcnn_tf.errors import UserError
+
+FREE = {"data_dir"}  # any text may be a folder's name
+def wrong_values(name, default):
+    if name in FREE:
+        return []
+    if isinstance(default, bool):
+        return ["maybe", "2"]
+    if isinstance(default, int):
+        return ["many", "1.5", "-3", ""]
+    if isinstance(default, float):
+        return ["much", "nan", "inf", "-1", ""]
+    if isinstance(default, tuple):
+        return ["0", "-8", "8x", "axb", ""]
+    return ["no such thing"]
+
+
+CASES = [
+    (name, value) for name, (_, field) in sorted(field_table().items())
+    for value in wrong_values(name, field.default)
+]
+
+
+def test_there_is_a_case_for_every_flag():
+    assert {name for name, _ in CASES} | FREE == set(field_table())
+
+
+@pytest.mark.parametrize("name, value", CASES)
+def test_a_wrong_value_is_refused_by_name(name, value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    part, _ = field_table()[name]
+    of_videos = part == "model" and name not in {field.name for field in dataclasses.fields(ModelConfig)}
+    others = ["--dataset=shapes_push", "--variant=OT"] if of_videos else []
+    with pytest.raises(UserError) as refused:
+        train.parse([*others, f"--{name}={value}"])
+    told = str(refused.value)
+    assert name in told or f"unknown {name.rstrip('s')} " in told
+    assert "\n" not in told
+    assert not list(tmp_path.iterdir())

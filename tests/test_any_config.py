@@ -1,0 +1,140 @@
+"""Any valid configuration builds, takes a step, saves, reloads and samples; any other is refused at
+construction."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ms_pixelcnn_tf.configs import RunConfig, make_run
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+from tiny import TRAIN, TinySource
+
+SMALL = {
+    "image_size": 4, "channels": 1, "base_layers": 1, "residual_blocks": 1, "decoder_layers": 1,
+    "first_kernel": 3,
+}
+WIDTHS = ("base_features", "features", "head_features", "decoder_features")
+
+
+@st.composite
+def valid_fields(draw):
+    """Fields of a run that `TinySource` can train."""
+    widths = {name: 3 * draw(st.integers(1, 3)) for name in WIDTHS}
+    batch = draw(st.sampled_from([1, 3, 4]))
+    fields = SMALL | TRAIN | widths | {
+        "variant": draw(st.sampled_from(["ON", "OlogN"])),
+        "base_size": draw(st.sampled_from([1, 2])),
+        "upscaler": draw(st.sampled_from(["A", "B"])),
+        "patch_size": draw(st.sampled_from([1, 2])),
+        "output": draw(st.sampled_from(["softmax", "dmol"])),
+        "num_levels": draw(st.integers(2, 256)),
+        "num_mixtures": draw(st.integers(1, 3)),
+        "num_classes": draw(st.sampled_from([0, 3])),
+        "dtype": draw(st.sampled_from(["float32", "float64", "mixed_bfloat16"])),
+        "batch_size": batch,
+        "micro_batch_size": draw(st.sampled_from([0, 1])),
+        "optimizer": draw(st.sampled_from(["adam", "rmsprop"])),
+        "schedule": draw(st.sampled_from(["cosine", "exponential"])),
+        "gradient_clip_norm": draw(st.sampled_from([0.0, 1.0])),
+        "ema_decay": draw(st.sampled_from([0.0, 0.9])),
+        "crop_size": draw(st.sampled_from([0, 2, 4])),
+        "flip": draw(st.booleans()),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+        "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
+    }
+    if fields["upscaler"] == "B" and fields["crop_size"] == 2:
+        fields["patch_size"] = 1  # a crop's groups are whole patches
+    return fields
+
+
+class Silent:
+    """No live line."""
+
+    def __init__(self, first_step, steps):
+        del first_step, steps
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def say(self, line):
+        pass
+
+    def update(self, step, bits):
+        assert np.isfinite(bits)
+
+
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None, derandomize=True,
+          suppress_health_check=list(HealthCheck))
+@given(fields=valid_fields())
+def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
+    workdir, source = tmp_path_factory.mktemp("run"), TinySource()
+    run = make_run(**fields)
+    assert RunConfig.from_json(run.to_json()) == run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", Silent)
+        model = loop.train(run, workdir, source)
+    assert read_run(workdir) == run
+    reloaded = load_model(workdir)
+    conditions = {"label": np.array([0, 2])} if fields["num_classes"] else None
+    images = model.sample(2, conditions, seed=3)
+    assert images.shape == (2, 4, 4, 1) and images.max() < fields["num_levels"]
+    np.testing.assert_array_equal(images, reloaded.sample(2, conditions, seed=3))
+    assert evaluate(model, source, "validation", 3) == evaluate(reloaded, source, "validation", 3)
+
+
+NUMBERS = {  # field → the smallest valid value
+    name: least for least, names in {
+        1: ("batch_size", "steps", "log_every", "evaluate_every", "checkpoint_every", "features",
+            "base_features", "head_features", "num_mixtures", "base_layers", "patch_size",
+            "checkpoints_kept", "max_skipped_steps", "decoder_layers", "decoder_features"),
+        0: ("warmup_steps", "sample_every", "evaluation_examples", "seed", "micro_batch_size",
+            "num_classes", "residual_blocks", "max_damaged_examples", "source_size", "data_seed"),
+        2: ("num_levels",),
+    }.items() for name in names
+}
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_any_invalid_configuration_is_refused_at_construction(data):
+    kind = data.draw(st.sampled_from(["low", "type", "name", "choice", "unreachable"]))
+    if kind == "low":
+        name = data.draw(st.sampled_from(sorted(NUMBERS)))
+        fields = {name: data.draw(st.integers(max_value=NUMBERS[name] - 1))}
+    elif kind == "type":
+        name = data.draw(st.sampled_from(sorted(NUMBERS)))
+        fields = {name: data.draw(st.one_of(st.text(), st.none(), st.floats(), st.just([1])))}
+    elif kind == "name":
+        fields = {data.draw(st.text("abcdefgh_", min_size=1, max_size=9)): 1}
+    elif kind == "choice":
+        name = data.draw(st.sampled_from(["variant", "output", "upscaler", "optimizer", "schedule", "dtype"]))
+        fields = {name: data.draw(st.text(max_size=6).filter(lambda text: text.lower() not in WORDS))}
+    else:
+        base = data.draw(st.integers(1, 9))
+        size = data.draw(st.integers(base + 1, 99).filter(
+            lambda side: side % base or (side // base) & (side // base - 1)
+        ))
+        fields = {"base_size": base, "image_size": size}
+    with pytest.raises(ValueError) as refused:
+        make_run(**fields)
+    assert isinstance(refused.value, UserError)
+    assert "\n" not in str(refused.value).strip()
+
+
+WORDS = {
+    "on", "ologn", "ot", "otn", "otlogn", "dmol", "a", "b", "adam", "cosine", "steps", "softmax",
+}
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_the_smallest_valid_values_are_valid(name):
+    run = make_run(output="dmol", **{name: NUMBERS[name]})
+    assert NUMBERS[name] in (getattr(part, name, None) for part in (run.model, run.data, run.train))
