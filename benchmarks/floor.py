@@ -166,6 +166,7 @@ def input_share(options, steps=8):
 def main(arguments):
     """Measures, prints the page and writes `floor.md` and `floor.json`."""
     options = parse(arguments)
+    machine.require_tensorflow()
     with flags.quiet_start():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew

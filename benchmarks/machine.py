@@ -13,6 +13,7 @@ import pathlib
 import platform
 
 from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.errors import UserError
 from parts.timing import seconds_of
 
 CHAIN = 8  # products in one call, so that the call itself does not count
@@ -34,6 +35,16 @@ def describe():
         "onednn": _onednn(),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def require_tensorflow():
+    """Raises UserError on another backend, for what measures training, graphs or profiles."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(
+            f"KERAS_BACKEND is {backend}; this benchmark is of TensorFlow alone: unset it (table4 and "
+            "scaling run on JAX too)"
+        )
 
 
 def conv_ceiling(batch, size, width, repeats=7, dtype="float32"):

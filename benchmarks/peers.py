@@ -103,6 +103,7 @@ def _rates(rounds, name, batch):
 def main(arguments):
     """Measures, prints the page and writes `peers.md` and `peers.json`."""
     options = parse(arguments)
+    machine.require_tensorflow()
     missing = [name for name in ("tensorflow_probability", "tf_keras")
                if importlib.util.find_spec(name) is None]
     if missing:

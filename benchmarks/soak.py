@@ -109,6 +109,7 @@ def count_traces(model):
 def main(arguments):
     """Measures, prints the page and writes `soak.md` and `soak.json`."""
     options = parse(arguments)
+    machine.require_tensorflow()
     with flags.quiet_start():
         described = machine.describe()
     model, readings = train(options)

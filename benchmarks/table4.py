@@ -57,7 +57,7 @@ def parse(arguments):
     options = parser.parse(arguments)
     if options.only is not None and options.only not in PARTS:
         raise unknown("part", options.only, PARTS)
-    options.outputs = options.outputs.split(",")
+    options.outputs = list(dict.fromkeys(options.outputs.split(",")))
     return options
 
 

@@ -99,8 +99,11 @@ def positive(text):
 
 
 def positives(text):
-    """Integers above 0 with commas between, for `type=` of a flag: "30,1" → [30, 1]."""
-    return [positive(part) for part in text.split(",")]
+    """Different integers above 0 with commas between, for `type=` of a flag: "30,1" → [30, 1]."""
+    values = [positive(part) for part in text.split(",")]
+    if len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError(f"{text!r} has a number twice")
+    return values
 
 
 def check_picture_size(size, what, options, advice=""):

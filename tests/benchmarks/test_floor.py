@@ -1,5 +1,6 @@
 """The floor benchmark on models small enough to trace in seconds."""
 
+import importlib
 import json
 
 import floor
@@ -79,3 +80,10 @@ def test_scopes_change_no_sample():
 def test_a_wrong_part_is_told():
     with pytest.raises(UserError, match="unknown part 'image'"):
         floor.main(["--only=image"])
+
+
+@pytest.mark.parametrize("name", ["floor", "peers", "soak"])
+def test_another_backend_is_told(monkeypatch, name):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(UserError, match="KERAS_BACKEND is jax; this benchmark is of TensorFlow alone"):
+        importlib.import_module(name).main([])

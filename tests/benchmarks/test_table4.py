@@ -121,7 +121,7 @@ def test_steps_one_by_one_decode_the_same_image(upscaler, output):
     [
         (["--only=pictures"], "unknown part 'pictures'.*images"),
         (["--outputs=sofmax"], "unknown output 'sofmax'"),
-        (["--batches=3,no"], "batches"),
+        (["--batches=3,no"], "batches"), (["--batches=3,1,3"], "has a number twice"),
     ],
 )
 def test_wrong_values_are_told(arguments, message):
