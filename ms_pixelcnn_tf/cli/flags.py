@@ -24,8 +24,8 @@ from ms_pixelcnn_tf.errors import UserError
 
 
 OUT_OF_MEMORY = (
-    "out of memory; training: lower --micro_batch_size, which leaves the result as it is, or "
-    "--batch_size or --crop_size; sampling and scoring: lower --num, --batch_size or --image_size"
+    "out of memory; training: give --micro_batch_size, a part of the batch at a time, which leaves the "
+    "result as it is, or lower --batch_size or --crop_size; sampling and scoring: lower --num, --batch_size or --image_size"
 )
 MAX_PIXELS = 2**27  # of a picture, 400 MB in memory
 

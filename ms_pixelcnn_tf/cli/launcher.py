@@ -5,23 +5,30 @@ another (Reed et al., 2017, section 3).
 """
 
 import contextlib
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 from ms_pixelcnn_tf.errors import UserError
 
 EACH = "each"
+SECONDS_BETWEEN_LOOKS = 0.1
 PROGRAM = (sys.executable, "-m", "ms_pixelcnn_tf.cli.train")
 
 
 def is_asked_for(arguments):
     """Whether the last --scale among the arguments is "each"."""
-    values = [value for flag, value in zip(arguments, arguments[1:]) if flag == "--scale"]
-    values += [argument[8:] for argument in arguments if argument.startswith("--scale=")]
-    return EACH in values
+    value = None
+    for argument, following in zip(arguments, [*arguments[1:], None]):
+        if argument == "--scale":
+            value = following
+        elif argument.startswith("--scale="):
+            value = argument.removeprefix("--scale=")
+    return value == EACH
 
 
 def commands(arguments, scales, workdir):
@@ -52,25 +59,37 @@ def launch(arguments, scales, workdir, program=PROGRAM):
     print("on many machines that see the same folder, one each:")
     for own in each.values():
         print(f"  bin/train {shlex.join(own)}", flush=True)
-    processes, lines = {}, threading.Lock()
-    with _handed_on(processes) as received:
-        for scale, own in each.items():
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # they share what there is
+    with _noted_signals() as received:
+        processes = {
             # A session of its own: a terminal's Ctrl-C comes once, from here.
-            processes[scale] = subprocess.Popen(
+            scale: subprocess.Popen(
                 [*program, *own], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", start_new_session=True,
+                errors="replace", start_new_session=True, env=environment,
             )
+            for scale, own in each.items()
+        }
+        lines = threading.Lock()
         readers = [
             threading.Thread(target=_show, args=(scale, process.stdout, lines))
             for scale, process in processes.items()
         ]
         for reader in readers:
             reader.start()
-        codes = {scale: process.wait() for scale, process in processes.items()}
+        handed_on = 0
+        while any(process.poll() is None for process in processes.values()):
+            for number in received[handed_on:]:
+                handed_on += 1
+                for process in processes.values():
+                    if process.poll() is None:
+                        process.send_signal(number)
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         for reader in readers:
             reader.join()
     if received:
         sys.exit(128 + received[0])
+    codes = {scale: process.returncode for scale, process in processes.items()}
     failed = [f"{scale} (exit code {code})" for scale, code in codes.items() if code]
     if failed:
         raise UserError(
@@ -80,18 +99,15 @@ def launch(arguments, scales, workdir, program=PROGRAM):
 
 
 @contextlib.contextmanager
-def _handed_on(processes):
-    """While entered, SIGINT and SIGTERM go to the processes. Yields the numbers of those that came."""
+def _noted_signals():
+    """While entered, SIGINT and SIGTERM do nothing but stand in the list that it yields."""
     received = []
 
-    def hand_on(number, frame):
+    def note(number, frame):
         del frame
         received.append(number)
-        for process in list(processes.values()):
-            if process.poll() is None:
-                process.send_signal(number)
 
-    previous = {each: signal.signal(each, hand_on) for each in (signal.SIGINT, signal.SIGTERM)}
+    previous = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:

@@ -60,7 +60,7 @@ def main(arguments):
     loop.train(run, workdir, source, replicas)
     if not replicas.is_chief:
         return
-    last = monitor.read_metrics(workdir)[-1]
+    last = monitor.read_metrics(workdir)[-1]  # every run ends with a validation
     nats = f" ({last['validation_nats']:.4f} nats)" if source.is_video else ""
     bits = f"{last['validation_bits']:.4f} bits per sub-pixel{nats}"
     print(f"{last['step']} steps: validation {bits}")

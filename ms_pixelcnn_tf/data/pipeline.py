@@ -129,7 +129,7 @@ def training_batches(
         return examples
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
-    return _batches(steps, batch, source, split, fields, num_levels, stop - first)
+    return _batches(steps, batch, reader, source, fields, num_levels, stop - first)
 
 
 def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
@@ -165,7 +165,8 @@ def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("im
 
     steps = tf.data.Dataset.range(-(-size // batch_size))
     fixed_size = batch_size if size % batch_size == 0 else None
-    return _batches(steps, batch, source, split, fields, num_levels, fixed_size)
+    reader = Tolerance(source, split, limit=0)
+    return _batches(steps, batch, reader, source, fields, num_levels, fixed_size)
 
 
 def check_changes(source, fields, flip=False, random_crop=False, augment=()):
@@ -256,13 +257,13 @@ def _as_models_take(examples, source):
     }
 
 
-def _batches(steps, batch, source, split, fields, num_levels, batch_size):
+def _batches(steps, batch, reader, source, fields, num_levels, batch_size):
     """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline."""
     _check_integer("num_levels", num_levels, 2, 256)
     if not fields:
         raise UserError('no fields were asked for; give at least one, such as "image"')
     # One example tells the types and shapes, which tf.data wants before the first batch.
-    probe = source.examples(split, np.zeros(1, "int64"), fields)
+    probe = reader.examples(np.zeros(1, "int64"), fields)
     if "text" in fields:
         probe["text"] = [""]
     probe = _as_models_take(probe, source)

@@ -30,10 +30,11 @@ from ms_pixelcnn_tf.training.parts import CHECKPOINTS, CONFIG, latest_checkpoint
 BEST = "best"
 CHOICES = {"last": CHECKPOINTS, "best": BEST}  # of the checkpoint whose weights a model is given
 GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
-# What may change from one session of a run to the next: no weight depends on it.
+# What may change from one session of a run to the next: no weight depends on it, but for the rounding of
+# sums, in another order, on the last.
 FREE_FIELDS = (
     "data_dir", "log_every", "evaluate_every", "checkpoint_every", "checkpoints_kept", "sample_every",
-    "max_skipped_steps", "max_damaged_examples",
+    "max_skipped_steps", "max_damaged_examples", "micro_batch_size",
 )
 
 

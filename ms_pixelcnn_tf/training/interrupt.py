@@ -1,5 +1,7 @@
 """SIGINT (Ctrl-C) and SIGTERM (preemption): the step at hand is finished and saved, then the run ends."""
 
+import contextlib
+import os
 import signal
 import threading
 
@@ -53,6 +55,13 @@ class InterruptGuard:
     def _on_signal(self, number, frame):
         del frame
         for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, _end if os.getpid() == 1 else signal.SIG_DFL)
         self.requested = int(number)
-        self._say("stopping at the next step, saved; again: at once, unsaved")
+        with contextlib.suppress(RuntimeError):  # it came in the midst of another print
+            self._say("stopping at the next step, saved; again: at once, unsaved")
+
+
+def _end(number, frame):
+    """What the default does, which a container's first process is spared."""
+    del frame
+    os._exit(128 + number)

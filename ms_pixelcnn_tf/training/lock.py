@@ -16,6 +16,7 @@ import time
 from ms_pixelcnn_tf.errors import UserError
 
 LOCK = "training.lock"
+PATIENCE = 0.5  # seconds: `is_trained_in` of another process has the lock for an instant
 
 
 @contextlib.contextmanager
@@ -30,7 +31,10 @@ def training_in(workdir):
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if _taken(descriptor, fcntl.LOCK_EX):
+        deadline = time.monotonic() + PATIENCE
+        while (taken := _taken(descriptor, fcntl.LOCK_EX)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if taken:
             owner = _read(descriptor)
             raise UserError(
                 f"{workdir} is being trained in by process {owner.get('pid', 'unknown')} on host "

@@ -31,7 +31,7 @@ from ms_pixelcnn_tf.training.datasheet import check_same_data, write_datasheet
 from ms_pixelcnn_tf.training.fitting import fit_to_source, level_histogram, load_source
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.lock import training_in
-from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor
+from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor, told_of_a_full_disk
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress
 from ms_pixelcnn_tf.training.replicas import Replicas
@@ -67,6 +67,7 @@ def train(run, workdir, source=None, replicas=None):
     source = source or load_source(run)
     run = fit_to_source(run, source)
     check_path(workdir)
+    replicas.rows(run.train.batch_size)  # too few for all are told before anything is written
     with contextlib.ExitStack() as stack:
         old = None
         if replicas.is_chief:
@@ -76,6 +77,7 @@ def train(run, workdir, source=None, replicas=None):
             old = claim(workdir, run)
             write_datasheet(workdir, source)
         stack.enter_context(replicas.told_of_losses())
+        stack.enter_context(told_of_a_full_disk(workdir))
         session = _Session(run, workdir, source, replicas)
         stack.enter_context(session.monitor)
         progress = stack.enter_context(Progress(session.state.step, run.train.steps))
@@ -96,10 +98,12 @@ class _Session:
     def __init__(self, run, workdir, source, replicas):
         self._run, self._workdir = run, pathlib.Path(workdir)
         self._source, self._replicas = source, replicas
+        self._first_reason = None  # why the first of the steps skipped in a row was
         config = run.train
         if replicas.workers > 1:
             agreed = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=""))
             replicas.check_agreement("configuration", agreed.to_json())
+            replicas.check_agreement("data", source.fingerprint())
             replicas.check_agreement("checkpoint", str(latest_step(workdir)))
         keras.utils.set_random_seed(config.seed)
         with replicas.strategy.scope():
@@ -118,6 +122,8 @@ class _Session:
             self._model, self.averaged, optimizer, config, replicas
         )
         self.state = self._checkpoints.restore()
+        if replicas.workers > 1:  # one may have read what another could not
+            replicas.check_agreement("checkpoint", str(self.state.step))
         examples = "clips" if source.is_video else "images"
         monitor = Monitor if replicas.is_chief else NoMonitor
         self.monitor = monitor(workdir, self.state.step, examples)
@@ -133,10 +139,9 @@ class _Session:
         logged_step, logged_seconds = state.step, state.seconds
         with contextlib.closing(iterate(self._batches())) as batches:
             while state.step < config.steps:
-                if (alone and interrupt.requested) or not self._take_step(
-                    batches, interrupt.requested, progress
-                ):
-                    self._stop(interrupt)
+                stop = interrupt.requested
+                if (alone and stop) or not self._take_step(batches, stop, progress):
+                    self._stop(stop)
                 metrics = self._metrics
                 progress.update(state.step, metrics["bits"])
                 last = state.step == config.steps
@@ -149,8 +154,8 @@ class _Session:
                 if last or state.step % config.checkpoint_every == 0:
                     self._save()
                 self._look(progress, interrupt)
-        if interrupt.requested and alone:  # in the last validation
-            self._stop(interrupt)
+        if self.monitor.evaluated_step != state.step and alone:  # stopped in the last validation
+            self._stop(interrupt.requested)
 
     def _batches(self):
         config = self._run.train
@@ -201,15 +206,14 @@ class _Session:
         if state.skipped_in_a_row < limit:
             progress.say(f"{reason}: the step is skipped")
             return
-        path = self._workdir / BAD_BATCH
-        if self._replicas.is_chief:
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, step=state.step, **{k: v.numpy() for k, v in batch.items()})
-        first = getattr(self, "_first_reason", reason)
+        worker = self._replicas.worker
+        path = self._workdir / (f"worker{worker}_{BAD_BATCH}" if worker else BAD_BATCH)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, step=state.step, **{k: v.numpy() for k, v in batch.items()})
         raise UserError(
-            f"{first}, and {limit} steps in a row were skipped; the last one's batch is in {path}, the "
-            "last checkpoint is as it was: lower learning_rate or gradient_clip_norm and use a new "
-            "--workdir"
+            f"{self._first_reason or reason}, and {limit} steps in a row were skipped; the last one's "
+            f"batch is in {path}, the last checkpoint is as it was: lower learning_rate, or set "
+            "gradient_clip_norm, and use a new --workdir"
         )
 
     def _save(self):
@@ -218,28 +222,30 @@ class _Session:
             self._checkpoints.save(self.state)
 
     def _look(self, progress, interrupt):
-        """Samples and validates if it is time, and not done already. Left for the next session if the
-        run is asked to stop."""
+        """Samples and validates if it is time, and not done already. Given up, and left for the next
+        session, if the run is asked to stop."""
         config, step = self._run.train, self.state.step
-        if interrupt.requested or self.monitor.evaluated_step == step:
+        if self.monitor.evaluated_step == step:
             return
+        # The other workers wait for the last validation, and could not be told that it was given up.
+        waited_for = self._replicas.workers > 1 and step == config.steps
+        give_up = (lambda: None) if waited_for else interrupt.raise_if_requested
         shown = config.sample_every and self._run.model.scale == "all"
-        if shown and step % config.sample_every == 0 and self._replicas.is_chief:
-            picture = sample_picture(self.averaged, self._source, config.seed)
-            self.monitor.samples(step, picture)
-        if step % config.evaluate_every == 0 or step == config.steps:
-            self._validate(progress, interrupt)
+        with contextlib.suppress(Interrupted):
+            give_up()
+            if shown and step % config.sample_every == 0 and self._replicas.is_chief:
+                picture = sample_picture(self.averaged, self._source, config.seed)
+                self.monitor.samples(step, picture)
+            if step % config.evaluate_every == 0 or step == config.steps:
+                self._validate(progress, give_up)
 
-    def _validate(self, progress, interrupt):
+    def _validate(self, progress, give_up):
         config, state = self._run.train, self.state
         if self._replicas.is_chief:
-            try:
-                evaluation = evaluate(
-                    self.averaged, self._source, "validation", config.examples_at_once,
-                    limit=config.evaluation_examples, before_batch=interrupt.raise_if_requested,
-                )
-            except Interrupted:
-                return
+            evaluation = evaluate(
+                self.averaged, self._source, "validation", config.examples_at_once,
+                limit=config.evaluation_examples, before_batch=give_up,
+            )
             if evaluation.bits_per_dim < self.monitor.best_bits:
                 self._checkpoints.save_best(state)
             self.monitor.validation(state, evaluation, examples=state.step * config.batch_size)
@@ -252,11 +258,11 @@ class _Session:
     def _forget_recent(self):
         self.state.recent_bits, self.state.recent_steps = 0.0, 0
 
-    def _stop(self, interrupt):
+    def _stop(self, number):
         self._save()
         raise Interrupted(
             f"stopped after step {self.state.step}, saved; the same command goes on",
-            interrupt.requested or signal.SIGTERM,  # another process was asked
+            number or signal.SIGTERM,  # another process was asked
         )
 
 

@@ -1,7 +1,10 @@
 """What a run leaves to look at: metrics.jsonl (the validation curve) and TensorBoard logs."""
 
+import contextlib
+import errno
 import json
 import math
+import os
 import pathlib
 
 import tensorflow as tf
@@ -12,7 +15,23 @@ from ms_pixelcnn_tf.training import events
 
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TRAIN = "train/"  # scalars of steps, which are written before a checkpoint
+
+
+@contextlib.contextmanager
+def told_of_a_full_disk(workdir):
+    """Turns the errors of writing to a disk that is full into a UserError."""
+    try:
+        yield
+    except (tf.errors.OpError, OSError) as error:
+        reason = str(error)
+        if not any(os.strerror(number) in reason for number in FULL):
+            raise
+        raise UserError(
+            f"nothing more can be written in {workdir}: {' '.join(reason.split())[:200]}; the last "
+            "checkpoint is as it was: make room and run the same command again"
+        ) from error
 
 
 def read_metrics(workdir):
@@ -57,7 +76,9 @@ class Monitor:
         self._path = workdir / METRICS
         kept = [line for line in read_metrics(workdir) if line["step"] <= step]
         self.evaluated_step = kept[-1]["step"] if kept else None
-        self.best_bits = min((line["validation_bits"] for line in kept), default=math.inf)
+        self.best_bits = min(
+            filter(math.isfinite, (line["validation_bits"] for line in kept)), default=math.inf
+        )
         write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
         complete = self.evaluated_step == step
         events.cut(
@@ -118,7 +139,8 @@ class Monitor:
         with self._path.open("a", encoding="utf-8") as file:  # last: it says that all is there
             file.write(json.dumps(line) + "\n")
         self.evaluated_step = step
-        self.best_bits = min(self.best_bits, evaluation.bits_per_dim)
+        if evaluation.bits_per_dim < self.best_bits:  # false of one that is not finite
+            self.best_bits = evaluation.bits_per_dim
 
     def samples(self, step, picture):
         """A picture, uint8 `[H, W, 3]`."""

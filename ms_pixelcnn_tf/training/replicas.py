@@ -34,7 +34,8 @@ class Replicas:
         strategy: the strategy.
         number: of replicas, R.
         workers: how many processes there are.
-        is_chief: whether this process writes what the run leaves; one does.
+        worker: this process's number, from 0.
+        is_chief: whether this process writes what the run leaves; the first one does.
 
     Raises:
         UserError: for a TF_CONFIG that is no cluster's.
@@ -45,7 +46,13 @@ class Replicas:
         if strategy:
             self.strategy = strategy
         elif self.workers > 1:
-            self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            try:
+                self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            except (tf.errors.OpError, RuntimeError, ValueError) as error:
+                raise UserError(
+                    f"cannot join the cluster that TF_CONFIG names: {_reason(error)}; see that its ports "
+                    "are free and its hosts can be reached"
+                ) from error
         elif len(tf.config.list_logical_devices("GPU")) > 1:
             self.strategy = tf.distribute.MirroredStrategy()
         else:
@@ -53,8 +60,8 @@ class Replicas:
         self.number = self.strategy.num_replicas_in_sync
         resolver = self.strategy.cluster_resolver
         task = (resolver.task_type, resolver.task_id) if self.workers > 1 else ("chief", 0)
-        self._worker = task[1] + (task[0] == "worker" and bool(_cluster().get("chief")))
-        self.is_chief = self._worker == 0
+        self.worker = task[1] + (task[0] == "worker" and bool(_cluster().get("chief")))
+        self.is_chief = self.worker == 0
 
     def rows(self, batch_size):
         """`(first, stop)`: the rows of each batch that this process's replicas take.
@@ -68,7 +75,7 @@ class Replicas:
                 f"least {self.number}, or fewer devices"
             )
         here = self.number // self.workers
-        first = self._worker * here
+        first = self.worker * here
         return _bound(first, batch_size, self.number), _bound(first + here, batch_size, self.number)
 
     def share(self, batch, batch_size):
@@ -102,9 +109,8 @@ class Replicas:
         except LOSSES as error:
             if self.workers == 1:
                 raise
-            reason = str(error).strip().splitlines()[0][:200]
             raise UserError(
-                f"a worker is gone or cannot be reached ({reason}); this one stops as well: start all "
+                f"a worker is gone or cannot be reached ({_reason(error)}); this one stops as well: start all "
                 f"{self.workers} again by the same commands, and they go on from the last checkpoint"
             ) from error
 
@@ -115,9 +121,10 @@ class Replicas:
 
     def check_agreement(self, what, text):
         """Raises UserError unless all workers give the same text. Waits for the last of them."""
-        value = float(int(hashlib.sha256(text.encode()).hexdigest()[:CHECKED_DIGITS], 16))
-        total, squares = self.sum([value, value**2])
-        if total != self.number * value or squares != self.number * value**2:
+        own = float(int(hashlib.sha256(text.encode()).hexdigest()[:CHECKED_DIGITS], 16))
+        # All are the same just if their mean is this one's, and their variance 0.
+        total, squares = self.sum([own, own**2])
+        if (total, squares) != (self.number * own, self.number * own**2):
             raise UserError(
                 f"the {self.workers} workers have not the same {what}; start all of them with the same "
                 "flags, and a workdir that all see"
@@ -139,6 +146,12 @@ def sum_over_replicas(tensors):
     # What came as an argument has no device yet, and TensorFlow asks it for the place of the sum.
     tensors = tf.nest.map_structure(tf.identity, tensors)
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def _reason(error):
+    """What TensorFlow's error says first, in up to 200 characters."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Graph exec")]
+    return lines[0].strip()[:200] if lines else type(error).__name__
 
 
 def _bound(replica, batch_size, number):

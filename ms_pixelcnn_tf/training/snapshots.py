@@ -35,7 +35,9 @@ def path_of(folder, step):
 
 
 def write(checkpoint, folder, step, kept):
-    """Writes a `tf.train.Checkpoint`, then removes all but the newest `kept`.
+    """Writes a `tf.train.Checkpoint`, then removes all but it and the `kept` - 1 before it.
+
+    Those of later steps go too: they are damaged, or of steps that are being taken anew.
 
     Raises:
         UserError: if it cannot be written, say because the disk is full; those before stay.
@@ -54,7 +56,9 @@ def write(checkpoint, folder, step, kept):
             f"the checkpoint of step {step} cannot be saved in {folder}: {_first_line(error)}; {left}; "
             "make room and run the same command again"
         ) from error
-    for old in steps(folder)[:-kept]:
+    there = steps(folder)
+    before = [old for old in there if old <= step]
+    for old in set(there) - set(before[-kept:]):
         _remove(folder, f"step-{old}")
 
 
@@ -108,14 +112,20 @@ def _read(checkpoint, path):
 def _publish(folder, step):
     """Gives what was written under the temporary name its own."""
     written = sorted(folder.glob(f"{TEMPORARY}.*"))  # the data, then the index
-    for path in (*written, folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in written:
+        _flush(path)
     for path in written:
         os.replace(path, folder / path.name.replace(TEMPORARY, f"step-{step}", 1))
+    _flush(folder)
+
+
+def _flush(path):
+    """Returns when a file's, or a folder's, content is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_torn(folder):

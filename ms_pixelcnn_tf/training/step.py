@@ -47,8 +47,8 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
 
     Returns:
         `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
-        weights, the optimizer and the averages, unless a term or the gradient is not finite: such
-        a step changes nothing. Metrics are float32 scalars of the weights before the update: "bits"
+        weights, the optimizer and the averages, unless a term or the gradient is not finite, or
+        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the weights before the update: "bits"
         (bits per sub-pixel), "gradient_norm" (of the loss in nats per sub-pixel, before clipping),
         "learning_rate", "terms", a dict name → bits per sub-pixel of that term, "skipped" (1 or 0)
         and "stop" (above 0 if any process gave `stop`).
@@ -102,7 +102,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
             gradients, _ = tf.clip_by_global_norm(
                 gradients, config.gradient_clip_norm, use_norm=gradient_norm
             )
-        if finite:
+        if finite & (stop == 0):
             update(gradients, step)
         return metrics
 

@@ -189,7 +189,7 @@ def tensorflow_runs_out(arguments):
 def test_running_out_of_memory_says_how_to_take_less(monkeypatch, capfd, main):
     assert exit_status(monkeypatch, main) == 2
     error = capfd.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: out of memory; training: lower --micro_batch_size")
+    assert error.startswith("error: out of memory; training: give --micro_batch_size")
 
 
 def test_a_warning_is_one_line(monkeypatch, capsys):

@@ -38,6 +38,7 @@ def test_each_scale_has_a_command_of_its_own():
 @pytest.mark.parametrize("arguments, asked", [
     (["--scale=each"], True), (["--scale", "each"], True), (["--scale=base"], False),
     (["--workdir=each"], False), ([], False),
+    (["--scale=each", "--scale=base"], False), (["--scale", "base", "--scale=each"], True),
 ])
 def test_it_is_asked_for(arguments, asked):
     assert launcher.is_asked_for(arguments) == asked

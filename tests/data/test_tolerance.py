@@ -90,3 +90,14 @@ def test_a_stream_ends_beyond_the_limit_and_evaluation_replaces_nothing(recwarn)
     strict = iterate(evaluation_batches(Damaged([3]), split="train", batch_size=30))
     with pytest.raises(UserError, match="byte 3: a checksum does not hold"):
         next(strict)
+
+
+def test_the_first_example_may_be_damaged_too(recwarn):
+    stream = iterate(training_batches(Damaged([0]), batch_size=4, seed=0, max_damaged=1))
+    assert next(stream)["image"].shape == (4, 4, 4, 1)
+
+
+def test_a_split_of_which_nothing_is_sound_ends_it(recwarn):
+    reader = Tolerance(Damaged(range(30)), "train", limit=99)
+    with pytest.raises(UserError, match="30 examples of split train are damaged"):
+        reader.examples(np.array([4]), ("image",))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 KILLS = 20
 STEPS = 300
 RUN = {
-    "steps": STEPS, "checkpoint_every": 1, "evaluate_every": 10, "sample_every": 30, "log_every": 1,
+    "steps": STEPS, "checkpoint_every": 2, "evaluate_every": 10, "sample_every": 30, "log_every": 1,
     "ema_decay": 0.9, "variant": "ON", "image_size": 4, "num_classes": 3,
 }
 
@@ -30,32 +30,42 @@ def server():
 
 
 def trained_for(server, workdir, moment):
-    """Trains in a process, which is killed when `moment(workdir)` returns, if it lives so long.
+    """Trains in a process, which is killed when `moment(process, workdir)` returns, if it lives so
+    long; to its end with None.
 
     Returns the exit code.
     """
     process = server.Process(target=train_tiny, args=(workdir, RUN))
     process.start()
-    started, first = time.monotonic(), latest_step(workdir)
-    while process.is_alive() and latest_step(workdir) == first:
-        time.sleep(0.002)
-        assert time.monotonic() - started < 120
-    if moment is not None and process.is_alive():
-        moment(workdir)
+    if moment is not None:
+        moment(process, workdir)
         process.kill()
     process.join()
     return process.exitcode
 
 
-def at_any_time(generator):
-    return lambda workdir: time.sleep(generator.uniform(0, 0.1))
+def goes_on(process, workdir):
+    """Waits for a new checkpoint."""
+    started, first = time.monotonic(), latest_step(workdir)
+    while process.is_alive() and latest_step(workdir) == first:
+        time.sleep(0.002)
+        assert time.monotonic() - started < 120
+
+
+def in_training(generator):
+    def moment(process, workdir):
+        goes_on(process, workdir)
+        time.sleep(generator.uniform(0, 0.1))
+
+    return moment
 
 
 def while_saving(generator):
     """Waits for a checkpoint's temporary file, and a random part of the time that saving takes."""
 
-    def moment(workdir):
-        for _ in range(20_000):
+    def moment(process, workdir):
+        goes_on(process, workdir)
+        while process.is_alive():
             if list((workdir / CHECKPOINTS).glob(f"{snapshots.TEMPORARY}*")):
                 break
             time.sleep(0.0002)
@@ -64,14 +74,19 @@ def while_saving(generator):
     return moment
 
 
+def at_any_time(generator):
+    """From the process's first moment on: building, restoring, cutting back what was written."""
+    return lambda process, workdir: time.sleep(generator.uniform(0, 6))
+
+
 def test_a_run_killed_many_times_equals_one_that_was_not(server, tmp_path):
     assert trained_for(server, tmp_path / "whole", None) == 0
     killed, generator = tmp_path / "killed", random.Random(0)
     torn = kills = 0
     for number in range(3 * KILLS):
-        if kills == KILLS or latest_step(killed) > STEPS - 10:
+        if kills == KILLS or latest_step(killed) > STEPS - 30:
             break
-        kind = while_saving if number % 2 else at_any_time
+        kind = (in_training, while_saving, at_any_time)[number % 3]
         kills += trained_for(server, killed, kind(generator)) == -signal.SIGKILL
         torn += bool(list((killed / CHECKPOINTS).glob(f"{snapshots.TEMPORARY}*")))
     assert kills == KILLS, f"{kills} kills, at step {latest_step(killed)}"

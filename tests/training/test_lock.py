@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import socket
+import threading
 
 import pytest
 
@@ -69,3 +70,24 @@ def test_without_locks_what_the_file_says_decides(tmp_path, monkeypatch, text, t
     else:
         with training_in(tmp_path):
             assert is_trained_in(tmp_path)
+
+
+def test_looking_does_not_stand_in_the_way(tmp_path):
+    """Scales that start at once look at one another's folders."""
+    done = threading.Event()
+
+    def look():
+        while not done.is_set():
+            is_trained_in(tmp_path)
+
+    with training_in(tmp_path):
+        pass
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(300):
+            with training_in(tmp_path):
+                pass
+    finally:
+        done.set()
+        looking.join()

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -452,6 +453,19 @@ def test_a_damaged_newest_checkpoint_is_warned_of_and_the_run_goes_on_from_the_o
         loop.train(tiny_run(), tmp_path, TinySource())
     assert_same_state(tmp_path, finished[1])
     assert curve(tmp_path) == curve(finished[1])
+
+
+@pytest.mark.parametrize("length", [3000, 20_000])  # the first checkpoint's; TensorBoard's, later
+def test_a_disk_that_fills_up_ends_training_in_one_line(tmp_path, length):
+    """Wherever it is met: in TensorBoard's files, metrics or a checkpoint."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    run = tiny_run(steps=2000, checkpoint_every=1000, evaluate_every=1000, log_every=1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (length, hard))
+    try:
+        with pytest.raises(UserError, match="cannot be saved|nothing more can be written"):
+            loop.train(run, tmp_path, TinySource())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_folder_in_which_another_trains_is_refused(tmp_path):

@@ -147,7 +147,7 @@ class FakeReplicas:
 
     number: int
     workers: int
-    _worker: int
+    worker: int
     rows = Replicas.rows
 
 

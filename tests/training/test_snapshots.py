@@ -148,3 +148,12 @@ def test_what_is_read_is_what_was_written(tmp_path):
     other = Weights()
     snapshots.read_newest(other.checkpoint, tmp_path)
     np.testing.assert_array_equal(other.variables["a"], values)
+
+
+def test_what_is_written_stays_though_later_steps_are_there(folder):
+    """After a fall back to an older checkpoint, or a best one of steps that are taken anew."""
+    weights = Weights()
+    weights.fill(3)
+    snapshots.write(weights.checkpoint, folder, 3, kept=1)
+    assert snapshots.steps(folder) == [3]
+    assert snapshots.read_newest(weights.checkpoint, folder) == 3 and weights.values() == {3}

@@ -125,3 +125,24 @@ def test_parts_of_a_batch_make_the_whole_batchs_step(run, source):
     assert max(moved) > 1e-3
     for expected, got in zip(*found, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_a_step_that_is_asked_to_stop_changes_nothing():
+    run = tiny_run()
+    keras.utils.set_random_seed(0)
+    model, averaged = make_model(run.model), make_model(run.model)
+    optimizer = keras.optimizers.Adam(0.1)
+    optimizer.build(model.trainable_variables)
+    step = make_train_step(model, averaged, optimizer, run.train)
+    batch = batch_of(run, TinySource(), 4)
+
+    def state():
+        held = (*model.variables, *averaged.variables, *optimizer.variables)
+        return [variable.numpy() for variable in held]
+
+    before = state()
+    assert float(step(batch, tf.constant(0, tf.int64), True)["stop"]) == 1
+    for old, new in zip(before, state(), strict=True):
+        np.testing.assert_array_equal(new, old)
+    assert float(step(batch, tf.constant(0, tf.int64))["stop"]) == 0
+    assert any((old != new).any() for old, new in zip(before, state(), strict=True))
