@@ -52,7 +52,7 @@ def make_fake_run(workdir, monkeypatch, **overrides):
         "segment_names": SEGMENTS[: run.model.num_segments], "examples": {}, "fingerprint": "",
     }))
     model = FakeModel(run.model)
-    monkeypatch.setattr(checkpoint, "load_model", lambda path, to_sample=False: model)
+    monkeypatch.setattr(checkpoint, "load_model", lambda path, **options: model)
     return model
 
 

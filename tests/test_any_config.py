@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
 from tiny import TRAIN, TinySource
+from tiny_video import TinyFilm, tiny_video_run
 
 SMALL = {
     "image_size": 4, "channels": 1, "base_layers": 1, "residual_blocks": 1, "decoder_layers": 1,
@@ -87,6 +88,41 @@ def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
     images = model.sample(2, conditions, seed=3)
     assert images.shape == (2, 4, 4, 1) and images.max() < fields["num_levels"]
     np.testing.assert_array_equal(images, reloaded.sample(2, conditions, seed=3))
+    assert evaluate(model, source, "validation", 3) == evaluate(reloaded, source, "validation", 3)
+
+
+@st.composite
+def valid_video_fields(draw):
+    """Fields of a run that `TinyFilm` can train."""
+    variant = draw(st.sampled_from(["OT_baseline", "OTN", "OT", "OTlogN", "OT_upscaler"]))
+    return {
+        "variant": variant,
+        "output": draw(st.sampled_from(["softmax", "dmol"])),
+        "num_levels": draw(st.integers(2, 256)),
+        "action_size": draw(st.sampled_from([0, TinyFilm.action_size])) if variant != "OT_upscaler" else 0,
+        "batch_size": draw(st.sampled_from([1, 2])),
+        "micro_batch_size": draw(st.sampled_from([0, 1])),
+        "ema_decay": draw(st.sampled_from([0.0, 0.9])),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+        "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
+    }
+
+
+@pytest.mark.slow
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(fields=valid_video_fields())
+def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    variant = fields.pop("variant")
+    source, size = (TinyFilm(8), {"image_size": 8}) if variant == "OT_upscaler" else (TinyFilm(), {})
+    run = tiny_video_run(variant, **fields, **size)
+    assert RunConfig.from_json(run.to_json()) == run
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", Silent)
+        model = loop.train(run, workdir, source)
+    reloaded = load_model(workdir)
+    for name, weight in zip(reloaded.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(name, weight)
     assert evaluate(model, source, "validation", 3) == evaluate(reloaded, source, "validation", 3)
 
 

@@ -22,6 +22,7 @@ from ms_pixelcnn_tf.training.checkpoint import (
     load_model,
     read_run,
 )
+from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
 from proofs import random_conditions, random_levels
 
@@ -249,14 +250,14 @@ def test_what_a_failed_run_left_blocks_nothing(workdir, config):
     assert folder_of(workdir, run) == workdir / SCALES / "16"
 
 
-def test_what_a_process_trains_in_counts_before_its_first_checkpoint(workdir, tmp_path):
+def test_what_a_process_trains_in_counts_before_its_first_checkpoint(workdir):
     folder, run = workdir / SCALES / "16", with_scale(read_run(workdir), "16")
-    claim(folder, run)
-    assert [part.name for part in parts(workdir)] == ["16", "8", "base"]
-    with pytest.raises(UserError, match="16 holds scale 16 already"):
-        folder_of(workdir, with_scale(run, "base,16"))
-    assert read_run(workdir).model.scale == "base,8"  # there is nothing to read yet
-    claim(tmp_path / "other", run)  # the process goes on to another folder
+    with training_in(folder):
+        claim(folder, run)
+        assert [part.name for part in parts(workdir)] == ["16", "8", "base"]
+        with pytest.raises(UserError, match="16 holds scale 16 already"):
+            folder_of(workdir, with_scale(run, "base,16"))
+        assert read_run(workdir).model.scale == "base,8"  # there is nothing to read yet
     assert [part.name for part in parts(workdir)] == ["8", "base"]
 
 
