@@ -59,5 +59,5 @@ def make_fake_run(workdir, monkeypatch, **overrides):
 def use_real_model(monkeypatch, config):
     """Has the run's model be a `MultiscalePixelCNN`, untrained."""
     monkeypatch.setattr(
-        checkpoint, "load_model", lambda path, to_sample=False: MultiscalePixelCNN(config)
+        checkpoint, "load_model", lambda path, **options: MultiscalePixelCNN(config)
     )

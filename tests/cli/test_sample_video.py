@@ -53,7 +53,7 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(FakeVideo, "calls", [])
     monkeypatch.setattr(
         checkpoint, "load_model",
-        lambda path, to_sample=False: FakeVideo(checkpoint.read_run(path).model),
+        lambda path, **options: FakeVideo(checkpoint.read_run(path).model),
     )
 
     def make(name="run", dataset="shapes_push", data_seed=3, source_size=0, **fields):
@@ -386,7 +386,8 @@ def test_real_models_roll_out_and_upscale_twice(command, runs, monkeypatch):
     runs("run16", **small | upscaler | {"image_size": 16, "num_frames": 3})
     runs("run32", **small | upscaler | {"image_size": 32, "num_frames": 2})
     monkeypatch.setattr(
-        checkpoint, "load_model", lambda path: VideoPixelCNN(checkpoint.read_run(path).model)
+        checkpoint, "load_model",
+        lambda path, **options: VideoPixelCNN(checkpoint.read_run(path).model)
     )
     with eagerly():
         assert command("--upscaler=run16", "--upscaler=run32") == 0
