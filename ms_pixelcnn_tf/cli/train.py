@@ -6,6 +6,7 @@ import os
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags, launcher
 from ms_pixelcnn_tf.configs import PRESETS, make_run, unknown
+from ms_pixelcnn_tf.errors import UserError
 
 DESCRIPTION = """Trains a model. The same command again goes on where it stopped; Ctrl-C saves.
 
@@ -27,9 +28,12 @@ def parse(arguments):
     flags.add_config_flags(parser)
     fields = vars(parser.parse(arguments))
     preset, workdir = fields.pop("preset"), fields.pop("workdir")
-    if fields.get("scale") == launcher.EACH:
+    each = fields.get("scale") == launcher.EACH
+    if each:
         fields["scale"] = "all"
     run = make_run(preset=preset, **fields)
+    if each and run.model.variant != "OlogN":
+        raise UserError(f"scale is each, but variant {run.model.variant} has no scales; valid: OlogN")
     if run.data.dataset not in data.names():
         raise unknown("dataset", run.data.dataset, data.names())
     if run.data.data_dir:  # so that the run can be evaluated from any folder

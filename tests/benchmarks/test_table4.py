@@ -68,7 +68,7 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
         (row.group, row.model, row.sampler) for row in rows
     ]
     fast = speed.find(found, "OlogN A", "graph")
-    assert fast["sampling_over_likelihood"] == {"median": 1.1, "min": 1, "max": 2}
+    assert fast["sampling_over_likelihood"] == pytest.approx({"median": 1.1, "min": 1, "max": 2})
     # The rounds' own ratios are 3000, 2000 and 3000; those of the medians would be 9000 / 3.3.
     assert fast["faster_than_naive"]["median"] == pytest.approx(3000)
     assert fast["faster_than_cached"]["median"] == pytest.approx(1.5)

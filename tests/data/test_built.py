@@ -1,11 +1,9 @@
 """Built data as any TFDS builder leaves it: what fits is found, what is damaged is placed."""
 
-import contextlib
 import io
 import os
 import pathlib
 import shutil
-import warnings
 
 import numpy as np
 import pytest
@@ -18,8 +16,7 @@ from ms_pixelcnn_tf import data, text
 from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.data import decode, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
-from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.errors import DamagedExample, UserError
 from tfrecords_tools.build import build
 
 Feature = tfds.features.Image
@@ -244,7 +241,7 @@ def test_a_damaged_record_is_placed(damaged):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     source = data.load("cub", data_dir=str(folder), image_size=16)
-    with pytest.raises(UserError, match=f"{path}, the record at byte [0-9]+: the checksum"):
+    with pytest.raises(DamagedExample, match=f"{path}, the record at byte [0-9]+: the checksum"):
         source.examples("train", np.arange(source.size("train")))
 
 
@@ -369,35 +366,6 @@ def test_a_damaged_record_ends_training_in_one_line(damaged, tmp_path, monkeypat
     assert exit_status(monkeypatch, train.main, *arguments) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"error: {path}, the record at byte ")
-
-
-@pytest.mark.parametrize("allowed", [0, 1])
-def test_a_record_that_goes_bad_in_mid_epoch_is_replaced_up_to_the_limit(
-    damaged, tmp_path, monkeypatch, capsys, allowed
-):
-    folder, path = damaged
-
-    class Damaging(loop.Progress):
-        def update(self, step, bits):
-            super().update(step, bits)
-            if step == 1:
-                damage(path)
-
-    monkeypatch.setattr(loop, "Progress", Damaging)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # as before afterwards
-    arguments = [
-        *SMALL, f"--data_dir={folder}", f"--workdir={tmp_path / 'run'}",
-        f"--max_damaged_examples={allowed}",
-    ]
-    with pytest.warns(UserWarning) if allowed else contextlib.nullcontext():
-        assert exit_status(monkeypatch, train.main, *arguments) == (0 if allowed else 2)
-    said = capsys.readouterr()
-    if allowed:
-        assert "9 steps: validation" in said.out
-    else:
-        error = said.err.splitlines()[-1]
-        assert error.startswith(f"error: {path}, the record at byte ")
-        assert "more than max_damaged_examples, 0" in error
 
 
 def test_crop_boxes():
