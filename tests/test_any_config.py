@@ -97,8 +97,7 @@ def valid_video_fields(draw):
     variant = draw(st.sampled_from(["OT_baseline", "OTN", "OT", "OTlogN", "OT_upscaler"]))
     return {
         "variant": variant,
-        "output": draw(st.sampled_from(["softmax", "dmol"])),
-        "num_levels": draw(st.integers(2, 256)),
+        "num_levels": draw(st.integers(2, 256)),  # the law is the variant's own
         "action_size": draw(st.sampled_from([0, TinyFilm.action_size])) if variant != "OT_upscaler" else 0,
         "batch_size": draw(st.sampled_from([1, 2])),
         "micro_batch_size": draw(st.sampled_from([0, 1])),
@@ -109,7 +108,7 @@ def valid_video_fields(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(fields=valid_video_fields())
 def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
