@@ -11,8 +11,8 @@ fraction is of the 3x3 ceiling in the row's own numbers, at the shapes of the im
 
 Where the time of sampling images goes is read from a profile of one call: the seconds of the
 operations in the scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers
-and computes none stands apart. Operations that TensorFlow holds for cheap leave no trace; they and the time between
-operations are what is missing to the call's seconds.
+and computes none stands apart. Operations that TensorFlow holds for cheap leave no trace; they and the
+time between operations are what is missing to the call's seconds.
 """
 
 import machine

@@ -11,8 +11,9 @@ type B, in one graph and as a Python loop over compiled steps; with a softmax an
 Each row is a process of its own, with the likelihood of the same model measured beside it. The naive
 samplers are timed over a few evaluations in one compiled loop and extrapolated to one a sub-pixel (of
 a DMOL, which does not order the channels, to one a pixel); that leaves out the decoding of the
-sub-pixels themselves, which flatters them. Cached OTN is timed over few frames. Weights are as constructed: time does not depend on them. Widths and depths are those
-of Reed et al. (2017), sections 4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
+sub-pixels themselves, which flatters them. Cached OTN is timed over few frames. Weights are as
+constructed: time does not depend on them. Widths and depths are those of Reed et al. (2017), sections
+4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
 """
 
 import machine

@@ -11,6 +11,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+from silent import SilentProgress
 from tiny import TRAIN, TinySource
 from tiny_video import TinyFilm, tiny_video_run
 
@@ -52,20 +53,8 @@ def valid_fields(draw):
     return fields
 
 
-class Silent:
-    """No live line."""
-
-    def __init__(self, first_step, steps):
-        del first_step, steps
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    def say(self, line):
-        pass
+class Watching(SilentProgress):
+    """Sees that no step goes bad."""
 
     def update(self, step, bits):
         assert np.isfinite(bits)
@@ -80,7 +69,7 @@ def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
     run = make_run(**fields)
     assert RunConfig.from_json(run.to_json()) == run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", Silent)
+        patch.setattr(loop, "Progress", Watching)
         model = loop.train(run, workdir, source)
     assert read_run(workdir) == run
     reloaded = load_model(workdir)
@@ -117,7 +106,7 @@ def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory
     run = tiny_video_run(variant, **fields, **size)
     assert RunConfig.from_json(run.to_json()) == run
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", Silent)
+        patch.setattr(loop, "Progress", Watching)
         model = loop.train(run, workdir, source)
     reloaded = load_model(workdir)
     for name, weight in zip(reloaded.variables, model.variables, strict=True):

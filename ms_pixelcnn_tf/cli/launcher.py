@@ -4,6 +4,7 @@ Each scale's term of the likelihood needs only ground truth, so the processes ha
 another (Reed et al., 2017, section 3).
 """
 
+import argparse
 import contextlib
 import os
 import shlex
@@ -22,25 +23,21 @@ PROGRAM = (sys.executable, "-m", "ms_pixelcnn_tf.cli.train")
 
 def is_asked_for(arguments):
     """Whether the last --scale among the arguments is "each"."""
-    value = None
-    for argument, following in zip(arguments, [*arguments[1:], None]):
-        if argument == "--scale":
-            value = following
-        elif argument.startswith("--scale="):
-            value = argument.removeprefix("--scale=")
-    return value == EACH
+    return _split(arguments)[0].scale == EACH
 
 
 def commands(arguments, scales, workdir):
     """The arguments of `bin/train` for each scale: dict scale → list."""
-    kept, skip = [], False
-    for argument in arguments:
-        if not skip and argument not in ("--scale", "--workdir") and not argument.startswith(
-            ("--scale=", "--workdir=")
-        ):
-            kept.append(argument)
-        skip = argument in ("--scale", "--workdir")
-    return {scale: [*kept, f"--scale={scale}", f"--workdir={workdir}"] for scale in scales}
+    _, others = _split(arguments)
+    return {scale: [*others, f"--scale={scale}", f"--workdir={workdir}"] for scale in scales}
+
+
+def _split(arguments):
+    """What each scale's process is given anew, as a namespace, and all other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--scale")
+    parser.add_argument("--workdir")
+    return parser.parse_known_args(arguments)
 
 
 def launch(arguments, scales, workdir, program=PROGRAM):

@@ -19,7 +19,7 @@ from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache, decode, records
 from ms_pixelcnn_tf.data.built_catalogue import describe, find_builder
 from ms_pixelcnn_tf.data.source import Source
-from ms_pixelcnn_tf.errors import DamagedExample, UserError
+from ms_pixelcnn_tf.errors import DamagedExample, UserError, first_line
 
 INDEX_VERSION = 1  # raise it with any change to what the index holds
 THREADS = min(8, os.cpu_count() or 1)
@@ -94,9 +94,8 @@ class RecordSource(Source):
             features, decoders = self._wanted(names)
             return features.deserialize_example_np(data, decoders=decoders)
         except Exception as error:  # the parser raises many types for what is no such record
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DamagedExample(
-                f"{path}, the record at byte {offset}: no example of {self.name}: {reason}"
+                f"{path}, the record at byte {offset}: no example of {self.name}: {first_line(error)}"
             ) from error
 
     def pixels(self, split, index, content, place=None):

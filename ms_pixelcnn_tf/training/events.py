@@ -4,10 +4,11 @@ A run that goes on from step s takes the steps after it again. What it wrote of 
 in TensorBoard twice.
 """
 
-import os
 import pathlib
 
 import tensorflow as tf
+
+from ms_pixelcnn_tf.files import replacing
 
 FILES = "events.out.tfevents.*"
 
@@ -27,11 +28,9 @@ def cut(folder, is_kept):
         if not any(tf.compat.v1.Event.FromString(record).summary.value for record in kept if record):
             path.unlink()
             continue
-        temporary = path.with_name(f".{path.name}")
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
+        with replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
             for record in filter(None, kept):
                 writer.write(record)
-        os.replace(temporary, path)
 
 
 def values(folder):

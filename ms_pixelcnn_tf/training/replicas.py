@@ -42,7 +42,7 @@ class Replicas:
     """
 
     def __init__(self, strategy=None):
-        self.workers = 1 if strategy else _number_of_workers()
+        self.worker, self.workers = (0, 1) if strategy else _place_in_cluster()
         if strategy:
             self.strategy = strategy
         elif self.workers > 1:
@@ -58,9 +58,6 @@ class Replicas:
         else:
             self.strategy = tf.distribute.get_strategy()
         self.number = self.strategy.num_replicas_in_sync
-        resolver = self.strategy.cluster_resolver
-        task = (resolver.task_type, resolver.task_id) if self.workers > 1 else ("chief", 0)
-        self.worker = task[1] + (task[0] == "worker" and bool(_cluster().get("chief")))
         self.is_chief = self.worker == 0
 
     def rows(self, batch_size):
@@ -158,24 +155,23 @@ def _bound(replica, batch_size, number):
     return replica * batch_size // number
 
 
-def _number_of_workers():
-    """How many workers TF_CONFIG names; 1 without one."""
+def _place_in_cluster():
+    """This worker's number, the chief's being 0, and how many TF_CONFIG names; (0, 1) without one."""
     try:
-        cluster = _cluster()
-        workers = sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
-        if workers < 2:
-            return 1
-        task = json.loads(os.environ["TF_CONFIG"])["task"]
-        if not 0 <= int(task["index"]) < len(cluster[task["type"]]):
-            raise ValueError(f"there is no {task['type']} {task['index']} in the cluster")
-        return workers
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        tasks = [
+            (kind, index) for kind in ("chief", "worker")
+            for index in range(len(config.get("cluster", {}).get(kind, ())))
+        ]
+        if len(tasks) < 2:
+            return 0, 1
+        own = config["task"]["type"], int(config["task"]["index"])
+        if own not in tasks:
+            raise ValueError(f"there is no {own[0]} {own[1]} in the cluster")
+        return tasks.index(own), len(tasks)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"TF_CONFIG is no cluster's ({type(error).__name__}: {error}); valid: "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}'
         ) from error
-
-
-def _cluster():
-    return json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})

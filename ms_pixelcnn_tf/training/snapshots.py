@@ -14,7 +14,7 @@ import warnings
 
 import tensorflow as tf
 
-from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.errors import UserError, first_line
 
 TEMPORARY = ".saving"
 _INDEX = re.compile(r"step-(\d+)\.index")
@@ -53,7 +53,7 @@ def write(checkpoint, folder, step, kept):
         there = steps(folder)
         left = f"that of step {there[-1]} is as it was" if there else "there was none before"
         raise UserError(
-            f"the checkpoint of step {step} cannot be saved in {folder}: {_first_line(error)}; {left}; "
+            f"the checkpoint of step {step} cannot be saved in {folder}: {first_line(error)}; {left}; "
             "make room and run the same command again"
         ) from error
     there = steps(folder)
@@ -96,7 +96,7 @@ def _damage(path):
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except Exception as error:  # of many types, by where the damage is
-        return _first_line(error)
+        return first_line(error)
     return None
 
 
@@ -106,7 +106,7 @@ def _read(checkpoint, path):
         status.assert_existing_objects_matched()
         status.expect_partial()  # a model alone leaves the optimiser's variables unread
     except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"the checkpoint {path} is of another model: {_first_line(error)}") from error
+        raise UserError(f"the checkpoint {path} is of another model: {first_line(error)}") from error
 
 
 def _publish(folder, step):
@@ -148,7 +148,3 @@ def _remove(folder, name):
     (folder / f"{name}.index").unlink()
     for path in folder.glob(f"{name}.data-*"):
         path.unlink()
-
-
-def _first_line(error):
-    return " ".join(str(error).strip().splitlines()[:1]) or type(error).__name__

@@ -20,36 +20,20 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import loop, snapshots, step
-from ms_pixelcnn_tf.training.checkpoint import (
-    CONFIG,
-    latest_checkpoint,
-    latest_step,
-    load_model,
-    read_run,
-)
+from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
+from runs import assert_same_state, curve, state
+from silent import SilentProgress
 from tiny import TinySource, tiny_run
 
 
-class SilentProgress:
-    """Stands in for the live line; presses Ctrl-C after step `stop_at`."""
+class StoppedProgress(SilentProgress):
+    """Presses Ctrl-C after step `stop_at`."""
 
     stop_at = None
-
-    def __init__(self, first_step, steps):
-        del first_step, steps
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        pass
-
-    def say(self, line):
-        pass
 
     def update(self, step, bits):
         if step == self.stop_at:
@@ -58,9 +42,9 @@ class SilentProgress:
 
 @pytest.fixture(autouse=True)
 def progress(monkeypatch):
-    monkeypatch.setattr(SilentProgress, "stop_at", None)
-    monkeypatch.setattr(loop, "Progress", SilentProgress)
-    return SilentProgress
+    monkeypatch.setattr(StoppedProgress, "stop_at", None)
+    monkeypatch.setattr(loop, "Progress", StoppedProgress)
+    return StoppedProgress
 
 
 @pytest.fixture(scope="module")
@@ -68,37 +52,18 @@ def finished(tmp_path_factory):
     """A finished run: its configuration, folder and averaged model."""
     workdir = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", SilentProgress)
+        patch.setattr(loop, "Progress", StoppedProgress)
         return tiny_run(), workdir, loop.train(tiny_run(), workdir, TinySource())
-
-
-def state(workdir):
-    """Every tensor of the newest checkpoint, by name, except how long it took."""
-    reader = tf.train.load_checkpoint(latest_checkpoint(workdir))
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map()
-        if not name.startswith(
-            ("state/seconds", "state/cpu_seconds", "save_counter", "_CHECKPOINTABLE")
-        )
-    }
 
 
 def stop_and_go_on(monkeypatch, stop_at, run, workdir, then=None):
     """Interrupts a run after a step, and lets it, or `then`, go on to the end."""
-    monkeypatch.setattr(SilentProgress, "stop_at", stop_at)
+    monkeypatch.setattr(StoppedProgress, "stop_at", stop_at)
     with pytest.raises(Interrupted, match=f"step {stop_at}"):
         loop.train(run, workdir, TinySource())
     assert latest_step(workdir) == stop_at
-    monkeypatch.setattr(SilentProgress, "stop_at", None)
+    monkeypatch.setattr(StoppedProgress, "stop_at", None)
     loop.train(then or run, workdir, TinySource())
-
-
-def assert_same_state(workdir, other):
-    got, expected = state(workdir), state(other)
-    assert expected.keys() == got.keys()
-    for name in expected:
-        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
 
 
 def test_resumed_equals_uninterrupted_with_all_that_presets_use(tmp_path, monkeypatch):
@@ -131,19 +96,11 @@ def test_the_mean_of_training_bits_outlives_a_stop(finished, tmp_path, monkeypat
 
 def test_the_user_hears_of_the_stop_at_once(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(SilentProgress, "stop_at", 2)
-    monkeypatch.setattr(SilentProgress, "say", lambda self, line: said.append(line))
+    monkeypatch.setattr(StoppedProgress, "stop_at", 2)
+    monkeypatch.setattr(StoppedProgress, "say", lambda self, line: said.append(line))
     with pytest.raises(Interrupted, match="stopped after step 2, saved"):
         loop.train(tiny_run(steps=3), tmp_path, TinySource())
     assert any("stopping" in line for line in said)
-
-
-def curve(workdir):
-    """The lines of metrics.jsonl, less how long it took."""
-    lines = read_metrics(workdir)
-    for line in lines:
-        del line["seconds"], line["cpu_seconds"]
-    return lines
 
 
 def test_checkpoint_holds_every_variable(finished):
@@ -381,7 +338,7 @@ def with_bad_examples(monkeypatch, indices):
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(SilentProgress, "say", lambda self, line: said.append(line))
+    monkeypatch.setattr(StoppedProgress, "say", lambda self, line: said.append(line))
     run = tiny_run(steps=8, checkpoint_every=1, checkpoints_kept=9, log_every=1)
     order = np.concatenate([epoch_permutation(30, run.train.seed, epoch) for epoch in range(2)])
     with_bad_examples(monkeypatch, order[12:13])  # in the fourth step alone

@@ -8,23 +8,17 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from ms_pixelcnn_tf import contact_sheet, pixels
 from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training.checkpoint import (
-    claim,
-    latest_checkpoint,
-    latest_step,
-    load_model,
-    read_run,
-)
+from ms_pixelcnn_tf.training.checkpoint import claim, latest_step, load_model, read_run
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
 from proofs import random_conditions, random_levels
+from runs import state
 
 TINY = [
     "--image_size=16", "--base_size=4", "--num_levels=4", "--channels=1", "--base_layers=1",
@@ -73,16 +67,6 @@ def evaluated(capsys, workdir, *more):
     evaluate.main([f"--workdir={workdir}", "--limit=4", *more])
     said = capsys.readouterr().out
     return json.loads(said) if "--json" in more else said
-
-
-def state(folder):
-    """Every tensor of the newest checkpoint, by name, except how long it took."""
-    reader = tf.train.load_checkpoint(latest_checkpoint(folder))
-    others = ("state/seconds", "state/cpu_seconds", "save_counter", "_CHECKPOINTABLE")
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map() if not name.startswith(others)
-    }
 
 
 def check_terms(workdir, conditions=None):

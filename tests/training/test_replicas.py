@@ -18,7 +18,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from ms_pixelcnn_tf.training.replicas import Replicas
-from runs import curve, shown, tensors
+from runs import curve, shown, state
 from tiny import TinySource
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def alone(tmp_path_factory):
 
 
 def assert_close(workdir, other):
-    got, expected = tensors(workdir), tensors(other)
+    got, expected = state(workdir), state(other)
     assert got.keys() == expected.keys()
     for name in expected:
         np.testing.assert_allclose(got[name], expected[name], err_msg=name, **TOLERANCE)

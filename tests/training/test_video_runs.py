@@ -15,10 +15,11 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training import fitting, loop
-from ms_pixelcnn_tf.training.checkpoint import latest_checkpoint, load_model
+from ms_pixelcnn_tf.training.checkpoint import load_model
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
 from ms_pixelcnn_tf.training.progress import Progress
+from runs import state
 from tiny import TinySource, tiny_run
 from tiny_video import TinyFilm, tiny_video_run
 
@@ -26,16 +27,6 @@ ALL = {
     "augment": "jitter,mirror", "random_crop": True, "micro_batch_size": 2, "optimizer": "rmsprop",
     "centered": True, "schedule": "steps", "drop_steps": "2",
 }
-
-
-def state(workdir):
-    """Every tensor of the newest checkpoint, by name, except how long it took."""
-    reader = tf.train.load_checkpoint(latest_checkpoint(workdir))
-    others = ("state/seconds", "state/cpu_seconds", "save_counter", "_CHECKPOINTABLE")
-    return {
-        name: reader.get_tensor(name)
-        for name in reader.get_variable_to_shape_map() if not name.startswith(others)
-    }
 
 
 def stop_after(monkeypatch, step):
