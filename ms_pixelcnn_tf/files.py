@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import threading
 
 
 @contextlib.contextmanager
@@ -10,7 +11,7 @@ def replacing(path):
     """Yields a temporary path beside `path`; on success it takes `path`'s place, else it goes."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         yield temporary
         os.replace(temporary, path)

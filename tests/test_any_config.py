@@ -7,10 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ms_pixelcnn_tf.configs import RunConfig, make_run
+from ms_pixelcnn_tf.configs.model import CONDITIONS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+from ms_pixelcnn_tf.training.fitting import load_source
+from proofs import random_conditions
 from silent import SilentProgress
 from tiny import TRAIN, TinySource
 from tiny_video import TinyFilm, tiny_video_run
@@ -78,6 +81,44 @@ def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
     assert images.shape == (2, 4, 4, 1) and images.max() < fields["num_levels"]
     np.testing.assert_array_equal(images, reloaded.sample(2, conditions, seed=3))
     assert evaluate(model, source, "validation", 3) == evaluate(reloaded, source, "validation", 3)
+
+
+@st.composite
+def valid_conditional_fields(draw):
+    """Fields of a run on `shapes`, of any conditions."""
+    kinds = draw(st.sets(st.sampled_from(CONDITIONS), min_size=1))
+    return SMALL | TRAIN | {
+        "dataset": "shapes", "conditions": ",".join(sorted(kinds)), "image_size": 8, "channels": 3,
+        "base_size": draw(st.sampled_from([2, 4])),
+        "variant": draw(st.sampled_from(["ON", "OlogN"])),
+        "upscaler": draw(st.sampled_from(["A", "B"])),
+        "num_levels": draw(st.integers(2, 256)),
+        "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
+        "map_dropout": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
+        "crop_size": draw(st.sampled_from([0, 8])),
+        "base_features": 6, "features": 6, "head_features": 6, "decoder_features": 6, "text_width": 8,
+        "patch_size": 1, "batch_size": 2, "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
+        "evaluation_examples": 4,
+    } | {f"{name}_features": draw(st.integers(1, 5)) for name in ("label", "text", "spatial", "joint")}
+
+
+@pytest.mark.slow
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(fields=valid_conditional_fields())
+def test_any_valid_conditional_configuration_goes_all_the_way(fields, tmp_path_factory):
+    workdir, run = tmp_path_factory.mktemp("run"), make_run(**fields)
+    source = load_source(run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", Watching)
+        model = loop.train(run, workdir, source)
+    assert sorted(model.config.conditions) == sorted(fields["conditions"].split(","))
+    reloaded = load_model(workdir)
+    conditions = random_conditions(model, 2)
+    images = model.sample(2, conditions, seed=3)
+    assert images.shape == (2, 8, 8, 3) and images.max() < fields["num_levels"]
+    np.testing.assert_array_equal(images, reloaded.sample(2, conditions, seed=3))
+    scored = [evaluate(each, source, "validation", 2, limit=4) for each in (model, reloaded)]
+    assert scored[0] == scored[1]
 
 
 @st.composite

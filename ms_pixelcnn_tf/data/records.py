@@ -26,8 +26,13 @@ def index_of(path):
     Raises:
         UserError: naming the file and the offset at which it is damaged or cut short.
     """
+    return np.array(list(places(path)), "int64").reshape(-1, 2)
+
+
+def places(path):
+    """Yields offset and length of each record's data, up to where it raises as `index_of`."""
     size = os.path.getsize(path)
-    found, offset = [], 0
+    offset = 0
     with open(path, "rb") as file:
         while offset < size:
             file.seek(offset)
@@ -40,9 +45,8 @@ def index_of(path):
             end = offset + HEADER + length + FOOTER
             if end > size:
                 raise _damaged(path, offset, f"cut short: a record ends at byte {end} of {size}")
-            found.append((offset + HEADER, length))
+            yield offset + HEADER, length
             offset = end
-    return np.array(found, "int64").reshape(-1, 2)
 
 
 def read_record(file, path, offset, length):

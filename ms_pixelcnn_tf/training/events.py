@@ -4,26 +4,30 @@ A run that goes on from step s takes the steps after it again. What it wrote of 
 in TensorBoard twice.
 """
 
+import contextlib
 import pathlib
 
 import tensorflow as tf
 
+from ms_pixelcnn_tf.data.records import places, read_record
+from ms_pixelcnn_tf.errors import DamagedExample, UserError
 from ms_pixelcnn_tf.files import replacing
 
 FILES = "events.out.tfevents.*"
 
 
 def cut(folder, is_kept):
-    """Removes events from all files in a folder; a record that a dying process cut short goes too.
+    """Removes events from all files in a folder; damaged records go too, as the one that a dying
+    process cut short.
 
     Args:
         folder: of a run's event files.
         is_kept: `(step, tag) → bool`, asked of every value.
     """
     for path in sorted(pathlib.Path(folder).glob(FILES)):
-        records, torn = _records(path)
+        records, whole = _records(path)
         kept = [_kept(record, is_kept) for record in records]
-        if not torn and kept == records:
+        if whole and kept == records:
             continue
         if not any(tf.compat.v1.Event.FromString(record).summary.value for record in kept if record):
             path.unlink()
@@ -43,13 +47,16 @@ def values(folder):
 
 
 def _records(path):
-    """The whole records of a file, and whether it has a torn one behind them."""
-    records = []
-    try:
-        for record in tf.data.TFRecordDataset(str(path)):
-            records.append(record.numpy())
-    except tf.errors.DataLossError:
-        return records, True
+    """The sound records of a file, and whether they are all of it. Behind a record whose length is
+    damaged none is found."""
+    records, whole = [], True
+    with path.open("rb") as file, contextlib.suppress(UserError):
+        for offset, length in places(path):
+            try:
+                records.append(read_record(file, path, offset, length))
+            except DamagedExample:
+                whole = False
+        return records, whole
     return records, False
 
 

@@ -2,7 +2,8 @@
 
 The operating system gives the lock up when its process ends, however it ends. So a file without a
 lock on it is stale, whatever it says, and is taken over. On a file system without locks what the file
-says must do: the owner is taken to be alive unless it is of this host and its process is gone.
+says must do: the owner is taken to be alive unless it is of this host and its process is gone, or,
+where the system tells when a process began, its number is another's by now.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ def training_in(workdir):
                 f"stop it, or give another --workdir (if no such process runs, remove {path})"
             )
         _write(descriptor, {
-            "pid": os.getpid(), "host": socket.gethostname(),
+            "pid": os.getpid(), "host": socket.gethostname(), "began": _began(os.getpid()),
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         })
         try:
@@ -88,7 +89,16 @@ def _may_live(owner):
         return False
     except PermissionError:  # another user's
         pass
-    return True
+    return owner.get("began") in (None, _began(owner["pid"]))
+
+
+def _began(pid):
+    """When a process began, in ticks since the machine did; None where the system does not tell."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(status.rpartition(")")[2].split()[19])  # field 22; the second is a name in brackets
 
 
 def _read(descriptor):

@@ -1,14 +1,18 @@
 """Robot pushing from the owners' files to a trained video model, by the commands."""
 
 import json
+import shutil
 
 import pytest
 from commands import exit_status
 from test_robot_pushing import sequence, write
 
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
-from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+from ms_pixelcnn_tf.data.records import places
+from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.training.checkpoint import latest_step, load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from silent import SilentProgress
 from tfrecords_tools.build import build
 
 SMALL = [
@@ -95,6 +99,39 @@ def test_a_run_on_every_second_pixel_stays_on_it(built, tmp_path, monkeypatch, c
     assert said.count("clips of 4 frames, 16, RGB; every 2nd pixel of 16x16: 8x8") == 2
     assert exit_status(monkeypatch, train.main, *arguments) == 2
     assert "run was trained on: fingerprint was" in capsys.readouterr().err
+
+
+class Damaging(SilentProgress):
+    """Flips a byte of a training record once the run is under way."""
+
+    folder = None
+
+    def update(self, step, bits):
+        if step == 3:
+            (path,) = (path for path in self.folder.rglob("*train*.tfrecord*"))
+            content = bytearray(path.read_bytes())
+            (offset, length), *_ = places(path)
+            content[offset + length // 2] ^= 1
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize("limit", [1, 0])
+def test_a_record_that_goes_bad_while_training_reads_it(built, tmp_path, monkeypatch, capsys, limit):
+    monkeypatch.setattr(Damaging, "folder", tmp_path / "built")
+    monkeypatch.setattr(loop, "Progress", Damaging)
+    shutil.copytree(built, tmp_path / "built")
+    arguments = [
+        *SMALL, f"--data_dir={tmp_path / 'built'}", f"--workdir={tmp_path / 'run'}", "--steps=40",
+        f"--max_damaged_examples={limit}", "--sample_every=0", "--checkpoint_every=5",
+    ]
+    status = exit_status(monkeypatch, train.main, *arguments)
+    error, told = capsys.readouterr().err, "the checksum of a record's data does not hold"
+    if limit:
+        assert status == 0 and latest_step(tmp_path / "run") == 40
+        assert error.count(told) == 1 and "another example takes its place (1 of up to 1)" in error
+    else:
+        assert status == 2 and error.count("\n") == 1 and told in error
+        assert "more than max_damaged_examples, 0: build the data again" in error
 
 
 def test_a_sheet_of_clips(built, tmp_path, capsys):

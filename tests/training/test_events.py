@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 
+from ms_pixelcnn_tf.data.records import places
 from ms_pixelcnn_tf.training import events
 
 
@@ -51,3 +52,15 @@ def test_a_torn_record_goes(tmp_path, lost):
     assert found(tmp_path) == expected([(1, "train/bits"), (2, "train/bits")])
     write(tmp_path, [3], tags=["train/bits"])
     assert [step for step, *_ in found(tmp_path)] == [1, 2, 3]
+
+
+def test_of_a_flipped_byte_nothing_but_its_record_goes(tmp_path):
+    write(tmp_path, [1, 2, 3], tags=["train/bits"])
+    (file,) = tmp_path.glob(events.FILES)
+    content = bytearray(file.read_bytes())
+    *_, (offset, length), _ = places(file)  # the second step's
+    content[offset + length - 1] ^= 1
+    file.write_bytes(content)
+    events.cut(tmp_path, lambda step, tag: True)
+    assert found(tmp_path) == expected([(1, "train/bits"), (3, "train/bits")])
+    assert all(record for record in tf.data.TFRecordDataset(str(file)))  # whole for others too

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import pathlib
 import socket
 import threading
 
@@ -12,6 +13,12 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import lock
 from ms_pixelcnn_tf.training.lock import LOCK, is_trained_in, training_in
 from processes import hold
+
+
+def began(pid):
+    """As a lock file says it."""
+    fields = pathlib.Path(f"/proc/{pid}/stat")
+    return int(fields.read_text().split()[21]) if fields.exists() else None
 
 
 def test_a_second_training_is_refused_and_told_whose_the_first_is(tmp_path):
@@ -53,6 +60,8 @@ def test_a_lock_of_a_killed_process_is_stale(tmp_path):
 @pytest.mark.parametrize("text, taken", [
     ({"pid": 2**22 + 1, "host": socket.gethostname()}, False),  # beyond Linux's largest
     ({"pid": os.getpid(), "host": socket.gethostname()}, True),
+    ({"pid": os.getpid(), "host": socket.gethostname(), "began": began(os.getpid())}, True),
+    ({"pid": os.getpid(), "host": socket.gethostname(), "began": 1}, False),  # its number, anew
     ({"pid": 1, "host": socket.gethostname()}, True),
     ({"pid": 7, "host": "elsewhere"}, True),
     ({}, False), ("no json", False), (["pid"], False),

@@ -99,7 +99,7 @@ def test_workers_train_what_one_process_trains(alone, tmp_path, workers, more):
     assert "validation" in said[0] and all("validation" not in other for other in said[1:])
 
 
-def test_a_worker_that_is_killed_ends_the_others_and_the_same_commands_go_on(alone, tmp_path):
+def test_a_worker_that_is_killed_ends_the_others_and_the_same_commands_go_on(tmp_path):
     processes = start(tmp_path, 2, "--steps=100000", "--checkpoint_every=1")
     while latest_step(tmp_path) < 3:
         assert all(process.poll() is None for process in processes), ended(processes)
@@ -121,6 +121,23 @@ def test_a_worker_that_is_killed_ends_the_others_and_the_same_commands_go_on(alo
     assert codes == [143, 143], said
     assert f"going on from step {reached}" in said[0]
     assert f"stopped after step {latest_step(tmp_path)}, saved" in said[0]
+
+
+def test_after_a_killed_worker_the_run_ends_as_one_that_lost_none(tmp_path):
+    more = ["--steps=40", "--checkpoint_every=1", "--learning_rate=1e-3", "--final_learning_rate=1e-3"]
+    codes, said = ended(start(tmp_path / "alone", 1, *more))
+    assert codes == [0], said
+    processes = start(tmp_path / "killed", 2, *more)
+    while latest_step(tmp_path / "killed") < 3:
+        assert all(process.poll() is None for process in processes), ended(processes)
+        time.sleep(0.01)
+    processes[1].kill()
+    codes, said = ended(processes, timeout=120)
+    assert codes[0] == 2, said
+    assert 3 <= latest_step(tmp_path / "killed") < 40
+    codes, said = ended(start(tmp_path / "killed", 2, *more))
+    assert codes == [0, 0], said
+    assert_close(tmp_path / "killed", tmp_path / "alone")
 
 
 def test_workers_with_other_flags_are_refused(tmp_path):
