@@ -9,6 +9,7 @@ The CDF is evaluated in the parameters' dtype, float32 at least. All log-probabi
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -31,6 +32,7 @@ def make_distribution(output, num_levels, channels, num_mixtures):
     raise UserError(f"unknown output {output!r}; valid: {', '.join(OUTPUTS)}")
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Categorical:
     """Softmax over `num_levels` levels. The network must order the channels: parameters of channel
     c may depend on channels before c (`channel_autoregressive`).
@@ -55,6 +57,13 @@ class Categorical:
         self.channels = channels
         self.num_outputs = num_levels + 1 + channels  # a channel
         self.num_params = self.num_outputs * channels
+
+    def get_config(self):
+        return {"num_levels": self.num_levels, "channels": self.channels}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
 
     def initial_params(self):
         """Initial parameters of a pixel, `[num_params]`: a narrow tent, free logits of zero."""
@@ -147,6 +156,7 @@ class Categorical:
         )
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class DiscretizedLogisticMixture:
     """Mixture of logistics integrated over each level's bin, with linear dependence of G on R and
     of B on R and G; any number of channels.
@@ -172,6 +182,15 @@ class DiscretizedLogisticMixture:
         self.num_mixtures = num_mixtures
         self.num_coefficients = channels * (channels - 1) // 2
         self.num_params = num_mixtures * (1 + 2 * channels + self.num_coefficients)
+
+    def get_config(self):
+        return {
+            "num_levels": self.num_levels, "channels": self.channels, "num_mixtures": self.num_mixtures,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
 
     def initial_params(self):
         """Initial parameters of a pixel, `[num_params]`: equal weights, narrow components close

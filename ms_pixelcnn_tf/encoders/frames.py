@@ -7,6 +7,7 @@ from ms_pixelcnn_tf.layers import ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, pixel_features
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class FrameEncoder(keras.layers.Layer):
     """Residual multiplicative blocks over a frame.
 

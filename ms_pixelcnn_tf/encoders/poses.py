@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class PoseEncoder(keras.layers.Layer):
     """Poses tiled over a map and read there beside the coordinates of each place, by a 1x1 layer.
 

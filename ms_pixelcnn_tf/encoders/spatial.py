@@ -6,6 +6,7 @@ from keras import ops
 from ms_pixelcnn_tf.layers import ResidualBlock
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class SpatialEncoder(keras.layers.Layer):
     """A residual network at the maps' own size.
 

@@ -9,6 +9,7 @@ KERNEL = 4  # characters a convolution spans
 POOL = 3
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class TextEncoder(keras.layers.Layer):
     """Three convolutions over the characters, a GRU over what they found, its mean over time.
 

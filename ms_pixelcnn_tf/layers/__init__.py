@@ -7,9 +7,11 @@ from ms_pixelcnn_tf.layers.initializers import Constant, GivenRows
 from ms_pixelcnn_tf.layers.masked_convolution import MaskedConvolution
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
 from ms_pixelcnn_tf.layers.multiplicative import MultiplicativeUnit, ResidualMultiplicativeBlock
+from ms_pixelcnn_tf.layers.of_distribution import OfDistribution
 from ms_pixelcnn_tf.layers.residual import ResidualBlock
 
 __all__ = [
     "ChannelHead", "Constant", "ConvLSTM", "GatedLayer", "GivenRows", "MaskedConvolution",
-    "MaskedDense", "MultiplicativeUnit", "ResidualBlock", "ResidualMultiplicativeBlock",
+    "MaskedDense", "MultiplicativeUnit", "OfDistribution", "ResidualBlock",
+    "ResidualMultiplicativeBlock",
 ]

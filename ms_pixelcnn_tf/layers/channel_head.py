@@ -6,10 +6,12 @@ from keras import ops
 
 from ms_pixelcnn_tf.layers.initializers import Constant, GivenRows
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
+from ms_pixelcnn_tf.layers.of_distribution import OfDistribution
 from ms_pixelcnn_tf.pixels import feature_channels
 
 
-class ChannelHead(keras.layers.Layer):
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class ChannelHead(OfDistribution, keras.layers.Layer):
     """Parameters of each channel from the trunk's features and the pixel's channels before it.
 
     Channel c has a hidden layer of its own, which reads all features and, through mask A, the
@@ -34,6 +36,7 @@ class ChannelHead(keras.layers.Layer):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.features, self.hidden = features, hidden
+        self.arguments = {"features": features, "hidden": hidden}
         channels = distribution.channels
         groups = [channel for channel in range(channels) for _ in range(hidden)]
         policy = self.dtype_policy

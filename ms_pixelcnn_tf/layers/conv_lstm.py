@@ -7,6 +7,7 @@ from keras import ops
 from ms_pixelcnn_tf.layers.initializers import Constant
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ConvLSTM(keras.layers.Layer):
     """One step in time: [i, f, u, o] = N(kernel * inputs) + N(recurrent * hidden) + bias, and
 

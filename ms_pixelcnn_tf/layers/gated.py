@@ -13,6 +13,7 @@ def gate(maps):
     return ops.tanh(signal) * ops.sigmoid(opening)
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class GatedLayer(keras.layers.Layer):
     """Vertical stack (all rows above) and horizontal stack (the row so far), gated, linked by 1x1.
 

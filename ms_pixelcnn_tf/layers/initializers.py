@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Constant(keras.initializers.Initializer):
     """A given array.
 
@@ -22,6 +23,7 @@ class Constant(keras.initializers.Initializer):
         return {"values": self.values.tolist()}
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class GivenRows(keras.initializers.Initializer):
     """A kernel whose first input rows are given, the rest drawn.
 

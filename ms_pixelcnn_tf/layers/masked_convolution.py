@@ -8,6 +8,7 @@ from ms_pixelcnn_tf.layers.masks import channel_mask
 ABOVE = 3  # taps in the row above; then one to the left and the current one
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MaskedConvolution(keras.layers.Layer):
     """The five taps of a 3x3 kernel that are not masked away:
 

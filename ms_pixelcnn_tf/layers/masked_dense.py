@@ -6,6 +6,7 @@ from keras import ops
 from ms_pixelcnn_tf.layers.masks import channel_mask
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MaskedDense(keras.layers.Layer):
     """Dense over the last axis; outputs see only the groups their mask allows.
 

@@ -17,6 +17,7 @@ def multiplicative(inputs, maps):
     return output * ops.tanh(keep * inputs + write * ops.tanh(update))
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MultiplicativeUnit(keras.layers.Layer):
     """A convolutional LSTM cell without its memory: the inputs themselves are what it keeps.
 
@@ -57,6 +58,7 @@ class MultiplicativeUnit(keras.layers.Layer):
         return super().get_config() | {"features": self.features, "num_groups": self.num_groups}
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ResidualMultiplicativeBlock(keras.layers.Layer):
     """x + widen(MU(MU(narrow(x) + conditioning))): 1x1 from 2c to c, two units, 1x1 back to 2c.
 
@@ -91,7 +93,7 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
             features, 2 * features, kernel_initializer="zeros", name="widen"
         )
 
-    def build(self, input_shape=None, conditioning_shape=None):
+    def build(self, inputs_shape=None, conditioning_shape=None):
         self.narrow.build((None, None, None, 2 * self.features))
         for unit in self.units:
             unit.build()

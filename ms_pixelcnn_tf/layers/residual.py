@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ResidualBlock(keras.layers.Layer):
     """x + 1x1(relu(3x3(x) + conditioning)), without normalisation.
 
@@ -34,7 +35,7 @@ class ResidualBlock(keras.layers.Layer):
             features, kernel_initializer="zeros", dtype=policy, name="pointwise"
         )
 
-    def build(self, input_shape=None, conditioning_shape=None):
+    def build(self, inputs_shape=None, conditioning_shape=None):
         shape = (None, None, None, self.features)
         self.spatial.build(shape)
         self.pointwise.build(shape)

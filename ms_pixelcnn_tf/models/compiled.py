@@ -23,6 +23,12 @@ def compile_function(function, model, **shapes):
     return lambda *arguments: function(model, *arguments)
 
 
+def graph_of(compiled):
+    """TensorFlow's graph of what `compile_function` made; None on other backends."""
+    traced = getattr(compiled, "get_concrete_function", None)
+    return None if traced is None else traced().graph
+
+
 def _on_tensorflow(function, model, shapes):
     import tensorflow as tf
 

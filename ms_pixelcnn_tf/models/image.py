@@ -1,8 +1,6 @@
 """Image models: `OlogN`, the multiscale PixelCNN, and `ON`, the same with no scale but its base.
 
-log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_group | groups before it)
-
-Reference: Reed et al. (2017), section 3, equations 1 to 3. Departures are listed in README.md.
+`likelihood` has the equations, `decoding` their inverse. Departures are listed in README.md.
 """
 
 import dataclasses
@@ -18,14 +16,12 @@ from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.encoders import Encoder
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.models import decoding
-from ms_pixelcnn_tf.models.compiled import compile_function
-from ms_pixelcnn_tf.models.crop import Crop
+from ms_pixelcnn_tf.models import decoding, likelihood
+from ms_pixelcnn_tf.models.compiled import compile_function, graph_of
 from ms_pixelcnn_tf.models.in_parts import decode_in_parts, images_at_once
 from ms_pixelcnn_tf.models.inputs import (
     as_array,
     check_conditions,
-    check_count,
     check_images,
     check_low_resolution,
     check_plain_uniforms,
@@ -37,6 +33,7 @@ from ms_pixelcnn_tf.models.inputs import (
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.sizes import format_size, parse_size
+from ms_pixelcnn_tf.uniforms import check_seed
 
 SAMPLERS = ("cached", "naive")
 SAMPLES_AT_ONCE = 256
@@ -128,29 +125,13 @@ class MultiscalePixelCNN(keras.Model):
         Reference: Reed et al. (2017), section 4: 32x32 crops.
         """
         images, conditions = check_images(self.config, images, conditions)
-        return self._terms(images, conditions, crop_size, offsets)
+        return likelihood.log_prob_terms(self, images, conditions, crop_size, offsets)
 
-    def _terms(self, images, conditions, crop_size=None, offsets=None):
-        codes = self.encode(conditions)
-        scales = pixels.pyramid(images, len(self.sizes))
-        terms, names = {}, iter(self.term_dims)
-        if self.base is not None:
-            conditioning = self.conditioning(codes, 0)
-            terms[next(names)] = self._score(self.base(scales[0], conditioning), scales[0])
-        for index in self.held_indices():
-            crop = Crop(self.sizes[index], crop_size, offsets)
-            groups = pixels.split_groups(crop.cut_image(scales[index]))
-            conditioning = self.conditioning(codes, index, crop.places)
-            for group, upscaler in zip((2, 3, 4), self.upscalers_of(index)):
-                context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
-                known = upscaler.trunk(context, conditioning)
-                log_prob = self._score(upscaler(known, target), target)
-                terms[next(names)] = log_prob * crop.area_ratio
-        return terms
-
-    def _score(self, params, levels):
-        """Σ over sub-pixels of log p, `[B]`."""
-        return decoding.sum_image(self.distribution.log_prob(params, levels))
+    def log_prob_by_pixel(self, images, conditions=None):
+        """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up to
+        `log_prob`. Its negative is the surprise."""
+        self.check_held(self.config.scale_names)
+        return self._log_prob_by_pixel(*check_images(self.config, images, conditions))
 
     # -- sampling ---------------------------------------------------------------------------------
 
@@ -217,7 +198,7 @@ class MultiscalePixelCNN(keras.Model):
             UserError: for sizes that the model does not have, or scales that it does not hold.
         """
         config = self.config
-        check_count("seed", seed)
+        check_seed(seed)
         low_resolution = as_array("low_resolution", low_resolution)
         shape = low_resolution.shape
         start = self._index_of("low_resolution", shape[1:3])
@@ -314,6 +295,10 @@ class MultiscalePixelCNN(keras.Model):
         biases = [network.output_bias for network in self._networks()]
         start_at_marginal(self.config, biases, histogram)
 
+    def likelihood_graph(self):
+        """TensorFlow's graph of `log_prob_terms`, to be looked at; None on other backends."""
+        return graph_of(self._log_prob_terms)
+
     def get_config(self):
         return {"name": self.name, "config": dataclasses.asdict(self.config)}
 
@@ -352,8 +337,9 @@ class MultiscalePixelCNN(keras.Model):
         shape = (*self.config.image_size, self.config.channels)
         conditions = condition_shapes(self.config)
         dtype = uniforms_dtype(self.config)
-        self._log_prob_terms = compile_function(
-            type(self)._terms, self, images=(shape, "int32"), conditions=conditions
+        self._log_prob_terms, self._log_prob_by_pixel = (
+            compile_function(score, self, images=(shape, "int32"), conditions=conditions)
+            for score in (likelihood.log_prob_terms, likelihood.log_prob_by_pixel)
         )
         self._decode, self._decode_scored, self._decode_naive = (
             compile_function(

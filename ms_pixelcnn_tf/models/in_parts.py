@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ms_pixelcnn_tf.uniforms import draw
+
 NUMBERS_AT_ONCE = 2**26  # of the largest tensor: 256 MiB in float32; several live at a time
 
 
@@ -52,17 +54,17 @@ def decode_in_parts(decode, num, shape, at_once, seed, uniforms=None):
         num: of all.
         shape: of one, `(H, W, C)` or `(T - G, H, W, C)`.
         at_once: the largest n.
-        seed: of the uniforms, which are drawn for all in order.
+        seed: of the uniforms (`uniforms.draw`).
         uniforms: `[num, *shape]` to use instead.
 
     Returns:
         uint8 levels `[num, *shape]`.
     """
-    generator, levels = np.random.default_rng(seed), np.empty((num, *shape), "uint8")
+    levels = np.empty((num, *shape), "uint8")
     for start in range(0, num, at_once):
         part = slice(start, min(start + at_once, num))
         if uniforms is None:
-            own = generator.random((part.stop - start, *shape), dtype="float32")
+            own = draw(seed, start, part.stop - start, shape)
         else:
             own = uniforms[part]
         levels[part] = decode(part, own)

@@ -11,6 +11,7 @@ from keras import ops
 from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import MAP_SIZE
+from ms_pixelcnn_tf.uniforms import check_seed
 
 CAPTIONS = 'a list of one str an image, as ["a red circle", "a blue square"] for two'
 EXAMPLES = {
@@ -75,7 +76,7 @@ def check_request(config, num, conditions, seed):
         UserError: for a number or a seed below 0, or conditions of another number.
     """
     check_count("num", num)
-    check_count("seed", seed)
+    check_seed(seed)
     return check_conditions(config, conditions, num)
 
 
@@ -167,14 +168,14 @@ def check_conditions(config, conditions, batch_size):
             f"conditions given: {given}; this model needs {', '.join(config.conditions)}, as in "
             + ", ".join(EXAMPLES[name] for name in config.conditions)
         )
-    highest = _limits(config)
+    highest = condition_limits(config)
     return {
         name: _check_condition(name, conditions[name], shape, dtype, highest[name], batch_size)
         for name, (shape, dtype) in condition_shapes(config).items()
     }
 
 
-def _limits(config):
+def condition_limits(config):
     """The largest value of each condition; the smallest is 0."""
     return {
         "label": config.num_classes - 1, "text": len(text.ALPHABET), "keypoints": 1,

@@ -21,13 +21,14 @@ from keras import ops
 from ms_pixelcnn_tf.configs import VideoConfig, replace
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import rollout, video_inputs
+from ms_pixelcnn_tf.models.compiled import graph_of
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.frame_decoders import DECODERS
 from ms_pixelcnn_tf.models.in_parts import decode_in_parts, videos_at_once
-from ms_pixelcnn_tf.models.inputs import check_count
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.models.past import PastEncoder
 from ms_pixelcnn_tf.models.video_graphs import VideoGraphs
+from ms_pixelcnn_tf.uniforms import check_seed
 
 SAMPLERS = ("cached", "stepwise", "naive")
 
@@ -212,7 +213,7 @@ class VideoPixelCNN(keras.Model):
 
     def _decode_in_parts(self, given, sequences, length, uniforms=None, seed=0, sampler="cached"):
         """`length` frames after the given ones, from uniforms, or drawn ones if there are none."""
-        check_count("seed", seed)
+        check_seed(seed)
         shape = (length, *self.config.image_size, self.config.channels)
         at_once = videos_at_once(self.config, self.decoder.distribution.num_params, length)
 
@@ -245,6 +246,10 @@ class VideoPixelCNN(keras.Model):
     def start_at_marginal(self, histogram):
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
         start_at_marginal(self.config, self.decoder.output_biases(), histogram)
+
+    def likelihood_graph(self):
+        """TensorFlow's graph of the likelihood, to be looked at; None on other backends."""
+        return graph_of(self.graphs.log_prob_by_frame)
 
     def get_config(self):
         return {"name": self.name, "config": dataclasses.asdict(self.config)}

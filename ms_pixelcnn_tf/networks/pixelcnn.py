@@ -4,13 +4,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense
+from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
 
 
-class GatedPixelCNN(keras.layers.Layer):
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class GatedPixelCNN(OfDistribution, keras.layers.Layer):
     """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
 
     Args:
@@ -43,6 +44,11 @@ class GatedPixelCNN(keras.layers.Layer):
                  conditioning_features=0, predicted=False, **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
+        self.arguments = {
+            "num_layers": num_layers, "features": features, "head_features": head_features,
+            "first_kernel": first_kernel, "conditioning_features": conditioning_features,
+            "predicted": predicted,
+        }
         self.features = features
         self.conditioning_features = conditioning_features
         channels = distribution.channels

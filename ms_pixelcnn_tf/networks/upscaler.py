@@ -20,11 +20,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, ResidualBlock
+from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, OfDistribution, ResidualBlock
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Trunk(keras.layers.Layer):
     """Residual network from the context's pixels to features.
 
@@ -111,7 +112,8 @@ def _same_group(group):
     return initializer
 
 
-class UpscalerA(keras.layers.Layer):
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class UpscalerA(OfDistribution, keras.layers.Layer):
     """Type A: the group's pixels are independent given the context.
 
     Args:
@@ -128,6 +130,11 @@ class UpscalerA(keras.layers.Layer):
                  conditioning_features=0, previous=False, **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
+        self.arguments = {
+            "group": group, "num_blocks": num_blocks, "features": features,
+            "head_features": head_features, "conditioning_features": conditioning_features,
+            "previous": previous,
+        }
         self.features = features
         policy = self.dtype_policy
         self.trunk = Trunk(
@@ -189,7 +196,8 @@ class UpscalerA(keras.layers.Layer):
         return self.head.bias
 
 
-class UpscalerB(keras.layers.Layer):
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class UpscalerB(OfDistribution, keras.layers.Layer):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
@@ -203,6 +211,12 @@ class UpscalerB(keras.layers.Layer):
                  decoder_layers, decoder_features, conditioning_features=0, **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
+        self.arguments = {
+            "group": group, "num_blocks": num_blocks, "features": features,
+            "head_features": head_features, "patch_size": tuple(patch_size),
+            "decoder_layers": decoder_layers, "decoder_features": decoder_features,
+            "conditioning_features": conditioning_features,
+        }
         self.features = features
         self.patch_size = patch_size
         policy = self.dtype_policy

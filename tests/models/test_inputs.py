@@ -69,7 +69,7 @@ def test_conditions(model, conditions, message):
 
 @pytest.mark.parametrize("num, seed", [(-1, 0), (2.5, 0), (2, -1)])
 def test_requests(model, num, seed):
-    with pytest.raises(UserError, match="valid: integers of 0 or more"):
+    with pytest.raises(UserError, match="valid: integers (of 0 or more|from 0 to)"):
         model.sample(num, None, seed)
 
 

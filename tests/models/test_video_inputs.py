@@ -120,7 +120,7 @@ def test_decoding(model, uniforms, given, message):
 
 
 def test_seeds_and_samplers(model):
-    with pytest.raises(UserError, match="seed is -1; valid: integers of 0 or more"):
+    with pytest.raises(UserError, match="seed is -1; valid: integers from 0 to"):
         model.sample(FRAMES[:, :2], CONDITIONS, seed=-1)
     with pytest.raises(UserError, match="unknown sampler 'fast'; valid: cached, stepwise, naive"):
         model.decode(random_video_uniforms(model, 2), FRAMES[:, :2], CONDITIONS, sampler="fast")

@@ -15,8 +15,10 @@ import tensorflow as tf
 
 from causality import assert_same, dependence, groups_of, past
 from ms_pixelcnn_tf.distributions import make_distribution
+from ms_pixelcnn_tf.models import likelihood
 from ms_pixelcnn_tf.networks import GatedPixelCNN
-from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim, load_model
+from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim
+from ms_pixelcnn_tf.training.trained import load_model
 from proofs import make_model, random_levels
 from tiny import tiny_run
 
@@ -96,7 +98,7 @@ def train(model, steps=4):
     for step in range(steps):
         images = tf.constant(random_levels(model, 4, seed=step), tf.int32)
         with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(sum(model._terms(images, {}).values()))  # run eagerly: no trace
+            loss = -tf.reduce_mean(sum(likelihood.log_prob_terms(model, images, {}).values()))  # run eagerly: no trace
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     for variable, old in zip(model.trainable_variables, before):

@@ -1,0 +1,60 @@
+"""From images to log p, factor by factor: what `MultiscalePixelCNN` compiles.
+
+log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_group | groups before it)
+
+Reference: Reed et al. (2017), section 3, equations 1 to 3.
+"""
+
+from keras import ops
+
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.models import decoding
+from ms_pixelcnn_tf.models.crop import Crop
+
+
+def factors(model, images, conditions, crop_size=None, offsets=None):
+    """The factors that the model holds, in order.
+
+    Args:
+        model: a `MultiscalePixelCNN`.
+        images: `[B, H, W, C]` levels.
+        conditions: dict of tensors.
+        crop_size, offsets: as for `cropped_log_prob_terms`; None: whole images.
+
+    Yields:
+        The number of its size in `model.sizes`, log p of its sub-pixels `[B, h, w, C]` in nats, and
+        the ratio of the scale's area to the crop's.
+    """
+    codes = model.encode(conditions)
+    scales = pixels.pyramid(images, len(model.sizes))
+    if model.base is not None:
+        params = model.base(scales[0], model.conditioning(codes, 0))
+        yield 0, model.distribution.log_prob(params, scales[0]), 1
+    for index in model.held_indices():
+        crop = Crop(model.sizes[index], crop_size, offsets)
+        groups = pixels.split_groups(crop.cut_image(scales[index]))
+        conditioning = model.conditioning(codes, index, crop.places)
+        for group, upscaler in zip((2, 3, 4), model.upscalers_of(index)):
+            context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
+            params = upscaler(upscaler.trunk(context, conditioning), target)
+            yield index, model.distribution.log_prob(params, target), crop.area_ratio
+
+
+def log_prob_terms(model, images, conditions, crop_size=None, offsets=None):
+    """The terms of log p(images): name → `[B]` nats."""
+    found = factors(model, images, conditions, crop_size, offsets)
+    return {
+        name: decoding.sum_image(log_prob) * area_ratio
+        for name, (_, log_prob, area_ratio) in zip(model.term_dims, found, strict=True)
+    }
+
+
+def log_prob_by_pixel(model, images, conditions):
+    """log p of each sub-pixel given those before it, `[B, H, W, C]` nats."""
+    by_size = {}
+    for index, log_prob, _ in factors(model, images, conditions):
+        by_size.setdefault(index, []).append(log_prob)
+    (whole,) = by_size.pop(0)
+    for groups in by_size.values():
+        whole = pixels.merge_groups([whole, *groups])
+    return whole

@@ -1,0 +1,80 @@
+"""The uniforms of a seed: each a pure function of seed, image and sub-pixel.
+
+So an image is the same however many are drawn beside it, in however many parts, on any backend, and in
+a graph that has been exported. The function is the cipher Threefry-2x32 with 20 rounds: its key is the
+seed, what it enciphers the number of the image and that of a pair of sub-pixels.
+
+Reference: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3, section 4.2.
+"""
+
+import math
+
+from keras import ops
+
+from ms_pixelcnn_tf.errors import UserError
+
+MAX_SEED = 2**63 - 1  # what an int64 holds
+ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)  # bits, four rounds each, in turn
+PARITY = 0x1BD11BDA
+
+
+def check_seed(seed, name="seed"):
+    """Raises UserError unless `seed` is an integer that seeds can be."""
+    if not hasattr(seed, "__index__") or isinstance(seed, bool) or not 0 <= int(seed) <= MAX_SEED:
+        raise UserError(f"{name} is {seed!r}; valid: integers from 0 to {MAX_SEED}")
+
+
+def draw(seed, first, num, shape):
+    """Uniforms of images `first` … `first + num - 1`.
+
+    Args:
+        seed: a Python integer from 0 to MAX_SEED, or an int64 tensor holding one.
+        first, num: integers; `num` may be a tensor.
+        shape: of an image's, such as `(H, W, C)`.
+
+    Returns:
+        float32 `[num, *shape]`, multiples of 2⁻²⁴ from 0 up to, not including, 1.
+    """
+    size = math.prod(shape)
+    pairs = -(-size // 2)
+    images = ops.cast(ops.arange(num) + first, "uint32")[:, None]
+    words = threefry(_key(seed), images, ops.cast(ops.arange(pairs), "uint32")[None])
+    bits = ops.reshape(ops.stack(words, axis=-1), (-1, 2 * pairs))[:, :size]
+    # Those that a float32 holds; an int32 has room for them, which more backends can cast.
+    values = ops.cast(ops.cast(ops.right_shift(bits, _word(8)), "int32"), "float32")
+    return ops.reshape(values * 2.0**-24, (-1, *shape))
+
+
+def threefry(key, left, right):
+    """Enciphers pairs of words.
+
+    Args:
+        key: two uint32 scalars.
+        left, right: uint32, of shapes that broadcast.
+
+    Returns:
+        Two uint32 tensors of their common shape.
+    """
+    keys = *key, ops.bitwise_xor(ops.bitwise_xor(*key), _word(PARITY))
+    left, right = left + keys[0], right + keys[1]
+    for number in range(5):
+        for bits in ROTATIONS[number % 2]:
+            left = left + right
+            turned = ops.bitwise_or(
+                ops.left_shift(right, _word(bits)), ops.right_shift(right, _word(32 - bits))
+            )
+            right = ops.bitwise_xor(turned, left)
+        left = left + keys[(number + 1) % 3]
+        right = right + keys[(number + 2) % 3] + _word(number + 1)
+    return left, right
+
+
+def _key(seed):
+    """A seed's lower and upper 32 bits."""
+    if isinstance(seed, int) or not hasattr(seed, "dtype"):
+        return _word(int(seed) & 0xFFFFFFFF), _word(int(seed) >> 32)
+    return ops.cast(seed, "uint32"), ops.cast(ops.right_shift(seed, ops.cast(32, "int64")), "uint32")
+
+
+def _word(value):
+    return ops.convert_to_tensor(value, "uint32")

@@ -1,0 +1,151 @@
+"""Layers and models in other people's Keras: a table of every public layer goes through each test."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from ms_pixelcnn_tf import encoders, layers, networks
+from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture
+from proofs import random_levels, random_model, randomise
+
+SOFTMAX, DMOL = Categorical(4, 3), DiscretizedLogisticMixture(256, 1, 2)
+GENERATOR = np.random.default_rng(0)
+
+
+def maps(*shape):
+    return GENERATOR.normal(size=shape).astype("float32")
+
+
+def levels(high, *shape):
+    return GENERATOR.integers(0, high, shape).astype("int32")
+
+
+LAYERS = {  # class → made, what it is called with
+    layers.MaskedConvolution: (lambda: layers.MaskedConvolution([0, 1], [0, 1, 1]), [maps(2, 4, 4, 2)]),
+    layers.MaskedDense: (lambda: layers.MaskedDense([0, 1, 1], [0, 1], "A"), [maps(2, 4, 4, 3)]),
+    layers.GatedLayer: (
+        lambda: layers.GatedLayer([0, 1, 2], 6, 3, first=True), [maps(2, 4, 4, 3), maps(2, 4, 4, 3)],
+    ),
+    layers.ResidualBlock: (lambda: layers.ResidualBlock(5), [maps(2, 4, 4, 5)]),
+    layers.MultiplicativeUnit: (lambda: layers.MultiplicativeUnit(5), [maps(2, 4, 4, 5)]),
+    layers.ResidualMultiplicativeBlock: (
+        lambda: layers.ResidualMultiplicativeBlock(3), [maps(2, 4, 4, 6)],
+    ),
+    layers.ConvLSTM: (
+        lambda: layers.ConvLSTM(3, 2), [maps(2, 4, 4, 2), (maps(2, 4, 4, 3), maps(2, 4, 4, 3))],
+    ),
+    layers.ChannelHead: (
+        lambda: layers.ChannelHead(SOFTMAX, 5, 4), [maps(2, 4, 4, 5), maps(2, 4, 4, 3), maps(2, 4, 4, 25)],
+    ),
+    encoders.TextEncoder: (lambda: encoders.TextEncoder(3, 8), [levels(71, 2, 201)]),
+    encoders.SpatialEncoder: (lambda: encoders.SpatialEncoder(2, 4, 1), [maps(2, 8, 8, 2)]),
+    networks.GatedPixelCNN: (
+        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3), [levels(4, 2, 4, 4, 3)],
+    ),
+}
+UPSCALERS = {
+    "A, softmax": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6),
+    "A, dmol": lambda: networks.UpscalerA(DMOL, 2, 1, 6, 6, conditioning_features=2),
+    "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 1, 9),
+}
+NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}
+TESTED_BELOW = {networks.UpscalerA, networks.UpscalerB}
+OF_MODELS = {"Encoder", "FrameEncoder", "PoseEncoder", "MultiplicativePixelCNN"}  # made of a whole config
+
+
+def test_every_public_layer_is_in_the_table():
+    public = {
+        value for module in (layers, encoders, networks) for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
+    }
+    assert {
+        layer for layer in public - TESTED_BELOW if layer.__name__ not in OF_MODELS
+    } == set(LAYERS)
+    assert all(name in keras.saving.get_custom_objects() for name in (
+        f"ms_pixelcnn_tf>{layer.__name__}" for layer in (*LAYERS, *TESTED_BELOW)
+    ))
+
+
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
+def test_a_layer_is_made_anew_of_its_configuration(kind):
+    make, arguments = LAYERS[kind]
+    layer = make()
+    first = layer(*arguments)
+    randomise(layer)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    again(*arguments)
+    assert type(again) is kind
+    again.set_weights(layer.get_weights())
+    for one, other, before in zip(*(tf.nest.flatten(x) for x in (layer(*arguments), again(*arguments), first))):
+        np.testing.assert_array_equal(one, other)
+        assert np.abs(np.asarray(one) - np.asarray(before)).max() > 0
+
+
+@pytest.mark.parametrize("name", UPSCALERS)
+def test_an_upscaler_is_made_anew_of_its_configuration(name):
+    upscaler = UPSCALERS[name]()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(upscaler))
+    law = upscaler.distribution
+    group = upscaler.arguments["group"]
+    context, target = levels(4, 2, 4, 4, law.channels * (group - 1)), levels(4, 2, 4, 4, law.channels)
+    found = []
+    for each in (upscaler, again):
+        each.build()
+        if each is upscaler:
+            randomise(each)
+        else:
+            each.set_weights(upscaler.get_weights())
+        given = maps(2, 1, 1, 2) * 0 + 1 if upscaler.arguments["conditioning_features"] else None
+        found.append(each(each.trunk(context, given), target))
+    np.testing.assert_array_equal(*found)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Bits(keras.layers.Layer):
+    """Somebody's layer with one of our models inside."""
+
+    def __init__(self, model, **kwargs):
+        super().__init__(**kwargs)
+        self.model = model
+
+    def call(self, images):
+        return -sum(self.model.log_prob_terms(images).values())[:, None]
+
+    def get_config(self):
+        return super().get_config() | {"model": keras.saving.serialize_keras_object(self.model)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**(config | {"model": keras.saving.deserialize_keras_object(config["model"])}))
+
+
+def test_a_model_learns_inside_somebody_elses_and_is_saved_with_it(tmp_path):
+    """Functional, by `fit`, from numpy and from tf.data."""
+    inner = random_model(weight_scale=0.1)
+    images = random_levels(inner, 12)
+    inputs = keras.Input((4, 4, 1), dtype="int32")
+    outer = keras.Model(inputs, keras.layers.Dense(1, name="scale", kernel_initializer="ones")(Bits(inner)(inputs)))
+    expected = -np.asarray(inner.log_prob(images))
+    np.testing.assert_allclose(outer.predict(images, verbose=0)[:, 0], expected, rtol=1e-5)
+    outer.compile(keras.optimizers.Adam(0.01), loss=lambda truth, nats: ops.mean(nats))
+    zeros = np.zeros(len(images), "float32")
+    losses = outer.fit(images, zeros, epochs=3, batch_size=4, verbose=0).history["loss"]
+    stream = tf.data.Dataset.from_tensor_slices((images, zeros)).batch(4)
+    losses += outer.fit(stream, epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    outer.save(tmp_path / "outer.keras")
+    again = keras.saving.load_model(tmp_path / "outer.keras", compile=False)
+    np.testing.assert_array_equal(again.predict(images, verbose=0), outer.predict(images, verbose=0))
+
+
+def test_a_model_takes_numpy_and_tensors_alike():
+    model = random_model()
+    images = random_levels(model, 5)
+    expected = np.asarray(model.log_prob(images))
+    np.testing.assert_array_equal(model.log_prob(tf.constant(images)), expected)
+    batches = tf.data.Dataset.from_tensor_slices(images).batch(5).map(lambda each: model.log_prob(each))
+    np.testing.assert_array_equal(next(iter(batches)), expected)
