@@ -4,6 +4,7 @@
 
     model = ms.build_model(dataset="shapes", variant="OlogN", preset="tiny", image_size=32)
     model = ms.load("runs/shapes-OlogN-tiny")
+    model = ms.load("shapes-tiny")  # ships with the package
     nats = model.log_prob(images)
     images = model.sample(4, seed=0)
 """
@@ -38,15 +39,18 @@ def build_model(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
 
 
 def load(path, checkpoint="last"):
-    """The trained model of a training directory, with its averaged weights.
+    """A trained model, with its averaged weights.
 
     Args:
-        path: the `--workdir` of a training run.
-        checkpoint: "last", or "best", that of the best validation.
+        path: the `--workdir` of a training run, the folder of an export, or the name of a model that
+            ships with the package, as "shapes-tiny" (`ready_made.names()`).
+        checkpoint: of a run "last", or "best", that of the best validation.
 
     Raises:
-        UserError: if there is no run, or no checkpoint, at `path`.
+        UserError: if there is no run, or no checkpoint, at `path`; if a file of an export, or of a
+            model that ships, is not the one that was written.
     """
-    from ms_pixelcnn_tf.training.checkpoint import load_model
+    from ms_pixelcnn_tf.ready_made import find
+    from ms_pixelcnn_tf.training.trained import load_model
 
-    return load_model(path, checkpoint=checkpoint)
+    return load_model(find(path), checkpoint=checkpoint)

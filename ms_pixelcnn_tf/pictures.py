@@ -12,6 +12,7 @@ from PIL import Image
 from ms_pixelcnn_tf.files import replacing
 
 BACKGROUND = 255
+HEAT_GAIN, HEAT_FROM = np.array([1.8, 2.2, 3.0]), np.array([0.0, 0.9, 2.2])  # of R, G, B
 PADDING = 2  # pixels between neighbours, after enlargement
 
 
@@ -98,6 +99,13 @@ def upscaled(low, real, samples, scale=1):
             cells.append(np.full(shape, BACKGROUND, np.uint8) if known is None else known)
         cells.extend(own)
     return grid(np.stack(cells), columns=len(cells) // len(samples), scale=scale)
+
+
+def heat(values):
+    """Numbers as colours, black through red to yellow: uint8 `[..., 3]`; 0 and less, and 1 and more,
+    are the ends."""
+    values = np.clip(np.asarray(values, "float64"), 0, 1)[..., None]
+    return np.round(255 * np.clip(HEAT_GAIN * values - HEAT_FROM, 0, 1)).astype(np.uint8)
 
 
 def write_png(path, picture):

@@ -7,7 +7,7 @@ import numpy as np
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training import checkpoint, datasheet
+from ms_pixelcnn_tf.training import datasheet, trained
 
 # Of a model that is built in a second.
 SMALL = {
@@ -45,19 +45,19 @@ def make_fake_run(workdir, monkeypatch, **overrides):
     """Writes a run's folder; its model is a `FakeModel`, which is returned."""
     run = make_run(preset="tiny", **({"image_size": 16, "base_size": 4} | overrides))
     workdir.mkdir(exist_ok=True)
-    (workdir / checkpoint.CONFIG).write_text(run.to_json())
+    (workdir / trained.CONFIG).write_text(run.to_json())
     (workdir / datasheet.DATASHEET).write_text(json.dumps({
         "description": "fake", "class_names": CLASSES[: run.model.num_classes],
         "keypoint_names": PARTS[: run.model.num_keypoints],
         "segment_names": SEGMENTS[: run.model.num_segments], "examples": {}, "fingerprint": "",
     }))
     model = FakeModel(run.model)
-    monkeypatch.setattr(checkpoint, "load_model", lambda path, **options: model)
+    monkeypatch.setattr(trained, "load_model", lambda path, **options: model)
     return model
 
 
 def use_real_model(monkeypatch, config):
     """Has the run's model be a `MultiscalePixelCNN`, untrained."""
     monkeypatch.setattr(
-        checkpoint, "load_model", lambda path, **options: MultiscalePixelCNN(config)
+        trained, "load_model", lambda path, **options: MultiscalePixelCNN(config)
     )

@@ -1,6 +1,7 @@
 """What tests have other processes do: importable by them."""
 
 import os
+import socket
 
 
 def hold(folder, connection):
@@ -18,3 +19,14 @@ def train_tiny(workdir, fields):
     from tiny import TinySource, tiny_run
 
     loop.train(tiny_run(**fields), workdir, TinySource())
+
+
+def free_ports(count):
+    """Ports of this machine that nothing listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports

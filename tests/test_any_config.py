@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.configs.model import CONDITIONS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.fitting import load_source
 from proofs import random_conditions
 from silent import SilentProgress

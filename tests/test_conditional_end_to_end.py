@@ -24,7 +24,7 @@ from ms_pixelcnn_tf import contact_sheet, data, prompts
 from ms_pixelcnn_tf.cli import evaluate, prompt_flags, sample, train
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data import pipeline
-from ms_pixelcnn_tf.training.checkpoint import read_run
+from ms_pixelcnn_tf.training.trained import read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from tfrecords_tools.build import build

@@ -14,9 +14,11 @@ LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
 ENCODERS = LAYERS | {"layers", "text"}
 NETWORKS = LAYERS | {"layers"}
 SAMPLING = NETWORKS | {"networks", "fusing"}
-MODELS = SAMPLING | {"sampling", "encoders", "text"}
+MODELS = SAMPLING | {"sampling", "encoders", "text", "uniforms"}
 EVALUATION = MODELS | {"models", "data", "files"}
-TRAINING = EVALUATION | {"evaluation", "pictures", "film"}
+SHOWCASE = {"contact_sheet", "film", "pictures", "pixels", "scoring", "data", "prompts"}
+TRAINING = EVALUATION | {"evaluation", "showcase"}
+EXPORT = TRAINING | {"training", "uniforms", "fusing"}
 # Part of the package → the parts it may import, beside itself.
 ALLOWED = {
     "errors": set(),
@@ -24,6 +26,7 @@ ALLOWED = {
     "fusing": set(),
     "configs": {"errors", "sizes"},
     "text": {"errors"},
+    "uniforms": {"errors"},
     "sizes": {"errors"},
     "pixels": {"errors"},
     "data": {"errors", "sizes", "pixels", "text", "files"},
@@ -42,12 +45,17 @@ ALLOWED = {
     "prompt_maps": {"errors", "configs"},
     "prompts": {"errors", "configs", "text", "data", "prompt_maps"},
     "upscaling": {"errors", "sizes", "pixels", "data"},
+    "scoring": {"errors", "files", "pixels", "data", "pictures"},
+    "showcase": SHOWCASE,
     "evaluation": EVALUATION,
     "training": TRAINING,
-    "cli": TRAINING | {
-        "training", "contact_sheet", "prompts", "upscaling", "animation", "driving", "futures"
+    "ready_made": {"errors"},
+    "export": EXPORT,
+    "cli": EXPORT | {
+        "export", "ready_made", "scoring", "contact_sheet", "prompts", "upscaling", "animation", "driving",
+        "futures",
     },
-    "__init__": {"errors", "configs", "models", "training"},
+    "__init__": {"errors", "configs", "models", "ready_made", "training"},
 }
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -13,7 +13,7 @@ import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.checkpoint import read_run
+from ms_pixelcnn_tf.training.trained import read_run
 from ms_pixelcnn_tf.training.datasheet import read_names
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from tiny import TinySource, tiny_run

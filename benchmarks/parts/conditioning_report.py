@@ -9,7 +9,7 @@ from ms_pixelcnn_tf import contact_sheet, data, pictures, pixels
 from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
 from ms_pixelcnn_tf.prompts import Names, Prompt
-from ms_pixelcnn_tf.training.checkpoint import load_model, trained_parts
+from ms_pixelcnn_tf.training.trained import load_model, trained_parts
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from parts import detector
 from parts.batches import in_batches

@@ -10,7 +10,7 @@ import numpy as np
 import PIL
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.training.checkpoint import read_run
+from ms_pixelcnn_tf.training.trained import read_run
 from ms_pixelcnn_tf.training.loop import load_source
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from parts import codecs, figures

@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.training.checkpoint import load_model
+from ms_pixelcnn_tf.training.trained import load_model
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from parts.batches import in_batches
 from parts.tables import markdown_table, write_results

@@ -113,7 +113,8 @@ def clear(workdir, run):
     Raises:
         UserError: if the folder holds anything that is not the demo's.
     """
-    from ms_pixelcnn_tf.training.checkpoint import latest_step, read_run
+    from ms_pixelcnn_tf.training.checkpoint import latest_step
+    from ms_pixelcnn_tf.training.trained import read_run
 
     if not workdir.is_dir() or not any(workdir.iterdir()):
         return

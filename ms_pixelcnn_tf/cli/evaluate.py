@@ -13,8 +13,7 @@ given."""
 def main(arguments):
     """Evaluates as the arguments say."""
     parser = flags.Parser("evaluate", DESCRIPTION)
-    parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
-                        help="folder of the run")
+    flags.add_model_flags(parser)
     parser.add_argument("--split", default="validation", help="(default validation)")
     parser.add_argument(
         "--limit", type=flags.positive, metavar="INT", help="only the first examples (default all)"
@@ -26,10 +25,11 @@ def main(arguments):
     flags.add_checkpoint_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse(arguments)
+    flags.model_folder(options)
 
     with flags.quiet_start():
         from ms_pixelcnn_tf.evaluation import evaluate
-        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+        from ms_pixelcnn_tf.training.trained import load_model, read_run
         from ms_pixelcnn_tf.training.datasheet import check_same_classes
         from ms_pixelcnn_tf.training.loop import load_source
     run = read_run(options.workdir)

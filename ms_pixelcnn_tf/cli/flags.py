@@ -20,6 +20,7 @@ from ms_pixelcnn_tf.configs import (
     field_table,
     parse_size,
 )
+from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.errors import UserError
 
 
@@ -28,6 +29,7 @@ OUT_OF_MEMORY = (
     "result as it is, or lower --batch_size or --crop_size; sampling and scoring: lower --num, --batch_size or --image_size"
 )
 MAX_PIXELS = 2**27  # of a picture, 400 MB in memory
+MAX_SKIPPED_SHOWN = 5
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,6 +84,32 @@ def add_config_flags(parser, exclude=()):
         )
 
 
+def add_model_flags(parser):
+    """Adds --workdir and --model, of which one says where the model is: see `model_folder`."""
+    parser.add_argument("--workdir", type=os.path.expanduser, metavar="DIR", help="folder of the run")
+    parser.add_argument(
+        "--model", metavar="NAME|DIR",
+        help=f"in its place a model that ships, {', '.join(ready_made.names())}, or an export's folder",
+    )
+
+
+def model_folder(options):
+    """The folder of the model that the flags name; as `options.workdir` too.
+
+    Raises:
+        UserError: if none is named, or two are, or there is none.
+    """
+    if (options.workdir is None) == (options.model is None):
+        given = "both" if options.model else "neither"
+        raise UserError(
+            f"{given} of --workdir and --model given; give --workdir=DIR, the folder of a run, or --model: "
+            f"{', '.join(ready_made.names())} or an export's folder"
+        )
+    if options.model is not None:
+        options.workdir = str(ready_made.find(options.model))
+    return options.workdir
+
+
 def add_checkpoint_flag(parser):
     """Adds --checkpoint, the weights to load."""
     parser.add_argument(
@@ -121,6 +149,16 @@ def check_picture_size(size, what, options, advice=""):
             f"{what} magnified {options.scale} times make a picture of {count:,} pixels; valid: up "
             f"to {MAX_PIXELS:,}; lower --num or --scale{advice}"
         )
+
+
+def show_skipped(skipped, num_read):
+    """Tells on the standard error which files gave no image."""
+    if skipped:
+        shown = "; ".join(f"{path}: {reason}" for path, reason in skipped[:MAX_SKIPPED_SHOWN])
+        more = len(skipped) - MAX_SKIPPED_SHOWN
+        shown += f"; and {more} more" if more > 0 else ""
+        total = len(skipped) + num_read
+        print(f"skipped {len(skipped)} of {total} files: {shown}", file=sys.stderr)
 
 
 def run(main):

@@ -12,8 +12,7 @@ PANEL_SIDE = 128  # least width of what is shown of a prompt
 def main(arguments):
     """Samples as the arguments say."""
     parser = flags.Parser("sample", "Draws images, or videos, and writes them as one picture.")
-    parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
-                        help="folder of the run")
+    flags.add_model_flags(parser)
     parser.add_argument("--num", type=flags.positive, metavar="INT",
                         help="number of images, with --prompts for each (default 16), or of clips "
                         f"(default {sample_video.NUM})")
@@ -33,6 +32,7 @@ def main(arguments):
                         '"FILE.json", "segmentation": "FILE.png"}; paths are relative to the file')
     sample_video.add_video_flags(parser)
     options = parser.parse(arguments)
+    flags.model_folder(options)
     if options.seed < 0:
         raise UserError(f"seed is {options.seed}; valid: 0 or more")
     flags_given = prompt_flags.given_flags(options)
@@ -41,7 +41,7 @@ def main(arguments):
 
     with flags.quiet_start():
         from ms_pixelcnn_tf import prompts
-        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run, sampled_config
+        from ms_pixelcnn_tf.training.trained import load_model, read_run, sampled_config
     run = read_run(options.workdir)
     if isinstance(run.model, VideoConfig):
         sample_video.sample(options, run)

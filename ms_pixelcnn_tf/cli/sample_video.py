@@ -68,7 +68,7 @@ def sample(options, run):
         options: of bin/sample; those that are None take their defaults here.
         run: the `RunConfig`, of a video model.
     """
-    from ms_pixelcnn_tf.training.checkpoint import load_model
+    from ms_pixelcnn_tf.training.trained import load_model
 
     _check_absent(options, IMAGE_FLAGS, f"this run is a model of videos ({run.model.variant})")
     config, given = run.model, run.model.given_frames
@@ -137,7 +137,7 @@ def read_upscalers(options, run):
     Returns:
         list of (workdir, `RunConfig`).
     """
-    from ms_pixelcnn_tf.training.checkpoint import read_run
+    from ms_pixelcnn_tf.training.trained import read_run
 
     config, found, size = run.model, [], run.model.image_size
     for workdir in options.upscaler or ():

@@ -1,20 +1,16 @@
 """bin/upscale: what a model sees in images of few pixels."""
 
 import os
-import sys
 
 from ms_pixelcnn_tf.cli import flags, prompt_flags
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.errors import UserError
 
-MAX_SKIPPED_SHOWN = 5
-
 
 def main(arguments):
     """Upscales as the arguments say."""
     parser = flags.Parser("upscale", "Draws images that have the given pixels, and others between.")
-    parser.add_argument("--workdir", required=True, type=os.path.expanduser, metavar="DIR",
-                        help="folder of the run")
+    flags.add_model_flags(parser)
     parser.add_argument("--input", required=True, type=os.path.expanduser, metavar="FILE|DIR",
                         help="an image, or a folder of images")
     parser.add_argument("--from", required=True, dest="low", type=flags.size, metavar="SIZE",
@@ -36,13 +32,14 @@ def main(arguments):
                         help="magnification of --out (default 2)")
     prompt_flags.add_prompt_flags(parser)
     options = parser.parse(arguments)
+    flags.model_folder(options)
     if options.seed < 0:
         raise UserError(f"seed is {options.seed}; valid: 0 or more")
     check_paths(options)
 
     with flags.quiet_start():
         from ms_pixelcnn_tf import prompts, upscaling
-        from ms_pixelcnn_tf.training.checkpoint import load_model, read_run
+        from ms_pixelcnn_tf.training.trained import load_model, read_run
     config = read_run(options.workdir).model
     if not isinstance(config, ModelConfig):
         raise UserError(f"{options.workdir} is a run of videos; bin/upscale takes one of images")
@@ -51,7 +48,7 @@ def main(arguments):
     names = prompt_flags.read_names(options.workdir)
     prompt = prompt_flags.flags_prompt(options, config, names)
     inputs, skipped = upscaling.read_inputs(options.input, config, options.low, high)
-    show_skipped(skipped, len(inputs))
+    flags.show_skipped(skipped, len(inputs))
     check_sheet_size(options, inputs, high)
     conditions = prompts.to_conditions([prompt], config) or None
     if options.high is None:
@@ -85,16 +82,6 @@ def check_sheet_size(options, inputs, high):
     size = pictures.grid_size(len(inputs) * columns, high, columns, options.scale)
     what = f"{options.num} samples of {len(inputs)} images"
     flags.check_picture_size(size, what, options, ", or give fewer images")
-
-
-def show_skipped(skipped, num_read):
-    """Tells on the standard error which files gave no image."""
-    if skipped:
-        shown = "; ".join(f"{path}: {reason}" for path, reason in skipped[:MAX_SKIPPED_SHOWN])
-        more = len(skipped) - MAX_SKIPPED_SHOWN
-        shown += f"; and {more} more" if more > 0 else ""
-        total = len(skipped) + num_read
-        print(f"skipped {len(skipped)} of {total} files: {shown}", file=sys.stderr)
 
 
 def write(options, inputs, samples, num_levels):

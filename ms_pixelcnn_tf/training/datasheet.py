@@ -31,8 +31,14 @@ def read_names(workdir, kind):
     Returns:
         A tuple, empty where they are not known.
     """
-    sheet = _read(workdir)
+    sheet = read(workdir)
     return tuple(sheet.get(kind, ())) if sheet else ()
+
+
+def text(workdir):
+    """The sheet as it was written, to be handed on; None if there is none."""
+    path = _path(workdir)
+    return None if path is None else path.read_text(encoding="utf-8")
 
 
 def check_same_classes(workdir, source):
@@ -48,7 +54,7 @@ def check_same_data(workdir, source):
 
 def has_datasheet(workdir):
     """Whether a run's folder says what it was trained on."""
-    return _read(workdir) is not None
+    return read(workdir) is not None
 
 
 def _describe(source):
@@ -60,10 +66,10 @@ def _describe(source):
     }
 
 
-def _read(workdir):
-    path = pathlib.Path(workdir) / DATASHEET
-    if not path.is_file():  # of scales trained apart, all on the same data, the first one tells
-        path = next(iter(sorted(path.parent.glob(f"{SCALES}/*/{DATASHEET}"))), None)
+def read(workdir):
+    """What a run's folder says of its data, a dict; None if it says nothing. Raises UserError if it
+    is damaged."""
+    path = _path(workdir)
     if path is None:
         return None
     try:
@@ -77,8 +83,16 @@ def _read(workdir):
         raise UserError(f"{path} is damaged: {error}") from error
 
 
+def _path(workdir):
+    """The file, or None; of scales trained apart, all on the same data, the first one's."""
+    path = pathlib.Path(workdir) / DATASHEET
+    if path.is_file():
+        return path
+    return next(iter(sorted(path.parent.glob(f"{SCALES}/*/{DATASHEET}"))), None)
+
+
 def _check(workdir, source, names):
-    sheet = _read(workdir)
+    sheet = read(workdir)
     if sheet is None:
         raise UserError(f"{workdir} has no {DATASHEET}, which says what it was trained on")
     now = _describe(source)

@@ -20,6 +20,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.files import replacing
 from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.showcase import show
 from ms_pixelcnn_tf.training.checkpoint import (
     Checkpoints,
     check_path,
@@ -35,7 +36,6 @@ from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor, told_of_a_full_d
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress
 from ms_pixelcnn_tf.training.replicas import Replicas
-from ms_pixelcnn_tf.training.samples import sample_picture
 from ms_pixelcnn_tf.training.step import copy_weights, make_train_step
 
 BAD_BATCH = "bad_batch.npz"
@@ -127,6 +127,8 @@ class _Session:
         examples = "clips" if source.is_video else "images"
         monitor = Monitor if replicas.is_chief else NoMonitor
         self.monitor = monitor(workdir, self.state.step, examples)
+        if self.state.step == 0:
+            self.monitor.begin(run, self._model)
         if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
             self._forget_recent()
 
@@ -234,8 +236,7 @@ class _Session:
         with contextlib.suppress(Interrupted):
             give_up()
             if shown and step % config.sample_every == 0 and self._replicas.is_chief:
-                picture = sample_picture(self.averaged, self._source, config.seed)
-                self.monitor.samples(step, picture)
+                self.monitor.shown(step, show(self.averaged, self._source, config.seed))
             if step % config.evaluate_every == 0 or step == config.steps:
                 self._validate(progress, give_up)
 

@@ -1,6 +1,7 @@
-"""What a run leaves to look at: metrics.jsonl (the validation curve) and TensorBoard logs."""
+"""What a run leaves to look at: metrics.jsonl (the validation curve) and TensorBoard's files."""
 
 import contextlib
+import dataclasses
 import errno
 import json
 import math
@@ -8,6 +9,7 @@ import os
 import pathlib
 
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
@@ -142,10 +144,33 @@ class Monitor:
         if evaluation.bits_per_dim < self.best_bits:  # false of one that is not finite
             self.best_bits = evaluation.bits_per_dim
 
-    def samples(self, step, picture):
-        """A picture, uint8 `[H, W, 3]`."""
+    def begin(self, run, model):
+        """What a run is, at its start: its hyperparameters, beside which TensorBoard sets the validation
+        bits of several runs, and the graph of its likelihood.
+
+        Args:
+            run: the `RunConfig`.
+            model: the model, which offers `likelihood_graph`.
+        """
+        fields = {
+            name: value if isinstance(value, (bool, int, float, str)) else str(value)
+            for part in (run.data, run.model, run.train)
+            for name, value in dataclasses.asdict(part).items()
+        }
+        with self._writer.as_default(0):
+            hparams.hparams(fields, trial_id=self._path.parent.name, start_time_secs=0)
+            graph = model.likelihood_graph()
+            if graph is not None:
+                tf.summary.graph(graph)
+        self.flush()
+
+    def shown(self, step, shown):
+        """A `showcase.Shown`: its pictures, and its levels beside the data's as histograms."""
         with self._writer.as_default(step):
-            tf.summary.image("samples", picture[None])
+            for name, picture in shown.pictures.items():
+                tf.summary.image(name, picture[None])
+            for name, levels in (("sampled", shown.sampled), ("real", shown.real)):
+                tf.summary.histogram(f"levels/{name}", levels.astype("float32").ravel())
         self.flush()
 
 
@@ -161,6 +186,9 @@ class NoMonitor:
         return self
 
     def __exit__(self, *exception):
+        pass
+
+    def begin(self, run, model):
         pass
 
     def train(self, step, metrics, skipped_steps, examples_per_second):

@@ -19,6 +19,8 @@ from ms_pixelcnn_tf.training.lock import is_trained_in
 SCALES = "scales"
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
+BEST = "best"
+
 
 def folder_of(workdir, run):
     """Where a run of some scales is trained: `workdir` itself if it is of all.

@@ -76,7 +76,7 @@ def read_newest(checkpoint, folder):
         path = path_of(folder, step)
         damage = _damage(path)
         if damage is None:
-            _read(checkpoint, path)
+            read(checkpoint, path)
             return step
         before = [other for other in there if other < step]
         if not before:
@@ -100,7 +100,8 @@ def _damage(path):
     return None
 
 
-def _read(checkpoint, path):
+def read(checkpoint, path):
+    """Reads one checkpoint. Raises UserError if it is of a model with other variables."""
     try:
         status = checkpoint.read(path)
         status.assert_existing_objects_matched()
@@ -148,3 +149,14 @@ def _remove(folder, name):
     (folder / f"{name}.index").unlink()
     for path in folder.glob(f"{name}.data-*"):
         path.unlink()
+
+
+def by_name(variables, skip=0):
+    """Variables by path, less its first `skip` parts (an optimizer's carries a running number).
+
+    `tf.train.Checkpoint` follows attributes, and would pass over Keras 3 layers that it cannot
+    reach that way without a word. Flat dicts leave nothing out.
+    """
+    named = {"/".join(v.path.split("/")[skip:]): v.value for v in variables}
+    assert len(named) == len(variables), "two variables share a path"
+    return tf.train.Checkpoint(**named)

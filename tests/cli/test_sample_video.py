@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.cli import flags, sample
 from ms_pixelcnn_tf.configs import DataConfig, RunConfig, TrainConfig, VideoConfig
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.training import checkpoint
+from ms_pixelcnn_tf.training import trained
 from video_proofs import eagerly
 
 NUM, STEPS, GIVEN, SIDE, LEVELS, SCALE = 3, 5, 2, 8, 64, 2
@@ -52,8 +52,8 @@ def runs(tmp_path, monkeypatch):
     """Makes runs whose models are `FakeVideo`."""
     monkeypatch.setattr(FakeVideo, "calls", [])
     monkeypatch.setattr(
-        checkpoint, "load_model",
-        lambda path, **options: FakeVideo(checkpoint.read_run(path).model),
+        trained, "load_model",
+        lambda path, **options: FakeVideo(trained.read_run(path).model),
     )
 
     def make(name="run", dataset="shapes_push", data_seed=3, source_size=0, **fields):
@@ -63,7 +63,7 @@ def runs(tmp_path, monkeypatch):
         where = DataConfig(dataset=dataset, data_seed=data_seed, source_size=source_size)
         run = RunConfig(model, where, TrainConfig())
         (tmp_path / name).mkdir()
-        (tmp_path / name / checkpoint.CONFIG).write_text(run.to_json())
+        (tmp_path / name / trained.CONFIG).write_text(run.to_json())
 
     return make
 
@@ -386,8 +386,8 @@ def test_real_models_roll_out_and_upscale_twice(command, runs, monkeypatch):
     runs("run16", **small | upscaler | {"image_size": 16, "num_frames": 3})
     runs("run32", **small | upscaler | {"image_size": 32, "num_frames": 2})
     monkeypatch.setattr(
-        checkpoint, "load_model",
-        lambda path, **options: VideoPixelCNN(checkpoint.read_run(path).model)
+        trained, "load_model",
+        lambda path, **options: VideoPixelCNN(trained.read_run(path).model)
     )
     with eagerly():
         assert command("--upscaler=run16", "--upscaler=run32") == 0

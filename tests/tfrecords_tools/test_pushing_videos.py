@@ -10,7 +10,8 @@ from test_robot_pushing import sequence, write
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
 from ms_pixelcnn_tf.data.records import places
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.checkpoint import latest_step, load_model, read_run
+from ms_pixelcnn_tf.training.checkpoint import latest_step
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from silent import SilentProgress
 from tfrecords_tools.build import build

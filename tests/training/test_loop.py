@@ -20,7 +20,8 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import loop, snapshots, step
-from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step, load_model, read_run
+from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.lock import training_in

@@ -14,7 +14,8 @@ from ms_pixelcnn_tf import contact_sheet, pixels
 from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training.checkpoint import claim, latest_step, load_model, read_run
+from ms_pixelcnn_tf.training.checkpoint import claim, latest_step
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
 from proofs import random_conditions, random_levels

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -18,6 +17,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from ms_pixelcnn_tf.training.replicas import Replicas
+from processes import free_ports
 from runs import curve, shown, state
 from tiny import TinySource
 
@@ -31,16 +31,6 @@ FLAGS = [
 ]
 PROGRAM = "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)"
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-6}  # sums in another order, over six steps of Adam
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def start(workdir, workers=1, *more, of_each=None):

@@ -15,7 +15,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training import fitting, loop
-from ms_pixelcnn_tf.training.checkpoint import load_model
+from ms_pixelcnn_tf.training.trained import load_model
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
 from ms_pixelcnn_tf.training.progress import Progress

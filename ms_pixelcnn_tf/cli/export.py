@@ -1,0 +1,66 @@
+"""bin/export: a trained model as a SavedModel, which needs TensorFlow alone."""
+
+import dataclasses
+import os
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.errors import UserError
+
+DESCRIPTION = """Writes a trained model as a SavedModel with a model card, OUT/1, then OUT/2, …
+
+TensorFlow Serving takes OUT for the model's folder (docs/serving.md)."""
+
+
+def main(arguments):
+    """Exports as the arguments say."""
+    parser = flags.Parser("export", DESCRIPTION)
+    flags.add_model_flags(parser)
+    parser.add_argument("--out", required=True, type=os.path.expanduser, metavar="DIR",
+                        help="folder of the exports, one a version")
+    parser.add_argument("--version", type=flags.positive, metavar="INT",
+                        help="(default one more than the largest in --out)")
+    flags.add_checkpoint_flag(parser)
+    parser.add_argument("--splits", default="", metavar="NAMES",
+                        help="splits to score anew for the card, as validation,test (default: what the "
+                        "run's last validation found)")
+    parser.add_argument("--limit", type=flags.positive, metavar="INT",
+                        help="of these only the first examples (default all)")
+    parser.add_argument("--data_dir", metavar="DIR", help="where the data is now (default the run's)")
+    options = parser.parse(arguments)
+    workdir = flags.model_folder(options)
+    if os.path.exists(options.out) and not os.path.isdir(options.out):
+        raise UserError(f"--out {options.out} is a file; give a folder")
+
+    with flags.quiet_start():
+        from ms_pixelcnn_tf.export import model_card, saved_model
+        from ms_pixelcnn_tf.training import card, datasheet, loop
+        from ms_pixelcnn_tf.training.trained import load_model, read_run
+    run, source = read_run(workdir), None
+    splits = [split for split in options.splits.split(",") if split]
+    if splits:
+        source = loop.load_source(run, options.data_dir)
+        datasheet.check_same_classes(workdir, source)
+        for split in splits:
+            source.size(split)  # an unknown one is told before anything is done
+    missing = getattr(run.model, "missing_scales", ())
+    from_base = not missing or "base" in run.model.held_scales
+    model = load_model(workdir, to_sample=from_base, checkpoint=options.checkpoint)
+    if missing:
+        made = "x".join(map(str, model.config.image_size))
+        print(f"missing: scale {', '.join(missing)}; exported is what there is, up to {made}")
+    run = dataclasses.replace(run, model=model.config)
+    facts = model_card.facts(
+        model, run, workdir, options.checkpoint, source, splits, options.limit
+    )
+    folder = saved_model.export(
+        model, run, options.out, facts, datasheet.text(workdir), options.version
+    )
+    for name, graph in card.read(folder)["signatures"].items():
+        print(f"  {name}({', '.join(graph['inputs'])})")
+    print(f"wrote {folder}")
+    base = os.path.abspath(options.out)
+    print(f"next: tensorflow_model_server --rest_api_port=8501 --model_name=model --model_base_path={base}")
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,1 @@
+"""Models as SavedModels, which need TensorFlow alone."""

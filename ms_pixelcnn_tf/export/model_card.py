@@ -1,0 +1,125 @@
+"""The card of an exported model: facts for programs, and a page for people."""
+
+import datetime
+import importlib.metadata
+import platform
+
+import numpy as np
+
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.training import card, datasheet, monitor, parts, trained
+
+PAGE = "MODEL_CARD.md"
+PACKAGES = ("ms_pixelcnn_tf", "tensorflow", "keras", "numpy")
+VERDICTS = {
+    "log_prob": "nats of each image or video: log p",
+    "log_prob_terms": "the same as named terms, which add up to it",
+    "decode": "images or frames from one uniform a sub-pixel",
+    "sample": "images or frames of a seed",
+    "upscale": "larger images or frames of which the given ones are the sub-sampled part",
+}
+
+
+def facts(model, run, workdir, checkpoint="last", source=None, splits=(), limit=None):
+    """What is known of a trained model, for JSON.
+
+    Args:
+        model: itself.
+        run: its `RunConfig`.
+        workdir: its folder.
+        checkpoint: "last" or "best", whose weights the model has.
+        source: the `data.Source` to score the model on, or None.
+        splits: of the source, to score. Without any, what the run's validation found is told.
+        limit: score only so many examples of each.
+    """
+    before = card.read(workdir) or {}  # of an export, or of a model that ships
+    sheet = datasheet.read(workdir)
+    step, bits = _validated(workdir, checkpoint)
+    if splits:
+        bits = [_scored(model, source, split, run.train.examples_at_once, limit) for split in splits]
+    return {
+        "made": datetime.date.today().isoformat(),
+        "dataset": run.data.dataset,
+        "data": sheet["description"] if sheet else run.data.dataset,
+        "variant": run.model.variant,
+        "conditions": list(run.model.conditions),
+        "missing_scales": list(getattr(run.model, "missing_scales", ())),
+        "parameters": sum(int(np.prod(v.shape)) for v in model.trainable_variables),
+        "step": before.get("step", step),
+        "bits_per_dim": bits or before.get("bits_per_dim", []),
+        "seed": run.train.seed,
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+    }
+
+
+def _scored(model, source, split, batch_size, limit):
+    result = evaluate(model, source, split, batch_size, limit=limit)
+    return {"split": split, "examples": result.examples, "bits_per_dim": result.bits_per_dim}
+
+
+def _validated(workdir, checkpoint):
+    """Steps taken at a run's last validation, or its best, and what it found: a list of one dict.
+    Of scales trained apart nothing is known of all together: the most steps, and an empty list."""
+    folders = [folder for folder in parts.parts(workdir)] or [workdir]
+    choose = max if checkpoint == "last" else min
+    key = "step" if checkpoint == "last" else "validation_bits"
+    lines = [
+        choose(curve, key=lambda line: line[key])
+        for curve in map(monitor.read_metrics, folders) if curve
+    ]
+    step = max((line["step"] for line in lines), default=0)
+    if folders != [workdir] or not lines:
+        return step, []
+    run = trained.read_run(workdir)
+    return step, [{
+        "split": "validation", "examples": run.train.evaluation_examples or None,
+        "bits_per_dim": lines[0]["validation_bits"],
+    }]
+
+
+def page(facts):
+    """The facts as Markdown."""
+    lines = [
+        f"# {facts['variant']} of {facts['dataset']}, version {facts['version']}",
+        "",
+        "A density model with exact likelihoods: the parallel multiscale PixelCNN of Reed et al. (2017).",
+        "",
+        f"- Data: {facts['data']}.",
+        f"- Conditions: {', '.join(facts['conditions']) or 'none'}.",
+        f"- Parameters: {facts['parameters']:,}; training steps: {facts['step']:,}; seed {facts['seed']}.",
+        f"- Exported {facts['made']} with "
+        + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()) + ".",
+    ]
+    if facts["missing_scales"]:
+        lines.append(f"- Scales not trained, and not here: {', '.join(facts['missing_scales'])}.")
+    lines += ["", "## Likelihood", ""]
+    if facts["bits_per_dim"]:
+        lines += ["| split | examples | bits per sub-pixel |", "|:--|--:|--:|"]
+        lines += [
+            f"| {row['split']} | {row['examples'] or 'all'} | {row['bits_per_dim']:.4f} |"
+            for row in facts["bits_per_dim"]
+        ]
+        lines += ["", "They compare with other figures only on the very same pixels, as named above."]
+    else:
+        lines.append("Not measured.")
+    lines += ["", "## Signatures", ""]
+    for name, graph in facts["signatures"].items():
+        lines.append(f"- `{name}`: {VERDICTS[name]}")
+        for kind in ("inputs", "outputs"):
+            shown = ", ".join(
+                f"`{key}` {dtype} [{', '.join('·' if side is None else str(side) for side in shape)}]"
+                for key, (dtype, shape) in sorted(graph[kind].items())
+            )
+            lines.append(f"  - {kind}: {shown}")
+    lines += [
+        "",
+        "A SavedModel is a program, which TensorFlow runs with your rights: load it only from people you",
+        "trust. `ms_pixelcnn_tf.load` reads the configuration and the weights alone, and compares all",
+        "files with the hashes in card.json.",
+        "",
+        "Its likelihoods rank images by how well they are predicted; simple images score high whatever",
+        "they show. Samples repeat what the training data hold, their biases included.",
+        "",
+    ]
+    return "\n".join(lines)

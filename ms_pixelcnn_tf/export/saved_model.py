@@ -1,0 +1,93 @@
+"""Writing a model as a SavedModel, in the layout from which TensorFlow Serving takes its versions.
+
+    OUT/1/saved_model.pb, variables/   the SavedModel
+    OUT/1/config.json, data.json       as of a run, so that `ms.load` reads an export without running it
+    OUT/1/card.json, MODEL_CARD.md     what it is, for programs and for people; the files' SHA-256
+    OUT/2/…                            the next export
+"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import tensorflow as tf
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.export import model_card
+from ms_pixelcnn_tf.export.signatures import signatures
+from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.fusing import unfused
+from ms_pixelcnn_tf.training import card
+from ms_pixelcnn_tf.training.datasheet import DATASHEET
+from ms_pixelcnn_tf.training.parts import CONFIG
+from ms_pixelcnn_tf.training.snapshots import by_name
+
+
+def export(model, run, out, facts, datasheet=None, version=None):
+    """Writes a model; whole, or not at all.
+
+    Args:
+        model: with its weights.
+        run: the `RunConfig` whose `model` the model was built of.
+        out: folder of all versions.
+        facts: for the card, see `model_card.facts`.
+        datasheet: the run's data.json as text, or None.
+        version: its number; None: one more than the largest that is there.
+
+    Returns:
+        Folder of the version.
+
+    Raises:
+        UserError: if the version is there already.
+    """
+    out = pathlib.Path(out)
+    there = [int(path.name) for path in out.glob("[0-9]*") if path.name.isdecimal()]
+    version = max(there, default=0) + 1 if version is None else version
+    if version in there:
+        raise UserError(f"{out} has a version {version}; give another, or leave --version out")
+    out.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=out))
+    try:
+        specs = write_graphs(model, temporary)
+        write_text(temporary / CONFIG, run.to_json())
+        if datasheet is not None:
+            write_text(temporary / DATASHEET, datasheet)
+        facts = facts | {"version": version, "signatures": specs}
+        write_text(temporary / model_card.PAGE, model_card.page(facts))
+        files = [path for path in temporary.rglob("*") if path.is_file()]
+        card.write(temporary, facts, [str(path.relative_to(temporary)) for path in files])
+        temporary.chmod(0o755)  # a temporary folder is its owner's alone; a server may be another
+        os.rename(temporary, out / str(version))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return out / str(version)
+
+
+def write_graphs(model, folder):
+    """Writes the SavedModel alone.
+
+    Returns:
+        What stands in it: name → {"inputs": {name: (dtype, shape)}, "outputs": the same}.
+    """
+    module = tf.Module()
+    # Under the names by which a run's checkpoint has them.
+    module.averaged = by_name(model.trainable_variables)
+    module.others = [v.value for v in model.non_trainable_variables]
+    found, concrete = signatures(model), {}
+    with unfused():  # a server may have no XLA
+        for name, (function, specs) in found.items():
+            graph = tf.function(function, autograph=False)
+            concrete[name] = graph.get_concrete_function(**{spec.name: spec for spec in specs})
+        tf.saved_model.save(module, str(folder), signatures=concrete)
+    return {
+        name: {
+            "inputs": {spec.name: _described(spec) for spec in found[name][1]},
+            "outputs": {key: _described(spec) for key, spec in graph.structured_outputs.items()},
+        }
+        for name, graph in concrete.items()
+    }
+
+
+def _described(spec):
+    return spec.dtype.name, spec.shape.as_list()

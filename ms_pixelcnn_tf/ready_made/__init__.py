@@ -1,0 +1,48 @@
+"""Small models that ship with the package, each a run's folder by its name.
+
+    config.json, data.json      as of any run
+    checkpoints/step-N          the averaged weights alone
+    card.json                   what it scores, the command that remakes it, the files' SHA-256
+
+They are of the procedural data sets. `bin/benchmark ready_made` makes them.
+"""
+
+import pathlib
+
+from ms_pixelcnn_tf.errors import UserError
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def names():
+    """Names of the models that are there, sorted."""
+    return tuple(sorted(path.parent.name for path in FOLDER.glob("*/config.json")))
+
+
+def folder_of(name):
+    """Folder of the model of a name, or None."""
+    return FOLDER / name if name in names() else None
+
+
+def find(path):
+    """The folder of a model.
+
+    Args:
+        path: of a run, of an export, or of a folder of exports by their version, of which the newest
+            is meant; or, where nothing is at that path, the name of a model that ships.
+
+    Raises:
+        UserError: if there is none; it lists the names.
+    """
+    folder = pathlib.Path(path).expanduser()
+    if not folder.exists():
+        ready = folder_of(str(path))
+        if ready is None:
+            raise UserError(
+                f"{path} is no folder, and no model that ships; those are {', '.join(names())}"
+            )
+        return ready
+    versions = [int(inner.name) for inner in folder.glob("[0-9]*") if inner.name.isdecimal()]
+    if versions and not (folder / "config.json").is_file():
+        return folder / str(max(versions))
+    return folder

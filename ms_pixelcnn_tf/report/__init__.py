@@ -1,0 +1,1 @@
+"""One page that tells of one run or several: what `bin/report` writes."""

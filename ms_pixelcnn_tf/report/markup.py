@@ -1,0 +1,74 @@
+"""Pieces of the page as HTML. Whatever is a run's own text is escaped here, and nowhere else."""
+
+import base64
+import html
+import io
+
+import numpy as np
+from PIL import Image
+
+
+class Markup(str):
+    """HTML already."""
+
+
+def text(value):
+    """Anything as HTML."""
+    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
+
+
+def element(name, *content, **attributes):
+    """An element; an attribute's name may end in an underscore."""
+    shown = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for key, value in attributes.items() if value is not None
+    )
+    return Markup(f"<{name}{shown}>{''.join(map(text, content))}</{name}>")
+
+
+def table(columns, rows, caption=None):
+    """A table whose first column names its rows; numbers stand to the right."""
+    head = element("tr", *(element("th", column, scope="col") for column in columns))
+    body = [
+        element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in cells))
+        for first, *cells in rows
+    ]
+    return element(
+        "div",
+        element(
+            "table", element("caption", caption) if caption else "", element("thead", head),
+            element("tbody", *body),
+        ),
+        class_="wide",
+    )
+
+
+def picture(pixels, caption):
+    """A figure of uint8 `[H, W, 3]`, as a PNG inside the page."""
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(pixels, "uint8")).save(file, "PNG", optimize=True)
+    return figure(file.getvalue(), "png", pixels.shape[:2], caption)
+
+
+def film(pictures, caption, fps=5):
+    """A figure of uint8 `[T, H, W, 3]` that moves without end, as a WebP inside the page."""
+    first, *others = [Image.fromarray(frame) for frame in np.asarray(pictures, "uint8")]
+    file = io.BytesIO()
+    first.save(file, "WEBP", save_all=True, append_images=others, duration=round(1000 / fps), loop=0,
+               lossless=True)
+    return figure(file.getvalue(), "webp", pictures.shape[1:3], caption)
+
+
+def figure(content, kind, size, caption):
+    """An image file inside the page, and what it shows."""
+    data = base64.b64encode(content).decode()
+    image = Markup(
+        f'<img src="data:image/{kind};base64,{data}" width="{size[1]}" height="{size[0]}" '
+        f'alt="{html.escape(caption)}" loading="lazy">'
+    )
+    return element("figure", image, element("figcaption", caption))
+
+
+def number(value, digits=4):
+    """A number for a table; a dash for None."""
+    return "–" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,183 @@
+"""What a report tells of one run: read from its folder, or measured here and now."""
+
+import dataclasses
+import math
+import pathlib
+import statistics
+import time
+
+import numpy as np
+
+from ms_pixelcnn_tf import animation, pixels, showcase
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.training import datasheet, monitor, parts
+from ms_pixelcnn_tf.training.fitting import load_source
+from ms_pixelcnn_tf.training.trained import load_model, read_run
+
+REPEATS = 3
+BATCHES = (1, 16)  # images that are timed together
+FILM_SCALE = 3
+
+
+@dataclasses.dataclass
+class Subject:
+    """One run.
+
+    Attributes:
+        name: short, different from the others'.
+        run: its `RunConfig`.
+        data: what exactly its data are.
+        curves: part of the run ("" if it is whole) → lines of its metrics.jsonl.
+        model: with its weights.
+        source: its data, or None where they are not to be had.
+        reason: why not.
+    """
+
+    name: str
+    run: object
+    data: str
+    curves: dict
+    model: object
+    source: object = None
+    reason: str = ""
+
+    @property
+    def parameters(self):
+        """Number of trained numbers."""
+        return sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
+
+    @property
+    def is_whole(self):
+        """Whether the model can be sampled, and all of an image scored."""
+        return not getattr(self.run.model, "missing_scales", ())
+
+    def evaluations(self, examples):
+        """`Evaluation`s by split, of the first examples of each."""
+        if self.source is None:
+            return {}
+        batch_size = self.run.train.examples_at_once
+        return {
+            split: evaluate(self.model, self.source, split, batch_size, limit=examples)
+            for split in self.source.splits if self.source.size(split)
+        }
+
+    def speeds(self):
+        """Rows of the sampling table: what, how many together, seconds a frame, and of that in times of
+        the likelihood's."""
+        if not self.is_whole:
+            return []
+        return (self._video_speeds if self.run.model.variant.startswith("OT") else self._image_speeds)()
+
+    def _image_speeds(self):
+        config, rows = self.model.config, []
+        for batch in BATCHES:
+            prompts = showcase.asked(config, self.source, batch) if self.source else None
+            if config.conditions and prompts is None:
+                return []
+            conditions = showcase.to_conditions(prompts or [], config) or None
+            levels = np.zeros((batch, *config.image_size, config.channels), "uint8")
+            scored = median_seconds(lambda: np.asarray(self.model.log_prob(levels, conditions)))
+            sampled = median_seconds(lambda: self.model.sample(batch, conditions))
+            rows.append(("sample", batch, sampled / batch, sampled / scored))
+            if config.variant == "ON":
+                evaluations = math.prod(levels.shape[1:])
+                rows.append((
+                    f"naive: {evaluations:,} evaluations, extrapolated from a likelihood's time", batch,
+                    scored * evaluations / batch, evaluations,
+                ))
+        return rows
+
+    def _video_speeds(self):
+        config = self.model.config
+        shape = (*config.image_size, config.channels)
+        frames = np.zeros((1, config.num_frames, *shape), "uint8")
+        conditions = {
+            name: np.zeros((1, config.num_frames, size), "float32")
+            for name, size in (("actions", config.action_size), ("states", config.state_size))
+            if name in config.conditions
+        } or None
+        given = frames[:, : config.given_frames]
+        if self.model.upscales:
+            sampled = median_seconds(lambda: self.model.upscale(frames[:, :, ::2, ::2], given))
+        else:
+            sampled = median_seconds(lambda: self.model.sample(given, conditions))
+        scored = median_seconds(lambda: np.asarray(self.model.log_prob(frames, conditions)))
+        return [("sample", 1, sampled / config.predicted_frames, sampled / scored)]
+
+    def pictures(self, seed):
+        """(caption, uint8 `[H, W, 3]` or, of a film, `[T, H, W, 3]`) of what the model makes."""
+        if self.source is None or not self.is_whole:
+            return
+        model, config = self.model, self.model.config
+        split = "validation"
+        if self.source.is_video:
+            real, made = showcase.clips(model, self.source, seed, split)
+            yield f"First clips of {split}, and samples of their starts", showcase.strip(config, real, made)
+            clips = pixels.dequantise(np.stack([real, made], axis=1), config.num_levels)
+            yield "The same, moving", animation.animate(
+                clips, ("real", "sample"), config.given_frames, FILM_SCALE
+            )
+            return
+        shown = showcase.show(model, self.source, seed, split)
+        beside = set(config.conditions) - {"label"}
+        yield (
+            f"Samples{', beside what was asked for' if beside else ''}", shown.pictures["samples"]
+        )
+        if "trajectories" in shown.pictures:
+            sizes = ", ".join("x".join(map(str, size)) for size in model.sizes)
+            yield f"The pyramid of samples: {sizes}", shown.pictures["trajectories"]
+        for start, size in enumerate(model.sizes[:-1]):
+            low = "x".join(map(str, size))
+            yield (
+                f"Super-resolution: {low} pixels of a {split} image, the image, and three samples",
+                showcase.upscaled(model, self.source, seed, start, split),
+            )
+        heat, highest = showcase.surprises(model, self.source, split)
+        yield f"Surprise, −log p of each pixel's sub-pixels: black 0, yellow {highest:.1f} bits and more", heat
+
+
+def read(workdir, name, data_dir=None, checkpoint="last"):
+    """The `Subject` of a run's folder.
+
+    Raises:
+        UserError: if there is no run, or no checkpoint.
+    """
+    run, sheet = read_run(workdir), datasheet.read(workdir)
+    apart = parts.parts(workdir)
+    curves = {folder.name: monitor.read_metrics(folder) for folder in apart} or {
+        "": monitor.read_metrics(workdir)
+    }
+    found = Subject(
+        name, run, sheet["description"] if sheet else run.data.dataset, curves,
+        load_model(workdir, checkpoint=checkpoint),
+    )
+    try:
+        source = load_source(run, data_dir)
+        if sheet:
+            datasheet.check_same_classes(workdir, source)
+        found.source = source
+    except (UserError, OSError) as error:
+        found.reason = str(error)
+    return found
+
+
+def names(workdirs):
+    """A name a folder: the last part of its path, with more of it where two would be the same."""
+    parts_of = [pathlib.Path(workdir).absolute().parts for workdir in workdirs]
+    for length in range(1, max(map(len, parts_of)) + 1):
+        found = ["/".join(each[-length:]) for each in parts_of]
+        if len(set(found)) == len(found):
+            return found
+    raise UserError(f"{workdirs[0]} is given twice; give each run once")
+
+
+def median_seconds(function):
+    """Median time of a call on the clock, after one that compiles."""
+    function()
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)

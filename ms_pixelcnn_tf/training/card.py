@@ -1,0 +1,57 @@
+"""card.json: what stands beside weights that are handed on, with the SHA-256 of their files."""
+
+import hashlib
+import json
+import pathlib
+
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.files import write_text
+
+CARD = "card.json"
+
+
+def write(folder, facts, names):
+    """Writes a card: `facts`, a dict for JSON, and the hashes of the files of these names."""
+    folder = pathlib.Path(folder)
+    hashes = {name: _sha256(folder / name) for name in sorted(names)}
+    write_text(folder / CARD, json.dumps(facts | {"sha256": hashes}, indent=2) + "\n")
+
+
+def read(folder):
+    """A folder's card, a dict; None if it has none.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    path = pathlib.Path(folder) / CARD
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and isinstance(found["sha256"], dict):
+            return found
+        raise ValueError("sha256 is no object")
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def check(folder):
+    """Raises UserError, naming it, if a file is not the one that the folder's card tells of."""
+    for name, expected in (read(folder) or {"sha256": {}})["sha256"].items():
+        path = pathlib.Path(folder) / name
+        if not path.is_file():
+            raise UserError(f"{path} is missing, which {CARD} beside it names")
+        found = _sha256(path)
+        if found != expected:
+            raise UserError(
+                f"{path} is not the file that was written: its SHA-256 is {found[:16]}…, {CARD} says "
+                f"{str(expected)[:16]}…; fetch or export the model again"
+            )
+
+
+def _sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,184 @@
+"""The report: one file that is whole by itself, right, and readable on a phone and in the dark."""
+
+import base64
+import html.parser
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import browser
+from commands import exit_status
+from ms_pixelcnn_tf.cli import report
+from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.report import curves, markup, published, subject
+from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import load_model
+from silent import SilentProgress
+
+SMALL = {
+    "image_size": 8, "num_levels": 16, "base_layers": 1, "base_features": 6, "first_kernel": 3,
+    "residual_blocks": 1, "features": 6, "head_features": 6, "text_width": 8, "text_features": 4,
+    "spatial_features": 4, "spatial_blocks": 1, "crop_size": 0, "batch_size": 2, "steps": 6,
+    "evaluate_every": 2, "log_every": 2, "sample_every": 0, "checkpoint_every": 6, "evaluation_examples": 4,
+    "ema_decay": 0.0,
+}
+RUNS = {
+    "words <&> masks": {"base_size": 4, "conditions": "text,segmentation"},
+    "plain": {"variant": "ON", "learning_rate": 0.02, "conditions": "label"},
+}
+FILM = {
+    "dataset": "shapes_push", "variant": "OTN", "num_frames": 4, "frame_features": 4, "lstm_features": 4,
+}
+VOID = ("meta", "img", "br", "line", "circle", "polyline")
+
+
+@pytest.fixture(scope="module")
+def workdirs(tmp_path_factory):
+    """Folders of two runs of images and one of videos."""
+    root, found = tmp_path_factory.mktemp("runs"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", SilentProgress)
+        for name, fields in {**RUNS, "film": FILM}.items():
+            run = make_run(**{"dataset": "shapes"} | SMALL | fields)
+            loop.train(run, root / name, loop.load_source(run))
+            found[name] = root / name
+    return found
+
+
+@pytest.fixture(scope="module")
+def page(workdirs, tmp_path_factory):
+    """All of them on one page."""
+    out = tmp_path_factory.mktemp("out") / "report.html"
+    flags = [f"--workdir={workdir}" for workdir in workdirs.values()]
+    report.main([*flags, f"--out={out}", "--examples=3", "--title=a <b>bold</b> title"])
+    return out
+
+
+class Balanced(html.parser.HTMLParser):
+    """Sees that each element ends, within the one it began in."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in VOID[:3]:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_it_is_whole_by_itself(page):
+    content = page.read_text()
+    parser = Balanced()
+    parser.feed(content)
+    assert not parser.open and parser.links
+    assert all(link.startswith("data:image/") for link in parser.links)
+    assert not re.search(r"https?://|<script|@import|url\(", content)
+
+
+def test_what_a_run_says_is_text(page):
+    content = page.read_text()
+    assert "<title>a &lt;b&gt;bold&lt;/b&gt; title</title>" in content
+    assert "words &lt;&amp;&gt; masks" in content and "words <&> masks" not in content
+
+
+def test_every_picture_shows_something(page):
+    found = re.findall(r'src="data:image/(\w+);base64,([^"]+)" width="(\d+)" height="(\d+)"', page.read_text())
+    kinds = [kind for kind, *_ in found]
+    # words: samples, pyramid, upscaled, surprise; plain: samples, surprise; film: strip, film.
+    assert kinds == ["png"] * 7 + ["webp"]
+    for _, data, width, height in found:
+        image = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert image.size == (int(width), int(height))
+        assert np.asarray(image.convert("RGB")).std() > 5
+    assert image.n_frames == 4 and image.info["loop"] == 0
+
+
+def test_its_numbers_are_the_runs(page, workdirs):
+    content = page.read_text()
+    for name in RUNS:
+        last = read_metrics(workdirs[name])[-1]
+        assert f"<td>{last['validation_bits']:.4f}</td>" in content
+    model = load_model(workdirs["plain"])
+    source = loop.load_source(make_run(**{"dataset": "shapes"} | SMALL | RUNS["plain"]))
+    result = evaluate(model, source, "novel", 2, limit=3)
+    assert f"<td>{result.bits_per_dim:.4f}</td>" in content
+    assert f"{subject.read(workdirs['plain'], 'plain').parameters:,}" in content
+    assert "naive: 192 evaluations, extrapolated" in content
+    for table in (published.TABLE_1, published.TABLE_2, published.TABLE_3, published.TABLE_4):
+        assert table.title in content
+    assert "<td>0.74</td><td>0.74</td><td>1.06</td><td>0.97</td>" in content
+
+
+def test_it_says_where_runs_differ(page):
+    differing = re.search(r"where they differ.*?</table>", page.read_text(), re.DOTALL)[0]
+    assert ">learning_rate<" in differing and ">batch_size<" not in differing
+
+
+def test_curves_are_drawn_at_scale():
+    drawn = curves.chart([("one", "c0", False, [(0, 2.0), (50, 1.0), (100, None), (100, 1.5)])], "x", "y")
+    points = re.search(r'points="([^"]+)"', drawn)[1]
+    (x0, y0), (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in points.split())
+    assert x1 - x0 == pytest.approx(x2 - x1) and y0 < y2 < y1
+    assert y2 - y0 == pytest.approx(y1 - y2, abs=0.2)
+    assert curves.chart([("none", "c0", False, [(1, None), (2, float("nan"))])], "x", "y") == ""
+    for value in (1.0, 0.0, -3.0):  # one point, or a level line, has a range too
+        assert "nan" not in curves.chart([("one", "c0", False, [(5, value)])], "x", "y")
+
+
+def test_text_is_escaped_once():
+    assert markup.element("p", "a<b", markup.element("i", "&")) == "<p>a&lt;b<i>&amp;</i></p>"
+    assert markup.element("p", title='"') == '<p title="&quot;"></p>'
+
+
+def test_without_its_data_a_run_tells_what_it_can(workdirs, tmp_path, monkeypatch):
+    def gone(run, data_dir=None):
+        raise OSError("the data is not there")
+
+    monkeypatch.setattr(subject, "load_source", gone)
+    report.main([f"--workdir={workdirs['plain']}", f"--out={tmp_path / 'r.html'}"])
+    content = (tmp_path / "r.html").read_text()
+    assert "Not scored: the data is not there" in content and "No pictures: the data is not there" in content
+    assert "<svg" in content
+
+
+@pytest.mark.parametrize("flags, message", [
+    (["--workdir={plain}", "--workdir={plain}"], "is given twice"),
+    ([], "no run given; give --workdir=DIR, or --model"),
+    (["--workdir=nowhere"], "nowhere is not a run's folder"),
+    (["--workdir={plain}", "--out={plain}"], "is a folder; give a file"),
+    (["--workdir={plain}", "--seed=-1"], "seed is -1"),
+])
+def test_mistakes_are_told(workdirs, tmp_path, monkeypatch, capsys, flags, message):
+    out = tmp_path / "report.html"
+    out.write_text("an older one")
+    flags = [flag.format(plain=workdirs["plain"]) for flag in flags]
+    assert exit_status(monkeypatch, report.main, f"--out={out}", *flags) == 2
+    assert message in capsys.readouterr().err and out.read_text() == "an older one"
+
+
+@browser.needed
+@pytest.mark.parametrize("width", [1280, 500])  # narrower, a window of the browser is not to be had
+def test_it_fits_its_window(page, tmp_path, width):
+    measured = tmp_path / "measured.html"
+    measured.write_text(page.read_text().replace(
+        "</body>", "<script>document.title = [document.documentElement.scrollWidth, innerWidth]</script></body>"
+    ))
+    shown = browser.text(measured.as_uri(), size=(width, 900))
+    needed, given = map(int, re.search(r"<title>(\d+),(\d+)</title>", shown).groups())
+    assert needed <= given
+
+
+@browser.needed
+def test_it_is_dark_where_the_reader_wants_it(page):
+    light, dark = (browser.screenshot(page.as_uri(), (900, 900), dark=dark) for dark in (False, True))
+    assert light[2, 2].min() > 240 and dark[2, 2].max() < 40
+    assert light.std() > 5 and dark.std() > 5
