@@ -26,11 +26,11 @@ IMAGES = {
 RUNS = {
     "shapes-tiny": IMAGES | {"steps": 5000},
     "shapes-text-tiny": IMAGES | {
-        "conditions": "text", "text_width": 48, "residual_blocks": 2, "steps": 7000,
+        "conditions": "text", "text_width": 48, "residual_blocks": 2, "steps": 4000,
     },
     "shapes-push-tiny": {
         "dataset": "shapes_push", "preset": "tiny", "variant": "OTlogN", "image_size": 32,
-        "num_levels": 32, "lstm_features": 32, "batch_size": 2, "steps": 3600, "seed": 0,
+        "num_levels": 32, "lstm_features": 32, "batch_size": 2, "steps": 1800, "seed": 0,
         "evaluation_examples": 40, "evaluate_every": 600, "sample_every": 1200,
         "checkpoint_every": 300, "log_every": 50, "deterministic": True,
     },

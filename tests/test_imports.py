@@ -19,6 +19,7 @@ EVALUATION = MODELS | {"models", "data", "files"}
 SHOWCASE = {"contact_sheet", "film", "pictures", "pixels", "scoring", "data", "prompts"}
 TRAINING = EVALUATION | {"evaluation", "showcase"}
 EXPORT = TRAINING | {"training", "uniforms", "fusing"}
+REPORT = EXPORT | SHOWCASE | {"animation"}
 # Part of the package → the parts it may import, beside itself.
 ALLOWED = {
     "errors": set(),
@@ -51,8 +52,9 @@ ALLOWED = {
     "training": TRAINING,
     "ready_made": {"errors"},
     "export": EXPORT,
-    "cli": EXPORT | {
-        "export", "ready_made", "scoring", "contact_sheet", "prompts", "upscaling", "animation", "driving",
+    "report": REPORT,
+    "cli": REPORT | {
+        "export", "report", "ready_made", "scoring", "contact_sheet", "prompts", "upscaling", "animation", "driving",
         "futures",
     },
     "__init__": {"errors", "configs", "models", "ready_made", "training"},

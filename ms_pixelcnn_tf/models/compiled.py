@@ -32,13 +32,13 @@ def graph_of(compiled):
 def _on_tensorflow(function, model, shapes):
     import tensorflow as tf
 
-    def spec(entry):
+    def spec(name, entry):
         if isinstance(entry, dict):
-            return {name: spec(value) for name, value in entry.items()}
+            return {key: spec(key, value) for key, value in entry.items()}
         shape, dtype = entry
-        return tf.TensorSpec((None, *shape), dtype)
+        return tf.TensorSpec((None, *shape), dtype, name)
 
-    signature = [spec(entry) for entry in shapes.values()]
+    signature = [spec(name, entry) for name, entry in shapes.items()]
     # A closure of its own: TensorFlow warns of retracing when instances share a method's code.
     return tf.function(
         lambda *arguments: function(model, *arguments), input_signature=signature, autograph=False

@@ -22,13 +22,15 @@ from silent import SilentProgress
 
 SMALL = {
     "image_size": 8, "num_levels": 16, "base_layers": 1, "base_features": 6, "first_kernel": 3,
-    "residual_blocks": 1, "features": 6, "head_features": 6, "text_width": 8, "text_features": 4,
-    "spatial_features": 4, "spatial_blocks": 1, "crop_size": 0, "batch_size": 2, "steps": 6,
+    "residual_blocks": 1, "features": 6, "head_features": 6, "crop_size": 0, "batch_size": 2, "steps": 6,
     "evaluate_every": 2, "log_every": 2, "sample_every": 0, "checkpoint_every": 6, "evaluation_examples": 4,
     "ema_decay": 0.0,
 }
 RUNS = {
-    "words <&> masks": {"base_size": 4, "conditions": "text,segmentation"},
+    "words <&> masks": {
+        "base_size": 4, "conditions": "text,segmentation", "text_width": 8, "text_features": 4,
+        "spatial_features": 4, "spatial_blocks": 1,
+    },
     "plain": {"variant": "ON", "learning_rate": 0.02, "conditions": "label"},
 }
 FILM = {

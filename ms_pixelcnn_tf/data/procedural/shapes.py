@@ -141,7 +141,7 @@ class Shapes(Source):
         canvas += ground.colour.astype("float32")[:, None, None]
         for shape in scene.shapes:
             u, v = self._turned(shape)
-            distance = raster.OUTLINES[KINDS[shape.kind]](u, v)
+            distance = self._outline(shape)(u, v)
             canvas *= 1 - SHADOW * np.clip(1 - distance / np.float32(SHADOW_WIDTH), 0, 1)
             # Lit from the upper left of the image, however the shape is turned.
             lit = SHADING / shape.radius * ((shape.x - self._x) + (shape.y - self._y))
@@ -163,8 +163,12 @@ class Shapes(Source):
     def _segmentation(self, scene, generator):
         found = np.zeros(self.image_size, "uint8")
         for shape in scene.shapes:
-            found[raster.OUTLINES[KINDS[shape.kind]](*self._turned(shape)) < 0] = 1 + shape.kind
+            found[self._outline(shape)(*self._turned(shape)) < 0] = 1 + shape.kind
         return found
+
+    def _outline(self, shape):
+        """`(u, v) → distance` of a shape."""
+        return raster.OUTLINES[KINDS[shape.kind]]
 
     def _turned(self, shape):
         return raster.turned(self._x, self._y, (shape.x, shape.y), shape.radius, shape.angle)

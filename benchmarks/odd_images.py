@@ -1,0 +1,155 @@
+"""Does `bin/score` find odd images? AUROC on tasks made from the procedural pictures.
+
+    bin/benchmark odd_images            # minutes
+
+Usual images are of `shapes`' test split. Odd ones are of kinds of shape that training never shows (a ring, a moon), or of
+usual images in which something has been painted; blank and noisy ones show what a likelihood alone is worth.
+"""
+
+import numpy as np
+
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs.checks import unknown
+from parts.tables import RESULTS, markdown_table, shown_command, write_results
+
+HELD_OUT = ("ring", "moon")
+GOAL = 0.9
+SCORES = {
+    "bits_per_dim": "bits", "corrected_bits_per_dim": "less PNG", "peak_bits": "peak",
+}
+TASKS = {
+    "kind": "the main shape is of a kind that training never shows: a ring or a moon",
+    "pair": "the main shape is of a pair of kind and colour that training never shows (split novel)",
+    "scratch": "a line across, two pixels wide, of one colour",
+    "spot": "a square of 4x4 pixels of one colour",
+    "blank": "one colour and nothing else",
+    "noise": "uniform noise",
+}
+
+
+def usual(source, count):
+    """uint8 `[count, H, W, 3]` of the test split."""
+    return source.examples("test", np.arange(count), ("image",))["image"]
+
+
+def odd(task, source, count):
+    """uint8 `[count, H, W, 3]` of a task."""
+    generator = np.random.default_rng(sorted(TASKS).index(task))
+    colours = generator.integers(0, 256, (count, 3))
+    if task == "kind":
+        return usual(_held_out_kinds()(source.image_size), count)
+    if task == "pair":
+        return source.examples("novel", np.arange(count), ("image",))["image"]
+    if task == "blank":
+        return np.broadcast_to(colours[:, None, None], (count, *source.image_size, 3)).astype("uint8")
+    if task == "noise":
+        return generator.integers(0, 256, (count, *source.image_size, 3)).astype("uint8")
+    # Of other images than the usual ones, so that no pair is alike.
+    images = source.examples("test", np.arange(count, 2 * count), ("image",))["image"].copy()
+    paint = {"scratch": _scratch, "spot": _spot}[task]
+    for image, colour in zip(images, colours):
+        paint(image, colour, generator)
+    return images
+
+
+def auroc(of_usual, of_odd):
+    """The chance that an odd image has the higher score; ties count half."""
+    both = np.concatenate([of_usual, of_odd])
+    _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    number = len(of_odd)
+    return float((ranks[len(of_usual) :].sum() - number * (number + 1) / 2) / (number * len(of_usual)))
+
+
+def measure(model, source, count, tasks=TASKS):
+    """Task → score → AUROC."""
+    def scored(images):
+        from ms_pixelcnn_tf import pixels, scoring
+
+        levels = pixels.quantise(images, model.config.num_levels)
+        names = [str(number) for number in range(len(levels))]
+        found = scoring.scores(names, levels, scoring.surprise(model, levels), model.config.num_levels)
+        return {score: np.array([getattr(one, score) for one in found]) for score in SCORES}
+
+    of_usual, results = scored(usual(source, count)), {}
+    for task in tasks:
+        of_odd = scored(odd(task, source, count))
+        results[task] = {score: auroc(of_usual[score], of_odd[score]) for score in SCORES}
+        print(task, {SCORES[name]: round(value, 3) for name, value in results[task].items()}, flush=True)
+    return results
+
+
+def _held_out_kinds():
+    from ms_pixelcnn_tf.data.procedural import raster
+    from ms_pixelcnn_tf.data.procedural.shapes import Shapes
+
+    class HeldOutKinds(Shapes):
+        """Shapes whose main one, and no other, is a ring or a moon."""
+
+        def _image(self, scene, generator):
+            self._main = scene.shapes[0]
+            return super()._image(scene, generator)
+
+        def _outline(self, shape):
+            if shape is self._main:
+                return raster.OUTLINES[HELD_OUT[shape.kind % len(HELD_OUT)]]
+            return super()._outline(shape)
+
+    return HeldOutKinds
+
+
+def _scratch(image, colour, generator):
+    height, width = image.shape[:2]
+    row, other = generator.integers(0, height - 1, 2)
+    for column in range(width):
+        place = round(row + (other - row) * column / (width - 1))
+        image[place : place + 2, column] = colour
+
+
+def _spot(image, colour, generator):
+    row, column = (generator.integers(0, side - 3) for side in image.shape[:2])
+    image[row : row + 4, column : column + 4] = colour
+
+
+def main(arguments):
+    """Measures, and writes odd_images.md."""
+    parser = flags.Parser("benchmark odd_images", __doc__)
+    parser.add_argument("--model", default="shapes-tiny", metavar="NAME|DIR",
+                        help="an unconditional model of shapes (shapes-tiny)")
+    parser.add_argument("--count", type=flags.positive, default=500, metavar="N",
+                        help="images of each task (500)")
+    parser.add_argument("--only", metavar="TASK", help=f"one of {', '.join(TASKS)} (all)")
+    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    options = parser.parse(arguments)
+    if options.only is not None and options.only not in TASKS:
+        raise unknown("task", options.only, TASKS)
+    with flags.quiet_start():
+        import machine
+        import ms_pixelcnn_tf as ms
+        from ms_pixelcnn_tf.ready_made import find
+        from ms_pixelcnn_tf.training.loop import load_source
+        from ms_pixelcnn_tf.training.trained import read_run
+
+        described = machine.describe()
+    model, source = ms.load(options.model), load_source(read_run(find(options.model)))
+    results = measure(model, source, options.count, [options.only] if options.only else TASKS)
+    command = shown_command("odd_images", arguments, ("--out",))
+    rows = [
+        (TASKS[task], *(f"{found[score]:.3f}" for score in SCORES)) for task, found in results.items()
+    ]
+    page = (
+        f"# Finding odd images\n\n`{command}`: {machine.sentences(described)} Model {options.model}, "
+        f"{options.count} usual images and as many odd ones a task.\n\nAUROC: the chance that an odd image scores "
+        "higher than a usual one. Bits: the model's, per sub-pixel, as likelihoods rank. Less PNG: those less the bits of "
+        "a PNG of the same pixels (Serrà et al., 2020), by which `bin/score` ranks. Peak: the mean of the most "
+        "surprising hundredth of an image's sub-pixels.\n\n"
+        + markdown_table(("what is odd", *SCORES.values()), rows)
+    )
+    write_results(options.out, "odd_images", page, {
+        "command": command, "machine": described, "count": options.count, "auroc": results,
+    })
+    print(page)
+
+
+if __name__ == "__main__":
+    flags.run(main)

@@ -1,0 +1,99 @@
+"""bin/export: versions, splits, scales that are missing; exports and names in place of runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ms_pixelcnn_tf as ms
+from commands import exit_status
+from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf.cli import evaluate, export, sample
+from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.training import loop, parts
+from ms_pixelcnn_tf.training.trained import load_model
+from silent import SilentProgress
+
+RUN = {
+    "dataset": "shapes", "image_size": 16, "base_size": 4, "num_levels": 8, "base_layers": 1,
+    "base_features": 6, "first_kernel": 3, "residual_blocks": 1, "features": 6, "head_features": 6,
+    "crop_size": 0, "batch_size": 2, "steps": 2, "sample_every": 0, "evaluation_examples": 4,
+    "conditions": "label",
+}
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """The scales base and 8 of a run to 16x16, trained apart."""
+    whole = tmp_path_factory.mktemp("runs") / "parts"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", SilentProgress)
+        for scale in ("base", "8"):
+            run = make_run(**RUN, scale=scale)
+            source = loop.load_source(run)
+            run = loop.fit_to_source(run, source)
+            loop.train(run, parts.folder_of(whole, run), source)
+    return whole
+
+
+@pytest.fixture(scope="module")
+def exported(workdir, tmp_path_factory):
+    """Folder of an export of it, scored on two splits."""
+    out = tmp_path_factory.mktemp("exports")
+    export.main([f"--workdir={workdir}", f"--out={out}", "--splits=validation,novel", "--limit=3"])
+    return out
+
+
+def test_what_is_trained_is_exported_and_the_rest_named(workdir, tmp_path, capsys):
+    export.main([f"--workdir={workdir}", f"--out={tmp_path}", "--version=7"])
+    said = capsys.readouterr().out
+    assert "missing: scale 16; exported is what there is, up to 8x8" in said
+    assert f"wrote {tmp_path / '7'}" in said and "sample(seed, number, label)" in said
+    model = ms.load(tmp_path)
+    assert model.config.image_size == (8, 8) and not model.config.missing_scales
+    live = load_model(workdir, to_sample=True)
+    labels = {"label": [0, 4]}
+    np.testing.assert_array_equal(model.sample(2, labels, seed=3), live.sample(2, labels, seed=3))
+
+
+def test_the_card_has_the_scores_that_evaluation_finds(exported, capsys):
+    card = json.loads((exported / "1" / "card.json").read_text())
+    assert [(row["split"], row["examples"]) for row in card["bits_per_dim"]] == [("validation", 3), ("novel", 3)]
+    evaluate.main([f"--model={exported}", "--split=novel", "--limit=3", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["bits_per_dim"] == pytest.approx(card["bits_per_dim"][1]["bits_per_dim"], rel=1e-6)
+    assert card["data"].startswith("shapes (synthetic") and card["step"] == 2 and card["variant"] == "OlogN"
+
+
+def test_commands_take_an_export_for_a_run(exported, tmp_path, capsys):
+    sample.main([f"--model={exported}", "--label=star", "--num=2", f"--out={tmp_path / 's.png'}"])
+    assert (tmp_path / "s.png").is_file()
+    export.main([f"--model={exported}", f"--out={tmp_path / 'again'}"])
+    again, before = (
+        json.loads((path / "1" / "card.json").read_text()) for path in (tmp_path / "again", exported)
+    )
+    for field in ("step", "bits_per_dim", "data", "parameters"):
+        assert again[field] == before[field]
+
+
+@pytest.mark.parametrize("flags, message", [
+    (["--splits=valid"], "unknown split 'valid'"),
+    (["--version=0"], "0 is not above 0"),
+    (["--checkpoint=first"], "unknown checkpoint 'first'"),
+    (["--out={file}"], "is a file; give a folder"),
+    (["--model=nothing", "--workdir="], "both"),
+])
+def test_mistakes_are_told_and_nothing_is_written(workdir, tmp_path, monkeypatch, capsys, flags, message):
+    (tmp_path / "file").touch()
+    flags = [flag.format(file=tmp_path / "file") for flag in flags]
+    status = exit_status(
+        monkeypatch, export.main, f"--workdir={workdir}", f"--out={tmp_path / 'out'}", *flags
+    )
+    assert status == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_none_is_told_with_those_there_are():
+    with pytest.raises(ms.UserError, match="no model that ships; those are"):
+        ms.load("shapes-huge")
+    assert all(name in str(pytest.raises(ms.UserError, ms.load, "x").value) for name in ready_made.names())

@@ -1,0 +1,94 @@
+"""bin/score: ranks a folder's images, and writes what it says it writes."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from commands import exit_status
+from ms_pixelcnn_tf.cli import score
+from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.training.trained import load_model
+from silent import SilentProgress
+
+RUN = {
+    "dataset": "shapes", "image_size": 8, "base_size": 4, "num_levels": 32, "base_layers": 1,
+    "base_features": 6, "first_kernel": 3, "residual_blocks": 1, "features": 6, "head_features": 6,
+    "crop_size": 0, "batch_size": 8, "steps": 30, "sample_every": 0, "evaluation_examples": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A run of 30 steps: enough to know noise from pictures."""
+    path = tmp_path_factory.mktemp("run")
+    run = make_run(**RUN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "Progress", SilentProgress)
+        loop.train(run, path, loop.load_source(run))
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Four pictures of the data set, one of noise, and a file that is none."""
+    folder = tmp_path_factory.mktemp("photos")
+    source = loop.load_source(make_run(**RUN))
+    for number, image in enumerate(source.examples("test", np.arange(4), ("image",))["image"]):
+        (folder / "real").mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / "real" / f"{number}.png")
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype("uint8")
+    Image.fromarray(noise).save(folder / "noise.png")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, capsys):
+    out, heat, raw = tmp_path / "s.csv", tmp_path / "heat", tmp_path / "bits.npz"
+    score.main([f"--workdir={workdir}", str(photos), f"--out={out}", f"--heatmaps={heat}",
+                f"--subpixels={raw}", "--batch_size=2", "--scale=3"])
+    said = capsys.readouterr()
+    rows = list(csv.DictReader(out.open()))
+    assert [row["rank"] for row in rows] == list("12345") and rows[0]["file"] == "noise.png"
+    assert "skipped 1 of 6 files" in said.err and "notes.txt" in said.err
+    assert said.out.splitlines()[1].startswith("noise.png")
+    corrected = [float(row["corrected_bits_per_dim"]) for row in rows]
+    assert corrected == sorted(corrected, reverse=True)
+    assert sorted(path.name for path in heat.iterdir())[0] == "1-noise.png" and len(list(heat.iterdir())) == 5
+    picture = np.asarray(Image.open(heat / "1-noise.png"))
+    assert picture.shape == (8 * 3 + 4, 2 * 8 * 3 + 6, 3) and picture.std() > 5
+    with np.load(raw) as found:
+        names, bits = list(found["files"]), found["bits"]
+    model = load_model(workdir)
+    image = np.asarray(Image.open(photos / "noise.png"))[None] // 8
+    nats = -float(model.log_prob(image)[0])
+    assert float(rows[0]["nats"]) == pytest.approx(nats, rel=1e-4)
+    assert bits[names.index("noise.png")].sum() * np.log(2) == pytest.approx(nats, rel=1e-4)
+
+
+def test_one_image_is_scored_too(workdir, photos, tmp_path):
+    score.main([f"--workdir={workdir}", str(photos / "noise.png"), f"--out={tmp_path / 's.csv'}"])
+    (row,) = csv.DictReader((tmp_path / "s.csv").open())
+    assert row["file"] == "noise.png"
+
+
+@pytest.mark.parametrize("flags, message", [
+    (["nowhere"], "nowhere is not there; give a folder of images, or one image"),
+    (["{photos}/notes.txt"], "holds no image that can be read"),
+    (["{photos}", "--out={photos}"], "--out {photos} is a folder; give a file"),
+    (["{photos}", "--heatmaps={photos}/noise.png"], "is a file; give a folder"),
+    (["{photos}", "--heatmaps={photos}/heat"], "--heatmaps is in the folder of the images"),
+    (["{photos}", "--label=1"], "this model is unconditional; leave --label out"),
+    (["{photos}", "--batch_size=0"], "0 is not above 0"),
+    ([], "the following arguments are required: DIR|FILE"),
+    (["{photos}", "--model=shapes-tiny"], "both of --workdir and --model given"),
+])
+def test_mistakes_are_told(workdir, photos, tmp_path, monkeypatch, capsys, flags, message):
+    monkeypatch.chdir(tmp_path)
+    flags = [flag.format(photos=photos) for flag in flags]
+    assert exit_status(monkeypatch, score.main, f"--workdir={workdir}", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message.format(photos=photos) in error
+    assert not (tmp_path / "scores.csv").exists() and len(list(photos.iterdir())) == 3

@@ -1,0 +1,58 @@
+"""The models that ship: small, whole, and as good as their cards say."""
+
+import numpy as np
+import pytest
+
+import ms_pixelcnn_tf as ms
+from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf.cli import sample
+from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.training import card, loop
+from ms_pixelcnn_tf.training.trained import read_run
+
+NAMES = ("shapes-push-tiny", "shapes-text-tiny", "shapes-tiny")
+EXAMPLES = 60
+
+
+def test_they_are_there():
+    assert ready_made.names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
+    folder = ready_made.folder_of(name)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 5e6
+    facts = card.read(folder)
+    assert set(facts["sha256"]) == {str(path.relative_to(folder)) for path in files} - {card.CARD}
+    assert facts["command"] == f"bin/benchmark ready_made train --only={name}"
+    model, run = ms.load(name), read_run(folder)
+    source = loop.load_source(run)
+    examples = EXAMPLES if not source.is_video else 6
+    found = evaluate(model, source, "validation", 20, limit=examples).bits_per_dim
+    (told,) = (row["bits_per_dim"] for row in facts["bits_per_dim"] if row["split"] == "validation")
+    assert found == pytest.approx(told, rel=0.08)  # a part of the split
+    untrained = evaluate(ms.models.make_model(run.model), source, "validation", 20, limit=examples)
+    assert found < untrained.bits_per_dim - 0.3
+
+
+@pytest.mark.parametrize("name, flags", [
+    ("shapes-tiny", []), ("shapes-text-tiny", ["--text=a red circle"]), ("shapes-push-tiny", []),
+])
+def test_it_is_sampled_by_its_name(name, flags, tmp_path):
+    out = tmp_path / ("x.gif" if "push" in name else "x.png")
+    sample.main([f"--model={name}", f"--out={out}", "--num=2", *flags])
+    assert out.stat().st_size > 1000
+
+
+def test_captions_matter():
+    """Their own captions make images likelier than those of others."""
+    model = ms.load("shapes-text-tiny")
+    source = loop.load_source(read_run(ready_made.folder_of("shapes-text-tiny")))
+    found = source.examples("validation", np.arange(40), ("image", "text"))
+    levels = found["image"] // 8
+    captions = [str(captions[0]) for captions in found["text"]]
+    own, others = (
+        np.asarray(model.log_prob(levels, {"text": text})) for text in (captions, captions[1:] + captions[:1])
+    )
+    assert (own - others).mean() > 1 and (own > others).mean() > 0.6
