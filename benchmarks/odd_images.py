@@ -13,7 +13,6 @@ from ms_pixelcnn_tf.configs.checks import unknown
 from parts.tables import RESULTS, markdown_table, shown_command, write_results
 
 HELD_OUT = ("ring", "moon")
-GOAL = 0.9
 SCORES = {
     "bits_per_dim": "bits", "corrected_bits_per_dim": "less PNG", "peak_bits": "peak",
 }
@@ -141,7 +140,7 @@ def main(arguments):
         f"# Finding odd images\n\n`{command}`: {machine.sentences(described)} Model {options.model}, "
         f"{options.count} usual images and as many odd ones a task.\n\nAUROC: the chance that an odd image scores "
         "higher than a usual one. Bits: the model's, per sub-pixel, as likelihoods rank. Less PNG: those less the bits of "
-        "a PNG of the same pixels (Serrà et al., 2020), by which `bin/score` ranks. Peak: the mean of the most "
+        "a PNG of the same pixels (Serrà et al., 2020). Peak, by which `bin/score` ranks unless it is told: the mean of the most "
         "surprising hundredth of an image's sub-pixels.\n\n"
         + markdown_table(("what is odd", *SCORES.values()), rows)
     )

@@ -9,13 +9,22 @@
     images = model.sample(4, seed=0)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ms_pixelcnn_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import os
+
+    from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 
 __version__ = "0.1.0"
 __all__ = ["UserError", "build_model", "load"]
 
 
-def build_model(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
+def build_model(
+    dataset: str = "shapes", variant: str = "OlogN", preset: str = "tiny", **overrides: Any
+) -> "MultiscalePixelCNN | VideoPixelCNN":
     """An untrained model.
 
     Args:
@@ -38,7 +47,9 @@ def build_model(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
     return make_model(make_run(dataset, variant, preset, **overrides).model)
 
 
-def load(path, checkpoint="last"):
+def load(
+    path: "str | os.PathLike[str]", checkpoint: str = "last"
+) -> "MultiscalePixelCNN | VideoPixelCNN":
     """A trained model, with its averaged weights.
 
     Args:

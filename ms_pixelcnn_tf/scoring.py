@@ -2,7 +2,8 @@
 
 A likelihood alone ranks simple images too high: a blank page is likely under any model. So beside it
 stands what is left when the image's complexity is taken off, measured by what a PNG of the same pixels
-takes: the score S of Serrà et al. Images that the model finds odd for their complexity come first.
+takes: the score S of Serrà et al., which finds images of another complexity. What is odd *in* an image
+is found by its most surprising sub-pixels; `bin/benchmark odd_images` compares the three.
 
 Reference: Serrà et al. (2020), Input complexity and out-of-distribution detection with likelihood-based
 generative models, section 3.
@@ -13,11 +14,13 @@ import dataclasses
 import io
 import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from ms_pixelcnn_tf import pictures, pixels
+from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import replacing
@@ -47,10 +50,13 @@ class Score:
     peak_bits: float
 
 
+RANKS = {"peak": "peak_bits", "less_png": "corrected_bits_per_dim", "bits": "bits_per_dim"}
 COLUMNS = tuple(field.name for field in dataclasses.fields(Score))
 
 
-def read_folder(path, config):
+def read_folder(
+    path: str, config: ModelConfig
+) -> tuple[list[str], np.ndarray, list[tuple[str, str]]]:
     """The images of a file, or of a folder and those in it, at the model's size.
 
     Larger images lose what stands out of the model's proportions, and are averaged down; hidden files
@@ -111,7 +117,10 @@ def surprise(model, images, conditions=None, batch_size=32, progress=lambda batc
     return found
 
 
-def scores(names, images, surprises, num_levels):
+def scores(
+    names: Sequence[str], images: np.ndarray, surprises: np.ndarray, num_levels: int,
+    rank_by: str = "peak",
+) -> list[Score]:
     """A list of `Score`, the oddest image first.
 
     Args:
@@ -119,7 +128,13 @@ def scores(names, images, surprises, num_levels):
         images: uint8 levels `[n, H, W, C]`.
         surprises: of them, from `surprise`.
         num_levels: of the model.
+        rank_by: one of `RANKS`.
+
+    Raises:
+        UserError: for another name.
     """
+    if rank_by not in RANKS:
+        raise unknown("rank_by", rank_by, RANKS)
     found = []
     for name, image, bits in zip(names, images, surprises, strict=True):
         per_dim, png = float(bits.mean(dtype="float64")), png_bits(image, num_levels)
@@ -128,10 +143,10 @@ def scores(names, images, surprises, num_levels):
             name, per_dim * bits.size * math.log(2), per_dim, png, per_dim - png,
             float(most.mean(dtype="float64")),
         ))
-    return sorted(found, key=lambda score: -score.corrected_bits_per_dim)
+    return sorted(found, key=lambda score: -getattr(score, RANKS[rank_by]))
 
 
-def png_bits(image, num_levels):
+def png_bits(image: np.ndarray, num_levels: int) -> float:
     """Bits per sub-pixel of a PNG file of an image of levels, uint8 `[H, W, C]`."""
     image = pixels.dequantise(image[None], num_levels)[0]
     file = io.BytesIO()

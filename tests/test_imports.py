@@ -14,7 +14,7 @@ LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
 ENCODERS = LAYERS | {"layers", "text"}
 NETWORKS = LAYERS | {"layers"}
 SAMPLING = NETWORKS | {"networks", "fusing"}
-MODELS = SAMPLING | {"sampling", "encoders", "text", "uniforms"}
+MODELS = SAMPLING | {"sampling", "encoders", "text", "types", "uniforms"}
 EVALUATION = MODELS | {"models", "data", "files"}
 SHOWCASE = {"contact_sheet", "film", "pictures", "pixels", "scoring", "data", "prompts"}
 TRAINING = EVALUATION | {"evaluation", "showcase"}
@@ -23,6 +23,7 @@ REPORT = EXPORT | SHOWCASE | {"animation"}
 # Part of the package → the parts it may import, beside itself.
 ALLOWED = {
     "errors": set(),
+    "types": set(),
     "files": set(),
     "fusing": set(),
     "configs": {"errors", "sizes"},
@@ -46,7 +47,7 @@ ALLOWED = {
     "prompt_maps": {"errors", "configs"},
     "prompts": {"errors", "configs", "text", "data", "prompt_maps"},
     "upscaling": {"errors", "sizes", "pixels", "data"},
-    "scoring": {"errors", "files", "pixels", "data", "pictures"},
+    "scoring": {"configs", "errors", "files", "pixels", "data", "pictures"},
     "showcase": SHOWCASE,
     "evaluation": EVALUATION,
     "training": TRAINING,

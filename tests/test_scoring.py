@@ -71,8 +71,15 @@ def test_scores_are_ranked_and_their_numbers_are_those_of_the_images(tmp_path):
     images = np.stack([noise, blank])
     bits = np.stack([np.full((8, 8, 3), 5.0), np.full((8, 8, 3), 4.0)]).astype("float32")
     bits[1, 0, 0] = 40.0
+    orders = {
+        rank_by: [score.file for score in scoring.scores(["noise", "blank"], images, bits, 32, rank_by)]
+        for rank_by in scoring.RANKS
+    }
+    # Likelier, but simpler by more, and with something odd in it.
+    assert orders == {
+        "bits": ["noise", "blank"], "less_png": ["blank", "noise"], "peak": ["blank", "noise"],
+    }
     found = scoring.scores(["noise", "blank"], images, bits, 32)
-    assert [score.file for score in found] == ["blank", "noise"]  # likelier, but simpler by more
     first, second = found
     assert second.bits_per_dim == pytest.approx(5.0)
     assert second.nats == pytest.approx(5 * 192 * math.log(2))

@@ -39,9 +39,7 @@ def main(arguments):
     model = load_model(options.workdir, checkpoint=options.checkpoint)
     batch_size = options.batch_size or run.train.examples_at_once
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)
-    missing = [] if run.model.scale == "all" else [
-        name for name in run.model.scale_names if name not in run.model.held_scales
-    ]
+    missing = list(getattr(run.model, "missing_scales", ()))
     if options.json:
         print(json.dumps(result.to_dict() | {"missing_scales": missing}, indent=2))
         return

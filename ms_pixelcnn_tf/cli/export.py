@@ -1,6 +1,5 @@
 """bin/export: a trained model as a SavedModel, which needs TensorFlow alone."""
 
-import dataclasses
 import os
 
 from ms_pixelcnn_tf.cli import flags
@@ -34,21 +33,21 @@ def main(arguments):
     with flags.quiet_start():
         from ms_pixelcnn_tf.export import model_card, saved_model
         from ms_pixelcnn_tf.training import card, datasheet, loop
-        from ms_pixelcnn_tf.training.trained import load_model, read_run
-    run, source = read_run(workdir), None
+        from ms_pixelcnn_tf.training.trained import load_model, read_run, sampled_run
+    whole, source = read_run(workdir), None
+    missing = getattr(whole.model, "missing_scales", ())
+    from_base = not missing or "base" in whole.model.held_scales
+    run = sampled_run(whole) if missing and from_base else whole
     splits = [split for split in options.splits.split(",") if split]
     if splits:
         source = loop.load_source(run, options.data_dir)
         datasheet.check_same_classes(workdir, source)
         for split in splits:
             source.size(split)  # an unknown one is told before anything is done
-    missing = getattr(run.model, "missing_scales", ())
-    from_base = not missing or "base" in run.model.held_scales
     model = load_model(workdir, to_sample=from_base, checkpoint=options.checkpoint)
     if missing:
         made = "x".join(map(str, model.config.image_size))
         print(f"missing: scale {', '.join(missing)}; exported is what there is, up to {made}")
-    run = dataclasses.replace(run, model=model.config)
     facts = model_card.facts(
         model, run, workdir, options.checkpoint, source, splits, options.limit
     )

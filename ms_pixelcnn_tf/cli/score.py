@@ -5,13 +5,14 @@ import os
 import sys
 
 from ms_pixelcnn_tf.cli import flags, prompt_flags
-from ms_pixelcnn_tf.configs import ModelConfig
+from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.errors import UserError
 
 DESCRIPTION = """Scores every image of a folder, and of the folders in it, and ranks them, the oddest first.
 
-Bits are per sub-pixel: of the model, of a PNG of the same pixels, and the one less the other, which is
-what ranks: a likelihood alone takes simple images for usual ones (Serrà et al., 2020)."""
+Bits are per sub-pixel: of the model; of a PNG of the same pixels; the one less the other, since a likelihood
+alone takes simple images for usual ones (Serrà et al., 2020); and the peak, the mean of the most surprising
+hundredth of the sub-pixels, which finds what is odd in an image that is usual otherwise."""
 SHOWN = 10
 BRIGHTEST = 2  # of a heat map, in surprises of a uniform guess
 
@@ -30,6 +31,8 @@ def main(arguments):
                         f"brightest from {BRIGHTEST} times the bits of a uniform guess on")
     parser.add_argument("--subpixels", type=os.path.expanduser, metavar="FILE.npz",
                         help="write −log p of each sub-pixel, bits [n, H, W, C], with the file names")
+    parser.add_argument("--rank_by", default="peak", metavar="NAME",
+                        help="peak, less_png or bits (default peak)")
     parser.add_argument("--batch_size", type=flags.positive, default=32, metavar="INT",
                         help="images at once (default 32)")
     parser.add_argument("--scale", type=flags.positive, default=4, metavar="INT",
@@ -46,6 +49,8 @@ def main(arguments):
         from ms_pixelcnn_tf import pictures, prompts, scoring
         from ms_pixelcnn_tf.files import replacing
         from ms_pixelcnn_tf.training.trained import load_model, read_run
+    if options.rank_by not in scoring.RANKS:
+        raise unknown("rank_by", options.rank_by, scoring.RANKS)
     config = read_run(workdir).model
     if not isinstance(config, ModelConfig):
         raise UserError(f"{workdir} is a run of videos; bin/score takes one of images")
@@ -62,7 +67,7 @@ def main(arguments):
         return tqdm(batches, desc="scoring", unit="batch", disable=not sys.stderr.isatty(), leave=False)
 
     surprises = scoring.surprise(model, images, conditions, options.batch_size, progress)
-    found = scoring.scores(names, images, surprises, config.num_levels)
+    found = scoring.scores(names, images, surprises, config.num_levels, options.rank_by)
     scoring.write_csv(options.out, found)
     if options.subpixels is not None:
         with replacing(options.subpixels) as temporary, temporary.open("wb") as file:

@@ -63,14 +63,16 @@ def _of_images(model):
         size = tf.shape(levels)[1:3]
         fits = [tf.reduce_all(size == model.sizes[start]) for start in starts]
         valid = ", ".join(format_size(model.sizes[start]) for start in starts)
-        _check(tf.reduce_any(fits), f"low_resolution: valid sizes are {valid}")
+        checked = _check(tf.reduce_any(fits), f"low_resolution: valid sizes are {valid}")
+        with tf.control_dependencies([checked]):  # before a branch finds a shape that is not its own
+            branch = tf.argmax(fits, output_type=tf.int32)
 
         def from_size(start):
             low = tf.ensure_shape(levels, (None, *model.sizes[start], config.channels))
             return decoding.upscale(model, low, drawn, given, start)
 
         branches = [functools.partial(from_size, start) for start in starts]
-        return {"images": tf.switch_case(tf.argmax(fits, output_type=tf.int32), branches)}
+        return {"images": tf.switch_case(branch, branches)}
 
     found = {"log_prob_terms": (terms, [images, *conditions])}
     if not config.missing_scales:
@@ -215,4 +217,4 @@ def _drawn(model, seed, count, shape):
 
 
 def _check(holds, message):
-    tf.debugging.Assert(holds, [message], name="valid")
+    return tf.debugging.Assert(holds, [message], name="valid")

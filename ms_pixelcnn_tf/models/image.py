@@ -33,6 +33,7 @@ from ms_pixelcnn_tf.models.inputs import (
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.sizes import format_size, parse_size
+from ms_pixelcnn_tf.types import Array, Conditions, Levels, Size, Tensor
 from ms_pixelcnn_tf.uniforms import check_seed
 
 SAMPLERS = ("cached", "naive")
@@ -85,7 +86,7 @@ class MultiscalePixelCNN(keras.Model):
 
     # -- likelihood -------------------------------------------------------------------------------
 
-    def log_prob_terms(self, images, conditions=None):
+    def log_prob_terms(self, images: Array, conditions: Conditions = None) -> dict[str, Tensor]:
         """The terms of log p(images), in nats.
 
         Args:
@@ -100,7 +101,7 @@ class MultiscalePixelCNN(keras.Model):
         """
         return self._log_prob_terms(*check_images(self.config, images, conditions))
 
-    def log_prob(self, images, conditions=None):
+    def log_prob(self, images: Array, conditions: Conditions = None) -> Tensor:
         """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
         self.check_held(self.config.scale_names)
         return sum(self.log_prob_terms(images, conditions).values())
@@ -127,7 +128,7 @@ class MultiscalePixelCNN(keras.Model):
         images, conditions = check_images(self.config, images, conditions)
         return likelihood.log_prob_terms(self, images, conditions, crop_size, offsets)
 
-    def log_prob_by_pixel(self, images, conditions=None):
+    def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
         """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up to
         `log_prob`. Its negative is the surprise."""
         self.check_held(self.config.scale_names)
@@ -135,7 +136,7 @@ class MultiscalePixelCNN(keras.Model):
 
     # -- sampling ---------------------------------------------------------------------------------
 
-    def sample(self, num, conditions=None, seed=0):
+    def sample(self, num: int, conditions: Conditions = None, seed: int = 0) -> Levels:
         """`num` images, uint8 levels `[num, H, W, C]`; the same for the same seed.
 
         Many are decoded in parts, so that memory does not grow with them.
@@ -153,7 +154,9 @@ class MultiscalePixelCNN(keras.Model):
         shape, at_once = (*size, self.config.channels), min(at_once, SAMPLES_AT_ONCE)
         return decode_in_parts(decode, num, shape, at_once, seed, uniforms)
 
-    def decode(self, uniforms, conditions=None, sampler="cached"):
+    def decode(
+        self, uniforms: Array, conditions: Conditions = None, sampler: str = "cached"
+    ) -> Levels:
         """Images from uniforms, by inverse CDF.
 
         Args:
@@ -170,7 +173,9 @@ class MultiscalePixelCNN(keras.Model):
             return ops.convert_to_numpy(self._decode(*inputs))
         return self.decode_with_log_prob(uniforms, conditions, sampler)[0]
 
-    def decode_with_log_prob(self, uniforms, conditions=None, sampler="cached"):
+    def decode_with_log_prob(
+        self, uniforms: Array, conditions: Conditions = None, sampler: str = "cached"
+    ) -> tuple[Levels, np.ndarray]:
         """`decode`, and log p of each image as accumulated on the way: `[B]`, nats (numpy)."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
@@ -179,7 +184,10 @@ class MultiscalePixelCNN(keras.Model):
         levels, log_prob = decode(*check_uniforms(self.config, uniforms, conditions))
         return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
 
-    def upscale(self, low_resolution, to=None, conditions=None, uniforms=None, seed=0):
+    def upscale(
+        self, low_resolution: Array, to: Size | None = None, conditions: Conditions = None,
+        uniforms: Array | None = None, seed: int = 0,
+    ) -> Levels:
         """Super-resolution: larger images of which the given one is the sub-sampled part.
 
         Args:
@@ -240,7 +248,7 @@ class MultiscalePixelCNN(keras.Model):
             raise UserError(f"{name} is of {shown}; the model's sizes: {sizes}")
         return self.sizes.index(tuple(size))
 
-    def trajectory(self, images):
+    def trajectory(self, images: Array) -> list[Levels]:
         """The pyramid of sampled images: a list of uint8 arrays `[B, h, w, C]`, base … target."""
         return [np.asarray(scale) for scale in pixels.pyramid(np.asarray(images), len(self.sizes))]
 

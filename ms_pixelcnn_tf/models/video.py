@@ -28,6 +28,7 @@ from ms_pixelcnn_tf.models.in_parts import decode_in_parts, videos_at_once
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.models.past import PastEncoder
 from ms_pixelcnn_tf.models.video_graphs import VideoGraphs
+from ms_pixelcnn_tf.types import Array, Conditions, Levels, Tensor
 from ms_pixelcnn_tf.uniforms import check_seed
 
 SAMPLERS = ("cached", "stepwise", "naive")
@@ -71,7 +72,7 @@ class VideoPixelCNN(keras.Model):
 
     # -- likelihood -------------------------------------------------------------------------------
 
-    def log_prob_terms(self, frames, conditions=None):
+    def log_prob_terms(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
         """The terms of log p(frames G … T-1 | frames 0 … G-1, conditions), in nats.
 
         Args:
@@ -86,11 +87,11 @@ class VideoPixelCNN(keras.Model):
         """
         return _sum_time(self.log_prob_by_frame(frames, conditions))
 
-    def log_prob(self, frames, conditions=None):
+    def log_prob(self, frames: Array, conditions: Conditions = None) -> Tensor:
         """`[B]` float32 nats: the sum of `log_prob_terms`."""
         return sum(self.log_prob_terms(frames, conditions).values())
 
-    def log_prob_by_frame(self, frames, conditions=None):
+    def log_prob_by_frame(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
         """`log_prob_terms` of each predicted frame: name → `[B, T - G]`."""
         checked = video_inputs.check_frames(self.config, frames, conditions)
         return self.graphs.log_prob_by_frame(*checked)
@@ -137,7 +138,7 @@ class VideoPixelCNN(keras.Model):
 
     # -- sampling ---------------------------------------------------------------------------------
 
-    def sample(self, given_frames, conditions=None, seed=0):
+    def sample(self, given_frames: Array, conditions: Conditions = None, seed: int = 0) -> Levels:
         """One future a row of `given_frames`, the same for the same seed.
 
         Args:
@@ -152,7 +153,10 @@ class VideoPixelCNN(keras.Model):
         given, conditions = video_inputs.check_given(self.config, given_frames, conditions)
         return self._decode_in_parts(given, conditions, self.config.predicted_frames, seed=seed)
 
-    def decode(self, uniforms, given_frames, conditions=None, sampler="cached"):
+    def decode(
+        self, uniforms: Array, given_frames: Array, conditions: Conditions = None,
+        sampler: str = "cached",
+    ) -> Levels:
         """The predicted frames from uniforms, by inverse CDF.
 
         Args:
@@ -170,12 +174,18 @@ class VideoPixelCNN(keras.Model):
         length = self.config.predicted_frames
         return self._decode_in_parts(given, conditions, length, uniforms, sampler=sampler)
 
-    def decode_with_log_prob(self, uniforms, given_frames, conditions=None, sampler="cached"):
+    def decode_with_log_prob(
+        self, uniforms: Array, given_frames: Array, conditions: Conditions = None,
+        sampler: str = "cached",
+    ) -> tuple[Levels, np.ndarray]:
         """`decode`, all videos at once, and log p of each as accumulated on the way: `[B]`, nats
         (numpy)."""
         return self._decode(sampler, *self._checked(uniforms, given_frames, conditions))
 
-    def upscale(self, low_frames, given_frames, uniforms=None, seed=0, sampler="cached"):
+    def upscale(
+        self, low_frames: Array, given_frames: Array, uniforms: Array | None = None, seed: int = 0,
+        sampler: str = "cached",
+    ) -> Levels:
         """Videos of twice the size, of which the given ones are the sub-sampled part.
 
         Args:

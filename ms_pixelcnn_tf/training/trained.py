@@ -122,3 +122,11 @@ def sampled_config(config):
         return dataclasses.replace(config, variant="ON", image_size=size, scale="all")
     kept = [",".join(name for name in part if name in whole) for part in config.scale_parts]
     return dataclasses.replace(config, image_size=size, scale=";".join(filter(None, kept)))
+
+
+def sampled_run(run):
+    """The `RunConfig` of what `sampled_config` gives: its smaller images are the run's, sub-sampled."""
+    model, data = sampled_config(run.model), run.data
+    if model.image_size != run.model.image_size and not data.source_size:
+        data = dataclasses.replace(data, source_size=max(run.model.image_size))
+    return dataclasses.replace(run, model=model, data=data)

@@ -77,7 +77,7 @@ def test_commands_take_an_export_for_a_run(exported, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("flags, message", [
-    (["--splits=valid"], "unknown split 'valid'"),
+    (["--splits=valid"], "shapes has no split 'valid'; it has"),
     (["--version=0"], "0 is not above 0"),
     (["--checkpoint=first"], "unknown checkpoint 'first'"),
     (["--out={file}"], "is a file; give a folder"),

@@ -54,8 +54,8 @@ def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, c
     assert [row["rank"] for row in rows] == list("12345") and rows[0]["file"] == "noise.png"
     assert "skipped 1 of 6 files" in said.err and "notes.txt" in said.err
     assert said.out.splitlines()[1].startswith("noise.png")
-    corrected = [float(row["corrected_bits_per_dim"]) for row in rows]
-    assert corrected == sorted(corrected, reverse=True)
+    peaks = [float(row["peak_bits"]) for row in rows]
+    assert peaks == sorted(peaks, reverse=True)
     assert sorted(path.name for path in heat.iterdir())[0] == "1-noise.png" and len(list(heat.iterdir())) == 5
     picture = np.asarray(Image.open(heat / "1-noise.png"))
     assert picture.shape == (8 * 3 + 4, 2 * 8 * 3 + 6, 3) and picture.std() > 5
@@ -66,6 +66,12 @@ def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, c
     nats = -float(model.log_prob(image)[0])
     assert float(rows[0]["nats"]) == pytest.approx(nats, rel=1e-4)
     assert bits[names.index("noise.png")].sum() * np.log(2) == pytest.approx(nats, rel=1e-4)
+
+
+def test_ranks_are_by_what_is_asked_for(workdir, photos, tmp_path):
+    score.main([f"--workdir={workdir}", str(photos), f"--out={tmp_path / 's.csv'}", "--rank_by=less_png"])
+    corrected = [float(row["corrected_bits_per_dim"]) for row in csv.DictReader((tmp_path / "s.csv").open())]
+    assert corrected == sorted(corrected, reverse=True)
 
 
 def test_one_image_is_scored_too(workdir, photos, tmp_path):
@@ -82,6 +88,7 @@ def test_one_image_is_scored_too(workdir, photos, tmp_path):
     (["{photos}", "--heatmaps={photos}/heat"], "--heatmaps is in the folder of the images"),
     (["{photos}", "--label=1"], "this model is unconditional; leave --label out"),
     (["{photos}", "--batch_size=0"], "0 is not above 0"),
+    (["{photos}", "--rank_by=peek"], "unknown rank_by 'peek'; did you mean 'peak'"),
     ([], "the following arguments are required: DIR|FILE"),
     (["{photos}", "--model=shapes-tiny"], "both of --workdir and --model given"),
 ])
