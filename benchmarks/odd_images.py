@@ -35,16 +35,17 @@ def odd(task, source, count):
     """uint8 `[count, H, W, 3]` of a task."""
     generator = np.random.default_rng(sorted(TASKS).index(task))
     colours = generator.integers(0, 256, (count, 3))
-    if task == "kind":
-        return usual(_held_out_kinds()(source.image_size), count)
     if task == "pair":
         return source.examples("novel", np.arange(count), ("image",))["image"]
     if task == "blank":
         return np.broadcast_to(colours[:, None, None], (count, *source.image_size, 3)).astype("uint8")
     if task == "noise":
         return generator.integers(0, 256, (count, *source.image_size, 3)).astype("uint8")
-    # Of other images than the usual ones, so that no pair is alike.
+    # Of other scenes than the usual ones, so that no pair is alike.
+    source = _held_out_kinds()(source.image_size) if task == "kind" else source
     images = source.examples("test", np.arange(count, 2 * count), ("image",))["image"].copy()
+    if task == "kind":
+        return images
     paint = {"scratch": _scratch, "spot": _spot}[task]
     for image, colour in zip(images, colours):
         paint(image, colour, generator)

@@ -19,30 +19,37 @@ from parts.processes import pin
 
 IMAGES = {
     "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4, "num_levels": 32,
-    "base_layers": 4, "base_features": 48, "residual_blocks": 3, "batch_size": 32, "seed": 0,
-    "evaluation_examples": 400, "evaluate_every": 1000, "sample_every": 1000,
-    "checkpoint_every": 500, "log_every": 50, "deterministic": True,
+    "base_features": 48, "seed": 0, "evaluation_examples": 400, "evaluate_every": 1000,
+    "sample_every": 1000, "checkpoint_every": 500, "log_every": 50, "deterministic": True,
 }
-RUNS = {
-    "shapes-tiny": IMAGES | {"steps": 5000},
-    "shapes-text-tiny": IMAGES | {
-        "conditions": "text", "text_width": 48, "residual_blocks": 2, "steps": 4000,
+TEXT = IMAGES | {
+    "conditions": "text", "text_width": 48, "residual_blocks": 2, "base_layers": 3, "encoder_shared_to": 8,
+}
+RUNS = {  # name → the scales that are trained together → their fields
+    "shapes-tiny": {
+        "all": IMAGES | {"base_layers": 4, "residual_blocks": 3, "batch_size": 32, "steps": 5000},
+    },
+    # What stands where, and in which colour, is decided by 8x8; it takes most of the time.
+    "shapes-text-tiny": {
+        "base,8": TEXT | {"batch_size": 64, "steps": 10_000},
+        "16,32": TEXT | {"batch_size": 16, "steps": 1500},
     },
     "shapes-push-tiny": {
-        "dataset": "shapes_push", "preset": "tiny", "variant": "OTlogN", "image_size": 32,
-        "num_levels": 32, "lstm_features": 32, "batch_size": 2, "steps": 1800, "seed": 0,
-        "evaluation_examples": 40, "evaluate_every": 600, "sample_every": 1200,
-        "checkpoint_every": 300, "log_every": 50, "deterministic": True,
+        "all": {
+            "dataset": "shapes_push", "preset": "tiny", "variant": "OTlogN", "image_size": 32,
+            "num_levels": 32, "lstm_features": 32, "batch_size": 2, "steps": 1800, "seed": 0,
+            "evaluation_examples": 40, "evaluate_every": 600, "sample_every": 1200,
+            "checkpoint_every": 300, "log_every": 50, "deterministic": True,
+        },
     },
 }
-
-
 MAX_BYTES = 5_000_000  # of a model in the package
 
 
-def configuration(name):
-    """The `RunConfig` of one of `RUNS`."""
-    return make_run(**RUNS[name])
+def configuration(name, scale):
+    """The `RunConfig` of the scales of one of `RUNS`."""
+    fields = RUNS[name][scale]
+    return make_run(**fields) if scale == "all" else make_run(**fields, scale=scale)
 
 
 def train(options):
@@ -51,11 +58,14 @@ def train(options):
     with flags.quiet_start():
         import tensorflow as tf
 
-        from ms_pixelcnn_tf.training import loop
+        from ms_pixelcnn_tf.training import loop, parts
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    run = configuration(options.only)
-    source = loop.load_source(run)
-    loop.train(loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source)
+    workdir = pathlib.Path(options.workdir) / options.only
+    for scale in RUNS[options.only]:
+        run = configuration(options.only, scale)
+        source = loop.load_source(run)
+        run = loop.fit_to_source(run, source)
+        loop.train(run, parts.folder_of(workdir, run), source)
 
 
 def pack(options):
@@ -66,23 +76,26 @@ def pack(options):
         from ms_pixelcnn_tf import ready_made
         from ms_pixelcnn_tf.export import model_card
         from ms_pixelcnn_tf.files import write_text
-        from ms_pixelcnn_tf.training import card, datasheet, loop, snapshots
+        from ms_pixelcnn_tf.training import card, datasheet, loop, parts, snapshots
         from ms_pixelcnn_tf.training.checkpoint import latest_step
         from ms_pixelcnn_tf.training.parts import CHECKPOINTS, CONFIG
         from ms_pixelcnn_tf.training.trained import load_model, read_run
     out = pathlib.Path(options.out) if options.out else ready_made.FOLDER
     for name in [options.only] if options.only else RUNS:
         workdir, folder = pathlib.Path(options.workdir) / name, out / name
+        step = 0
+        for part, run in (parts.parts(workdir) or {workdir: read_run(workdir)}).items():
+            step = max(step, latest_step(part))
+            if latest_step(part) < run.train.steps:
+                raise UserError(f"{part} is at step {latest_step(part)} of {run.train.steps}; train it on")
         run = read_run(workdir)
-        if latest_step(workdir) < run.train.steps:
-            raise UserError(f"{workdir} is at step {latest_step(workdir)} of {run.train.steps}; train it on")
         model, source = load_model(workdir), loop.load_source(run)
         splits = [split for split in source.splits if split != "train"]
         facts = model_card.facts(model, run, workdir, source=source, splits=splits, limit=options.limit)
         facts |= {"name": name, "command": f"bin/benchmark ready_made train --only={name}"}
         shutil.rmtree(folder, ignore_errors=True)
         weights = tf.train.Checkpoint(averaged=snapshots.by_name(model.trainable_variables))
-        snapshots.write(weights, folder / CHECKPOINTS, latest_step(workdir), kept=1)
+        snapshots.write(weights, folder / CHECKPOINTS, step, kept=1)
         write_text(folder / CONFIG, run.to_json())
         write_text(folder / datasheet.DATASHEET, datasheet.text(workdir))
         files = [path for path in folder.rglob("*") if path.is_file()]

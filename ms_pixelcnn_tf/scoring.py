@@ -37,7 +37,8 @@ class Score:
         nats: −log p.
         bits_per_dim: the same in bits.
         png_bits_per_dim: of a PNG file of the same pixels.
-        corrected_bits_per_dim: the one less the other; high where an image is odd.
+        corrected_bits_per_dim: the one less the other; high where an image costs the model more than
+            its complexity explains.
         peak_bits: mean surprise of the most surprising hundredth of the sub-pixels: high where there
             is something odd in an image that is usual otherwise.
     """
@@ -156,7 +157,9 @@ def png_bits(image: np.ndarray, num_levels: int) -> float:
 
 def write_csv(path, found):
     """Writes scores as CSV, whole or not at all: a rank, then `COLUMNS`."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open(
+        "w", newline="", encoding="utf-8", errors="surrogateescape"  # names that are no UTF-8
+    ) as file:
         writer = csv.writer(file)
         writer.writerow(("rank", *COLUMNS))
         for rank, score in enumerate(found, 1):

@@ -71,7 +71,7 @@ def threefry(key, left, right):
 
 def _key(seed):
     """A seed's lower and upper 32 bits."""
-    if isinstance(seed, int) or not hasattr(seed, "dtype"):
+    if not ops.is_tensor(seed):
         return _word(int(seed) & 0xFFFFFFFF), _word(int(seed) >> 32)
     return ops.cast(seed, "uint32"), ops.cast(ops.right_shift(seed, ops.cast(32, "int64")), "uint32")
 

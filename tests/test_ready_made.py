@@ -37,7 +37,7 @@ def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
 
 
 @pytest.mark.parametrize("name, flags", [
-    ("shapes-tiny", []), ("shapes-text-tiny", ["--text=a red circle"]), ("shapes-push-tiny", []),
+    ("shapes-tiny", []), ("shapes-text-tiny", ["--text=a blue circle"]), ("shapes-push-tiny", []),
 ])
 def test_it_is_sampled_by_its_name(name, flags, tmp_path):
     out = tmp_path / ("x.gif" if "push" in name else "x.png")

@@ -1,5 +1,6 @@
 """bin/score: the likelihood of anyone's images, ranked, to find the odd ones in a folder."""
 
+import dataclasses
 import math
 import os
 import sys
@@ -14,6 +15,7 @@ Bits are per sub-pixel: of the model; of a PNG of the same pixels; the one less 
 alone takes simple images for usual ones (Serrà et al., 2020); and the peak, the mean of the most surprising
 hundredth of the sub-pixels, which finds what is odd in an image that is usual otherwise."""
 SHOWN = 10
+MAX_NAME = 150  # letters of a heat map's
 BRIGHTEST = 2  # of a heat map, in surprises of a uniform guess
 
 
@@ -58,6 +60,9 @@ def main(arguments):
         raise UserError(f"the model is of {config.channels} channels; valid, to read image files: 1 or 3")
     prompt = prompt_flags.flags_prompt(options, config, prompt_flags.read_names(workdir))
     conditions = prompts.to_conditions([prompt], config) or None
+    if options.heatmaps is not None:
+        size = pictures.grid_size(2, config.image_size, 2, options.scale)
+        flags.check_picture_size(size, "an image beside its surprise", options)
     names, images, skipped = scoring.read_folder(options.images, config)
     flags.show_skipped(skipped, len(names))
     model = load_model(workdir, checkpoint=options.checkpoint)
@@ -78,7 +83,7 @@ def main(arguments):
         digits = len(str(len(found)))
         for rank, score in enumerate(found, 1):
             picture = scoring.heat_map(*of_name[score.file], config.num_levels, highest, options.scale)
-            flat = os.path.splitext(score.file)[0].replace(os.sep, "_")
+            flat = os.path.splitext(score.file)[0].replace(os.sep, "_")[-MAX_NAME:]
             pictures.write_png(os.path.join(options.heatmaps, f"{rank:0{digits}}-{flat}.png"), picture)
     show(found, options)
 
@@ -93,6 +98,8 @@ def check_paths(options):
     if options.heatmaps is not None:
         if os.path.exists(options.heatmaps) and not os.path.isdir(options.heatmaps):
             raise UserError(f"--heatmaps {options.heatmaps} is a file; give a folder")
+        if os.path.isdir(options.heatmaps) and os.listdir(options.heatmaps):
+            raise UserError(f"--heatmaps {options.heatmaps} is not empty; give a new folder")
         inside = os.path.realpath(options.heatmaps) + os.sep
         if inside.startswith(os.path.realpath(options.images) + os.sep):
             raise UserError("--heatmaps is in the folder of the images, and would be scored next time; give another")
@@ -100,7 +107,10 @@ def check_paths(options):
 
 def show(found, options):
     """Prints the oddest images."""
-    shown = found[:SHOWN]
+    shown = [
+        dataclasses.replace(score, file=score.file.encode("utf-8", "backslashreplace").decode())
+        for score in found[:SHOWN]
+    ]
     width = max(4, *(len(score.file) for score in shown))
     print(f"{'file':{width}}  {'bits':>7}  {'of PNG':>7}  {'less PNG':>8}  {'peak':>7}")
     for score in shown:

@@ -1,10 +1,12 @@
 """All conditions of a model → what its networks are conditioned on."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
+from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.encoders.resize import resize
 from ms_pixelcnn_tf.encoders.spatial import SpatialEncoder
 from ms_pixelcnn_tf.encoders.text import TextEncoder
@@ -32,6 +34,7 @@ class Code(NamedTuple):
         return maps if self.vector is None else ops.relu(maps + self.vector)
 
 
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Encoder(keras.layers.Layer):
     """One encoder for any subset of conditions.
 
@@ -56,7 +59,8 @@ class Encoder(keras.layers.Layer):
     """
 
     def __init__(self, config, **kwargs):
-        super().__init__(dtype=config.dtype, **kwargs)
+        super().__init__(**({"dtype": config.dtype} | kwargs))
+        self.config = config
         policy = self.dtype_policy
         self.vectors, self.maps = {}, {}
         if config.num_classes:
@@ -98,3 +102,10 @@ class Encoder(keras.layers.Layer):
         if self.joint:
             maps, vector = self.joint["joint_maps"](maps), self.joint["joint_vector"](vector)
         return Code(vector, maps)
+
+    def get_config(self):
+        return super().get_config() | {"config": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**(config | {"config": replace(ModelConfig(), **config["config"])}))

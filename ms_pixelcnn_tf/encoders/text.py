@@ -46,7 +46,8 @@ class TextEncoder(keras.layers.Layer):
         ]
         self.pool = keras.layers.MaxPooling1D(POOL, dtype=policy)
         self.recurrent = keras.layers.GRU(
-            features, return_sequences=True, dtype=policy, name="gru"
+            features, return_sequences=True, dtype=policy, name="gru",
+            use_cudnn=False,  # a graph that was made beside a GPU runs without one
         )
 
     def build(self, codes_shape=None):

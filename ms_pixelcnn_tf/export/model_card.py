@@ -2,12 +2,13 @@
 
 import datetime
 import importlib.metadata
+import pathlib
 import platform
 
 import numpy as np
 
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.training import card, datasheet, monitor, parts, trained
+from ms_pixelcnn_tf.training import card, datasheet, monitor, parts, snapshots, trained
 
 PAGE = "MODEL_CARD.md"
 PACKAGES = ("ms_pixelcnn_tf", "tensorflow", "keras", "numpy")
@@ -34,13 +35,16 @@ def facts(model, run, workdir, checkpoint="last", source=None, splits=(), limit=
     """
     before = card.read(workdir) or {}  # of an export, or of a model that ships
     sheet = datasheet.read(workdir)
+    description = source.description if source else sheet["description"] if sheet else run.data.dataset
+    if run.data.source_size and not source:
+        description += f"; every {run.data.source_size // max(run.model.image_size)}. pixel of each row and column"
     step, bits = _validated(workdir, checkpoint)
     if splits:
         bits = [_scored(model, source, split, run.train.examples_at_once, limit) for split in splits]
     return {
         "made": datetime.date.today().isoformat(),
         "dataset": run.data.dataset,
-        "data": sheet["description"] if sheet else run.data.dataset,
+        "data": before.get("data", description),
         "variant": run.model.variant,
         "conditions": list(run.model.conditions),
         "missing_scales": list(getattr(run.model, "missing_scales", ())),
@@ -59,23 +63,19 @@ def _scored(model, source, split, batch_size, limit):
 
 
 def _validated(workdir, checkpoint):
-    """Steps taken at a run's last validation, or its best, and what it found: a list of one dict.
-    Of scales trained apart nothing is known of all together: the most steps, and an empty list."""
-    folders = [folder for folder in parts.parts(workdir)] or [workdir]
-    choose = max if checkpoint == "last" else min
-    key = "step" if checkpoint == "last" else "validation_bits"
-    lines = [
-        choose(curve, key=lambda line: line[key])
-        for curve in map(monitor.read_metrics, folders) if curve
+    """The step of a run's last checkpoint, or its best, and what was validated at that step, if
+    anything was: a list of one dict. Of scales trained apart: the most steps, and an empty list."""
+    apart = parts.parts(workdir)
+    found = [
+        there[-1] for folder in (apart or [workdir])
+        if (there := snapshots.steps(pathlib.Path(folder) / trained.CHOICES[checkpoint]))
     ]
-    step = max((line["step"] for line in lines), default=0)
-    if folders != [workdir] or not lines:
-        return step, []
-    run = trained.read_run(workdir)
-    return step, [{
-        "split": "validation", "examples": run.train.evaluation_examples or None,
-        "bits_per_dim": lines[0]["validation_bits"],
-    }]
+    step = max(found, default=0)
+    lines = [] if apart else [line for line in monitor.read_metrics(workdir) if line["step"] == step]
+    return step, [
+        {"split": "validation", "examples": line.get("validation_examples"), "bits_per_dim": line["validation_bits"]}
+        for line in lines
+    ]
 
 
 def page(facts):
@@ -97,7 +97,7 @@ def page(facts):
     if facts["bits_per_dim"]:
         lines += ["| split | examples | bits per sub-pixel |", "|:--|--:|--:|"]
         lines += [
-            f"| {row['split']} | {row['examples'] or 'all'} | {row['bits_per_dim']:.4f} |"
+            f"| {row['split']} | {row['examples'] or '–'} | {row['bits_per_dim']:.4f} |"
             for row in facts["bits_per_dim"]
         ]
         lines += ["", "They compare with other figures only on the very same pixels, as named above."]

@@ -129,7 +129,9 @@ def _of_videos(model):
 
     def upscale(low_frames, given_frames, seed):
         _check_request(seed)
-        low_levels = _checked_levels(model, "low_frames", low_frames)
+        checked = _check(tf.shape(low_frames)[0] == tf.shape(given_frames)[0], "give as many given_frames as low_frames")
+        with tf.control_dependencies([checked]):
+            low_levels = _checked_levels(model, "low_frames", tf.identity(low_frames))
         known = low_levels[:, : config.given_frames] == tf.cast(given_frames, "int32")[:, :, ::2, ::2]
         _check(tf.reduce_all(known), "every second pixel of given_frames is not low_frames'")
         drawn = _drawn(model, seed, tf.shape(given_frames)[0], predicted)

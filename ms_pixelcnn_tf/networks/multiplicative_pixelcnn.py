@@ -3,13 +3,19 @@
 import keras
 from keras import ops
 
-from ms_pixelcnn_tf.layers import MaskedConvolution, MaskedDense, ResidualMultiplicativeBlock
+from ms_pixelcnn_tf.layers import (
+    MaskedConvolution,
+    MaskedDense,
+    OfDistribution,
+    ResidualMultiplicativeBlock,
+)
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
 
 
-class MultiplicativePixelCNN(keras.layers.Layer):
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
     """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
 
     A masked convolution (mask A) of the frame's own pixels, masked residual multiplicative blocks
@@ -43,6 +49,10 @@ class MultiplicativePixelCNN(keras.layers.Layer):
                  **kwargs):
         super().__init__(**kwargs)
         self.distribution = distribution
+        self.arguments = {
+            "num_blocks": num_blocks, "features": features, "head_features": head_features,
+            "conditioning_features": conditioning_features,
+        }
         self.features = features
         self.conditioning_features = conditioning_features
         self.num_groups, inputs = channel_groups(distribution)

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 
@@ -85,17 +86,20 @@ def _runs(subjects):
     rows = []
     for subject in subjects:
         last = [lines[-1] for lines in subject.curves.values() if lines]
-        best = [min(line["validation_bits"] for line in lines) for lines in subject.curves.values() if lines]
-        whole = len(subject.curves) == 1 and bool(last)
+        lines = [line for lines in subject.curves.values() for line in lines]
+        whole = len(last) == 1
+        best = min(filter(math.isfinite, (line["validation_bits"] for line in lines)), default=None)
+        told = {row["split"]: row["bits_per_dim"] for row in subject.card.get("bits_per_dim", ())}
         missing = getattr(subject.run.model, "missing_scales", ())
+        steps = max((line["step"] for line in last), default=subject.card.get("step"))
         rows.append((
             subject.name, subject.data, subject.run.model.variant,
             ", ".join(subject.run.model.conditions) or "none",
-            f"{subject.parameters:,}",
-            f"{max((line['step'] for line in last), default=0):,}",
-            f"{max((line['examples'] for line in last), default=0):,}",
-            number(sum(line["cpu_seconds"] for line in last) / 60, 1),
-            number(last[0]["validation_bits"] if whole else None), number(best[0] if whole else None),
+            number(subject.parameters, 0), number(steps, 0),
+            number(max((line["examples"] for line in last), default=None), 0),
+            number(sum(line["cpu_seconds"] for line in last) / 60 if last else None, 1),
+            number(last[0]["validation_bits"] if whole else told.get("validation")),
+            number(best if whole else None),
             f"lacks {', '.join(missing)}" if missing else "",
         ))
     columns = ("run", "data", "variant", "conditions", "parameters", "steps", "examples seen", "processor, min",
@@ -134,15 +138,15 @@ def _likelihoods(subjects, examples, progress):
         if not found:
             content += [heading, element("p", f"Not scored: {subject.reason}", class_="faint")]
             continue
-        nats = subject.source.is_video
-        unit = "nats" if nats else "bits"
+        unit = published.likelihoods_beside(subject.run).unit
+        nats = unit == "nats"
         rows = [("all", *(_units(result, nats) for result in found.values()))]
         first = next(iter(found.values()))
         for term in (*first.scales, *(name for name in first.terms if not first.scales)):
             rows.append((term, *(
                 _units((result.scales or result.terms)[term], nats) for result in found.values()
             )))
-        if nats:
+        if subject.source.is_video:
             rows += [
                 (f"frame {frame.frame}", *(_units(result.frames[index], nats) for result in found.values()))
                 for index, frame in enumerate(first.frames)
@@ -151,7 +155,7 @@ def _likelihoods(subjects, examples, progress):
         content += [heading, table(("", *found), rows, f"{unit} per sub-pixel; {subject.data}")]
     beside = {id(table_): table_ for table_ in (published.likelihoods_beside(s.run) for s in subjects)}
     for one in beside.values():
-        content.append(_published(one, "likelihoods compare on the very same pixels only, and these are others"))
+        content.append(_published(one, "likelihoods compare on the very same pixels only"))
     return _section("Likelihood", *content)
 
 

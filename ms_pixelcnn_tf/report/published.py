@@ -1,6 +1,7 @@
 """What has been published: the figures that stand beside a run's own.
 
-Reference: Reed et al. (2017), tables 1 to 4, and the works that they cite.
+Reference: Reed et al. (2017), tables 1 to 4; Menick and Kalchbrenner (2019), Generating high fidelity images
+with subscale pixel networks; Mahajan and Roth (2021), PixelPyramids.
 """
 
 from typing import NamedTuple
@@ -14,12 +15,14 @@ class Published(NamedTuple):
         pixels: what exactly its figures are of.
         columns: names of the figures.
         rows: name of the model → figures, None where there is none.
+        unit: of the figures.
     """
 
     title: str
     pixels: str
     columns: tuple
     rows: dict
+    unit: str = "nats"
 
 
 TABLE_1 = Published(
@@ -58,6 +61,7 @@ TABLE_3 = Published(
         "Subscale Pixel Network": (3.85, 3.52, None),
         "PixelPyramids": (None, None, 3.40),
     },
+    "bits",
 )
 TABLE_4 = Published(
     "Table 4, sampling, seconds a frame",
@@ -70,6 +74,7 @@ TABLE_4 = Published(
         "O(T)": (0.38, 0.37),
         "O(T log N)": (3.82, 3.07),
     },
+    "seconds",
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ms_pixelcnn_tf import animation, pixels, showcase
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.training import datasheet, monitor, parts
+from ms_pixelcnn_tf.training import card, datasheet, monitor, parts
 from ms_pixelcnn_tf.training.fitting import load_source
 from ms_pixelcnn_tf.training.trained import load_model, read_run
 
@@ -29,6 +29,7 @@ class Subject:
         run: its `RunConfig`.
         data: what exactly its data are.
         curves: part of the run ("" if it is whole) → lines of its metrics.jsonl.
+        card: of an export, or of a model that ships, what its card tells; else empty.
         model: with its weights.
         source: its data, or None where they are not to be had.
         reason: why not.
@@ -38,6 +39,7 @@ class Subject:
     run: object
     data: str
     curves: dict
+    card: dict
     model: object
     source: object = None
     reason: str = ""
@@ -150,7 +152,7 @@ def read(workdir, name, data_dir=None, checkpoint="last"):
     }
     found = Subject(
         name, run, sheet["description"] if sheet else run.data.dataset, curves,
-        load_model(workdir, checkpoint=checkpoint),
+        card.read(workdir) or {}, load_model(workdir, checkpoint=checkpoint),
     )
     try:
         source = load_source(run, data_dir)
@@ -163,9 +165,11 @@ def read(workdir, name, data_dir=None, checkpoint="last"):
 
 
 def names(workdirs):
-    """A name a folder: the last part of its path, with more of it where two would be the same."""
+    """A name a folder: the last part of its path, with more of it where two would be the same, and
+    before an export's version."""
     parts_of = [pathlib.Path(workdir).absolute().parts for workdir in workdirs]
-    for length in range(1, max(map(len, parts_of)) + 1):
+    shortest = 2 if any(each[-1].isdecimal() for each in parts_of) else 1
+    for length in range(shortest, max(map(len, parts_of)) + 1):
         found = ["/".join(each[-length:]) for each in parts_of]
         if len(set(found)) == len(found):
             return found

@@ -35,9 +35,15 @@ def read(folder):
         raise UserError(f"{path} is damaged: {error}") from error
 
 
-def check(folder):
-    """Raises UserError, naming it, if a file is not the one that the folder's card tells of."""
-    for name, expected in (read(folder) or {"sha256": {}})["sha256"].items():
+def check(folder, pattern):
+    """Raises UserError, naming it, if a file is not the one that the folder's card tells of, or if it
+    tells of none that `pattern` (of weights) stands for."""
+    hashes = (read(folder) or {"sha256": {}})["sha256"]
+    weights = [path for path in pathlib.Path(folder).glob(pattern) if path.is_file()]
+    for path in weights:
+        if str(path.relative_to(folder)) not in hashes:
+            raise UserError(f"{path} is not in {CARD} beside it; fetch or export the model again")
+    for name, expected in hashes.items():
         path = pathlib.Path(folder) / name
         if not path.is_file():
             raise UserError(f"{path} is missing, which {CARD} beside it names")

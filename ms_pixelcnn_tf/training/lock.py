@@ -89,7 +89,8 @@ def _may_live(owner):
         return False
     except PermissionError:  # another user's
         pass
-    return owner.get("began") in (None, _began(owner["pid"]))
+    now = _began(owner["pid"])
+    return now is None or owner.get("began") in (None, now)
 
 
 def _began(pid):

@@ -43,7 +43,8 @@ def read_metrics(workdir):
     sessions, without validation), "cpu_seconds" (the same, of the process on all its cores),
     "examples" (seen), "train_bits" (mean since the line before),
     "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term), and
-    "validation_nats" (the total in nats per sub-pixel).
+    "validation_nats" (the total in nats per sub-pixel) and "validation_examples" (how many were
+    scored).
     """
     path = pathlib.Path(workdir) / METRICS
     if not path.is_file():
@@ -131,6 +132,7 @@ class Monitor:
             "validation_bits": evaluation.bits_per_dim,
             "validation_terms": terms,
             "validation_nats": evaluation.nats_per_dim,
+            "validation_examples": evaluation.examples,
         }
         with self._writer.as_default(step):
             tf.summary.scalar("validation/bits", evaluation.bits_per_dim)
@@ -158,7 +160,7 @@ class Monitor:
             for name, value in dataclasses.asdict(part).items()
         }
         with self._writer.as_default(0):
-            hparams.hparams(fields, trial_id=self._path.parent.name, start_time_secs=0)
+            hparams.hparams(fields, start_time_secs=0)
             graph = model.likelihood_graph()
             if graph is not None:
                 tf.summary.graph(graph)

@@ -92,10 +92,15 @@ def load_model(workdir, to_sample=False, checkpoint="last"):
         held = () if whole else part.model.held_scales
         variables = model.trainable_variables if whole else model.variables_of(held)
         weights = tf.train.Checkpoint(averaged=by_name(variables))
-        card.check(folder)
         if _is_export(folder):
+            card.check(folder, f"{VARIABLES}.*")
             snapshots.read(weights, str(pathlib.Path(folder) / VARIABLES))
-        elif snapshots.read_newest(weights, pathlib.Path(folder) / CHOICES[checkpoint]) is None:
+            continue
+        choice = CHOICES[checkpoint]
+        if card.read(folder) is not None:
+            choice = CHECKPOINTS
+            card.check(folder, f"{choice}/step-*")
+        if snapshots.read_newest(weights, pathlib.Path(folder) / choice) is None:
             raise UserError(f"{folder} has no {checkpoint} checkpoint: it was not validated yet")
     return model
 

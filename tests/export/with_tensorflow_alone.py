@@ -5,10 +5,10 @@ import sys
 
 
 class Refusing:
-    """Nothing of ours may be imported."""
+    """Nothing of ours may be imported, nor what we need and TensorFlow does not."""
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "ms_pixelcnn_tf":
+        if name.split(".")[0] in ("ms_pixelcnn_tf", "PIL", "matplotlib", "tensorflow_datasets", "tqdm"):
             raise ImportError(f"{name} is not to be had here")
         return None
 
