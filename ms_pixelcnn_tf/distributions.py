@@ -19,7 +19,9 @@ from ms_pixelcnn_tf.pixels import to_unit
 OUTPUTS = ("softmax", "dmol")
 
 
-def make_distribution(output, num_levels, channels, num_mixtures):
+def make_distribution(
+    output: str, num_levels: int, channels: int, num_mixtures: int
+) -> "Categorical | DiscretizedLogisticMixture":
     """The distribution named `output`; `num_mixtures` counts only for "dmol".
 
     Raises:

@@ -5,10 +5,13 @@ Image models offer `log_prob_terms`; video models `log_prob_by_frame`, which tel
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.pixels import bits_per_dim
 
 
@@ -65,12 +68,15 @@ class Evaluation:
     scales: dict[str, TermResult] = dataclasses.field(default_factory=dict)
     frames: tuple[FrameResult, ...] = ()
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain dicts and numbers, for JSON."""
         return dataclasses.asdict(self)
 
 
-def evaluate(model, source, split, batch_size, limit=None, before_batch=lambda: None):
+def evaluate(
+    model: Any, source: Source, split: str, batch_size: int, limit: int | None = None,
+    before_batch: Callable[[], None] = lambda: None,
+) -> Evaluation:
     """Scores a split exactly.
 
     Args:

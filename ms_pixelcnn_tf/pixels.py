@@ -7,23 +7,25 @@ Reference: Reed et al. (2017), section 3 and Figure 2.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Array, Tensor
 
 # Corners of a 2x2 block as (row, column), in the order in which the groups are generated.
 GROUP_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 FEATURES_PER_CHANNEL = 8
 
 
-def subsample(images, factor=2):
+def subsample(images: Tensor, factor: int = 2) -> Tensor:
     """Every `factor`-th pixel of every `factor`-th row: x_K = x_2K[::2, ::2]. Never an average."""
     return images[:, ::factor, ::factor]
 
 
-def pyramid(images, num_scales):
+def pyramid(images: Tensor, num_scales: int) -> list[Tensor]:
     """The images at every scale, smallest first: `num_scales` tensors, the last one `images`."""
     levels = [images]
     for _ in range(num_scales - 1):
@@ -31,14 +33,14 @@ def pyramid(images, num_scales):
     return levels
 
 
-def split_groups(images):
+def split_groups(images: Tensor) -> list[Tensor]:
     """`[B, 2H, 2W, C]` → the four groups `[B, H, W, C]`, in the order of `GROUP_CORNERS`."""
     _, height, width, channels = images.shape
     blocks = ops.reshape(images, (-1, height // 2, 2, width // 2, 2, channels))
     return [blocks[:, :, row, :, column] for row, column in GROUP_CORNERS]
 
 
-def merge_groups(groups):
+def merge_groups(groups: Sequence[Tensor]) -> Tensor:
     """The inverse of `split_groups`: four `[B, H, W, C]` → `[B, 2H, 2W, C]`."""
     _, height, width, channels = groups[0].shape
     upper = ops.stack([groups[0], groups[1]], axis=3)  # [B, H, W, 2, C]
@@ -47,7 +49,7 @@ def merge_groups(groups):
     return ops.reshape(blocks, (-1, 2 * height, 2 * width, channels))
 
 
-def to_patches(maps, patch_size):
+def to_patches(maps: Tensor, patch_size: tuple[int, int]) -> Tensor:
     """`[B, H, W, F]` → `[B·(H/h)·(W/w), h, w, F]`: contiguous h×w patches folded into the batch."""
     _, height, width, features = maps.shape
     rows, columns = patch_size
@@ -56,7 +58,7 @@ def to_patches(maps, patch_size):
     return ops.reshape(maps, (-1, rows, columns, features))
 
 
-def from_patches(patches, size):
+def from_patches(patches: Tensor, size: tuple[int, int]) -> Tensor:
     """The inverse of `to_patches`, for maps of `size` = `(height, width)`."""
     height, width = size
     _, rows, columns, features = patches.shape
@@ -65,7 +67,7 @@ def from_patches(patches, size):
     return ops.reshape(maps, (-1, height, width, features))
 
 
-def quantise(images, num_levels):
+def quantise(images: Tensor, num_levels: int) -> Tensor:
     """uint8 images 0…255 → uint8 levels 0…`num_levels`-1, in bins of equal width."""
     if num_levels == 256:
         return images
@@ -74,17 +76,17 @@ def quantise(images, num_levels):
     return ops.cast(ops.cast(images, "int32") * num_levels // 256, "uint8")
 
 
-def dequantise(levels, num_levels):
+def dequantise(levels: Array, num_levels: int) -> np.ndarray:
     """Levels 0…`num_levels`-1 → uint8 numpy array 0…255 for display: the ends go to 0 and 255."""
     return (np.asarray(levels).astype("float32") * 255.0 / (num_levels - 1) + 0.5).astype("uint8")
 
 
-def to_unit(levels, num_levels, dtype):
+def to_unit(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
     """Levels 0…`num_levels`-1 → floats in [-1, 1]."""
     return ops.cast(levels, dtype) * (2.0 / (num_levels - 1)) - 1.0
 
 
-def pixel_features(levels, num_levels, dtype):
+def pixel_features(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
     """What a network reads of given pixels.
 
     The raw value alone makes a network slow to tell neighbouring levels apart, so each sub-pixel
@@ -108,16 +110,16 @@ def pixel_features(levels, num_levels, dtype):
     return ops.concatenate(features + [ops.ones_like(value[..., :1])], axis=-1)
 
 
-def feature_channels(channels):
+def feature_channels(channels: int) -> list[int]:
     """The image channel that each of `pixel_features`' outputs tells of; -1 for the constant."""
     return list(range(channels)) * FEATURES_PER_CHANNEL + [-1]
 
 
-def bits_per_dim(nats, num_subpixels):
+def bits_per_dim(nats: float, num_subpixels: int) -> float:
     """Negative log-likelihood in nats per image → bits per sub-pixel."""
     return nats / (num_subpixels * math.log(2.0))
 
 
-def nats_per_image(bits, num_subpixels):
+def nats_per_image(bits: float, num_subpixels: int) -> float:
     """Bits per sub-pixel → negative log-likelihood in nats per image."""
     return bits * (num_subpixels * math.log(2.0))

@@ -15,11 +15,12 @@ and has those, and only those, that the model is conditioned on.
 """
 
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ms_pixelcnn_tf.configs import CONDITIONS, unknown
+from ms_pixelcnn_tf.configs import CONDITIONS, ModelConfig, unknown
 from ms_pixelcnn_tf.data import conditions
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.prompt_maps import clipped, parse_json, read_keypoints, read_mask, shown
@@ -52,7 +53,7 @@ class Prompt(NamedTuple):
     segmentation: np.ndarray | None = None
 
 
-def read_prompts(path, config, names=Names()):
+def read_prompts(path: str, config: ModelConfig, names: Names = Names()) -> list[Prompt]:
     """The prompts of a file, one JSON object a line; blank lines are passed over.
 
     Args:
@@ -82,7 +83,9 @@ def read_prompts(path, config, names=Names()):
     return prompts
 
 
-def make_prompt(given, config, names=Names(), folder=""):
+def make_prompt(
+    given: Any, config: ModelConfig, names: Names = Names(), folder: str = ""
+) -> Prompt:
     """One prompt, checked.
 
     Args:
@@ -129,7 +132,7 @@ def make_prompt(given, config, names=Names(), folder=""):
     return Prompt(**found)
 
 
-def to_conditions(prompts, config):
+def to_conditions(prompts: Sequence[Prompt], config: ModelConfig) -> dict[str, np.ndarray]:
     """The conditions of as many images as there are prompts.
 
     Args:
@@ -154,7 +157,7 @@ def to_conditions(prompts, config):
     return arrays
 
 
-def class_number(label, num_classes, names=()):
+def class_number(label: int | str, num_classes: int, names: Sequence[str] = ()) -> int:
     """The number of a class.
 
     Args:

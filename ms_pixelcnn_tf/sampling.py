@@ -8,12 +8,16 @@ computation: the same uniforms give the same image.
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from keras import ops
 
 from ms_pixelcnn_tf.fusing import fuse
 from ms_pixelcnn_tf.networks import UpscalerA
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
+from ms_pixelcnn_tf.types import Tensor
 
 # Pixels from which on the loop over a row's pixels is one program. At batch 1 ON then takes a quarter
 # of the time at 32x32, and OlogN with a base of 8x8 two thirds; at batch 30 ON four fifths. It takes
@@ -21,7 +25,9 @@ from ms_pixelcnn_tf.pixels import from_patches, to_patches
 FUSED_FROM = 64
 
 
-def decode_pixels(distribution, channel_params, uniforms):
+def decode_pixels(
+    distribution: Any, channel_params: Callable, uniforms: Tensor
+) -> tuple[Tensor, Tensor]:
     """Decodes pixels that do not depend on one another, channel by channel.
 
     Args:
@@ -44,7 +50,9 @@ def decode_pixels(distribution, channel_params, uniforms):
     return ops.stack(levels, axis=-1), ops.stack(log_probs, axis=-1)
 
 
-def decode_raster(steps, uniforms, score=True, fused=True):
+def decode_raster(
+    steps: Any, uniforms: Tensor, score: bool = True, fused: bool = True
+) -> tuple[Tensor, Tensor | None]:
     """Decodes images in raster order, in one graph, from a network that remembers.
 
     Args:
@@ -90,7 +98,9 @@ def decode_raster(steps, uniforms, score=True, fused=True):
     return levels, log_probs[0] if score else None
 
 
-def decode_naive(distribution, all_params, uniforms):
+def decode_naive(
+    distribution: Any, all_params: Callable, uniforms: Tensor
+) -> tuple[Tensor, Tensor]:
     """Decodes in raster order with one full evaluation of the network a sub-pixel, or a pixel where the
     law does not order the channels.
 
@@ -114,12 +124,14 @@ def decode_naive(distribution, all_params, uniforms):
     )
 
 
-def naive_start(uniforms):
+def naive_start(uniforms: Tensor) -> tuple[Tensor, Tensor]:
     """What `decode_naive` starts from: levels and log-probabilities, all zeros."""
     return ops.zeros_like(uniforms, dtype="int32"), ops.zeros_like(uniforms)
 
 
-def decode_naive_pixel(distribution, all_params, uniforms, position, image):
+def decode_naive_pixel(
+    distribution: Any, all_params: Callable, uniforms: Tensor, position: Tensor, image: Any
+) -> Any:
     """One pixel of `decode_naive`.
 
     Args:
@@ -161,7 +173,9 @@ def _blank(uniforms, score):
     return (levels, ops.zeros_like(uniforms)) if score else (levels,)
 
 
-def decode_group(upscaler, known, uniforms, score=True):
+def decode_group(
+    upscaler: Any, known: Any, uniforms: Tensor, score: bool = True
+) -> tuple[Tensor, Tensor | None]:
     """Decodes one group of a scale from what its trunk knows of it.
 
     Type A decodes all pixels at once. Type B folds its patches into the batch, so that the few

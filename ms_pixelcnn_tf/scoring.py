@@ -14,7 +14,8 @@ import dataclasses
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import replacing
+from ms_pixelcnn_tf.types import Conditions
 
 PEAK_SHARE = 0.01  # of the sub-pixels, the most surprising ones
 
@@ -96,7 +98,10 @@ def read_folder(
     return names, np.stack(images), skipped
 
 
-def surprise(model, images, conditions=None, batch_size=32, progress=lambda batches: batches):
+def surprise(
+    model: Any, images: np.ndarray, conditions: Conditions = None, batch_size: int = 32,
+    progress: Callable = lambda batches: batches,
+) -> np.ndarray:
     """−log p of each sub-pixel given those before it: float32 `[n, H, W, C]`, bits.
 
     Args:
@@ -155,7 +160,7 @@ def png_bits(image: np.ndarray, num_levels: int) -> float:
     return 8 * file.tell() / image.size
 
 
-def write_csv(path, found):
+def write_csv(path: "str | os.PathLike[str]", found: Sequence[Score]) -> None:
     """Writes scores as CSV, whole or not at all: a rank, then `COLUMNS`."""
     with replacing(path) as temporary, temporary.open(
         "w", newline="", encoding="utf-8", errors="surrogateescape"  # names that are no UTF-8
@@ -167,7 +172,9 @@ def write_csv(path, found):
             writer.writerow((rank, file_name, *(f"{number:.6g}" for number in numbers)))
 
 
-def heat_map(image, bits, num_levels, highest, scale):
+def heat_map(
+    image: np.ndarray, bits: np.ndarray, num_levels: int, highest: float, scale: int
+) -> np.ndarray:
     """An image beside its surprise, uint8 `[H, W, 3]`.
 
     Args:

@@ -9,6 +9,8 @@ Reference: Reed et al. (2016), Learning deep representations of fine-grained vis
 section 4.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
@@ -19,7 +21,7 @@ CODE_OF = {character: place for place, character in enumerate(ALPHABET, 1)}
 UNKNOWN = CODE_OF[" "]
 
 
-def encode(captions):
+def encode(captions: Sequence[str | bytes]) -> np.ndarray:
     """Captions as codes.
 
     Args:

@@ -8,23 +8,26 @@ Reference: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3, se
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Tensor
 
 MAX_SEED = 2**63 - 1  # what an int64 holds
 ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)  # bits, four rounds each, in turn
 PARITY = 0x1BD11BDA
 
 
-def check_seed(seed, name="seed"):
+def check_seed(seed: Any, name: str = "seed") -> None:
     """Raises UserError unless `seed` is an integer that seeds can be."""
     if not hasattr(seed, "__index__") or isinstance(seed, bool) or not 0 <= int(seed) <= MAX_SEED:
         raise UserError(f"{name} is {seed!r}; valid: integers from 0 to {MAX_SEED}")
 
 
-def draw(seed, first, num, shape):
+def draw(seed: Any, first: Any, num: Any, shape: Sequence[int]) -> Tensor:
     """Uniforms of images `first` … `first + num - 1`.
 
     Args:
@@ -45,7 +48,7 @@ def draw(seed, first, num, shape):
     return ops.reshape(values * 2.0**-24, (-1, *shape))
 
 
-def threefry(key, left, right):
+def threefry(key: Sequence[Tensor], left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Enciphers pairs of words.
 
     Args:

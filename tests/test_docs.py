@@ -1,10 +1,14 @@
 """The reference is what the code says, and the pages' commands and links are there."""
 
 import importlib.util
+import inspect
 import pathlib
 import re
 
 import pytest
+
+import ms_pixelcnn_tf as ms
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -19,6 +23,30 @@ spec.loader.exec_module(reference)
 def test_the_reference_is_up_to_date(name):
     written, now = (DOCS / f"{name}.md").read_text(), getattr(reference, name)()
     assert written.split() == now.split(), "run docs/make_reference.py"
+
+
+def test_what_is_public_has_types():
+    """Of every function and every verb of a class that the reference tells of."""
+    for name in ("pixels", "uniforms", "text", "sampling", "evaluation", "scoring", "prompts", "ready_made",
+                 "training.loop", "export.saved_model", "models.image", "models.video", "distributions"):
+        module = importlib.import_module(f"ms_pixelcnn_tf.{name}")
+        for key, value in vars(module).items():
+            own = getattr(value, "__module__", None) == module.__name__ and not key.startswith("_")
+            if own and inspect.isfunction(value):
+                assert_typed(value)
+    verbs = ("log_prob", "log_prob_terms", "decode", "sample", "upscale")
+    for model in (MultiscalePixelCNN, VideoPixelCNN):
+        for verb in verbs:
+            assert_typed(getattr(model, verb))
+    assert_typed(ms.load)
+    assert_typed(ms.build_model)
+
+
+def assert_typed(function):
+    signature = inspect.signature(function)
+    assert signature.return_annotation is not inspect.Signature.empty, function
+    for name, parameter in signature.parameters.items():
+        assert name == "self" or parameter.annotation is not inspect.Parameter.empty, (function, name)
 
 
 def test_every_command_is_in_the_reference():

@@ -9,7 +9,7 @@ import pytest
 import ms_pixelcnn_tf
 
 ROOT = Path(ms_pixelcnn_tf.__file__).parent
-DISTRIBUTIONS = {"errors", "sizes", "pixels"}
+DISTRIBUTIONS = {"errors", "sizes", "pixels", "types"}
 LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
 ENCODERS = LAYERS | {"layers", "text"}
 NETWORKS = LAYERS | {"layers"}
@@ -28,9 +28,9 @@ ALLOWED = {
     "fusing": set(),
     "configs": {"errors", "sizes"},
     "text": {"errors"},
-    "uniforms": {"errors"},
+    "uniforms": {"errors", "types"},
     "sizes": {"errors"},
-    "pixels": {"errors"},
+    "pixels": {"errors", "types"},
     "data": {"errors", "sizes", "pixels", "text", "files"},
     "distributions": DISTRIBUTIONS,
     "layers": LAYERS,
@@ -47,7 +47,7 @@ ALLOWED = {
     "prompt_maps": {"errors", "configs"},
     "prompts": {"errors", "configs", "text", "data", "prompt_maps"},
     "upscaling": {"errors", "sizes", "pixels", "data"},
-    "scoring": {"configs", "errors", "files", "pixels", "data", "pictures"},
+    "scoring": {"configs", "errors", "files", "pixels", "data", "pictures", "types"},
     "showcase": SHOWCASE,
     "evaluation": EVALUATION,
     "training": TRAINING,

@@ -10,21 +10,27 @@ import os
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import tensorflow as tf
 
+from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.export import model_card
 from ms_pixelcnn_tf.export.signatures import signatures
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.fusing import unfused
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 from ms_pixelcnn_tf.training import card
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.parts import CONFIG
 from ms_pixelcnn_tf.training.snapshots import by_name
 
 
-def export(model, run, out, facts, datasheet=None, version=None):
+def export(
+    model: MultiscalePixelCNN | VideoPixelCNN, run: RunConfig, out: "str | os.PathLike[str]",
+    facts: dict[str, Any], datasheet: str | None = None, version: int | None = None,
+) -> pathlib.Path:
     """Writes a model; whole, or not at all.
 
     Args:
@@ -64,7 +70,9 @@ def export(model, run, out, facts, datasheet=None, version=None):
     return out / str(version)
 
 
-def write_graphs(model, folder):
+def write_graphs(
+    model: MultiscalePixelCNN | VideoPixelCNN, folder: "str | os.PathLike[str]"
+) -> dict[str, dict]:
     """Writes the SavedModel alone.
 
     Returns:

@@ -7,6 +7,7 @@
 They are of the procedural data sets. `bin/benchmark ready_made` makes them.
 """
 
+import os
 import pathlib
 
 from ms_pixelcnn_tf.errors import UserError
@@ -14,17 +15,17 @@ from ms_pixelcnn_tf.errors import UserError
 FOLDER = pathlib.Path(__file__).parent
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names of the models that are there, sorted."""
     return tuple(sorted(path.parent.name for path in FOLDER.glob("*/config.json")))
 
 
-def folder_of(name):
+def folder_of(name: str) -> pathlib.Path | None:
     """Folder of the model of a name, or None."""
     return FOLDER / name if name in names() else None
 
 
-def find(path):
+def find(path: "str | os.PathLike[str]") -> pathlib.Path:
     """The folder of a model.
 
     Args:

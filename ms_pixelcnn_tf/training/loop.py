@@ -7,6 +7,7 @@ that was never interrupted.
 import contextlib
 import dataclasses
 import math
+import os
 import pathlib
 import signal
 import time
@@ -15,11 +16,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.files import replacing
-from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, make_model
 from ms_pixelcnn_tf.showcase import show
 from ms_pixelcnn_tf.training.checkpoint import (
     Checkpoints,
@@ -41,7 +44,10 @@ from ms_pixelcnn_tf.training.step import copy_weights, make_train_step
 BAD_BATCH = "bad_batch.npz"
 
 
-def train(run, workdir, source=None, replicas=None):
+def train(
+    run: RunConfig, workdir: "str | os.PathLike[str]", source: Source | None = None,
+    replicas: Replicas | None = None,
+) -> MultiscalePixelCNN | VideoPixelCNN:
     """Trains a run to its last step, or goes on with the one in `workdir`.
 
     Args:
