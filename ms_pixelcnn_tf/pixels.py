@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.types import Array, Tensor
 
 # Corners of a 2x2 block as (row, column), in the order in which the groups are generated.

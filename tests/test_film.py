@@ -5,9 +5,6 @@ import pytest
 
 from ms_pixelcnn_tf import film
 from ms_pixelcnn_tf.film import BORDER, GAP, LINE
-from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.training.samples import CLIPS, MAGNIFICATION, sample_picture
-from tiny_video import TinyFilm, tiny_video_run
 
 NAMES = ("real", "sample 1", "sample 2")
 
@@ -59,20 +56,3 @@ def test_gray_videos_are_shown_as_gray():
     videos = clips(channels=1)
     frames, _ = cells(film.strip(videos, NAMES, 2), videos.shape[:5], NAMES, 2)
     np.testing.assert_array_equal(frames, videos.repeat(3, axis=-1))
-
-
-@pytest.mark.parametrize("variant", ["OT", "OT_upscaler"])
-def test_a_training_shows_real_clips_above_what_the_model_makes_of_their_start(variant):
-    run, source, names = tiny_video_run(variant), TinyFilm(), ("real", "sample")
-    picture = sample_picture(VideoPixelCNN(run.model), source, seed=1)
-    shape = (CLIPS, 2, source.num_frames, *source.image_size)
-    assert picture.shape == (*film.strip_size(shape, names, 2, MAGNIFICATION), 3)
-    frames, colours = cells(picture, shape, names, 2, MAGNIFICATION)
-    real, made = frames[:, 0], frames[:, 1]
-    levels = source.examples("validation", np.arange(CLIPS), ("frames",))["frames"] // 64
-    np.testing.assert_array_equal(real, (levels * 85).repeat(3, axis=-1))  # 4 levels, 0 to 255
-    np.testing.assert_array_equal(made[:, :2], real[:, :2])
-    assert (made[:, 2:] != real[:, 2:]).any(axis=(1, 2, 3, 4)).all()
-    if variant == "OT_upscaler":
-        np.testing.assert_array_equal(made[:, :, ::2, ::2], real[:, :, ::2, ::2])
-    assert (colours[:, :, :2] == film.GIVEN).all() and (colours[:, :, 2:] == film.PAPER).all()

@@ -5,7 +5,6 @@ import pytest
 from keras import ops
 
 from ms_pixelcnn_tf import pixels, sizes
-from ms_pixelcnn_tf.errors import UserError
 
 
 def images(batch=2, height=8, width=12, channels=3):

@@ -1,7 +1,6 @@
 """bin/evaluate: one exact pass over a split."""
 
 import json
-import os
 
 from ms_pixelcnn_tf.cli import flags
 

@@ -13,7 +13,6 @@ RMSprop; `tiny` and `small` encode at half of a frame's size.
 import dataclasses
 
 from ms_pixelcnn_tf.configs.checks import replace, unknown
-from ms_pixelcnn_tf.configs.model import ModelConfig
 from ms_pixelcnn_tf.configs.schema import (
     DataConfig,
     RunConfig,

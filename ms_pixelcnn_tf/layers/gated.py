@@ -81,7 +81,7 @@ class GatedLayer(keras.layers.Layer):
         self.mixing.build()
 
     def call(self, vertical, horizontal, conditioning=None):
-        height, width = horizontal.shape[1], horizontal.shape[2]
+        height = horizontal.shape[1]
         side, above = self.reach, self.kernel_size // 2
         padded = ops.pad(vertical, ((0, 0), (above, 0), (side, side), (0, 0)))
         if self.first:

@@ -12,7 +12,6 @@ README.md.
 
 import contextlib
 import dataclasses
-import functools
 
 import keras
 import numpy as np
