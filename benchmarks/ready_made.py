@@ -43,7 +43,7 @@ RUNS = {  # name → the scales that are trained together → their fields
         },
     },
 }
-MAX_BYTES = 5_000_000  # of a model in the package
+MAX_BYTES = 5 * 2**20  # of a model in the package
 
 
 def configuration(name, scale):

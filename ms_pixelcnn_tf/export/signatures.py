@@ -189,8 +189,10 @@ def _conditions(model, given, count):
         if name == "text":
             found[name] = captions.encode(values)
         else:
-            _check(tf.reduce_all((values >= 0) & (values <= highest[name])),
-                   f"{name}: valid are 0 to {highest[name]}")
+            holds = tf.reduce_all((values >= 0) & (values <= highest[name]))
+            checked = _check(holds, f"{name}: valid are 0 to {highest[name]}")
+            with tf.control_dependencies([checked]):  # before a look-up fails of itself
+                found[name] = tf.identity(values)
     return found
 
 

@@ -1,5 +1,6 @@
 """Exports answer as the live models do, with TensorFlow alone; they are whole or absent."""
 
+import importlib
 import json
 import pathlib
 import shutil
@@ -30,7 +31,9 @@ def export(name, out, **options):
 def beside_a_gpu():
     """Keras takes the machine for one with a GPU, whose kernels a server may not have."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras.src.backend.tensorflow.rnn._is_gpu_available", lambda: True)
+        # The module, which its package hides behind a function of the same name.
+        module = importlib.import_module("keras.src.backend.tensorflow.rnn")
+        patch.setattr(module, "_is_gpu_available", lambda: True)
         yield
 
 
@@ -119,7 +122,8 @@ def test_weights_that_no_card_tells_of_are_not_read(answered, tmp_path):
         ms.load(tmp_path)
 
 
-def test_versions_are_counted_and_the_newest_is_read(tmp_path):
+def test_versions_are_counted_and_the_newest_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model, "write_graphs", lambda model, folder: {})  # they take long
     first, second, third = (
         export("B", tmp_path, **options)[1] for options in ({}, {"version": 10}, {})
     )
@@ -136,6 +140,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError("No space left on device")
 
+    monkeypatch.setattr(saved_model, "write_graphs", lambda model, folder: {})
     monkeypatch.setattr(saved_model.card, "write", full)
     with pytest.raises(OSError, match="space"):
         export("B", tmp_path)
@@ -213,9 +218,12 @@ def test_the_command_line_of_tensorflow(answered, tmp_path):
             continue
         asked, out = root / "B" / f"{number}.{signature}.asked.npz", tmp_path / str(number)
         inputs = ";".join(f"{key}={asked}[{key}]" for key in graphs[signature]["inputs"])
-        cli("run", "--dir", folder, "--tag_set", "serve", "--signature_def", signature, "--inputs", inputs,
-            "--outdir", str(out), "--overwrite")
+        files = not any("/" in key for key in wanted)  # which the program would take for folders
+        said = cli("run", "--dir", folder, "--tag_set", "serve", "--signature_def", signature, "--inputs", inputs,
+                   *(["--outdir", str(out)] if files else []))
         for key, values in wanted.items():
-            np.testing.assert_allclose(np.load(out / f"{key}.npy"), values, rtol=1e-5)
+            assert f"Result for output key {key}" in said
+            if files:
+                np.testing.assert_allclose(np.load(out / f"{key}.npy"), values, rtol=1e-5)
         ran.add(signature)
     assert ran == set(graphs)
