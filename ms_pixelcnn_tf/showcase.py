@@ -123,10 +123,7 @@ def upscaled(model, source, seed, start, split="validation"):
     real = _levels(config, source, split, UPSCALED)
     step = config.image_size[0] // model.sizes[start][0]
     low = real[:, ::step, ::step]
-    prompts = asked(config, source, len(real), split)
-    if config.num_classes:  # their own, not in turn
-        labels = source.examples(split, np.arange(len(real)), ("label",))["label"]
-        prompts = [prompt._replace(label=int(label)) for prompt, label in zip(prompts, labels)]
+    prompts = _own_prompts(config, source, len(real), split)
     conditions = to_conditions([prompt for prompt in prompts for _ in range(UPSCALED)], config)
     made = model.upscale(np.repeat(low, UPSCALED, axis=0), conditions=conditions or None, seed=seed)
     made = made.reshape(len(real), UPSCALED, *made.shape[1:])
@@ -142,10 +139,7 @@ def surprises(model, source, split="validation"):
     """
     config = model.config
     real = _levels(config, source, split, UPSCALED)
-    prompts = asked(config, source, len(real), split)
-    if config.num_classes:
-        labels = source.examples(split, np.arange(len(real)), ("label",))["label"]
-        prompts = [prompt._replace(label=int(label)) for prompt, label in zip(prompts, labels)]
+    prompts = _own_prompts(config, source, len(real), split)
     bits = scoring.surprise(model, real, to_conditions(prompts, config) or None)
     highest = max(float(np.quantile(bits.mean(axis=-1), 0.995)), 1e-6)
     rows = [
@@ -153,6 +147,15 @@ def surprises(model, source, split="validation"):
         for image, own in zip(real, bits)
     ]
     return np.concatenate(rows), highest
+
+
+def _own_prompts(config, source, count, split):
+    """`asked`, but with the examples' own labels, not labels in turn."""
+    prompts = asked(config, source, count, split)
+    if not config.num_classes:
+        return prompts
+    labels = source.examples(split, np.arange(count), ("label",))["label"]
+    return [prompt._replace(label=int(label)) for prompt, label in zip(prompts, labels)]
 
 
 def _panel(config, source, prompt):

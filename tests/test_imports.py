@@ -18,12 +18,13 @@ MODELS = SAMPLING | {"sampling", "encoders", "text", "types", "uniforms"}
 EVALUATION = MODELS | {"models", "data", "files"}
 SHOWCASE = {"contact_sheet", "film", "pictures", "pixels", "scoring", "data", "prompts"}
 TRAINING = EVALUATION | {"evaluation", "showcase"}
-EXPORT = TRAINING | {"training", "uniforms", "fusing"}
-REPORT = EXPORT | SHOWCASE | {"animation"}
+EXPORT = TRAINING | {"training", "ready_made", "uniforms", "fusing"}
+REPORT = EXPORT | SHOWCASE | {"animation", "timing"}
 # Part of the package → the parts it may import, beside itself.
 ALLOWED = {
     "errors": set(),
     "types": set(),
+    "timing": set(),
     "files": set(),
     "fusing": set(),
     "configs": {"errors", "sizes"},

@@ -1,7 +1,6 @@
 """bin/demo: the whole way in minutes: train, evaluate, time against ON, draw."""
 
 import shutil
-import statistics
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.conditions import segmentation_maps
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.timing import REPEATS, median_seconds
 
 STEPS = 1800
 RECIPE = {
@@ -25,7 +25,6 @@ RECIPE = {
 }
 ROWS = 4  # of samples, each with one of every kind; all are sampled at once
 LOOKED_AT = 200  # validation images, whose segmentations the samples are of
-REPEATS = 3  # timings a median is taken of
 SCALE = 4  # magnification of the pictures
 MARKER = ".demo"  # stands in a run's folder that the demo made, and may remove
 
@@ -126,17 +125,6 @@ def clear(workdir, run):
     except UserError:  # written by another version
         pass
     shutil.rmtree(workdir)
-
-
-def median_seconds(function):
-    """Median wall time of `function`, in seconds, after one call to compile it."""
-    function()
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def seconds_of_evaluation(model, batch):

@@ -21,6 +21,7 @@ from ms_pixelcnn_tf.export.signatures import signatures
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.fusing import unfused
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
+from ms_pixelcnn_tf.ready_made import versions
 from ms_pixelcnn_tf.training import card
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.parts import CONFIG
@@ -48,7 +49,7 @@ def export(
         UserError: if the version is there already.
     """
     out = pathlib.Path(out)
-    there = [int(path.name) for path in out.glob("[0-9]*") if path.name.isdecimal()]
+    there = versions(out)
     version = max(there, default=0) + 1 if version is None else version
     if version in there:
         raise UserError(f"{out} has a version {version}; give another, or leave --version out")

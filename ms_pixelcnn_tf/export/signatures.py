@@ -45,7 +45,7 @@ def _of_images(model):
         return model.log_prob_terms(levels, _conditions(model, given, tf.shape(images)[0]))
 
     def decode(uniforms, **given):
-        _check(tf.reduce_all((uniforms >= 0) & (uniforms < 1)), "uniforms: valid are 0 up to, not including, 1")
+        _check_uniforms(uniforms)
         given = _conditions(model, given, tf.shape(uniforms)[0])
         return {"images": decoding.decode_cached(model, uniforms, given, score=False)}
 
@@ -114,7 +114,7 @@ def _of_videos(model):
         return model.log_prob_terms(levels, _sequences(model, sequences, tf.shape(frames)[0]))
 
     def decode(uniforms, given_frames, **sequences):
-        _check(tf.reduce_all((uniforms >= 0) & (uniforms < 1)), "uniforms: valid are 0 up to, not including, 1")
+        _check_uniforms(uniforms)
         _check(tf.shape(uniforms)[0] == tf.shape(given_frames)[0], "give one set of uniforms a video")
         levels = _checked_levels(model, "given_frames", given_frames)
         sequences = _sequences(model, sequences, tf.shape(uniforms)[0])
@@ -207,6 +207,10 @@ def _checked_levels(model, name, levels):
     if highest < 255:
         _check(tf.reduce_all(levels <= highest), f"{name}: valid levels are 0 to {highest}")
     return tf.cast(levels, tf.int32)
+
+
+def _check_uniforms(drawn):
+    _check(tf.reduce_all((drawn >= 0) & (drawn < 1)), "uniforms: valid are 0 up to, not including, 1")
 
 
 def _check_request(seed, number=None):

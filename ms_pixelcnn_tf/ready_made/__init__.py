@@ -43,7 +43,12 @@ def find(path: "str | os.PathLike[str]") -> pathlib.Path:
                 f"{path} is no folder, and no model that ships; those are {', '.join(names())}"
             )
         return ready
-    versions = [int(inner.name) for inner in folder.glob("[0-9]*") if inner.name.isdecimal()]
-    if versions and not (folder / "config.json").is_file():
-        return folder / str(max(versions))
+    there = versions(folder)
+    if there and not (folder / "config.json").is_file():
+        return folder / str(max(there))
     return folder
+
+
+def versions(folder: pathlib.Path) -> list[int]:
+    """Numbers of the exports in a folder of them."""
+    return [int(path.name) for path in folder.glob("[0-9]*") if path.name.isdecimal()]

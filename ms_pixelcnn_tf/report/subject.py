@@ -3,19 +3,17 @@
 import dataclasses
 import math
 import pathlib
-import statistics
-import time
 
 import numpy as np
 
 from ms_pixelcnn_tf import animation, pixels, showcase
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.timing import median_seconds
 from ms_pixelcnn_tf.training import card, datasheet, monitor, parts
 from ms_pixelcnn_tf.training.fitting import load_source
 from ms_pixelcnn_tf.training.trained import load_model, read_run
 
-REPEATS = 3
 BATCHES = (1, 16)  # images that are timed together
 FILM_SCALE = 3
 
@@ -174,14 +172,3 @@ def names(workdirs):
         if len(set(found)) == len(found):
             return found
     raise UserError(f"{workdirs[0]} is given twice; give each run once")
-
-
-def median_seconds(function):
-    """Median time of a call on the clock, after one that compiles."""
-    function()
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
