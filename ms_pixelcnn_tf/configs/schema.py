@@ -81,7 +81,12 @@ class TrainConfig:
     crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
     flip: bool = doc("mirror images at random", False)
     map_dropout: float = doc(
-        "part of the examples whose keypoints or segmentation do not tell one class from another", 0.0
+        "part of the examples whose keypoints and segmentation are left empty, drawn anew each epoch",
+        0.0,
+    )
+    maps_from: int = doc(
+        "step from which keypoints and segmentations are shown: with captions beside them, which "
+        "are hardly learnt where a map tells most, a tenth of the steps", 0,
     )
     augment: str = doc(
         "change clips at random: some of jitter (shifted by up to 1/16 of the side, brighter or "
@@ -116,7 +121,7 @@ class TrainConfig:
         )
         check_at_least(
             self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
-            "evaluation_examples", "seed", "micro_batch_size", "max_damaged_examples",
+            "evaluation_examples", "seed", "micro_batch_size", "max_damaged_examples", "maps_from",
         )
         if self.seed >= 2**32:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
@@ -191,6 +196,7 @@ class RunConfig:
     train: TrainConfig
 
     def __post_init__(self):
+        self._check_maps()
         if self.model.variant in VIDEO_VARIANTS:
             self._check_video()
             return
@@ -209,12 +215,19 @@ class RunConfig:
                     f"of patches of {patch}; valid: multiples of {2 * patch}"
                 )
 
+    def _check_maps(self):
+        has_maps = {"keypoints", "segmentation"} & {*self.data.condition_names}
+        for name in ("map_dropout", "maps_from"):
+            if getattr(self.train, name) and not has_maps:
+                raise UserError(
+                    f"{name} is {getattr(self.train, name)}, but no maps condition this run; give "
+                    "conditions=keypoints or segmentation too"
+                )
+
     def _check_video(self):
         variant = self.model.variant
         if self.train.flip:
             raise UserError("flip is for images; augment=mirror mirrors videos")
-        if self.train.map_dropout:
-            raise UserError("map_dropout is for images with keypoints or a segmentation")
         if self.train.crop_size and variant != "OT_upscaler":
             raise UserError(
                 f"crop_size is {self.train.crop_size}; of the video models only OT_upscaler is "

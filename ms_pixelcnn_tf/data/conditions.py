@@ -106,18 +106,16 @@ def _caption(captions, number):
     return captions[number % len(captions)]
 
 
-def united(examples, chosen):
-    """The examples, the maps of the chosen ones without their classes.
+def without_maps(examples, chosen):
+    """The examples, the maps of the chosen ones empty.
 
     Args:
         examples: dict field → array whose first axis is n; of these "keypoints" `[n, M, M, P]` and
             "segmentation" `[n, M, M, S]`, maps, are changed.
-        chosen: bool `[n]`: whose maps each become the union (the largest value) of all of them.
+        chosen: bool `[n]`: whose maps become 0 throughout, as where nothing is known.
     """
     changed = dict(examples)
     for field in ("keypoints", "segmentation"):
         if field in examples:
-            maps = examples[field]
-            union = np.broadcast_to(maps.max(axis=-1, keepdims=True), maps.shape)
-            changed[field] = np.where(chosen[:, None, None, None], union, maps)
+            changed[field] = np.where(chosen[:, None, None, None], 0, examples[field])
     return changed

@@ -44,6 +44,7 @@ def training_batches(
     random_crop=False,
     augment=(),
     map_dropout=0.0,
+    maps_from=0,
     max_damaged=0,
     num_levels=256,
     fields=("image",),
@@ -68,8 +69,8 @@ def training_batches(
             has more than it gives.
         augment: of videos, some of "mirror" (the same as `flip` for images) and "jitter" (see
             `augment`), drawn anew each epoch.
-        map_dropout: the part of the examples, drawn anew each epoch, whose maps do not tell one
-            keypoint, or class, from another: each becomes the union of all.
+        map_dropout: the part of the examples, drawn anew each epoch, whose maps are left empty.
+        maps_from: the first step whose maps are not all left empty.
         max_damaged: how many damaged examples may be replaced by others (`Tolerance`).
         num_levels: images and frames are quantised to this many levels, 2…256.
         fields: the fields wanted.
@@ -123,9 +124,10 @@ def training_batches(
             which = _uniforms(seed, CAPTION_STREAM, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
         examples = _as_models_take(examples, source)
-        if map_dropout:
-            dropped = _uniforms(seed, MAP_STREAM, positions) < map_dropout
-            examples = conditions.united(examples, dropped)
+        if map_dropout or step < maps_from:
+            part = 1 if step < maps_from else map_dropout
+            dropped = _uniforms(seed, MAP_STREAM, positions) < part
+            examples = conditions.without_maps(examples, dropped)
         return examples
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)

@@ -1,6 +1,7 @@
 """All conditions of a model → what its networks are conditioned on."""
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import keras
@@ -15,10 +16,11 @@ SPATIAL = ("keypoints", "segmentation")
 
 
 class Code(NamedTuple):
-    """What an `Encoder` made of the conditions; either part may be None."""
+    """What an `Encoder` made of the conditions; each part may be None."""
 
-    vector: Any  # [B, 1, 1, ·]: the label's and the caption's
-    maps: Any  # [B, 32, 32, ·]: the keypoints' and the segmentation's
+    vector: Any = None  # [B, 1, 1, ·]: the label's and the caption's
+    maps: Any = None  # [B, 32, 32, F]: the keypoints' and the segmentation's
+    kernel: Any = None  # [F, ·]: the joint layer's rows for the maps, where there are vectors too
 
     def at(self, size, places=(None, None)):
         """The conditioning of a network whose maps are of `size`: the vector, or the spatial
@@ -30,8 +32,15 @@ class Code(NamedTuple):
         """
         if self.maps is None:
             return self.vector
-        maps = resize(self.maps, size, places)
-        return maps if self.vector is None else ops.relu(maps + self.vector)
+        if self.kernel is None:
+            return resize(self.maps, size, places)
+        # Resizing and the kernel are linear, so they commute: multiply where there are fewer pixels.
+        sides = [side if own is None else own.shape[1] for side, own in zip(size, places)]
+        if math.prod(sides) < math.prod(self.maps.shape[1:3]):
+            maps = ops.matmul(resize(self.maps, size, places), self.kernel)
+        else:
+            maps = resize(ops.matmul(self.maps, self.kernel), size, places)
+        return ops.relu(maps + self.vector)
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -41,8 +50,8 @@ class Encoder(keras.layers.Layer):
     Where there are maps and vectors, the vectors are tiled behind the maps in depth, and a 1x1
     layer with a ReLU reads both: what a caption says is of the place where a map says which shape
     is meant. (The layer is a departure; networks that read the two linearly bind them late.) It is
-    linear up to the ReLU, so the maps are multiplied by their rows of its kernel before they are
-    resized, the vectors by theirs before they are tiled.
+    linear up to the ReLU, so that the vectors are multiplied by their rows of its kernel before they
+    are tiled, and the maps by theirs before or after they are resized (`Code.at`).
 
     Args:
         config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
@@ -99,9 +108,10 @@ class Encoder(keras.layers.Layer):
         maps = [layer(conditions[name]) for name, layer in self.maps.items()]
         vector = ops.concatenate(vectors, axis=-1)[:, None, None] if vectors else None
         maps = ops.concatenate(maps, axis=-1) if maps else None
-        if self.joint:
-            maps, vector = self.joint["joint_maps"](maps), self.joint["joint_vector"](vector)
-        return Code(vector, maps)
+        if not self.joint:
+            return Code(vector, maps)
+        kernel = ops.cast(self.joint["joint_maps"].kernel, self.compute_dtype)
+        return Code(self.joint["joint_vector"](vector), maps, kernel)
 
     def get_config(self):
         return super().get_config() | {"config": dataclasses.asdict(self.config)}

@@ -20,12 +20,18 @@ def resize(maps, size, places=(None, None)):
         if own is None and maps.shape[axis] == length:
             continue
         weights = ops.convert_to_tensor(bilinear_weights(maps.shape[axis], length), maps.dtype)
-        if own is None:
-            maps = ops.moveaxis(ops.tensordot(maps, weights, axes=[[axis], [1]]), -1, axis)
-        else:
-            product = "bnh,bhwf->bnwf" if axis == 1 else "bnw,bhwf->bhnf"
-            maps = ops.einsum(product, ops.take(weights, own, axis=0), maps)
+        if own is not None:
+            weights = ops.take(weights, own, axis=0)  # [B, n, h]: an image's own
+            weights = weights if axis == 1 else weights[:, None]
+        maps = _weighted_rows(weights, maps) if axis == 1 else ops.matmul(weights, maps)
     return maps
+
+
+def _weighted_rows(weights, maps):
+    """`[(B,) n, h]`, `[B, h, w, F]` → `[B, n, w, F]`, whole rows at a time."""
+    _, height, width, features = maps.shape
+    rows = ops.matmul(weights, ops.reshape(maps, (-1, height, width * features)))
+    return ops.reshape(rows, (-1, rows.shape[1], width, features))
 
 
 def bilinear_weights(length, new_length):

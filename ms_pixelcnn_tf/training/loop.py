@@ -177,6 +177,7 @@ class _Session:
             random_crop=config.random_crop,
             augment=config.augmentations,
             map_dropout=config.map_dropout,
+            maps_from=config.maps_from,
             max_damaged=config.max_damaged_examples,
             num_levels=self._run.model.num_levels,
             fields=(self._model.example_field, *self._run.model.conditions),

@@ -193,17 +193,15 @@ def test_an_example_without_captions_is_told():
         conditions.chosen_captions(np.array([()], object), [0.5])
 
 
-def test_united_maps_tell_where_but_not_which():
+def test_maps_left_out_are_empty_and_nothing_else_changes():
     maps = np.zeros((2, 32, 32, 3), "uint8")
     maps[:, 4, 5, 0] = maps[:, 6, 7, 2] = 1
     examples = {"keypoints": maps, "segmentation": maps[..., :2], "text": np.arange(2)}
-    found = conditions.united(examples, np.array([True, False]))
-    for field, last in (("keypoints", 2), ("segmentation", 1)):
+    found = conditions.without_maps(examples, np.array([True, False]))
+    for field in ("keypoints", "segmentation"):
+        assert found[field].dtype == np.uint8 and found[field].shape == examples[field].shape
+        assert not found[field][0].any()
         np.testing.assert_array_equal(found[field][1], examples[field][1])
-        assert found[field].dtype == np.uint8
-        assert (found[field][0] == found[field][0][..., :1]).all()
-        np.testing.assert_array_equal(found[field][0, ..., 0], examples[field][0].max(axis=-1))
-        assert found[field].shape[-1] == last + 1
     np.testing.assert_array_equal(found["text"], np.arange(2))
     assert maps[0].sum() == 2  # the examples themselves stay
 
@@ -216,18 +214,25 @@ def map_batches(**options):
     return [next(stream) for _ in range(6)]
 
 
-def test_maps_are_united_for_a_part_of_the_examples_drawn_anew_and_resumed_exactly():
+def test_maps_are_left_out_for_a_part_of_the_examples_drawn_anew_and_resumed_exactly():
     plain, dropped = map_batches(), map_batches(map_dropout=0.5)
     chosen = []
     for ours, theirs in zip(dropped, plain):
         np.testing.assert_array_equal(ours["image"], theirs["image"])
         for own, original in zip(ours["segmentation"], theirs["segmentation"]):
-            union = np.broadcast_to(original.max(axis=-1, keepdims=True), original.shape)
-            chosen.append(not np.array_equal(own, original))
-            np.testing.assert_array_equal(own, union if chosen[-1] else original)
+            assert original.any()
+            chosen.append(not own.any())
+            np.testing.assert_array_equal(own, 0 if chosen[-1] else original)
     assert 12 < sum(chosen) < 36
     for expected, got in zip(dropped[2:], map_batches(map_dropout=0.5, start_step=2)):
         np.testing.assert_array_equal(got["segmentation"], expected["segmentation"])
-    always = map_batches(map_dropout=1.0)
-    for batch in always:
-        assert (batch["segmentation"] == batch["segmentation"][..., :1]).all()
+    assert not any(batch["segmentation"].any() for batch in map_batches(map_dropout=1.0))
+
+
+def test_before_maps_from_no_example_has_maps_and_from_there_on_it_changes_nothing():
+    late, usual = map_batches(map_dropout=0.5, maps_from=2), map_batches(map_dropout=0.5)
+    assert not any(batch["segmentation"].any() for batch in late[:2])
+    for own, expected in zip(late[2:], usual[2:], strict=True):
+        np.testing.assert_array_equal(own["segmentation"], expected["segmentation"])
+    resumed = map_batches(maps_from=4, start_step=2)
+    assert [bool(batch["segmentation"].any()) for batch in resumed] == [False] * 2 + [True] * 4

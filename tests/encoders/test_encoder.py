@@ -32,7 +32,7 @@ def test_the_joint_layer_reads_vector_and_maps_in_order(model, conditions):
     encoder = model.encoders[0]
     code = encoder(conditions)
     assert tuple(code.vector.shape) == (BATCH, 1, 1, 6)
-    assert tuple(code.maps.shape) == (BATCH, 32, 32, 6)
+    assert tuple(code.maps.shape) == (BATCH, 32, 32, 5 + 5)
     vector = np.concatenate([encoder.vectors[n](conditions[n]) for n in ("label", "text")], axis=-1)
     maps = [encoder.maps[name](conditions[name]) for name in ("keypoints", "segmentation")]
     maps = np.concatenate(maps, axis=-1)
@@ -46,16 +46,17 @@ def test_the_joint_layer_reads_vector_and_maps_in_order(model, conditions):
     np.testing.assert_allclose(code.at((32, 32)), expected, atol=1e-5)
 
 
-def test_at_a_size_maps_are_resized_before_the_joint_relu(model, conditions):
-    vector, maps = code = model.encoders[0](conditions)
-    for size in ((2, 2), (8, 4), (64, 64)):
-        at = np.asarray(code.at(size))
-        expected = np.maximum(np.asarray(resize(maps, size)) + np.asarray(vector), 0)
-        np.testing.assert_array_equal(at, expected)
-        assert at.shape[-1] == model.config.conditioning_features
-        np.testing.assert_array_equal(Code(None, maps).at(size), resize(maps, size))
-        assert Code(vector, None).at(size) is vector
-    assert Code(None, None).at((2, 2)) is None
+@pytest.mark.parametrize("size", [(2, 2), (8, 4), (32, 32), (64, 64)])
+def test_at_a_size_maps_are_resized_before_the_joint_relu(model, conditions, size):
+    """Wherever its kernel is applied: below 32x32 after resizing, else before."""
+    vector, maps, kernel = code = model.encoders[0](conditions)
+    at = np.asarray(code.at(size))
+    expected = np.maximum(np.asarray(resize(maps, size)) @ np.asarray(kernel) + np.asarray(vector), 0)
+    assert at.shape[-1] == model.config.conditioning_features
+    np.testing.assert_allclose(at, expected, atol=1e-5)
+    np.testing.assert_array_equal(Code(maps=maps).at(size), resize(maps, size))
+    assert Code(vector).at(size) is vector
+    assert Code().at(size) is None
 
 
 def test_every_group_of_scales_has_an_encoder_of_its_own(model, conditions):

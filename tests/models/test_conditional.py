@@ -230,15 +230,15 @@ def test_groups_are_cut_where_the_image_is():
 def test_a_vector_has_no_place():
     vector = np.ones((4, 1, 1, 3), "float32")
     places = Crop((8, 8), 4, OFFSETS).places
-    assert Code(vector, None).at((4, 4), places) is vector
-    assert Code(None, None).at((4, 4), places) is None
+    assert Code(vector).at((4, 4), places) is vector
+    assert Code().at((4, 4), places) is None
 
 
 @pytest.mark.parametrize("size", [(4, 4), (16, 8), (32, 32), (64, 128)])
 def test_conditioning_of_a_crop_is_cut_of_the_whole_map(size):
     generator = np.random.default_rng(0)
-    code = Code(generator.normal(size=(4, 1, 1, 3)), generator.normal(size=(4, 32, 32, 3)))
-    code = Code(*map(ops.convert_to_tensor, code))
+    shapes = (4, 1, 1, 3), (4, 32, 32, 5), (5, 3)
+    code = Code(*(ops.convert_to_tensor(generator.normal(size=shape)) for shape in shapes))
     whole = np.asarray(code.at(size))
     crop = Crop((2 * size[0], 2 * size[1]), 8, OFFSETS)
     cut = np.asarray(code.at(size, crop.places))
@@ -255,11 +255,11 @@ def test_conditioning_of_a_crop_costs_the_same_whatever_the_target():
     """No tensor of an image grows with it, and nothing of the graph but the constant weights."""
     def largest(side):
         @tf.function
-        def conditioning(vector, maps, offsets):
-            return Code(vector, maps).at((side, side), Crop((2 * side,) * 2, 8, offsets).places)
+        def conditioning(vector, maps, kernel, offsets):
+            return Code(vector, maps, kernel).at((side, side), Crop((2 * side,) * 2, 8, offsets).places)
 
         graph = conditioning.get_concrete_function(
-            tf.TensorSpec((4, 1, 1, 2)), tf.TensorSpec((4, 32, 32, 2)), tf.TensorSpec((4, 2))
+            *map(tf.TensorSpec, ((4, 1, 1, 2), (4, 32, 32, 2), (2, 2), (4, 2)))
         ).graph
         return max(
             output.shape.num_elements() or 0
