@@ -31,6 +31,7 @@ class DataConfig:
     )
     validation_fraction: float = doc("folder data: the part kept for validation", 0.1)
     data_seed: int = doc("seed of the procedural sets", 0)
+    train_examples: int = doc("training examples of the procedural sets", 50_000)
     source_size: int = doc(
         "longer side at which images or frames are read before every n-th pixel is kept, as an "
         "upscaler will be given them; 0 for image_size", 0,
@@ -42,6 +43,7 @@ class DataConfig:
             if name not in CONDITIONS:
                 raise unknown("condition", name, CONDITIONS)
         check_at_least(self, 0, "data_seed", "source_size")
+        check_at_least(self, 1, "train_examples")
         if not 0 < self.validation_fraction < 1:
             raise UserError(
                 f"validation_fraction is {self.validation_fraction}; valid: between 0 and 1"

@@ -23,6 +23,7 @@ DEFAULTS = {
     "labels": "none",
     "validation_fraction": 0.1,
     "num_frames": None,
+    "train_examples": 50_000,
 }
 CLIP_FRAMES = 20  # of a video, as in Reed et al. (2017), section 4.3
 
@@ -53,9 +54,13 @@ def _built(class_name, image_size):
 
 
 _ENTRIES = {
-    "shapes": _Entry("procedural.shapes", "Shapes", ("image_size", "channels", "seed"), image_size=32),
+    "shapes": _Entry(
+        "procedural.shapes", "Shapes", ("image_size", "channels", "seed", "train_examples"),
+        image_size=32,
+    ),
     "shapes_push": _Entry(
-        "procedural.shapes_push", "ShapesPush", ("image_size", "seed", "num_frames"), image_size=64
+        "procedural.shapes_push", "ShapesPush",
+        ("image_size", "seed", "num_frames", "train_examples"), image_size=64,
     ),
     "folder": _Entry(
         "folder",
@@ -105,6 +110,7 @@ def load(
     validation_fraction=0.1,
     num_frames=None,
     source_size=0,
+    train_examples=DEFAULTS["train_examples"],
 ):
     """Opens a data set.
 
@@ -120,6 +126,7 @@ def load(
         num_frames: frames of a clip, of videos only; None: 20.
         source_size: longer side, in pixels, at which images or frames are read, a multiple of
             `image_size`'s; of these every n-th pixel is kept (`Subsampled`). 0: `image_size`'s own.
+        train_examples: how many the split train has of what is generated (shapes, shapes_push).
 
     Returns:
         A `Source`.
@@ -138,6 +145,7 @@ def load(
         "labels": labels,
         "validation_fraction": validation_fraction,
         "num_frames": num_frames,
+        "train_examples": train_examples,
     }
     for option, value in given.items():
         if option not in entry.options and value != DEFAULTS[option]:
@@ -160,6 +168,8 @@ def load(
         raise UserError(f"channels is {channels!r}; give 1 (gray) or 3 (RGB)")
     if not isinstance(seed, numbers.Integral) or seed < 0:
         raise UserError(f"the data's seed is {seed!r}; give an integer of 0 or above")
+    if not isinstance(train_examples, numbers.Integral) or train_examples < 1:
+        raise UserError(f"train_examples is {train_examples!r}; give an integer of 1 or above")
     source_class = getattr(
         importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name
     )

@@ -33,6 +33,7 @@ def load_source(run, data_dir=None):
         validation_fraction=run.data.validation_fraction,
         num_frames=run.model.num_frames if _is_of_videos(run) else None,
         source_size=run.data.source_size,
+        train_examples=run.data.train_examples,
     )
 
 

@@ -54,6 +54,7 @@ class Shapes(Source):
         image_size: `(height, width)`, each from 8 to 256 pixels.
         channels: 3 (RGB) or 1 (gray: the luma of the coloured picture).
         seed: another seed gives other images.
+        train_examples: how many images the split train has; the first ones are the same.
 
     Raises:
         UserError: for a size out of range.
@@ -72,7 +73,7 @@ class Shapes(Source):
         f"{shape} {point}" for shape in ("main", "second", "third") for point in KEYPOINTS
     )
 
-    def __init__(self, image_size=(32, 32), channels=3, seed=0):
+    def __init__(self, image_size=(32, 32), channels=3, seed=0, train_examples=SIZES["train"]):
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
                 f"image_size of {self.name} is {tuple(image_size)}; give sides from {SIDES[0]} to "
@@ -83,6 +84,7 @@ class Shapes(Source):
         self.image_size = tuple(image_size)
         self.channels = channels
         self.seed = seed
+        self._sizes = SIZES | {"train": train_examples}
         height, width = self.image_size
         colours = "RGB" if channels == 3 else "gray"
         self.description = (
@@ -93,7 +95,7 @@ class Shapes(Source):
 
     def size(self, split):
         self.check_split(split)
-        return SIZES[split]
+        return self._sizes[split]
 
     def examples(self, split, indices, fields=None):
         indices = self.check_indices(split, indices)

@@ -56,6 +56,7 @@ class ShapesPush(Source):
         image_size: `(height, width)` of a frame, each from 8 to 256 pixels.
         num_frames: T, 1 or more.
         seed: another seed gives other videos.
+        train_examples: how many videos the split train has; the first ones are the same.
 
     Raises:
         UserError: for a size or a number of frames out of range.
@@ -70,7 +71,9 @@ class ShapesPush(Source):
     lateral = {"actions": LATERAL, "states": LATERAL}
     mirrored_fields = FIELDS
 
-    def __init__(self, image_size=(64, 64), num_frames=20, seed=0):
+    def __init__(
+        self, image_size=(64, 64), num_frames=20, seed=0, train_examples=SIZES["train"]
+    ):
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
                 f"{self.name} draws no frames of {format_size(image_size)}; give sides from "
@@ -81,6 +84,7 @@ class ShapesPush(Source):
         self.image_size = tuple(image_size)
         self.num_frames = num_frames
         self.seed = seed
+        self._sizes = SIZES | {"train": train_examples}
         height, width = self.image_size
         self.description = (
             f"shapes_push (synthetic: generated videos of a simulated arm, {num_frames} frames of "
@@ -92,7 +96,7 @@ class ShapesPush(Source):
 
     def size(self, split):
         self.check_split(split)
-        return SIZES[split]
+        return self._sizes[split]
 
     def examples(self, split, indices, fields=None):
         indices = self.check_indices(split, indices)
