@@ -1,24 +1,21 @@
 """The video models: Table 2 on the synthetic `shapes_push`, and Table 4's rows of videos.
 
-    bin/benchmark video                                 # speed: 64x64, 20 frames, of which 18 sampled
+    bin/benchmark video                                 # or video speed: table4 --only=videos
     bin/benchmark video train --only=OT --core=0        # minutes; resumes
     bin/benchmark video table2                          # what the trained models reach
 
 `train` trains one of the runs below on one core. `table2` scores each on the splits of Table 2, also
 with the actions and states of other clips; measures whether objects that the arm pushed in the real
 clip move in the samples too, and a frame ahead of the true ones; and draws the film strips.
-
-`speed` is the videos' part of `bin/benchmark table4`, which says what it times.
 """
 
 import pathlib
 
-import machine
+import table4
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
-from parts import speed
 from parts.processes import pin
-from parts.tables import RESULTS, shown_command, write_results
+from parts.tables import RESULTS, shown_command
 
 SHARED = {
     "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "sample_every": 0,
@@ -57,58 +54,38 @@ def train(options):
     loop.train(loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source)
 
 
-def measure_speed(options, command):
-    """Table 4's rows of videos, as `video_speed.md` and `video_speed.json`."""
-    with flags.quiet_start():
-        described = machine.describe()
-    results = {
-        "command": command, "machine": described, "repeats": options.repeats,
-        "rows": speed.measure(list(speed.video_rows(options)), options.repeats),
-    }
-    page = speed.page("Sampling videos", results, speed.how_videos(options))
-    print(page)
-    write_results(options.out, "video_speed", page, results)
-
-
 def parse(arguments):
-    """Flags → an argparse namespace with `mode`."""
-    mode = arguments[0] if arguments and not arguments[0].startswith("-") else "speed"
-    if mode not in MODES:
-        raise unknown("mode", mode, MODES)
+    """Flags → an argparse namespace with `mode`, "train" or "table2"."""
+    mode = arguments[0]
     parser = flags.Parser("benchmark video", __doc__)
-    parser.add_argument("mode", nargs="?", help=f"one of {', '.join(MODES)} (speed)")
+    parser.add_argument("mode", choices=MODES[1:])
     number = {"type": flags.positive, "metavar": "N"}
-    if mode != "speed":
-        parser.add_argument("--workdir", default="runs/video", metavar="DIR",
-                            help="holds one folder a run (runs/video)")
+    parser.add_argument("--workdir", default="runs/video", metavar="DIR",
+                        help="holds one folder a run (runs/video)")
     if mode == "train":
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     else:
         parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
-    if mode == "table2":
         parser.add_argument("--examples", default=100, help="clips scored a split (100)", **number)
         parser.add_argument("--pushes", default=40, help="clips whose pushes are looked at (40)",
                             **number)
         parser.add_argument("--note", action="append", default=[], metavar="TEXT",
                             help="a sentence to add to the page")
         parser.add_argument("--rows", default=3, help="clips in the film strip (3)", **number)
-    if mode == "speed":
-        parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
-        parser.add_argument("--naive_evaluations", default=3, help="timed for naive OTN (3)", **number)
-        speed.add_video_flags(parser, number)
-    options = parser.parse(arguments)
-    options.mode = mode
-    return options
+    return parser.parse(arguments)
 
 
 def main(arguments):
     """`speed`, `train` or `table2`."""
+    mode, *rest = arguments or ["speed"]
+    if mode == "speed":
+        return table4.main(["--only=videos", *rest])
+    if mode not in (*MODES, "-h", "--help"):
+        raise unknown("mode", mode, MODES)
     options = parse(arguments)
     if options.mode == "train":
         return train(options)
-    if options.mode == "speed":
-        return measure_speed(options, shown_command("video", arguments))
     with flags.quiet_start():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew

@@ -5,6 +5,7 @@ import json
 import in_process
 import numpy as np
 import pytest
+import table4
 import video
 from parts import samplers, speed, video_report
 from PIL import Image
@@ -39,15 +40,18 @@ def test_every_run_is_valid_and_of_its_variant():
 def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(VIDEO_PRESETS, "small", VIDEO_PRESETS["small"] | SMALL)
     monkeypatch.setattr(speed, "workers", in_process.workers)
-    arguments = ["--preset=small", "--video_size=16", "--frames=5", "--repeats=2", "--video_batch=2"]
+    arguments = [
+        "--preset=small", "--video_size=16", "--frames=5", "--repeats=1", "--video_batch=2",
+        "--naive_evaluations=3",
+    ]
     video.main(["speed", *arguments, f"--out={tmp_path}"])
-    page = (tmp_path / "video_speed.md").read_text(encoding="utf-8")
+    page = (tmp_path / "table4_videos.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
-    rows = json.loads((tmp_path / "video_speed.json").read_text(encoding="utf-8"))["rows"]
+    rows = json.loads((tmp_path / "table4_videos.json").read_text(encoding="utf-8"))["rows"]
     assert {row["model"] for row in rows} == set(video.VARIANTS)
     for row in rows:
         ratio = row["sampling_over_likelihood"]
-        assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
+        assert 0 < ratio["min"] == ratio["median"] == ratio["max"]  # of one round
     scales = {(row["model"], row["sampler"]): row["extrapolated_by"] for row in rows}
     # Three timed evaluations stand for one a sub-pixel of three frames, one frame for three.
     assert scales.pop(("OTN", "naive")) == 16 * 16 * 3 * 3 / 3
@@ -143,6 +147,8 @@ def test_mistakes_are_told(arguments, message):
         video.main(arguments)
 
 
-def test_the_page_times_the_papers_widths_unless_told():
-    options = video.parse([])
-    assert (options.preset, options.video_size, options.frames) == ("paper", 64, 20)
+@pytest.mark.parametrize("arguments", [[], ["speed"]])
+def test_without_a_mode_it_is_table_4s_rows_of_videos(arguments, monkeypatch):
+    monkeypatch.setattr(video.table4, "main", lambda given: table4.parse(given))
+    options = video.main(arguments)
+    assert (options.only, options.preset, options.video_size, options.frames) == ("videos", "paper", 64, 20)
