@@ -61,8 +61,6 @@ def main(arguments):
     parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
     options = parser.parse(arguments)
     with flags.quiet_start():
-        import numpy as np
-
         import machine
 
         described = machine.describe()
@@ -70,7 +68,7 @@ def main(arguments):
     for what, fields in RECIPES.items():
         run = make_run(preset=options.preset, **fields)
         flops, model = step_flops(run)
-        parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+        parameters = int(model.count_params())
         total = flops * run.train.batch_size * run.train.steps
         rows.append({
             "recipe": what, "parameters": parameters, "batch": run.train.batch_size,

@@ -9,11 +9,11 @@ in float32 and nothing else: no model on this machine can do more operations a s
 import datetime
 import importlib.metadata
 import os
-import pathlib
 import platform
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.timing import processor
 from parts.timing import seconds_of
 
 CHAIN = 8  # products in one call, so that the call itself does not count
@@ -25,7 +25,7 @@ def describe():
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     versions = {name: version(name) for name in PACKAGES if name != "jax" or backend == "jax"}
     return {
-        "processor": _processor() + _vectors(),
+        "processor": processor(),
         "accelerator": _accelerator(backend),
         "backend": backend,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
@@ -153,29 +153,6 @@ def _accelerator(backend):
     if not devices:
         return ""
     return tf.config.experimental.get_device_details(devices[0]).get("device_name", "a GPU")
-
-
-def _processor():
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _vectors():
-    """The widest vector instructions, " with AVX2" say: they make processors of one name differ."""
-    flags = _cpuinfo("flags").split()
-    for flag, name in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")):
-        if flag in flags:
-            return f" with {name}"
-    return ""
-
-
-def _cpuinfo(field):
-    """The first value of a field of /proc/cpuinfo; "" where there is none."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.split(":")[0].strip() == field:
-                return line.split(":", 1)[1].strip()
-    return ""
 
 
 def _onednn():

@@ -1,5 +1,7 @@
-"""How long a call takes."""
+"""How long a call takes, and on what processor."""
 
+import pathlib
+import platform
 import statistics
 import time
 
@@ -15,3 +17,24 @@ def median_seconds(function):
         function()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def processor():
+    """The processor's name, with its widest vector instructions where they are known: they make
+    processors of one name differ. "Intel(R) Xeon(R) Processor with AMX", say."""
+    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    flags = _cpuinfo("flags").split()
+    for flag, vectors in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")):
+        if flag in flags:
+            return f"{name} with {vectors}"
+    return name
+
+
+def _cpuinfo(field):
+    """The first value of a field of /proc/cpuinfo; "" where there is none."""
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.split(":")[0].strip() == field:
+                return line.split(":", 1)[1].strip()
+    return ""

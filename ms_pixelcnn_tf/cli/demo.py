@@ -139,7 +139,7 @@ def seconds_of_evaluation(model, batch):
 
 def count(model):
     """The number of parameters, in millions."""
-    return f"{sum(int(np.prod(v.shape)) for v in model.trainable_variables) / 1e6:.2f} M"
+    return f"{model.count_params() / 1e6:.2f} M"
 
 
 if __name__ == "__main__":

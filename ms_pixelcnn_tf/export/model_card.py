@@ -5,8 +5,6 @@ import importlib.metadata
 import pathlib
 import platform
 
-import numpy as np
-
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import card, datasheet, monitor, parts, snapshots, trained
 
@@ -48,7 +46,7 @@ def facts(model, run, workdir, checkpoint="last", source=None, splits=(), limit=
         "variant": run.model.variant,
         "conditions": list(run.model.conditions),
         "missing_scales": list(getattr(run.model, "missing_scales", ())),
-        "parameters": sum(int(np.prod(v.shape)) for v in model.trainable_variables),
+        "parameters": int(model.count_params()),
         "step": before.get("step", step),
         "bits_per_dim": bits or before.get("bits_per_dim", []),
         "seed": run.train.seed,

@@ -5,10 +5,10 @@ import datetime
 import importlib.metadata
 import math
 import os
-import platform
 
 from ms_pixelcnn_tf.report import curves, published
 from ms_pixelcnn_tf.report.markup import Markup, element, film, number, picture, table
+from ms_pixelcnn_tf.timing import processor
 
 COLOURS = 6  # of runs, then they come again
 STYLE = """
@@ -69,13 +69,7 @@ def build(subjects, title, examples, seed, progress=lambda text: None):
 
 def machine():
     """The processor and its cores, in words."""
-    name = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 def _section(title, *content):

@@ -45,7 +45,7 @@ class Subject:
     @property
     def parameters(self):
         """Number of trained numbers."""
-        return sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
+        return int(self.model.count_params())
 
     @property
     def is_whole(self):
