@@ -133,7 +133,7 @@ def seconds_of_evaluation(model, batch):
 
     config = model.config
     levels = tf.zeros((batch, *config.image_size, config.channels), tf.int32)
-    evaluate = tf.function(lambda levels: model.base(levels, None))
+    evaluate = tf.function(lambda levels: model.base(levels, None), autograph=False)
     return median_seconds(lambda: evaluate(levels).numpy())
 
 

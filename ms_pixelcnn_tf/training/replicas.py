@@ -130,7 +130,7 @@ class Replicas:
     def sum(self, numbers):
         """The sums of numbers over all replicas, float64. Waits for all workers."""
 
-        @tf.function
+        @tf.function(autograph=False)
         def total(values):
             reduced = self.strategy.run(sum_over_replicas, (values,))
             return self.strategy.experimental_local_results(reduced)[0]

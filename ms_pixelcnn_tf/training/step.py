@@ -80,8 +80,10 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
         optimizer.apply(gradients, variables)
         if averaged is not model:
             update_average(averaged, model, step, config.ema_decay)
+        return tf.no_op()
 
-    @tf.function
+    # Without AutoGraph, which would read and rewrite the source of every layer first.
+    @tf.function(autograph=False)
     def whole_step(batch, first, step, stop):
         reduced = strategy.run(on_replica, (batch, first, step, stop))
         gradients, nats, stop = tf.nest.map_structure(
@@ -102,8 +104,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
             gradients, _ = tf.clip_by_global_norm(
                 gradients, config.gradient_clip_norm, use_norm=gradient_norm
             )
-        if finite & (stop == 0):
-            update(gradients, step)
+        tf.cond(finite & (stop == 0), lambda: update(gradients, step), tf.no_op)
         return metrics
 
     def train_step(batch, step, stop=False):
@@ -138,7 +139,7 @@ def _sum_over_parts(function, rows, size):
     total = function(*part(0, start))
     if start == count:
         return total
-    function = tf.function(function)  # one trace for all parts in the loop
+    function = tf.function(function, autograph=False)  # one trace for all parts in the loop
 
     def add(first, total):
         own = tf.nest.map_structure(
