@@ -23,7 +23,7 @@ import pathlib
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from parts.processes import pin
-from parts.tables import RESULTS
+from parts.tables import add_out
 
 RUNS = {
     "text-keypoints": {"conditions": "text,keypoints"},
@@ -88,7 +88,7 @@ def parse(arguments):
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     if mode != "train":
         number = {"type": flags.positive, "metavar": "N"}
-        parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+        add_out(parser)
         parser.add_argument("--prompts", default=500, help="prompts a model, held out and not (500)",
                             **number)
         parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)

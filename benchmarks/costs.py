@@ -8,7 +8,7 @@ machine's published peak (bfloat16, dense) times a share of it that is reached, 
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts.tables import add_out, markdown_table, shown_command, write_results
 
 RECIPES = {  # what → fields of a run
     "Table 1, CUB: captions and keypoints, 4x4 to 256x256": {"dataset": "cub"},
@@ -58,7 +58,7 @@ def main(arguments):
     """Counts all, and writes the page."""
     parser = flags.Parser("benchmark costs", __doc__)
     parser.add_argument("--preset", default="paper", metavar="NAME", help="recipe (paper)")
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    add_out(parser)
     options = parser.parse(arguments)
     with flags.quiet_start():
         import machine

@@ -22,7 +22,7 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from ms_pixelcnn_tf.errors import UserError
 from parts.processes import pin
-from parts.tables import RESULTS
+from parts.tables import add_out
 
 BASELINE = "ON-dmol"
 RUNS = {
@@ -124,7 +124,7 @@ def parse(arguments):
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     if mode != "train":
-        parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+        add_out(parser)
         parser.add_argument("--samples", type=flags.positive, default=12, metavar="N",
                             help="samples of each model (12)")
         parser.add_argument("--note", action="append", default=[], metavar="TEXT",

@@ -15,11 +15,13 @@ and computes none stands apart. Operations that TensorFlow holds for cheap leave
 time between operations are what is missing to the call's seconds.
 """
 
+from typing import NamedTuple
+
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
-from parts import paper_models, speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
+from parts import paper_models, rounds
+from parts.tables import add_out, markdown_table, shown_command, write_results, yes
 from parts.timing import format_spread, seconds_of, spread
 
 PARTS = ("images", "videos")
@@ -47,23 +49,36 @@ def parse(arguments):
     parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
     parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
     parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    add_out(parser)
     options = parser.parse(arguments)
     if options.only is not None and options.only not in PARTS:
         raise unknown("part", options.only, PARTS)
     return options
 
 
-def rows(options):
-    """`parts.speed.Row`s: groups of images in float32 and bfloat16, and of each variant of videos."""
+class Case(NamedTuple):
+    """A model in one dtype: what is measured."""
+
+    model: str
+    dtype: str
+    worker: tuple  # arguments of its `Worker`
+    frames: int = 0  # of a clip
+
+    @property
+    def name(self):
+        """Unique."""
+        return f"{self.model} {self.dtype}"
+
+
+def cases(options):
+    """`Case`s: images in float32 and bfloat16, and each variant of videos."""
     subject = "parts.floor_subject:FloorSubject"
     if options.only != "videos":
         shared = {"output": options.output, "batch_size": options.batch, "crop_size": 0}
         for name, own in IMAGES.items():
             for dtype in ("float32", "mixed_bfloat16"):
                 fields = paper_models.fields(options, size=options.size, dtype=dtype, **shared, **own)
-                yield speed.Row(name, f"{name} {dtype}", own["variant"], "graph",
-                                (subject, fields, dtype == "float32"))
+                yield Case(name, dtype, (subject, fields, dtype == "float32"))
     if options.only != "images":
         for variant in VIDEOS:
             fields = {
@@ -72,22 +87,22 @@ def rows(options):
                 "micro_batch_size": 0,
             }
             # Sampling an OTN takes minutes a frame: `table4` times it.
-            yield speed.Row(variant, f"{variant} float32", variant, "graph",
-                            (subject, fields, variant != "OTN"), options.frames)
+            yield Case(variant, "float32", (subject, fields, variant != "OTN"), options.frames)
 
 
 def measure(options):
     """Every number, as a dict for JSON."""
-    own = list(rows(options))
-    for row in own:
-        make_run(**row.worker[1])  # a wrong value shows before anything is measured
+    own = list(cases(options))
+    for case in own:
+        make_run(**case.worker[1])  # a wrong value shows before anything is measured
     shape = options.batch, options.size // 2, options.width
     described, mixed_ceiling = machine.measure(*shape), machine.conv_ceiling(*shape, dtype="bfloat16")
     share = input_share(options) if options.only != "videos" else None
-    rounds, facts = {}, {}
-    for group in dict.fromkeys(row.group for row in own):
-        ran, told = speed.run([row for row in own if row.group == group], options.repeats)
-        rounds, facts = rounds | ran, facts | told
+    times, facts = {}, {}
+    for model in dict.fromkeys(case.model for case in own):
+        together = {case.name: case.worker for case in own if case.model == model}
+        ran, told = rounds.run(together, options.repeats)
+        times, facts = times | ran, facts | told
     # A ceiling is the best that was ever seen.
     again = machine.measure(*shape)
     for name in ("conv_gflops", "matmul_gflops"):
@@ -95,33 +110,30 @@ def measure(options):
     mixed_ceiling = max(mixed_ceiling, machine.conv_ceiling(*shape, dtype="bfloat16"))
     ceilings = {"float32": described["conv_gflops"], "mixed_bfloat16": mixed_ceiling}
     found = []
-    for row in own:
-        dtype, told = row.model.split()[-1], facts[row.name]
+    for case in own:
+        told = facts[case.name]
         found.append(
-            {"model": row.group, "dtype": dtype, "frames": row.frames} | told
-            | _fractions(rounds[row.name], told, ceilings[dtype])
+            {"model": case.model, "dtype": case.dtype, "frames": case.frames} | told
+            | _fractions(times[case.name], told, ceilings[case.dtype])
         )
-        plain = row.name.replace(dtype, "float32")
-        if plain != row.name:
-            pairs = zip(rounds[plain], rounds[row.name])
-            found[-1]["training_over_float32"] = spread(
-                [a["training"] / b["training"] for a, b in pairs]
-            )
+        if case.dtype != "float32":
+            plain = times[case._replace(dtype="float32").name]
+            found[-1]["training_over_float32"] = rounds.ratios(plain, times[case.name], "training")
     return {
         "machine": described, "conv_gflops_bfloat16": mixed_ceiling, "input_share": share,
         "models": found,
     }
 
 
-def _fractions(rounds, facts, ceiling):
+def _fractions(times, facts, ceiling):
     """Seconds, and fractions of a ceiling in GFLOP/s, of what was timed."""
     found = {}
     for name, factor in (("likelihood", 1), ("sampling", 1), ("training", 3)):
-        if name in rounds[0]:
+        if name in times[0]:
             gflop = factor * facts["flops"] * facts["batch"] / 1e9
-            found[f"{name}_seconds"] = speed.spread_of(rounds, name)
+            found[f"{name}_seconds"] = rounds.spread_of(times, name)
             found[f"{name}_fraction"] = spread(
-                [gflop / one[name] / ceiling for one in rounds]
+                [gflop / one[name] / ceiling for one in times]
             )
     return found
 
@@ -138,8 +150,8 @@ def input_share(options, steps=8):
     from ms_pixelcnn_tf.training import loop
     from parts.floor_subject import FloorSubject
 
-    (row,) = [row for row in rows(options) if row.model == "OlogN, type A float32"]
-    subject, run = FloorSubject(row.worker[1], samples=False), make_run(**row.worker[1])
+    (fields,) = [c.worker[1] for c in cases(options) if c.name == "OlogN, type A float32"]
+    subject, run = FloorSubject(fields, samples=False), make_run(**fields)
     batches = iterate(training_batches(
         loop.load_source(run), batch_size=options.batch, seed=0, num_levels=run.model.num_levels
     ))

@@ -25,7 +25,7 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.record_source import THREADS
 from ms_pixelcnn_tf.errors import UserError
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts.tables import add_out, markdown_table, shown_command, write_results
 from parts.timing import seconds_of, spread
 
 BUILT = ("cub", "mpii", "coco", "imagenet", "robot_pushing")
@@ -42,7 +42,7 @@ def parse(arguments):
     parser.add_argument("--batch", default=32, help="examples a batch (32)", **number)
     parser.add_argument("--examples", default=512, help="examples a reading (512)", **number)
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="folder of the results")
+    add_out(parser)
     return parser.parse(arguments)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs.checks import unknown
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts.tables import add_out, markdown_table, shown_command, write_results
 
 HELD_OUT = ("ring", "moon")
 SCORES = {
@@ -119,7 +119,7 @@ def main(arguments):
     parser.add_argument("--count", type=flags.positive, default=500, metavar="N",
                         help="images of each task (500)")
     parser.add_argument("--only", metavar="TASK", help=f"one of {', '.join(TASKS)} (all)")
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    add_out(parser)
     options = parser.parse(arguments)
     if options.only is not None and options.only not in TASKS:
         raise unknown("task", options.only, TASKS)

@@ -17,8 +17,8 @@ import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
-from parts import speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results
+from parts import rounds
+from parts.tables import add_out, markdown_table, shown_command, write_results
 from parts.timing import format_spread, spread
 
 PEER = "tfp PixelCNN++"
@@ -40,7 +40,7 @@ def parse(arguments):
                         **number)
     parser.add_argument("--many", default=4, help="images sampled at a time, beside one (4)", **number)
     parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    add_out(parser)
     return parser.parse(arguments)
 
 
@@ -70,34 +70,33 @@ def measure(options):
     """Name of a model → its numbers, for JSON."""
     shared = options.size, options.batch, options.many
     subject = "parts.peer_subjects"
-    peer = speed.Row("", PEER, "", "graph", (f"{subject}:TfpSubject", options.filters, *shared))
-    _, facts = speed.run([peer], 0)
-    parameters = facts[peer.name]["parameters"]
+    peer = {PEER: (f"{subject}:TfpSubject", options.filters, *shared)}
+    _, facts = rounds.run(peer, 0)
+    parameters = facts[PEER]["parameters"]
     widths = {name: matched_width(name, parameters, options) for name in MODELS}
-    rows = [peer] + [
-        speed.Row("", name, "", "graph",
-                  (f"{subject}:OwnSubject", own_fields(name, width, options), *shared))
+    subjects = peer | {
+        name: (f"{subject}:OwnSubject", own_fields(name, width, options), *shared)
         for name, width in widths.items()
-    ]
-    rounds, facts = speed.run(rows, options.repeats)
+    }
+    times, facts = rounds.run(subjects, options.repeats)
     found = {}
-    for row in rows:
-        own, slow = rounds[row.name], rounds[peer.name]
-        found[row.model] = {
-            "parameters": facts[row.name]["parameters"],
-            "width": options.filters if row is peer else widths[row.model],
+    for name in subjects:
+        own, slow = times[name], times[PEER]
+        found[name] = {
+            "parameters": facts[name]["parameters"],
+            "width": widths.get(name, options.filters),
             "training_images_per_second": _rates(own, "training", options.batch),
             "likelihood_images_per_second": _rates(own, "likelihood", options.batch),
-            "one_seconds": spread([one["one"] for one in own]),
+            "one_seconds": rounds.spread_of(own, "one"),
             "many_seconds": own[0]["many"],
-            "one_faster": spread([a["one"] / b["one"] for a, b in zip(slow, own)]),
+            "one_faster": rounds.ratios(slow, own, "one"),
             "many_faster": slow[0]["many"] / own[0]["many"],
         }
     return found
 
 
-def _rates(rounds, name, batch):
-    return spread([batch / one[name] for one in rounds])
+def _rates(times, name, batch):
+    return spread([batch / one[name] for one in times])
 
 
 def main(arguments):

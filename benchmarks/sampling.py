@@ -22,7 +22,7 @@ import sys
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from parts import paper_models
-from parts.tables import RESULTS, shown_command, write_results
+from parts.tables import add_out, shown_command, write_results
 from parts.timing import spread
 
 MODELS = {
@@ -46,7 +46,7 @@ def parse(arguments):
     parser.add_argument(
         "--outputs", default="softmax,dmol", metavar="NAMES", help="output laws (softmax,dmol)"
     )
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="folder of the results")
+    add_out(parser)
     return parser.parse(arguments)
 
 

@@ -8,11 +8,13 @@ evaluations are those of one image: one a pixel of what is autoregressive, one a
 Weights are as constructed: time does not depend on them.
 """
 
+from typing import NamedTuple
+
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from parts import paper_models, speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
+from parts import paper_models, rounds
+from parts.tables import add_out, markdown_table, shown_command, write_results, yes
 from parts.timing import format_spread
 
 MEMORY_GOAL = 4.0  # GiB at 512x512
@@ -31,18 +33,31 @@ def parse(arguments):
     paper_models.add_flags(parser, number)
     parser.add_argument("--output", default="softmax", metavar="NAME", help="output law (softmax)")
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="folder of the results")
+    add_out(parser)
     return parser.parse(arguments)
 
 
-def rows(options):
-    """`parts.speed.Row`s, all of one group, smallest first."""
+class Case(NamedTuple):
+    """A sampler of images of one size: what is measured."""
+
+    variant: str
+    size: int
+    worker: tuple  # arguments of its `Worker`
+
+    @property
+    def name(self):
+        """Unique."""
+        return f"{self.variant} {self.size}"
+
+
+def cases(options):
+    """`Case`s, of each variant the smallest first."""
     for variant, sizes in (("OlogN", options.sizes), ("ON", options.on_sizes)):
         own = {"output": options.output} | ({"upscaler": "A"} if variant == "OlogN" else {})
         for size in sorted(sizes):
             sampler = "graph" if variant == "OlogN" else "cached"
             work = "parts.samplers:ImageSampler", paper_models.fields(options, variant, size, **own)
-            yield speed.Row("sizes", f"{variant} {size}", variant, sampler, (*work, 1, sampler, 1))
+            yield Case(variant, size, (*work, 1, sampler, 1))
 
 
 def evaluations(config):
@@ -53,23 +68,25 @@ def evaluations(config):
 
 def measure(options):
     """Every number, as a list of dicts for JSON."""
-    own = list(rows(options))
-    configs = [make_run(**row.worker[1]).model for row in own]  # a wrong value shows first
-    rounds, facts = speed.run(own, options.repeats)
+    own = list(cases(options))
+    configs = [make_run(**case.worker[1]).model for case in own]  # a wrong value shows first
+    times, facts = rounds.run({case.name: case.worker for case in own}, options.repeats)
     found = []
-    for row, config in zip(own, configs):
+    for case, config in zip(own, configs):
         side, pixels = config.image_size[0], config.image_size[0] * config.image_size[1]
         one_a_pixel, one_a_group = evaluations(config)
         result = {
-            "variant": row.variant, "size": side, "evaluations_a_pixel": one_a_pixel,
-            "evaluations_a_group": one_a_group, **facts[row.name],
-            "seconds": speed.spread_of(rounds[row.name], "sampling"),
-            "seconds_a_pixel": speed.spread_of(rounds[row.name], "sampling", 1 / pixels),
-            "sampling_over_likelihood": speed.ratios(rounds[row.name], rounds[row.name], "likelihood"),
+            "variant": case.variant, "size": side, "evaluations_a_pixel": one_a_pixel,
+            "evaluations_a_group": one_a_group, **facts[case.name],
+            "seconds": rounds.spread_of(times[case.name], "sampling"),
+            "seconds_a_pixel": rounds.spread_of(times[case.name], "sampling", 1 / pixels),
+            "sampling_over_likelihood": rounds.ratios(
+                times[case.name], times[case.name], "sampling", "likelihood"
+            ),
         }
-        on = f"ON {side}, cached"
-        if row.variant == "OlogN" and on in rounds:
-            result["faster_than_cached_ON"] = speed.ratios(rounds[on], rounds[row.name])
+        on = case._replace(variant="ON").name
+        if case.variant == "OlogN" and on in times:
+            result["faster_than_cached_ON"] = rounds.ratios(times[on], times[case.name])
         found.append(result)
     return found
 

@@ -17,7 +17,7 @@ import numpy as np
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
+from parts.tables import add_out, markdown_table, shown_command, write_results, yes
 from parts.worker import resident_memory
 
 SLOPE_GOAL = 1.0  # MiB a thousand steps, at most
@@ -39,7 +39,7 @@ def parse(arguments):
     parser.add_argument("--steps", default=12_000, help="training steps (12000)", **number)
     parser.add_argument("--every", default=100, help="steps between readings (100)", **number)
     parser.add_argument("--calls", default=1000, help="of sample and of log_prob (1000)", **number)
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    add_out(parser)
     options = parser.parse(arguments)
     if options.steps < 8 * options.every:
         parser.error(f"--steps is {options.steps}; valid: at least 8 times --every")

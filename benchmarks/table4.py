@@ -20,7 +20,7 @@ import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from parts import paper_models, speed
-from parts.tables import RESULTS, markdown_table, shown_command, write_results, yes
+from parts.tables import add_out, markdown_table, shown_command, write_results, yes
 from parts.timing import format_spread
 
 PARTS = ("images", "videos")
@@ -54,7 +54,7 @@ def parse(arguments):
     parser.add_argument("--naive_evaluations", default=4, help="timed for naive samplers (4)",
                         **number)
     speed.add_video_flags(parser, number)
-    parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+    add_out(parser)
     options = parser.parse(arguments)
     if options.only is not None and options.only not in PARTS:
         raise unknown("part", options.only, PARTS)

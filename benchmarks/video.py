@@ -15,7 +15,7 @@ import table4
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from parts.processes import pin
-from parts.tables import RESULTS, shown_command
+from parts.tables import add_out, shown_command
 
 SHARED = {
     "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "sample_every": 0,
@@ -66,7 +66,7 @@ def parse(arguments):
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     else:
-        parser.add_argument("--out", default=str(RESULTS), metavar="DIR", help="for the results")
+        add_out(parser)
         parser.add_argument("--examples", default=100, help="clips scored a split (100)", **number)
         parser.add_argument("--pushes", default=40, help="clips whose pushes are looked at (40)",
                             **number)

@@ -44,14 +44,15 @@ class FloorSubject:
         """Parameters, operations of the likelihood of one example, MiB at the peak of sampling and of
         training, and of image models seconds by part of one sampling call."""
         shown = self._samples and not self._is_video
-        operations = profile.profile(self._sample) if shown else {}
+        seconds = []
+        operations = profile.profile(lambda: seconds.append(seconds_of(self._sample))) if shown else {}
         return {
             "parameters": int(self._model.count_params()), "flops": self._flops(),
             "batch": self._batch, "memory_sampling": self._memory[0],
             "memory_training": self._memory[1],
             "parts": profile.by_part(operations),
             "operations": sum(runs for _, runs in operations.values()),
-            "profiled_seconds": self._profiled_seconds if shown else None,
+            "profiled_seconds": seconds[0] if shown else None,
         }
 
     def measure(self):
@@ -77,7 +78,6 @@ class FloorSubject:
         self._uniforms = generator.random(shape, dtype="float32")
 
     def _flops(self):
-        config = self._config
         shape = (1, *self._examples.shape[1:])
         if not self._is_video:
             return sum(flops.forward_flops(self._model).values())
@@ -95,14 +95,11 @@ class FloorSubject:
             np.asarray(log_prob)
 
     def _sample(self):
-        def decode():
-            if self._is_video:
-                given = self._examples[:, : self._config.given_frames]
-                self._model.decode(self._uniforms, given, self._conditions)
-            else:
-                self._model.decode(self._uniforms)
-
-        self._profiled_seconds = seconds_of(decode)
+        if self._is_video:
+            given = self._examples[:, : self._config.given_frames]
+            self._model.decode(self._uniforms, given, self._conditions)
+        else:
+            self._model.decode(self._uniforms)
 
     def train_on(self, batch):
         """One training step."""

@@ -1,18 +1,16 @@
 """Rows of Table 4: which samplers are compared, how they are measured, and the page.
 
 Samplers that are compared with one another form a group: images with one output law and batch size,
-or videos. A group's workers stand ready together and are measured in rounds, each once a round, so
-that a drift of the machine meets all alike; a ratio is the median of the rounds' own ratios.
+or videos. Each group is measured in `rounds`.
 """
 
 import dataclasses
 import sys
 
 import machine
-from parts import paper_models
+from parts import paper_models, rounds
 from parts.tables import markdown_table
-from parts.timing import format_spread, spread
-from parts.worker import workers
+from parts.timing import format_spread
 
 HOW = {
     "naive": "naive", "cached": "cached", "steps": "a step a call", "graph": "in-graph",
@@ -110,21 +108,6 @@ def how_videos(options):
     )
 
 
-def run(rows, repeats):
-    """Measures rows, which stand ready together, in rounds.
-
-    Returns:
-        Name of a row → what `measure` gave in each round, and name → its subject's facts.
-    """
-    with workers({row.name: row.worker for row in rows}) as running:
-        rounds = {row.name: [] for row in rows}
-        for repeat in range(repeats):
-            for name, worker in running.items():
-                rounds[name].append(worker.measure())
-            print(f"round {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
-        return rounds, {name: worker.facts for name, worker in running.items()}
-
-
 def measure(rows, repeats):
     """Every row's numbers, as a list of dicts for JSON, in the order of the rows."""
     groups, found = {}, []
@@ -132,33 +115,23 @@ def measure(rows, repeats):
         groups.setdefault(row.group, []).append(row)
     for group, members in groups.items():
         print(group, file=sys.stderr, flush=True)
-        rounds, facts = run(members, repeats)
-        found += [_result(row, members, rounds, facts[row.name]) for row in members]
+        times, facts = rounds.run({row.name: row.worker for row in members}, repeats)
+        found += [_result(row, members, times, facts[row.name]) for row in members]
     return found
 
 
-def spread_of(rounds, name, factor=1.0):
-    """The `spread` of one of the numbers of each round, times a factor."""
-    return spread([factor * one[name] for one in rounds])
-
-
-def ratios(slow, fast, below="sampling"):
-    """The `spread` of sampling time in the rounds of `slow` over `below` in those of `fast`."""
-    return spread([a["sampling"] / b[below] for a, b in zip(slow, fast)])
-
-
-def _result(row, members, rounds, facts):
-    own = rounds[row.name]
+def _result(row, members, times, facts):
+    own = times[row.name]
     result = {
         "group": row.group, "model": row.model, "variant": row.variant, "sampler": row.sampler,
         "frames": row.frames, **facts,
-        "sampling_seconds": spread_of(own, "sampling"),
-        "likelihood_seconds": spread_of(own, "likelihood"),
-        "sampling_over_likelihood": ratios(own, own, "likelihood"),
+        "sampling_seconds": rounds.spread_of(own, "sampling"),
+        "likelihood_seconds": rounds.spread_of(own, "likelihood"),
+        "sampling_over_likelihood": rounds.ratios(own, own, "sampling", "likelihood"),
     }
     for slow in ("naive", "cached"):
         (baseline,) = [other.name for other in members if other.sampler == slow]
-        result[f"faster_than_{slow}"] = ratios(rounds[baseline], own)
+        result[f"faster_than_{slow}"] = rounds.ratios(times[baseline], own)
     return result
 
 
@@ -210,7 +183,9 @@ def _cells(result, frames):
 
 def _times(ratios):
     middle = ratios["median"]
-    return f"{middle:,.0f}" if middle >= 100 else f"{middle:.2g}" if middle < 10 else f"{middle:.1f}"
+    if middle < 0.1 or ratios["min"] == ratios["max"] == 1:  # of naive samplers
+        return f"{middle:.2g}"
+    return format_spread(ratios, 0 if middle >= 100 else 1 if middle >= 10 else 2)
 
 
 def page(title, results, how, after=()):

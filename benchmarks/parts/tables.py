@@ -1,6 +1,8 @@
 """Results as Markdown for people and as JSON for programs, side by side."""
 
+import argparse
 import json
+import os
 import pathlib
 
 from ms_pixelcnn_tf.files import write_text
@@ -17,6 +19,24 @@ def markdown_table(header, rows):
 def yes(met):
     """Whether a goal is met, as a cell."""
     return "yes" if met else "no"
+
+
+def add_out(parser):
+    """The flag `--out`, the folder of the results, tried before anything is measured."""
+    parser.add_argument(
+        "--out", type=_writable, default=str(RESULTS), metavar="DIR", help="for the results"
+    )
+
+
+def _writable(name):
+    """A folder's name; the folder is made."""
+    try:
+        pathlib.Path(name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error.strerror}; give a folder") from error
+    if not os.access(name, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{name} cannot be written; give another folder")
+    return name
 
 
 def write_results(folder, name, markdown, results):

@@ -18,5 +18,5 @@ def spread(values):
 
 def format_spread(values, digits=2):
     """A `spread` → "1.20 (1.15–1.31)"."""
-    low, high = values["min"], values["max"]
-    return f"{values['median']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+    middle, low, high = (f"{values[name]:,.{digits}f}" for name in ("median", "min", "max"))
+    return f"{middle} ({low}–{high})"

@@ -7,7 +7,7 @@ import floor
 import in_process
 import numpy as np
 import pytest
-from parts import profile, speed
+from parts import profile, rounds
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.configs import make_run
@@ -20,7 +20,7 @@ SMALL = [
 
 
 def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(speed, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process.workers)
     monkeypatch.setattr(floor, "IMAGES", {"OlogN, type A": floor.IMAGES["OlogN, type A"]})
     floor.main([*SMALL, "--only=images", f"--out={tmp_path}"])
     page = (tmp_path / "floor.md").read_text(encoding="utf-8")
@@ -42,12 +42,33 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
 
 
 def test_the_videos_are_those_of_the_paper():
-    rows = list(floor.rows(floor.parse(["--only=videos"])))
-    assert [row.variant for row in rows] == list(floor.VIDEOS)
-    for row in rows:
-        run = make_run(**row.worker[1])
+    cases = list(floor.cases(floor.parse(["--only=videos"])))
+    assert [case.model for case in cases] == list(floor.VIDEOS)
+    for case in cases:
+        run = make_run(**case.worker[1])
         assert run.train.batch_size == 1 and run.model.num_frames == 20
-        assert row.worker[2] == (row.variant != "OTN")
+        assert case.worker[2] == (case.model != "OTN")
+
+
+def test_goals_are_judged_by_medians():
+    def spread(median):
+        return {"median": median, "min": median / 2, "max": 2 * median}
+
+    plain = {"dtype": "float32", "frames": 0}
+    results = {
+        "models": [
+            plain | {"model": "A", "training_fraction": spread(0.61)},
+            plain | {"model": "B", "training_fraction": spread(0.59)},
+            plain | {"model": "OT", "training_fraction": spread(0.7), "frames": 20},
+            {"model": "A", "dtype": "mixed_bfloat16", "training_over_float32": spread(1.5)},
+            {"model": "B", "dtype": "mixed_bfloat16", "training_over_float32": spread(1.49)},
+        ],
+        "input_share": {"share": spread(0.031), "waiting": spread(0.001), "steps": 8},
+    }
+    lines = floor.goals(results).splitlines()[4:]
+    assert [line.split("|")[-2].strip() for line in lines] == ["yes", "no", "yes", "no", "no"]
+    assert "OT" not in "".join(lines) and "0.61 (0.30–1.22)" in lines[0]
+    assert "| ≤ 0.03 | 0.031 (" in lines[-1]
 
 
 def test_parts_are_told_by_scope():

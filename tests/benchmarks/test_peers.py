@@ -6,7 +6,7 @@ import json
 import in_process
 import peers
 import pytest
-from parts import speed
+from parts import rounds
 
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
@@ -31,7 +31,7 @@ def test_the_width_is_the_nearest(name):
 
 @pytest.mark.skipif(not HAVE_PEER, reason="the extra `peers` is not installed")
 def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(speed, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process.workers)
     peers.main([*SMALL, f"--out={tmp_path}"])
     page = (tmp_path / "peers.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page

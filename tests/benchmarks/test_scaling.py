@@ -6,7 +6,7 @@ import in_process
 import numpy as np
 import pytest
 import scaling
-from parts import speed
+from parts import rounds
 from PIL import Image
 
 from ms_pixelcnn_tf.configs import make_run
@@ -19,7 +19,7 @@ SMALL = [
 
 
 def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(speed, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process.workers)
     scaling.main([*SMALL, "--sizes=4,8", "--on_sizes=4", f"--out={tmp_path}"])
     page = (tmp_path / "scaling.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
@@ -36,8 +36,8 @@ def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, ca
 def test_evaluations_grow_with_the_logarithm():
     options = scaling.parse([])
     counts = {
-        row.model: sum(scaling.evaluations(make_run(**row.worker[1]).model))
-        for row in scaling.rows(options)
+        case.name: sum(scaling.evaluations(make_run(**case.worker[1]).model))
+        for case in scaling.cases(options)
     }
     assert counts["ON 64"] == 64 * 64
     sizes = [counts[f"OlogN {size}"] for size in (16, 32, 64, 128, 256, 512)]

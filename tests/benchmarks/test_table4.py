@@ -6,7 +6,7 @@ import in_process
 import numpy as np
 import pytest
 import table4
-from parts import samplers, speed
+from parts import rounds, samplers, speed
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.errors import UserError
@@ -24,7 +24,7 @@ def rows_of(arguments):
 
 
 def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(speed, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process.workers)
     table4.main([*SMALL, f"--out={tmp_path}"])
     page = (tmp_path / "table4_images.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out
@@ -55,14 +55,14 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
         for model, sampler in [("ON", "naive"), ("ON", "cached"), ("OlogN A", "graph")]
     ]
 
-    def run(members, repeats):
-        rounds = {
-            row.name: [{"sampling": a, "likelihood": b} for a, b in seconds[row.name][:repeats]]
-            for row in members
+    def run(subjects, repeats):
+        times = {
+            name: [{"sampling": a, "likelihood": b} for a, b in seconds[name][:repeats]]
+            for name in subjects
         }
-        return rounds, dict.fromkeys(rounds, {})
+        return times, dict.fromkeys(times, {})
 
-    monkeypatch.setattr(speed, "run", run)
+    monkeypatch.setattr(rounds, "run", run)
     found = speed.measure(rows, 3)
     assert [(row["group"], row["model"], row["sampler"]) for row in found] == [
         (row.group, row.model, row.sampler) for row in rows

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import table4
 import video
-from parts import samplers, speed, video_report
+from parts import rounds, samplers, video_report
 from PIL import Image
 
 from ms_pixelcnn_tf import data
@@ -39,7 +39,7 @@ def test_every_run_is_valid_and_of_its_variant():
 
 def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(VIDEO_PRESETS, "small", VIDEO_PRESETS["small"] | SMALL)
-    monkeypatch.setattr(speed, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process.workers)
     arguments = [
         "--preset=small", "--video_size=16", "--frames=5", "--repeats=1", "--video_batch=2",
         "--naive_evaluations=3",
