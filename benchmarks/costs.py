@@ -98,9 +98,9 @@ def render(rows, command, described, preset):
     return (
         f"# What the recipes cost\n\n`{command}`: {machine.sentences(described)} Recipes of the preset "
         f"`{preset}`.\n\nOperations are counted from the graphs that training runs: convolutions and matrix "
-        "products, masked ones in full, three passes a step, crops where training takes crops; the body of the "
-        "text encoder's recurrent loop once. Hours are estimates, not measured: these operations at "
-        f"{SHARE:.0%} of the machine's published dense bfloat16 peak, a share that is assumed.\n\n{table}"
+        "products, masked ones in full, three passes a step, crops where training takes crops. Hours are "
+        f"estimates, not measured: these operations at {SHARE:.0%} of the machine's published dense bfloat16 "
+        f"peak, a share that is assumed.\n\n{table}"
     )
 
 

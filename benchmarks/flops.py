@@ -71,16 +71,55 @@ def graph_flops(function, *signature):
         *signature: `tf.TensorSpec`s (or dicts of such) of fixed shapes, batch 1.
 
     Returns:
-        int: 2 a multiply-add. A loop's body counts once: give a function without one.
+        int: 2 a multiply-add. Of two branches the costlier one counts.
+
+    Raises:
+        ValueError: for a loop with products whose number of turns the graph does not tell.
     """
     import tensorflow as tf
 
     graph = tf.function(function, autograph=False).get_concrete_function(*signature).graph
-    return 2 * sum(_multiply_adds(op) for op in graph.get_operations())
+    return 2 * _products_in(graph)
+
+
+def _products_in(graph):
+    """Multiply-adds of the operations that the graph's outputs need."""
+    needed, left = set(), [output.op for output in graph.outputs]
+    while left:
+        op = left.pop()
+        if op not in needed:
+            needed.add(op)
+            left += [*(value.op for value in op.inputs), *op.control_inputs]
+    return sum(map(_multiply_adds, needed))
+
+
+def _products_within(op, attribute):
+    """Multiply-adds of a function that an operation calls."""
+    return _products_in(op.graph._get_function(op.get_attr(attribute).name).graph)
+
+
+def _turns(loop):
+    """How often a loop's body runs at most: an input of it, -1 where nothing was said."""
+    import tensorflow as tf
+
+    told = loop.inputs[1]
+    if told.op.type == "Max":  # of one number, as Keras' recurrent layers have it
+        told = told.op.inputs[0]
+    turns = tf.get_static_value(told)
+    if turns is None or turns < 0:
+        raise ValueError(f"{loop.name} does not tell how often it runs; give a function without such a loop")
+    return int(turns)
 
 
 def _multiply_adds(op):
     """Of one operation of a graph; 0 for what is neither a convolution nor a product."""
+    if op.type in ("PartitionedCall", "StatefulPartitionedCall"):
+        return _products_within(op, "f")
+    if op.type in ("While", "StatelessWhile"):
+        each = _products_within(op, "body")
+        return each and each * _turns(op)
+    if op.type in ("If", "StatelessIf"):
+        return max(_products_within(op, branch) for branch in ("then_branch", "else_branch"))
     if op.type in ("Conv2D", "Conv1D"):
         kernel = op.inputs[1].shape
         return op.outputs[0].shape.num_elements() * kernel[:-1].num_elements()

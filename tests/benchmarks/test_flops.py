@@ -95,3 +95,32 @@ def test_products_in_a_graph_by_hand():
     shapes = tf.TensorSpec((1, 4, 6, 5)), tf.TensorSpec((8, 3))
     expected = 4 * 6 * 9 * 5 * 7 + 3 * 3 * 8 + 4 * 6 * 6 * 2
     assert flops.graph_flops(function, *shapes) == 2 * expected
+
+
+def test_calls_loops_and_branches_in_a_graph_by_hand():
+    """A function called twice, a layer's loop over 7 steps, and the costlier of two branches."""
+    recurrent = keras.layers.GRU(4, return_sequences=True, use_cudnn=False)
+    recurrent.build((None, 7, 3))
+
+    @tf.function(autograph=False)
+    def product(rows):
+        return tf.matmul(rows, rows, transpose_b=True)
+
+    def function(rows, steps):
+        branch = tf.cond(steps[0, 0, 0] > 0, lambda: product(rows), lambda: rows @ tf.ones((3, 8)) @ tf.eye(8))
+        return product(rows), product(rows), recurrent(steps), branch
+
+    shapes = tf.TensorSpec((8, 3)), tf.TensorSpec((1, 7, 3))
+    square = 8 * 8 * 3
+    expected = 2 * square + 7 * (3 + 4) * 12 + (square + 8 * 8 * 8)
+    assert flops.graph_flops(function, *shapes) == 2 * expected
+
+
+def test_a_loop_of_unknown_length_is_told():
+    def function(rows, number):
+        return tf.while_loop(
+            lambda index, rows: index < number, lambda index, rows: (index + 1, rows @ rows), (0, rows)
+        )
+
+    with pytest.raises(ValueError, match="does not tell how often it runs"):
+        flops.graph_flops(function, tf.TensorSpec((3, 3)), tf.TensorSpec((), tf.int32))
