@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.training import loop, progress
+from ms_pixelcnn_tf.training import events, loop, progress
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
 from ms_pixelcnn_tf.training.progress import Progress
 from tiny import TinySource, tiny_run
@@ -21,11 +21,8 @@ def logged(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     loop.train(tiny_run(sample_every=3), workdir, TinySource())
     found = {}
-    for path in (workdir / TENSORBOARD).iterdir():
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor)
+    for step, tag, value in events.values(workdir / TENSORBOARD):
+        found.setdefault(tag, {})[step] = tf.make_ndarray(value.tensor)
     return workdir, found
 
 
