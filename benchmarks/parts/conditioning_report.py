@@ -88,7 +88,10 @@ def answers(model, num):
     source = source_of(model.config)
     asked = prompts(source, num, kind_of(model.config))
     usual = prompts(source, num, kind_of(model.config), "validation")
-    real = source.examples(SPLIT, np.arange(num), ("image",))["image"]
+    related, usual_related = (
+        prompts(source, num, kind_of(model.config), split, "relation") for split in (SPLIT, "validation")
+    )
+    real = source.examples(SPLIT, asked.indices, ("image",))["image"]
     levels = model.config.num_levels
     real = pixels.dequantise(pixels.quantise(real, levels), levels)
     own = samples(model, asked.conditions)
@@ -97,6 +100,8 @@ def answers(model, num):
         "detector": hits(real, asked.asked),
         "own": hits(own, asked.asked),
         "usual": hits(samples(model, usual.conditions), usual.asked),
+        "related": hits(samples(model, related.conditions), related.asked),
+        "usual_related": hits(samples(model, usual_related.conditions), usual_related.asked),
         "captions_of_others": hits(captions, asked.asked),
         "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
         "chance": chance(asked.asked),
@@ -111,10 +116,10 @@ def read_back(model, source, asked, split):
     the noise of sampling.
 
     Args:
-        asked: `Prompts` for the first examples of `split`.
+        asked: `Prompts` for examples of `split`.
     """
     num = min(len(asked.asked), READ_BACK)
-    images = source.examples(split, np.arange(num), ("image",))["image"]
+    images = source.examples(split, asked.indices[:num], ("image",))["image"]
     levels = pixels.quantise(images, model.config.num_levels)
     own = np.array([shapes[0][0] for shapes in asked.asked[:num]])
     found = np.empty((num, len(COLOUR_NAMES)))
@@ -214,7 +219,7 @@ def figure_rows(model, num):
     repeated["text"] = repeated["text"].tolist()
     found = model.sample(num * SAMPLES, repeated, seed=0)
     scales = [pixels.dequantise(scale, config.num_levels) for scale in model.trajectory(found)]
-    points = source.examples(SPLIT, np.arange(num), ("keypoints",))["keypoints"]
+    points = source.examples(SPLIT, asked.indices, ("keypoints",))["keypoints"]
     names = Names((), source.keypoint_names, source.class_names)
     panels, drawn = [], []
     for row in range(num):
@@ -256,15 +261,20 @@ def markdown(results):
         "# Do conditions condition?\n\n`bin/benchmark conditioning report`: "
         f"{machine.sentences(described)} Models of `shapes`, 32×32 RGB, 32 levels, each trained on one core.\n\n"
         f"{results['prompts']} held-out prompts a model, of split novel: each names a pair of kind and "
-        "colour that no training image shows. Beside them as many of split validation. The detector "
-        "looks for the asked colour at the asked place.\n\n## Asked and shown\n\n"
+        "colour that no training image shows. Its caption lists all shapes of the picture with their "
+        "colours (\"a large red circle and a small blue square\"), its maps say where they are. Beside "
+        "them as many of split validation, whose pairs training shows; and as many whose captions relate "
+        "two shapes (\"a red circle above a blue square\"). The detector looks for the asked colour at "
+        "the asked place.\n\n## Asked and shown\n\n"
     ]
     rows = []
     for run in results["runs"]:
         for label, key in (
             ("the pictures described (detector's own accuracy)", "detector"),
             ("samples", "own"),
-            ("samples for prompts of pairs that training shows", "usual"),
+            ("samples for pairs that training shows", "usual"),
+            ("samples for captions that relate", "related"),
+            ("samples for captions that relate, pairs that training shows", "usual_related"),
             ("control: captions of other prompts", "captions_of_others"),
             ("control: all conditions of other prompts", "all_of_others"),
         ):

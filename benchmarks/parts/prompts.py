@@ -13,6 +13,8 @@ from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS
 
 SPLIT = "novel"
 MAPS = ("keypoints", "segmentation")
+FORMS = ("list", "relation")
+RELATIONS = (" above ", " below ", " to the left of ", " to the right of ")
 
 
 class Prompts(NamedTuple):
@@ -24,48 +26,63 @@ class Prompts(NamedTuple):
         asked: for each prompt the shapes whose colour its caption names, a list of
             `(colour, x, y, radius)`: an index into `COLOUR_NAMES`, and pixels of the image. The
             main shape comes first.
+        indices: the examples that they are of, int64 `[n]`.
     """
 
     conditions: dict
     asked: list
+    indices: np.ndarray
 
 
-def prompts(source, num, kind="text", split=SPLIT):
+def prompts(source, num, kind="text", split=SPLIT, form="list"):
     """The first `num` prompts: a pure function of the source.
 
     Args:
         source: a `Shapes` in colour.
-        num: how many, up to the size of the split.
+        num: how many, up to the size of the split; of relations, up to the scenes of several shapes.
         kind: "text" for captions alone, "keypoints" or "segmentation" for these maps beside them.
         split: which to take them from.
+        form: "list": captions that name all shapes of a scene with their colours, one after the
+            other; "relation": captions that name two, by where the one lies as seen from the other.
 
     Returns:
-        `Prompts`. The captions name the colour of the main shape, and that of another one where
-        there is any; such captions of an example are taken in turn.
+        `Prompts`. Where several captions of an example are of the form, they are taken in turn.
     """
-    indices = np.arange(num)
-    fields = ("text", kind) if kind in MAPS else ("text",)
-    examples = source.examples(split, indices, fields)
-    pixels = min(source.image_size)
-    captions, asked = [], []
-    for index, texts in zip(indices.tolist(), examples["text"]):
-        shapes = source.scene(split, index).shapes
-        candidates = [
-            (caption, named) for caption in texts
-            for named in [_named(caption, shapes)]
-            if shapes[0] in named and len(named) >= min(2, len(shapes))
-        ]
-        caption, named = candidates[index % len(candidates)]
-        captions.append(caption)
-        asked.append([(s.colour, s.x * pixels, s.y * pixels, s.radius * pixels) for s in named])
+    captions, asked, indices = [], [], []
+    for index in range(source.size(split)):
+        if len(indices) == num:
+            break
+        candidates = _candidates(source, split, index, form)
+        if candidates:
+            caption, named = candidates[index % len(candidates)]
+            captions.append(caption)
+            asked.append(named)
+            indices.append(index)
+    indices = np.array(indices)
+    examples = source.examples(split, indices, (kind,) if kind in MAPS else ())
     found = {"text": captions}
-    if "keypoints" in fields:
+    if "keypoints" in examples:
         found["keypoints"] = conditions.keypoint_maps(examples["keypoints"], source.image_size)
-    if "segmentation" in fields:
+    if "segmentation" in examples:
         found["segmentation"] = conditions.segmentation_maps(
             examples["segmentation"], source.num_segments
         )
-    return Prompts(found, asked)
+    return Prompts(found, asked, indices)
+
+
+def _candidates(source, split, index, form):
+    """An example's captions of a form, each with the shapes it asks for, as in `Prompts.asked`."""
+    pixels, shapes = min(source.image_size), source.scene(split, index).shapes
+    (texts,) = source.examples(split, np.array([index]), ("text",))["text"]
+    found = []
+    for caption in texts:
+        named = _named(caption, shapes)
+        is_relation = any(words in caption for words in RELATIONS)
+        enough = 2 if form == "relation" else len(shapes)
+        if shapes[0] in named and is_relation == (form == "relation") and len(named) >= enough:
+            asked = [(s.colour, s.x * pixels, s.y * pixels, s.radius * pixels) for s in named]
+            found.append((caption, asked))
+    return found
 
 
 def _named(caption, shapes):

@@ -99,6 +99,7 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
         assert run["detector"]["right"] >= 0.99
         assert 0 < run["chance"] < 0.5
         assert run["usual"]["asked"] >= 12
+        assert run["related"]["asked"] == run["usual_related"]["asked"] == 2 * 12
         assert 0 <= run["read_back"] <= 1 and 0 <= run["usual_read_back"] <= 1
         assert [stage["scales"] for stage in run["stages"]] == ["base", "8,16,32"]
         assert len({run["nats"], run["nats_of_others"], run["unconditional_nats"]}) == 3

@@ -7,19 +7,20 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
 from parts import detector
-from parts.prompts import prompts
+from parts.prompts import FORMS, RELATIONS, prompts
 
 NUM = 60
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("side", [32, 64])
-def test_captions_name_the_held_out_pair_and_another_shape(side):
+def test_captions_name_the_held_out_pair_and_other_shapes(side, form):
     source = data.load("shapes", image_size=side)
-    found = prompts(source, NUM)
+    found = prompts(source, NUM, form=form)
     assert list(found.conditions) == ["text"]
-    assert len(found.conditions["text"]) == len(found.asked) == NUM
+    assert len(found.conditions["text"]) == len(found.asked) == len(set(found.indices)) == NUM
     numbers = set()
-    for index, (caption, asked) in enumerate(zip(found.conditions["text"], found.asked)):
+    for index, caption, asked in zip(found.indices, found.conditions["text"], found.asked):
         scene = source.scene("novel", index)
         shape_of = {shape.colour: shape for shape in scene.shapes}
         main = scene.shapes[0]
@@ -32,12 +33,16 @@ def test_captions_name_the_held_out_pair_and_another_shape(side):
             shape = shape_of[colour]
             assert f"{COLOUR_NAMES[colour]} {KINDS[shape.kind]}" in caption
             assert (x, y, radius) == (side * shape.x, side * shape.y, side * shape.radius)
-        assert len(asked) >= min(2, len(scene.shapes))
+        assert len(asked) == (2 if form == "relation" else len(scene.shapes))
         numbers.add(len(asked))
-    assert numbers == {1, 2, 3}
-    assert any("above" in caption for caption in found.conditions["text"])
-    assert prompts(source, NUM) == found
-    assert prompts(source, 5).asked == found.asked[:5]
+    assert numbers == ({2} if form == "relation" else {1, 2, 3})
+    for words in RELATIONS:
+        assert any(words in caption for caption in found.conditions["text"]) == (form == "relation")
+    again = prompts(source, NUM, form=form)
+    assert again.conditions == found.conditions and again.asked == found.asked
+    assert prompts(source, 5, form=form).asked == found.asked[:5]
+    if form == "list":
+        assert found.indices.tolist() == list(range(NUM))
 
 
 @pytest.mark.parametrize("kind", ["keypoints", "segmentation"])
