@@ -120,6 +120,8 @@ def _multiply_adds(op):
         return each and each * _turns(op)
     if op.type in ("If", "StatelessIf"):
         return max(_products_within(op, branch) for branch in ("then_branch", "else_branch"))
+    if op.type in ("Case", "StatelessCase"):
+        raise ValueError(f"{op.name} is a choice among several branches, which is not counted")
     if op.type in ("Conv2D", "Conv1D"):
         kernel = op.inputs[1].shape
         return op.outputs[0].shape.num_elements() * kernel[:-1].num_elements()

@@ -80,7 +80,7 @@ def main(arguments):
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
         "rows": speed.measure(rows, options.repeats),
     }
-    page = speed.page("Table 4", results, how(options), [targets(results["rows"])])
+    page = speed.page(results, how(options), targets(results["rows"]))
     print(page)
     name = "table4" if options.only is None else f"table4_{options.only}"
     write_results(options.out, name, page, results)

@@ -30,7 +30,6 @@ RUNS = {
     "OTlogN": {"variant": "OTlogN", "steps": 1800},
     "OTlogN-augmented": {"variant": "OTlogN", "steps": 1800, "augment": "jitter,mirror"},
 }
-VARIANTS = ("OT_baseline", "OTN", "OT", "OTlogN")
 MODES = ("speed", "train", "table2")
 
 
@@ -55,17 +54,17 @@ def train(options):
 
 
 def parse(arguments):
-    """Flags → an argparse namespace with `mode`, "train" or "table2"."""
-    mode = arguments[0]
+    """Flags → an argparse namespace with `mode`, "train" or "table2" ("speed" has `table4`'s)."""
+    mode = arguments[0] if arguments[:1] in (["train"], ["table2"]) else None
     parser = flags.Parser("benchmark video", __doc__)
-    parser.add_argument("mode", choices=MODES[1:])
+    parser.add_argument("mode", choices=MODES)
     number = {"type": flags.positive, "metavar": "N"}
     parser.add_argument("--workdir", default="runs/video", metavar="DIR",
                         help="holds one folder a run (runs/video)")
-    if mode == "train":
+    if mode != "table2":
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
-    else:
+    if mode != "train":
         add_out(parser)
         parser.add_argument("--examples", default=100, help="clips scored a split (100)", **number)
         parser.add_argument("--pushes", default=40, help="clips whose pushes are looked at (40)",
@@ -78,11 +77,13 @@ def parse(arguments):
 
 def main(arguments):
     """`speed`, `train` or `table2`."""
-    mode, *rest = arguments or ["speed"]
-    if mode == "speed":
-        return table4.main(["--only=videos", *rest])
-    if mode not in (*MODES, "-h", "--help"):
-        raise unknown("mode", mode, MODES)
+    is_help = arguments[:1] in (["-h"], ["--help"])
+    if not is_help and (not arguments or arguments[0].startswith("-")):
+        arguments = ["speed", *arguments]
+    if arguments[0] == "speed":
+        return table4.main(["--only=videos", *arguments[1:]])
+    if not is_help and arguments[0] not in MODES:
+        raise unknown("mode", arguments[0], MODES)
     options = parse(arguments)
     if options.mode == "train":
         return train(options)

@@ -1,9 +1,10 @@
-"""Sizes of images, `(height, width)` in pixels, as text and back."""
+"""Sizes of images, `(height, width)` in pixels, as text and back; and of what else all know of."""
 
 import operator
 
 from ms_pixelcnn_tf.errors import UserError
 
+TRAIN_EXAMPLES = 50_000  # of the procedural sets, unless told
 MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation, whatever the image's
 
 

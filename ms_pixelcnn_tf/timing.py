@@ -6,6 +6,7 @@ import statistics
 import time
 
 REPEATS = 3  # timings a median is taken of
+CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def median_seconds(function):
@@ -32,9 +33,8 @@ def processor():
 
 def _cpuinfo(field):
     """The first value of a field of /proc/cpuinfo; "" where there is none."""
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+    if CPUINFO.is_file():
+        for line in CPUINFO.read_text(encoding="utf-8").splitlines():
             if line.split(":")[0].strip() == field:
                 return line.split(":", 1)[1].strip()
     return ""

@@ -94,8 +94,8 @@ def valid_conditional_fields(draw):
         "upscaler": draw(st.sampled_from(["A", "B"])),
         "num_levels": draw(st.integers(2, 256)),
         "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
-        **({"map_dropout": draw(st.sampled_from([0.0, 0.5])), "maps_from": draw(st.sampled_from([0, 1]))}
-           if kinds & {"keypoints", "segmentation"} else {}),
+        "map_dropout": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
+        "dtype": draw(st.sampled_from(["float32", "mixed_bfloat16"])),
         "crop_size": draw(st.sampled_from([0, 8])),
         "base_features": 6, "features": 6, "head_features": 6, "decoder_features": 6, "text_width": 8,
         "patch_size": 1, "batch_size": 2, "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,

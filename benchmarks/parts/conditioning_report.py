@@ -105,6 +105,7 @@ def answers(model, num):
         "captions_of_others": hits(captions, asked.asked),
         "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
         "chance": chance(asked.asked),
+        "related_chance": chance(related.asked),
         "read_back": read_back(model, source, asked, SPLIT),
         "usual_read_back": read_back(model, source, usual, "validation"),
     }
@@ -279,18 +280,20 @@ def markdown(results):
             ("control: all conditions of other prompts", "all_of_others"),
         ):
             found = run[key]
-            target = {"detector": f"≥ {DETECTOR_GOAL:.2f}", "own": f"≥ {GOAL:.2f}"}.get(key, "")
-            if key == "captions_of_others":
-                target = f"chance {run['chance']:.2f}"
+            target = {
+                "detector": f"≥ {DETECTOR_GOAL:.2f}", "own": f"≥ {GOAL:.2f}",
+                "related": f"≥ {GOAL:.2f}; chance {run['related_chance']:.2f}",
+                "captions_of_others": f"chance {run['chance']:.2f}",
+            }.get(key, "")
             shares = [f"{found[k]:.3f}" for k in ("right", "right_main", "right_others", "none")]
             rows.append((run["run"], label, *shares, target))
     header = ("model", "what was read", "right", "main shape", "other shapes", "no shape there", "target")
     parts.append(markdown_table(header, rows))
-    asked, usual = (results["runs"][0][kind]["asked"] for kind in ("own", "usual"))
+    asked, usual, related = (results["runs"][0][kind]["asked"] for kind in ("own", "usual", "related"))
     parts.append(
-        f"\nRight: of {asked} shapes ({usual} of validation) whose colour the captions name, the share "
-        "whose place shows it. Chance: how often another prompt's shape, main or other, has the same "
-        "colour.\n"
+        f"\nRight: of {asked} shapes ({usual} of validation, {related} of captions that relate) whose "
+        "colour the captions name, the share whose place shows it. Chance: how often another prompt's "
+        "shape, main or other, has the same colour.\n"
     )
     parts += [f"\n{note}\n" for note in results["notes"]]
     parts.append(read_back_table(results["runs"]))

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ms_pixelcnn_tf.data import conditions
+from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS
+from ms_pixelcnn_tf.errors import UserError
 
 SPLIT = "novel"
 MAPS = ("keypoints", "segmentation")
 FORMS = ("list", "relation")
-RELATIONS = (" above ", " below ", " to the left of ", " to the right of ")
 
 
 class Prompts(NamedTuple):
@@ -47,6 +48,9 @@ def prompts(source, num, kind="text", split=SPLIT, form="list"):
 
     Returns:
         `Prompts`. Where several captions of an example are of the form, they are taken in turn.
+
+    Raises:
+        UserError: if there are fewer.
     """
     captions, asked, indices = [], [], []
     for index in range(source.size(split)):
@@ -58,6 +62,8 @@ def prompts(source, num, kind="text", split=SPLIT, form="list"):
             captions.append(caption)
             asked.append(named)
             indices.append(index)
+    if len(indices) < num:
+        raise UserError(f"split {split} has {len(indices)} prompts of form {form}; {num} were asked for")
     indices = np.array(indices)
     examples = source.examples(split, indices, (kind,) if kind in MAPS else ())
     found = {"text": captions}
@@ -77,7 +83,7 @@ def _candidates(source, split, index, form):
     found = []
     for caption in texts:
         named = _named(caption, shapes)
-        is_relation = any(words in caption for words in RELATIONS)
+        is_relation = any(f" {words} " in caption for words in RELATIONS)
         enough = 2 if form == "relation" else len(shapes)
         if shapes[0] in named and is_relation == (form == "relation") and len(named) >= enough:
             asked = [(s.colour, s.x * pixels, s.y * pixels, s.radius * pixels) for s in named]

@@ -188,19 +188,18 @@ def _times(ratios):
     return format_spread(ratios, 0 if middle >= 100 else 1 if middle >= 10 else 2)
 
 
-def page(title, results, how, after=()):
+def page(results, how, goals):
     """The whole page.
 
     Args:
-        title: of the page.
         results: dict with `command`, `machine`, `rows` and `repeats`.
         how: Markdown on what was measured.
-        after: further parts of Markdown.
+        goals: Markdown of them, or "".
     """
     before = [row["memory_before"] for row in results["rows"] if row["memory_before"]]
     memory = f", of which {max(before) / 1024:.2f} GiB before the model is built" if before else ""
     return "\n".join([
-        f"# {title}\n",
+        "# Table 4\n",
         f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
         how + "\n",
         f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
@@ -211,5 +210,5 @@ def page(title, results, how, after=()):
         "M4000, 32×32 and 64×64, of an upscaler and a law that it does not name: set its ratios beside "
         "ours, not its times.\n",
         table(results["rows"]).rstrip("\n") + "\n",
-        *after,
+        goals,
     ])

@@ -13,6 +13,7 @@ from ms_pixelcnn_tf.configs.density import doc
 from ms_pixelcnn_tf.configs.model import CONDITIONS, VARIANTS, ModelConfig
 from ms_pixelcnn_tf.configs.video import VIDEO_VARIANTS, VideoConfig
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
 
 
 AUGMENTATIONS = ("jitter", "mirror")
@@ -31,7 +32,7 @@ class DataConfig:
     )
     validation_fraction: float = doc("folder data: the part kept for validation", 0.1)
     data_seed: int = doc("seed of the procedural sets", 0)
-    train_examples: int = doc("training examples of the procedural sets", 50_000)
+    train_examples: int = doc("training examples of the procedural sets", TRAIN_EXAMPLES)
     source_size: int = doc(
         "longer side at which images or frames are read before every n-th pixel is kept, as an "
         "upscaler will be given them; 0 for image_size", 0,
@@ -148,6 +149,8 @@ class TrainConfig:
             raise UserError(f"gradient_clip_norm is {self.gradient_clip_norm}; valid: 0 or more")
         if not 0 <= self.map_dropout <= 1:
             raise UserError(f"map_dropout is {self.map_dropout}; valid: 0 to 1")
+        if self.maps_from >= self.steps:
+            raise UserError(f"maps_from is {self.maps_from}, of {self.steps} steps; valid: below that")
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}; valid: 0 up to, not including, 1")
 
@@ -198,7 +201,6 @@ class RunConfig:
     train: TrainConfig
 
     def __post_init__(self):
-        self._check_maps()
         if self.model.variant in VIDEO_VARIANTS:
             self._check_video()
             return
@@ -215,15 +217,6 @@ class RunConfig:
                 raise UserError(
                     f"crop_size is {crop}, whose groups of {crop // 2} pixels are no whole number "
                     f"of patches of {patch}; valid: multiples of {2 * patch}"
-                )
-
-    def _check_maps(self):
-        has_maps = {"keypoints", "segmentation"} & {*self.data.condition_names}
-        for name in ("map_dropout", "maps_from"):
-            if getattr(self.train, name) and not has_maps:
-                raise UserError(
-                    f"{name} is {getattr(self.train, name)}, but no maps condition this run; give "
-                    "conditions=keypoints or segmentation too"
                 )
 
     def _check_video(self):

@@ -12,6 +12,7 @@ from typing import Any
 from ms_pixelcnn_tf.data.source import Source, parse_image_size
 from ms_pixelcnn_tf.data.subsampled import Subsampled, factor_of
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
 
 __all__ = ["Source", "load", "names", "video_names"]
 
@@ -23,7 +24,7 @@ DEFAULTS = {
     "labels": "none",
     "validation_fraction": 0.1,
     "num_frames": None,
-    "train_examples": 50_000,
+    "train_examples": TRAIN_EXAMPLES,
 }
 CLIP_FRAMES = 20  # of a video, as in Reed et al. (2017), section 4.3
 
@@ -168,7 +169,7 @@ def load(
         raise UserError(f"channels is {channels!r}; give 1 (gray) or 3 (RGB)")
     if not isinstance(seed, numbers.Integral) or seed < 0:
         raise UserError(f"the data's seed is {seed!r}; give an integer of 0 or above")
-    if not isinstance(train_examples, numbers.Integral) or train_examples < 1:
+    if type(train_examples) is bool or not isinstance(train_examples, numbers.Integral) or train_examples < 1:
         raise UserError(f"train_examples is {train_examples!r}; give an integer of 1 or above")
     source_class = getattr(
         importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name

@@ -57,6 +57,12 @@ def fit_to_source(run, source):
         )
     if source.is_video:
         _check_video(model, source)
+    for name in ("map_dropout", "maps_from"):
+        if getattr(run.train, name) and not {"keypoints", "segmentation"} & {*model.conditions}:
+            raise UserError(
+                f"{name} is {getattr(run.train, name)}, but no keypoints or segmentation condition the "
+                "model; leave it out, or give such --conditions"
+            )
     fields = (source.example_field, *model.conditions)
     check_changes(
         source, fields, run.train.flip, run.train.random_crop, run.train.augmentations

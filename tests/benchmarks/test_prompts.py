@@ -5,9 +5,11 @@ import pytest
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import conditions, pipeline
+from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
+from ms_pixelcnn_tf.errors import UserError
 from parts import detector
-from parts.prompts import FORMS, RELATIONS, prompts
+from parts.prompts import FORMS, prompts
 
 NUM = 60
 
@@ -37,7 +39,8 @@ def test_captions_name_the_held_out_pair_and_other_shapes(side, form):
         numbers.add(len(asked))
     assert numbers == ({2} if form == "relation" else {1, 2, 3})
     for words in RELATIONS:
-        assert any(words in caption for caption in found.conditions["text"]) == (form == "relation")
+        told = any(f" {words} " in caption for caption in found.conditions["text"])
+        assert told == (form == "relation")
     again = prompts(source, NUM, form=form)
     assert again.conditions == found.conditions and again.asked == found.asked
     assert prompts(source, 5, form=form).asked == found.asked[:5]
@@ -75,3 +78,9 @@ def test_prompts_of_another_split_ask_for_pairs_that_training_shows():
     points = source.examples("validation", np.arange(NUM), ("keypoints",))["keypoints"]
     maps = conditions.keypoint_maps(points, source.image_size)
     np.testing.assert_array_equal(found.conditions["keypoints"], maps)
+
+
+def test_more_prompts_than_there_are_is_told():
+    source = data.load("shapes", image_size=8)
+    with pytest.raises(UserError, match="split novel has 2000 prompts of form list; 2001 were asked for"):
+        prompts(source, 2001)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import table4
 import video
-from parts import rounds, samplers, video_report
+from parts import rounds, samplers, speed, video_report
 from PIL import Image
 
 from ms_pixelcnn_tf import data
@@ -28,7 +28,7 @@ SMALL = {
 
 def test_every_run_is_valid_and_of_its_variant():
     runs = {name: video.configuration(name) for name in video.RUNS}
-    assert {name.split("-")[0] for name in runs} == set(video.VARIANTS)
+    assert {name.split("-")[0] for name in runs} == set(speed.VIDEOS)
     for name, run in runs.items():
         assert run.model.variant == name.split("-")[0]
         assert run.train.batch_size == video.SHARED["batch_size"]
@@ -48,7 +48,7 @@ def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     page = (tmp_path / "table4_videos.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
     rows = json.loads((tmp_path / "table4_videos.json").read_text(encoding="utf-8"))["rows"]
-    assert {row["model"] for row in rows} == set(video.VARIANTS)
+    assert {row["model"] for row in rows} == set(speed.VIDEOS)
     for row in rows:
         ratio = row["sampling_over_likelihood"]
         assert 0 < ratio["min"] == ratio["median"] == ratio["max"]  # of one round
@@ -147,8 +147,17 @@ def test_mistakes_are_told(arguments, message):
         video.main(arguments)
 
 
-@pytest.mark.parametrize("arguments", [[], ["speed"]])
+@pytest.mark.parametrize("arguments", [[], ["speed"], ["--repeats=2"], ["speed", "--repeats=2"]])
 def test_without_a_mode_it_is_table_4s_rows_of_videos(arguments, monkeypatch):
     monkeypatch.setattr(video.table4, "main", lambda given: table4.parse(given))
     options = video.main(arguments)
     assert (options.only, options.preset, options.video_size, options.frames) == ("videos", "paper", 64, 20)
+    assert options.repeats == (2 if "--repeats=2" in arguments else 5)
+
+
+def test_help_is_of_all_modes(capsys):
+    with pytest.raises(SystemExit) as end:
+        video.main(["--help"])
+    shown = capsys.readouterr().out
+    assert end.value.code == 0
+    assert all(name in shown for name in ("speed", "train", "table2", "--only", "--core", "--pushes"))

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
+from keras.src.backend import standardize_dtype
 
 from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.encoders.resize import resize
@@ -89,3 +91,15 @@ def test_one_encoders_weights_touch_only_its_scales(model):
     gradients = tape.gradient(base, [v.value for v in (*own, *other)])
     reached = [g is not None and tf.convert_to_tensor(g).numpy().any() for g in gradients]
     assert all(reached[: len(own)]) and not any(reached[len(own) :])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (32, 32), (64, 64)])
+def test_in_bfloat16_all_parts_and_what_is_made_of_them_are(size):
+    model = random_model(4, 0.4, **ALL | {"dtype": "mixed_bfloat16"})
+    given = check_conditions(model.config, random_conditions(model, BATCH, seed=1), BATCH)
+    code = model.encoders[0](given)
+    exact = random_model(4, 0.4, **ALL).encoders[0](given)
+    for part in (*code, code.at(size)):
+        assert standardize_dtype(part.dtype) == "bfloat16"
+    found, expected = (np.asarray(ops.cast(c.at(size), "float32")) for c in (code, exact))
+    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.pipeline import epoch_permutation
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
@@ -474,3 +475,23 @@ def test_labels_condition_the_model_and_must_be_the_datas(tmp_path):
         loop.train(tiny_run(num_classes=2), tmp_path / "other", TinySource())
     folders = loop.fit_to_source(tiny_run(labels="folders"), TinySource())
     assert folders.model.num_classes == 3
+
+
+def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
+    """A run on 5 images whose maps are empty until step 2, and then in none of them."""
+    seen = []
+    original = loop.training_batches
+
+    def watched(source, **options):
+        seen.append((source.size("train"), options["maps_from"], options["map_dropout"]))
+        return original(source, **options)
+
+    monkeypatch.setattr(loop, "training_batches", watched)
+    run = make_run(
+        "shapes", conditions="segmentation", image_size=8, base_size=4, train_examples=5, maps_from=2,
+        map_dropout=0.25, steps=3, batch_size=2, base_layers=1, base_features=8, residual_blocks=1,
+        features=8, head_features=8, spatial_features=4, spatial_blocks=1, evaluation_examples=2,
+        sample_every=0,
+    )
+    loop.train(run, tmp_path / "run")
+    assert seen == [(5, 2, 0.25)]

@@ -109,6 +109,9 @@ class UnknownSides(TinyFilm):
      r"action_size is 5, but tiny_film has 3; valid: 0 \(without\) or 3"),
     (tiny_video_run(state_size=3), TinyFilm, "state_size is 3, but tiny_film has 2"),
     (tiny_video_run(), NoValidation, "tiny_film has no validation videos; add more videos"),
+    (tiny_video_run(map_dropout=0.2), TinyFilm,
+     "map_dropout is 0.2, but no keypoints or segmentation condition the model; leave it out"),
+    (tiny_run(maps_from=1), TinySource, "maps_from is 1, but no keypoints or segmentation"),
     (tiny_video_run(augment="mirror"), UnknownSides,
      "not known of actions and states of tiny_film"),
 ])

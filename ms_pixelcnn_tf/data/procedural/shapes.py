@@ -20,8 +20,9 @@ from ms_pixelcnn_tf.data.procedural.shapes_scene import (
 )
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
 
-SIZES = {"train": 50_000, "validation": 2_000, "test": 2_000, "novel": 2_000}
+SIZES = {"train": TRAIN_EXAMPLES, "validation": 2_000, "test": 2_000, "novel": 2_000}
 NOISE = 1.5  # standard deviation, levels of 255
 SIDES = (8, 256)
 FIELDS = ("image", "label", "text", "keypoints", "segmentation")
@@ -73,7 +74,7 @@ class Shapes(Source):
         f"{shape} {point}" for shape in ("main", "second", "third") for point in KEYPOINTS
     )
 
-    def __init__(self, image_size=(32, 32), channels=3, seed=0, train_examples=SIZES["train"]):
+    def __init__(self, image_size=(32, 32), channels=3, seed=0, train_examples=TRAIN_EXAMPLES):
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
                 f"image_size of {self.name} is {tuple(image_size)}; give sides from {SIDES[0]} to "

@@ -8,6 +8,7 @@ NUM_CAPTIONS = 5
 SMALL, LARGE = 0.19, 0.26
 # A centre within these fractions of the width, or height, counts as in its middle.
 MIDDLE = (0.4, 0.6)
+RELATIONS = ("above", "below", "to the left of", "to the right of")
 PLACES = {
     (-1, -1): "in the upper left",
     (-1, 0): "at the top",
@@ -92,6 +93,7 @@ def _with_article(noun):
 def _relation(shape, other):
     """Where the first lies as seen from the second, along the direction that sets them apart."""
     across, down = shape.x - other.x, shape.y - other.y
+    above, below, left, right = RELATIONS
     if abs(down) > abs(across):
-        return "above" if down < 0 else "below"
-    return "to the left of" if across < 0 else "to the right of"
+        return above if down < 0 else below
+    return left if across < 0 else right

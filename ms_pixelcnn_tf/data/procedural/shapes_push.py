@@ -21,9 +21,9 @@ from ms_pixelcnn_tf.data.procedural.push_episode import draw_episode
 from ms_pixelcnn_tf.data.procedural.push_picture import Camera, Picture
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.sizes import format_size
+from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES, format_size
 
-SIZES = {"train": 50_000, "validation": 1_000, "test_seen": 1_000, "test_novel": 1_000}
+SIZES = {"train": TRAIN_EXAMPLES, "validation": 1_000, "test_seen": 1_000, "test_novel": 1_000}
 FIRST_STREAM = 16  # keeps the splits' random streams off those of `shapes`
 SEEN_KINDS, SEEN_COLOURS = (
     ("circle", "square", "triangle", "cross"),
@@ -72,7 +72,7 @@ class ShapesPush(Source):
     mirrored_fields = FIELDS
 
     def __init__(
-        self, image_size=(64, 64), num_frames=20, seed=0, train_examples=SIZES["train"]
+        self, image_size=(64, 64), num_frames=20, seed=0, train_examples=TRAIN_EXAMPLES
     ):
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(

@@ -270,3 +270,29 @@ def test_bad_requests_are_told():
     with pytest.raises(UserError, match="8 to 256"):
         data.load("shapes", image_size=(32, 4))
     assert "synthetic" in source.description
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes_push"])
+def test_more_or_fewer_training_examples_change_none_of_them(name):
+    few, usual, many = (data.load(name, image_size=8, train_examples=n) for n in (3, 50_000, 10**9))
+    assert data.load(name, image_size=8).size("train") == usual.size("train") == 50_000
+    assert (few.size("train"), many.size("train")) == (3, 10**9)
+    field = few.example_field
+    expected = usual.examples("train", np.arange(3), (field,))[field]
+    for source in (few, many):
+        np.testing.assert_array_equal(source.examples("train", np.arange(3), (field,))[field], expected)
+        assert all(source.size(split) == usual.size(split) for split in usual.splits if split != "train")
+    assert len(hashes(many.examples("train", [10**9 - 1, 50_000], (field,))[field])) == 2
+    with pytest.raises(UserError, match="0 to 2"):
+        few.examples("train", [3])
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5, True, "many"])
+def test_a_number_of_training_examples_that_is_none_is_told(number):
+    with pytest.raises(UserError, match="train_examples is .*; give an integer of 1 or above"):
+        data.load("shapes", train_examples=number)
+
+
+def test_files_are_as_many_as_they_are():
+    with pytest.raises(UserError, match="dataset folder takes no train_examples=7"):
+        data.load("folder", data_dir="anywhere", image_size=8, train_examples=7)
