@@ -106,33 +106,58 @@ def answers(model, num):
         "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
         "chance": chance(asked.asked),
         "related_chance": chance(related.asked),
-        "read_back": read_back(model, source, asked, SPLIT),
-        "usual_read_back": read_back(model, source, usual, "validation"),
+        "read_back": both_read_back(model, source, asked, SPLIT),
+        "usual_read_back": both_read_back(model, source, usual, "validation"),
     }
 
 
-def read_back(model, source, asked, split):
-    """How often the likelihood of a picture is highest under its own caption, of those that name
-    the main shape in each of the colours: what of the caption the model has come to read, without
-    the noise of sampling.
+def read_back(model, source, asked, split, which=0):
+    """How often the likelihood of a picture is highest under its own caption, of those that name a
+    shape in each of the colours: what of the caption the model has come to read, without the noise
+    of sampling.
 
     Args:
         asked: `Prompts` for examples of `split`.
+        which: of the shapes that a caption names: 0 is the main one.
+
+    Returns:
+        dict: "all" → share right by the whole likelihood; and each scale, "base" or "4to8" say → by
+        its terms alone.
     """
-    num = min(len(asked.asked), READ_BACK)
-    images = source.examples(split, asked.indices[:num], ("image",))["image"]
+    rows = [row for row, shapes in enumerate(asked.asked) if len(shapes) > which][:READ_BACK]
+    images = source.examples(split, asked.indices[rows], ("image",))["image"]
     levels = pixels.quantise(images, model.config.num_levels)
-    own = np.array([shapes[0][0] for shapes in asked.asked[:num]])
-    found = np.empty((num, len(COLOUR_NAMES)))
-    for number, name in enumerate(COLOUR_NAMES):
+    own = np.array([asked.asked[row][which][0] for row in rows])
+    found = {}  # scale → by colour, `[rows]`
+    for name in COLOUR_NAMES:
         captions = [
-            caption.replace(COLOUR_NAMES[colour], name, 1)
-            for caption, colour in zip(asked.conditions["text"], own)
+            asked.conditions["text"][row].replace(COLOUR_NAMES[colour], name, 1)
+            for row, colour in zip(rows, own)
         ]
-        for rows in in_batches(num, BATCH):
-            conditions = {k: v[rows] for k, v in (asked.conditions | {"text": captions}).items()}
-            found[rows, number] = model.log_prob(levels[rows], conditions)
-    return float(np.mean(found.argmax(axis=1) == own))
+        given = {k: np.asarray(v)[rows] for k, v in asked.conditions.items() if k != "text"}
+        for scale, log_prob in by_scale(model, levels, given | {"text": captions}).items():
+            found.setdefault(scale, []).append(log_prob)
+    found["all"] = np.sum(list(found.values()), axis=0)
+    return {scale: float(np.mean(np.argmax(lp, axis=0) == own)) for scale, lp in found.items()}
+
+
+def both_read_back(model, source, asked, split):
+    """`read_back` of the main shape and of the second one."""
+    return {
+        shape: read_back(model, source, asked, split, which)
+        for which, shape in enumerate(("main", "second"))
+    }
+
+
+def by_scale(model, levels, conditions):
+    """log p of pictures by scale: "base" or "4to8" say → `[n]` nats."""
+    found = {}
+    for rows in in_batches(len(levels), BATCH):
+        own = {name: values[rows] for name, values in conditions.items()}
+        for term, log_prob in model.log_prob_terms(levels[rows], own).items():
+            parts = found.setdefault(term.split("/")[0], {}).setdefault(rows.start, [])
+            parts.append(np.asarray(log_prob, "float64"))
+    return {scale: np.concatenate([sum(p) for p in parts.values()]) for scale, parts in found.items()}
 
 
 def samples(model, conditions):
@@ -243,16 +268,20 @@ def padded(pictures_):
 
 
 def read_back_table(runs):
-    """What the likelihood says of the colour, as Markdown."""
+    """What the likelihood says of the colours, as Markdown."""
+    scales = list(runs[0]["read_back"]["main"])
+    rows = [
+        (run["run"], shape, f"{1 / len(COLOUR_NAMES):.3f}",
+         *(f"{run[key][shape][scale]:.3f}" for key in ("read_back", "usual_read_back") for scale in scales))
+        for run in runs for shape in ("main", "second")
+    ]
+    header = ("model", "shape", "chance", *(f"{pairs}: {scale}" for pairs in ("held out", "shown") for scale in scales))
     return (
-        "\n## Read back\n\nThe colour of the main shape, guessed as the one of the "
+        "\n## Read back\n\nThe colour of a shape, guessed as the one of the "
         f"{len(COLOUR_NAMES)} whose name in the caption gives the real picture the highest "
-        f"likelihood: share right, of up to {READ_BACK} pictures.\n\n"
-    ) + markdown_table(
-        ("model", "held-out pairs", "pairs that training shows", "chance"),
-        [(run["run"], f"{run['read_back']:.3f}", f"{run['usual_read_back']:.3f}",
-          f"{1 / len(COLOUR_NAMES):.3f}") for run in runs],
-    )
+        f"likelihood: share right, of up to {READ_BACK} pictures, held-out pairs and pairs that training "
+        "shows; by the likelihood of each scale alone, and by all of it.\n\n"
+    ) + markdown_table(header, rows)
 
 
 def markdown(results):

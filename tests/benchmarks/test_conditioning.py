@@ -100,7 +100,11 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
         assert 0 < run["chance"] < 0.5
         assert run["usual"]["asked"] >= 12
         assert run["related"]["asked"] == run["usual_related"]["asked"] == 2 * 12
-        assert 0 <= run["read_back"] <= 1 and 0 <= run["usual_read_back"] <= 1
+        for found in (run["read_back"], run["usual_read_back"]):
+            assert found.keys() == {"main", "second"}
+            for shares in found.values():
+                assert shares.keys() == {"base", "4to8", "8to16", "16to32", "all"}
+                assert all(0 <= share <= 1 for share in shares.values())
         assert [stage["scales"] for stage in run["stages"]] == ["base", "8,16,32"]
         assert len({run["nats"], run["nats_of_others"], run["unconditional_nats"]}) == 3
     figure = np.asarray(Image.open(tmp_path / "conditioning.png"))
@@ -130,9 +134,10 @@ class Reader:
     def __init__(self, truth):
         self.truth = truth
 
-    def log_prob(self, levels, conditions):
+    def log_prob_terms(self, levels, conditions):
         pairs = zip(levels, conditions["text"])
-        return np.array([self.truth[image.tobytes()] == first_colour(text) for image, text in pairs])
+        likes = [self.truth[image.tobytes()] == first_colour(text) for image, text in pairs]
+        return {"base": np.array(likes, float), "4to8/group2": np.zeros(len(levels))}
 
 
 def test_read_back_counts_the_captions_that_are_understood():
@@ -141,8 +146,9 @@ def test_read_back_counts_the_captions_that_are_understood():
     images = source.examples(SPLIT, np.arange(40), ("image",))["image"]
     firsts = map(first_colour, asked.conditions["text"])
     truth = {image.tobytes(): name for image, name in zip(images, firsts)}
-    assert conditioning_report.read_back(Reader(truth), source, asked, SPLIT) > 0.7
-    wrong = {key: "no colour" for key in truth}
     reds = np.mean([shapes[0][0] == 0 for shapes in asked.asked])
+    found = conditioning_report.read_back(Reader(truth), source, asked, SPLIT)
+    assert found["all"] == found["base"] == 1 and found["4to8"] == reds
+    wrong = {key: "no colour" for key in truth}
     found = conditioning_report.read_back(Reader(wrong), source, asked, SPLIT)
-    assert found == reds, "of equals the first one counts"
+    assert set(found.values()) == {reds}, "of equals the first one counts"
