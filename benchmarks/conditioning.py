@@ -1,6 +1,6 @@
 """Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
 
-    bin/benchmark conditioning train --only=text-keypoints --core=0     # an hour of a core; resumes
+    bin/benchmark conditioning train --only=text-keypoints --core=0     # 70 minutes of a core; resumes
     bin/benchmark conditioning train --only=text-segmentation --core=1
     bin/benchmark conditioning train --only=unconditional
     bin/benchmark conditioning report                                   # minutes
@@ -13,9 +13,9 @@ what the one learns to read of a caption serves the other.
 `report` asks each model for held-out prompts: each names a pair of kind and colour that no training
 image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
 asked colour at the asked place? It is first put to the pictures that the prompts describe. Beside
-them stand prompts of pairs that training does show, and as a control the conditions of other
-prompts; then the nats of the validation images, with their own conditions, with those of other
-images, and of a model without conditions.
+them stand prompts of pairs that training does show, prompts that relate two shapes instead of
+listing all, and as a control the conditions of other prompts; then the nats of the validation
+images, with their own conditions, with those of other images, and of a model without conditions.
 """
 
 import pathlib
@@ -89,7 +89,7 @@ def parse(arguments):
     if mode != "train":
         number = {"type": flags.positive, "metavar": "N"}
         add_out(parser)
-        parser.add_argument("--prompts", default=500, help="prompts a model, held out and not (500)",
+        parser.add_argument("--prompts", default=500, help="prompts of each form and split (500)",
                             **number)
         parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)
         parser.add_argument("--note", action="append", default=[], metavar="TEXT",
