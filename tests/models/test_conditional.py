@@ -268,7 +268,7 @@ def test_conditioning_of_a_crop_costs_the_same_whatever_the_target():
             for output in operation.outputs
         )
 
-    assert largest(16) == largest(64) == largest(128) < 4 * 32 * 32 * 2
+    assert largest(16) == largest(64) == largest(128) <= 4 * 32 * 32 * 2  # the maps themselves
 
 
 def test_crops_terms_are_the_slice_of_the_whole_ones():
