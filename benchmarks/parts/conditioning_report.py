@@ -151,13 +151,15 @@ def both_read_back(model, source, asked, split):
 
 def by_scale(model, levels, conditions):
     """log p of pictures by scale: "base" or "4to8" say → `[n]` nats."""
-    found = {}
+    found = []
     for rows in in_batches(len(levels), BATCH):
         own = {name: values[rows] for name, values in conditions.items()}
+        sums = {}
         for term, log_prob in model.log_prob_terms(levels[rows], own).items():
-            parts = found.setdefault(term.split("/")[0], {}).setdefault(rows.start, [])
-            parts.append(np.asarray(log_prob, "float64"))
-    return {scale: np.concatenate([sum(p) for p in parts.values()]) for scale, parts in found.items()}
+            scale = term.split("/")[0]
+            sums[scale] = sums.get(scale, 0) + np.asarray(log_prob, "float64")
+        found.append(sums)
+    return {scale: np.concatenate([sums[scale] for sums in found]) for scale in found[0]}
 
 
 def samples(model, conditions):

@@ -88,6 +88,7 @@ class Encoder(keras.layers.Layer):
 
         self.joint, self.widths = {}, {}
         if self.vectors and self.maps:
+            # The two halves of the one layer; of that for the maps `Code.at` takes the kernel.
             self.widths = {"joint_maps": config.map_features, "joint_vector": config.vector_features}
             self.joint = {
                 name: keras.layers.Dense(
