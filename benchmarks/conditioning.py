@@ -31,24 +31,30 @@ RUNS = {
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base,8": {"steps": 18000, "batch_size": 64},
-    "16,32": {"steps": 1200},
+    "base": {"steps": 12000, "batch_size": 64},
+    "16,32": {"steps": 2000},
 }
 SHARED = {
-    "dataset": "shapes", "train_examples": 1_000_000, "preset": "tiny", "image_size": 32, "base_size": 4,
-    "num_levels": 32, "encoder_shared_to": 8, "base_layers": 3, "base_features": 48, "residual_blocks": 2,
+    "dataset": "shapes", "train_examples": 1_000_000, "preset": "tiny", "image_size": 32, "base_size": 8,
+    "num_levels": 32, "base_layers": 3, "base_features": 48, "residual_blocks": 2,
     "text_width": 48, "text_features": 128, "joint_features": 128, "spatial_features": 16,
     "spatial_blocks": 1, "batch_size": 16, "evaluate_every": 2000, "evaluation_examples": 200,
     "checkpoint_every": 1000, "log_every": 200,
 }
 # With maps beside them captions are hardly learnt, unless they are learnt first.
-MAPS = {"base,8": {"map_dropout": 0.2, "maps_from": 1500}, "16,32": {}}
+MAPS = {"base": {"map_dropout": 0.2, "maps_from": 1000}, "16,32": {}}
+# A segmentation tells the kind, and training pairs each kind with some of the colours alone.
+CLASSES = {"base": {"class_noise": 0.5}, "16,32": {}}
 
 
 def configuration(name, stage):
     """The `RunConfig` of a stage of one of `RUNS`."""
-    maps = MAPS[stage] if RUNS[name] else {}
-    return make_run(**(SHARED | RUNS[name] | STAGES[stage] | maps), scale=stage)
+    fields = SHARED | RUNS[name] | STAGES[stage]
+    if RUNS[name]:
+        fields |= MAPS[stage]
+    if name == "text-segmentation":
+        fields |= CLASSES[stage]
+    return make_run(**fields, scale=stage)
 
 
 def train(options):

@@ -91,6 +91,14 @@ class TrainConfig:
         "step from which keypoints and segmentations are shown: with captions beside them, which "
         "are hardly learnt where a map tells most, a tenth of the steps", 0,
     )
+    class_noise: float = doc(
+        "part of the examples whose segmentation names other classes than are there, drawn anew each "
+        "epoch: where classes go with colours in the data, so that captions decide on these", 0.0,
+    )
+    past_noise: float = doc(
+        "videos: the most of the pixels that stand at wrong places in the frames that are looked back "
+        "at, drawn anew a clip: so that sampling forgives its own faults", 0.0,
+    )
     augment: str = doc(
         "change clips at random: some of jitter (shifted by up to 1/16 of the side, brighter or "
         "darker by up to 10 % a colour),mirror (with what actions and states tell of sides)",
@@ -147,8 +155,9 @@ class TrainConfig:
             )
         if not self.gradient_clip_norm < math.inf:
             raise UserError(f"gradient_clip_norm is {self.gradient_clip_norm}; valid: 0 or more")
-        if not 0 <= self.map_dropout <= 1:
-            raise UserError(f"map_dropout is {self.map_dropout}; valid: 0 to 1")
+        for name in ("map_dropout", "class_noise", "past_noise"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}; valid: 0 to 1")
         if self.maps_from >= self.steps:
             raise UserError(f"maps_from is {self.maps_from}, of {self.steps} steps; valid: below that")
         if not 0 <= self.ema_decay < 1:

@@ -33,6 +33,23 @@ def mirror(examples, coins, lateral):
     return mirrored
 
 
+def misplaced(frames, part, generator):
+    """A clip with some pixels replaced by others of the same frame, each anew: the right colours at
+    wrong places, as a model's own samples have them.
+
+    Args:
+        frames: `[T, H, W, C]`.
+        part: how many are replaced, 0 to 1.
+        generator: a `np.random.Generator`.
+    """
+    length, height, width, channels = frames.shape
+    pixels = frames.reshape(length, height * width, channels)
+    others = generator.integers(0, height * width, pixels.shape[:2])
+    replaced = generator.random(pixels.shape[:2]) < part
+    taken = np.take_along_axis(pixels, others[..., None], axis=1)
+    return np.where(replaced[..., None], taken, pixels).reshape(frames.shape)
+
+
 def jitter(frames, uniforms):
     """Each clip shifted as a whole, its edges repeated, and each of its colours scaled.
 

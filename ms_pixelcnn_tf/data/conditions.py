@@ -7,7 +7,6 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import MAP_SIZE
 
 
-
 def keypoint_maps(keypoints, image_size):
     """Keypoints as one map a part.
 
@@ -104,6 +103,26 @@ def _caption(captions, number):
     if not len(captions):
         raise UserError("an example has no caption; build the data with its captions")
     return captions[number % len(captions)]
+
+
+def with_other_classes(examples, uniforms, part):
+    """The examples, the segmentations of a part of them naming other classes than are there.
+
+    All classes of an example move round by the same number, so that its regions stay apart.
+
+    Args:
+        examples: dict field → array whose first axis is n; of these "segmentation" `[n, M, M, S]`,
+            maps, is changed.
+        uniforms: `[n]` in [0, 1): whose, those below `part`; and by how much, 1…S-1.
+        part: 0 to 1.
+    """
+    if "segmentation" not in examples:
+        return examples
+    maps = examples["segmentation"].copy()
+    for row in np.flatnonzero(uniforms < part):
+        shift = 1 + int(uniforms[row] / part * (maps.shape[-1] - 1))
+        maps[row] = np.roll(maps[row], shift, axis=-1)
+    return examples | {"segmentation": maps}
 
 
 def without_maps(examples, chosen):

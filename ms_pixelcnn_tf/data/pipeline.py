@@ -19,15 +19,15 @@ from ms_pixelcnn_tf.data.readers import readers
 from ms_pixelcnn_tf.data.tolerance import Tolerance
 from ms_pixelcnn_tf.errors import UserError
 
-LEVEL_FIELDS = ("image", "frames")  # quantised
+LEVEL_FIELDS = ("image", "frames", "seen")  # quantised
 TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
 ENDLESS = 2**62
 PREFETCHED = 4
 SHUT_DOWN = "cannot schedule new futures"
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
-MAP_STREAM = 5
-JITTER_STREAM = 6  # and on: the shift's two, then one a channel
+MAP_STREAM, CLASS_STREAM = 5, 6
+NOISE_STREAM, JITTER_STREAM = 7, 8  # and on: the shift's two, then one a channel
 
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
@@ -45,6 +45,8 @@ def training_batches(
     augment=(),
     map_dropout=0.0,
     maps_from=0,
+    class_noise=0.0,
+    past_noise=0.0,
     max_damaged=0,
     num_levels=256,
     fields=("image",),
@@ -71,6 +73,11 @@ def training_batches(
             `augment`), drawn anew each epoch.
         map_dropout: the part of the examples, drawn anew each epoch, whose maps are left empty.
         maps_from: the first step whose maps are not all left empty.
+        class_noise: the part of the examples, drawn anew each epoch, whose segmentation names other
+            classes than are there (`conditions.with_other_classes`).
+        past_noise: of videos, the most of the pixels that are misplaced in the field "seen": the
+            frames (`augment.misplaced`), of each clip a part drawn evenly from 0 to this. 0: no
+            such field.
         max_damaged: how many damaged examples may be replaced by others (`Tolerance`).
         num_levels: images and frames are quantised to this many levels, 2…256.
         fields: the fields wanted.
@@ -120,10 +127,19 @@ def training_batches(
         if "jitter" in augment:
             uniforms = jitter_uniforms(seed, positions, source.channels)
             examples["frames"] = augmentation.jitter(examples["frames"], uniforms)
+        if past_noise:
+            parts = past_noise * _uniforms(seed, NOISE_STREAM, positions)
+            generators = [np.random.default_rng([seed, NOISE_STREAM, p]) for p in positions]
+            examples["seen"] = np.stack(
+                [*map(augmentation.misplaced, examples["frames"], parts, generators)]
+            )
         if "text" in fields:
             which = _uniforms(seed, CAPTION_STREAM, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
         examples = _as_models_take(examples, source)
+        if class_noise:
+            uniforms = _uniforms(seed, CLASS_STREAM, positions)
+            examples = conditions.with_other_classes(examples, uniforms, class_noise)
         if map_dropout or step < maps_from:
             part = 1 if step < maps_from else map_dropout
             dropped = _uniforms(seed, MAP_STREAM, positions) < part
@@ -131,7 +147,8 @@ def training_batches(
         return examples
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
-    return _batches(steps, batch, reader, source, fields, num_levels, stop - first)
+    made = ("seen",) if past_noise else ()
+    return _batches(steps, batch, reader, source, fields, num_levels, stop - first, made)
 
 
 def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
@@ -259,8 +276,11 @@ def _as_models_take(examples, source):
     }
 
 
-def _batches(steps, batch, reader, source, fields, num_levels, batch_size):
-    """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline."""
+def _batches(steps, batch, reader, source, fields, num_levels, batch_size, made=()):
+    """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline.
+
+    Fields `made` are of the frames' type and shape, and not the source's.
+    """
     _check_integer("num_levels", num_levels, 2, 256)
     if not fields:
         raise UserError('no fields were asked for; give at least one, such as "image"')
@@ -268,7 +288,8 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size):
     probe = reader.examples(np.zeros(1, "int64"), fields)
     if "text" in fields:
         probe["text"] = [""]
-    probe = _as_models_take(probe, source)
+    probe = _as_models_take(probe, source) | {field: probe["frames"] for field in made}
+    fields = (*fields, *made)
     dtypes = [probe[field].dtype for field in fields]
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 

@@ -20,20 +20,26 @@ from ms_pixelcnn_tf.models.past import fold, unfold
 # -- known frames ---------------------------------------------------------------------------------
 
 
-def teacher_forced(model, frames, sequences):
-    """The `Past` of all frames to predict and the frames themselves, time folded into the batch."""
-    count = model.config.given_frames
-    previous, own = frames[:, count - 1 : -1], frames[:, count:]
+def teacher_forced(model, frames, sequences, seen=None):
+    """The `Past` of all frames to predict and the frames themselves, time folded into the batch.
+
+    What is looked back at are the frames `seen`; None: the true ones.
+    """
+    count, seen = model.config.given_frames, frames if seen is None else seen
+    previous, own = seen[:, count - 1 : -1], frames[:, count:]
     if model.past is None:
         return Past(fold(previous)), fold(own)
-    states = model.past.states(frames[:, :-1], _until(sequences, -1))[count - 1 :]
+    states = model.past.states(seen[:, :-1], _until(sequences, -1))[count - 1 :]
     hidden = ops.stack([state["hidden"] for state in states], axis=1)
     return Past(fold(previous), fold(hidden)), fold(own)
 
 
-def log_prob_by_frame(model, frames, sequences):
-    """The terms of log p of each frame, all scored at once: name → `[B, T - G]` nats."""
-    terms = model.decoder.log_prob_terms(*teacher_forced(model, frames, sequences))
+def log_prob_by_frame(model, frames, sequences, seen=None):
+    """The terms of log p of each frame, all scored at once: name → `[B, T - G]` nats.
+
+    `seen` is as for `teacher_forced`.
+    """
+    terms = model.decoder.log_prob_terms(*teacher_forced(model, frames, sequences, seen))
     length = frames.shape[1] - model.config.given_frames
     return {name: unfold(term, length) for name, term in terms.items()}
 

@@ -107,6 +107,18 @@ class VideoPixelCNN(keras.Model):
         """`log_prob_terms`."""
         return self.log_prob_terms(frames, conditions)
 
+    def log_prob_terms_given(self, seen, frames, conditions=None):
+        """`log_prob_terms` of frames where others, `seen`, are looked back at: to train a model on
+        a past as faulty as what it will itself have sampled.
+
+        Args:
+            seen, frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            conditions: see the class.
+        """
+        seen, _ = video_inputs.check_frames(self.config, seen, conditions)
+        levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
+        return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, seen))
+
     def cropped_log_prob_terms(self, frames, conditions, crop_size, offsets):
         """An estimate of `log_prob_terms` to train `OT_upscaler` on, on one crop a clip.
 

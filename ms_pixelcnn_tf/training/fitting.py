@@ -57,12 +57,20 @@ def fit_to_source(run, source):
         )
     if source.is_video:
         _check_video(model, source)
-    for name in ("map_dropout", "maps_from"):
-        if getattr(run.train, name) and not {"keypoints", "segmentation"} & {*model.conditions}:
+    for name, maps in (
+        ("map_dropout", ("keypoints", "segmentation")), ("maps_from", ("keypoints", "segmentation")),
+        ("class_noise", ("segmentation",)),
+    ):
+        if getattr(run.train, name) and not {*maps} & {*model.conditions}:
             raise UserError(
-                f"{name} is {getattr(run.train, name)}, but no keypoints or segmentation condition the "
+                f"{name} is {getattr(run.train, name)}, but no {' or '.join(maps)} condition the "
                 "model; leave it out, or give such --conditions"
             )
+    if run.train.past_noise and model.variant in (*VARIANTS, "OT_upscaler"):
+        raise UserError(
+            f"past_noise is {run.train.past_noise}, but variant {model.variant} does not go on from "
+            "frames of its own; leave it out"
+        )
     fields = (source.example_field, *model.conditions)
     check_changes(
         source, fields, run.train.flip, run.train.random_crop, run.train.augmentations

@@ -178,6 +178,8 @@ class _Session:
             augment=config.augmentations,
             map_dropout=config.map_dropout,
             maps_from=config.maps_from,
+            class_noise=config.class_noise,
+            past_noise=config.past_noise,
             max_damaged=config.max_damaged_examples,
             num_levels=self._run.model.num_levels,
             fields=(self._model.example_field, *self._run.model.conditions),

@@ -7,7 +7,8 @@ from ms_pixelcnn_tf.training.replicas import Replicas, sum_over_replicas
 
 
 def train_log_prob_terms(model, batch, offsets, config):
-    """The terms to maximise; on random crops where the examples are larger than the crop.
+    """The terms to maximise; on random crops where the examples are larger than the crop; of videos
+    given the frames "seen", where the batch has them.
 
     Args:
         model: an image or a video model.
@@ -22,6 +23,8 @@ def train_log_prob_terms(model, batch, offsets, config):
     examples = batch[model.example_field]
     conditions = {field: batch[field] for field in model.config.conditions}
     crop_size = config.crop_size
+    if "seen" in batch:
+        return model.log_prob_terms_given(batch["seen"], examples, conditions)
     if not crop_size or max(model.config.image_size) <= crop_size:
         return model.log_prob_terms(examples, conditions)
     return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets)

@@ -139,6 +139,35 @@ def test_the_stream_holds_what_the_functions_give():
             np.testing.assert_array_equal(batch[field][0], values[row])
 
 
+def test_what_is_seen_has_pixels_of_the_same_frame_at_wrong_places_and_resumes():
+    source = TinyFilm(side=32)
+    noisy, plain = batches(source, past_noise=0.5), batches(source)
+    resumed = batches(source, past_noise=0.5, start_step=1)
+    parts = []
+    for step in range(3):
+        batch, original = next(noisy), next(plain)
+        seen = batch.pop("seen")
+        for field, values in original.items():
+            np.testing.assert_array_equal(batch[field], values)
+        parts += (seen != batch["frames"]).mean(axis=(1, 2, 3, 4)).tolist()
+        for clip, own in zip(seen, batch["frames"]):
+            for frame, shown in zip(own, clip):
+                assert set(np.unique(shown)) <= set(np.unique(frame))
+        if step:
+            np.testing.assert_array_equal(next(resumed)["seen"], seen)
+    assert 0 < min(parts) < 0.1 and 0.4 < max(parts) < 0.5  # each clip its own part, evenly up to half
+    assert "seen" not in original
+
+
+def test_misplaced_pixels_are_whole_and_as_many_as_asked_for():
+    generator = np.random.default_rng(0)
+    frames = np.stack([np.full((5, 40, 40), 3), generator.integers(0, 256, (5, 40, 40))], axis=-1)
+    assert (augment.misplaced(frames, 0.0, generator) == frames).all()
+    moved = augment.misplaced(frames, 0.25, generator)
+    assert (moved[..., 0] == 3).all()  # channels are not mixed
+    assert 0.22 < (moved != frames).any(axis=-1).mean() < 0.27
+
+
 def test_videos_start_at_random_places():
     source = TinyFilm()
     stream = batches(source, random_crop=True)

@@ -229,6 +229,34 @@ def test_maps_are_left_out_for_a_part_of_the_examples_drawn_anew_and_resumed_exa
     assert not any(batch["segmentation"].any() for batch in map_batches(map_dropout=1.0))
 
 
+def test_a_part_of_the_segmentations_names_other_classes_drawn_anew_and_resumed_exactly():
+    plain, noisy = map_batches(), map_batches(class_noise=0.5)
+    shifts = []
+    for ours, theirs in zip(noisy, plain):
+        np.testing.assert_array_equal(ours["image"], theirs["image"])
+        for own, original in zip(ours["segmentation"], theirs["segmentation"]):
+            found = [
+                shift for shift in range(5) if np.array_equal(own, np.roll(original, shift, axis=-1))
+            ]
+            assert len(found) == 1  # the regions are the same ones, all moved by one number
+            shifts += found
+    assert set(shifts) == set(range(5))
+    assert 12 < sum(shift > 0 for shift in shifts) < 36
+    for expected, got in zip(noisy[2:], map_batches(class_noise=0.5, start_step=2)):
+        np.testing.assert_array_equal(got["segmentation"], expected["segmentation"])
+    for ours, theirs in zip(map_batches(class_noise=1.0), plain):
+        assert (ours["segmentation"] != theirs["segmentation"]).any(axis=(1, 2, 3)).all()
+
+
+def test_one_class_has_no_other_and_keypoints_no_classes():
+    maps = np.ones((3, 4, 4, 1), "uint8")
+    examples = {"segmentation": maps, "keypoints": np.ones((3, 4, 4, 2))}
+    found = conditions.with_other_classes(examples, np.zeros(3), 1.0)
+    for name, values in examples.items():
+        np.testing.assert_array_equal(found[name], values)
+    assert conditions.with_other_classes({"image": maps}, np.zeros(3), 1.0)["image"] is maps
+
+
 def test_before_maps_from_no_example_has_maps_and_from_there_on_it_changes_nothing():
     late, usual = map_batches(map_dropout=0.5, maps_from=2), map_batches(map_dropout=0.5)
     assert not any(batch["segmentation"].any() for batch in late[:2])

@@ -65,7 +65,7 @@ def test_all_frames_have_probability_one(variant, pasts, shape):
 
 def test_the_proof_sees_a_leak(monkeypatch):
     """Given itself in place of the frame before, a frame tells its own probability."""
-    def leaking(model, frames, sequences):
+    def leaking(model, frames, sequences, seen):
         past, own = teacher_forced(model, frames, sequences)
         return past._replace(previous=own), own
 
@@ -201,3 +201,23 @@ def test_other_variants_are_scored_whole():
     cropped = model.cropped_log_prob_terms(frames, conditions, 2, np.zeros((2, 2), "float32"))
     for name in whole:
         np.testing.assert_array_equal(cropped[name], whole[name])
+
+
+@pytest.mark.parametrize("variant", ("OTN", "OTlogN"))
+def test_frames_are_scored_given_those_that_are_seen(variant):
+    model = random_video_model(variant, 1, 0.25)
+    frames, others = random_frames(model, 2, 0), random_frames(model, 2, 1)
+    conditions = random_sequences(model, 2, 0)
+
+    def nats(seen, own):
+        return np.asarray(sum(model.log_prob_terms_given(seen, own, conditions).values()))
+
+    true = np.asarray(model.log_prob(frames, conditions))
+    np.testing.assert_allclose(nats(frames, frames), true, rtol=1e-5)
+    # Every seen frame but the last counts, and each predicted frame is scored as it truly is.
+    for time in range(model.config.num_frames):
+        seen, own = frames.copy(), frames.copy()
+        seen[:, time] = own[:, time] = others[:, time]
+        last, given = time == model.config.num_frames - 1, time < model.config.given_frames
+        assert np.allclose(nats(seen, frames), true, rtol=1e-5) == last
+        assert np.allclose(nats(frames, own), true, rtol=1e-5) == given

@@ -24,7 +24,7 @@ from tiny_video import TinyFilm, tiny_video_run
 
 ALL = {
     "augment": "jitter,mirror", "random_crop": True, "micro_batch_size": 2, "optimizer": "rmsprop",
-    "centered": True, "schedule": "steps", "drop_steps": "2",
+    "centered": True, "schedule": "steps", "drop_steps": "2", "past_noise": 0.25,
 }
 
 
@@ -111,6 +111,9 @@ class UnknownSides(TinyFilm):
     (tiny_video_run(), NoValidation, "tiny_film has no validation videos; add more videos"),
     (tiny_video_run(map_dropout=0.2), TinyFilm,
      "map_dropout is 0.2, but no keypoints or segmentation condition the model; leave it out"),
+    (tiny_run(past_noise=0.1), TinySource, "past_noise is 0.1, but variant OlogN does not go on"),
+    (tiny_video_run(variant="OT_upscaler", past_noise=0.1), TinyFilm,
+     "past_noise is 0.1, but variant OT_upscaler does not go on"),
     (tiny_run(maps_from=1), TinySource, "maps_from is 1, but no keypoints or segmentation"),
     (tiny_video_run(augment="mirror"), UnknownSides,
      "not known of actions and states of tiny_film"),
