@@ -31,13 +31,13 @@ RUNS = {
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base": {"steps": 12000, "batch_size": 64},
+    "base": {"steps": 16000, "batch_size": 64},
     "16,32": {"steps": 2000},
 }
 SHARED = {
     "dataset": "shapes", "train_examples": 1_000_000, "preset": "tiny", "image_size": 32, "base_size": 8,
     "num_levels": 32, "base_layers": 3, "base_features": 48, "residual_blocks": 2,
-    "text_width": 48, "text_features": 128, "joint_features": 128, "spatial_features": 16,
+    "text_width": 128, "text_features": 128, "joint_features": 128, "spatial_features": 16,
     "spatial_blocks": 1, "batch_size": 16, "evaluate_every": 2000, "evaluation_examples": 200,
     "checkpoint_every": 1000, "log_every": 200,
 }

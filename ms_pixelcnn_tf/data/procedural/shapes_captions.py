@@ -38,13 +38,16 @@ def captions(scene, coloured):
     def full(shape):
         return _with_article(" ".join(filter(None, [_size(shape), _noun(shape, coloured)])))
 
+    def placed(shape):
+        return f"{full(shape)} {place(shape, scene.extent)}"
+
     def relation(shape, other):
         return f"{plain(shape)} {_relation(shape, other)} {plain(other)}"
 
     if not others:
         return [
             plain(main),
-            f"{full(main)} {place(main, scene.extent)}",
+            placed(main),
             f"one {_noun(main, coloured)} on a {ground} background",
             f"there is a single shape, {plain(main)}",
             f"a picture of a {KINDS[main.kind]} {place(main, scene.extent)}",
@@ -54,14 +57,14 @@ def captions(scene, coloured):
             relation(main, others[0]),
             relation(others[0], main),
             f"{full(main)} and {full(others[0])}",
-            f"{full(main)} {place(main, scene.extent)}",
-            f"two shapes on a {ground} background, the larger {plain(main)}",
+            f"{placed(main)} and {placed(others[0])}",
+            f"{plain(main)} and a smaller {_noun(others[0], coloured)} on a {ground} background",
         ]
     return [
         relation(main, others[0]),
         relation(others[1], main),
         f"{full(main)}, {full(others[0])} and {full(others[1])}",
-        f"{full(others[0])} {place(others[0], scene.extent)}",
+        f"{placed(main)}, {placed(others[0])} and {placed(others[1])}",
         f"three shapes on a {ground} background, the largest {plain(main)}",
     ]
 
