@@ -6,9 +6,8 @@
     bin/benchmark conditioning report                                   # minutes
 
 `train` trains the scales of a run apart, as `bin/train --scale` does, one stage after the other on
-one core; with `--stage` the stages can go at the same time. The base and the scale to 8x8, which
-decide what stands where and in which colour, take most of the time; they share an encoder, so that
-what the one learns to read of a caption serves the other.
+one core; with `--stage` the stages can go at the same time. The base of 8x8, where every shape has a
+pixel, decides what stands where and in which colour, and takes most of the time.
 
 `report` asks each model for held-out prompts: each names a pair of kind and colour that no training
 image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
@@ -42,18 +41,16 @@ SHARED = {
     "checkpoint_every": 1000, "log_every": 200,
 }
 # With maps beside them captions are hardly learnt, unless they are learnt first.
-MAPS = {"base": {"map_dropout": 0.2, "maps_from": 1000}, "16,32": {}}
+MAPS = {"map_dropout": 0.2, "maps_from": 1000}
 # A segmentation tells the kind, and training pairs each kind with some of the colours alone.
-CLASSES = {"base": {"class_noise": 0.5}, "16,32": {}}
+CLASSES = {"class_noise": 0.5}
 
 
 def configuration(name, stage):
     """The `RunConfig` of a stage of one of `RUNS`."""
     fields = SHARED | RUNS[name] | STAGES[stage]
-    if RUNS[name]:
-        fields |= MAPS[stage]
-    if name == "text-segmentation":
-        fields |= CLASSES[stage]
+    if stage == "base" and RUNS[name]:
+        fields |= MAPS | (CLASSES if name == "text-segmentation" else {})
     return make_run(**fields, scale=stage)
 
 

@@ -96,11 +96,13 @@ def answers(model, num):
     real = pixels.dequantise(pixels.quantise(real, levels), levels)
     own = samples(model, asked.conditions)
     captions = samples(model, asked.conditions | {"text": shifted(asked.conditions["text"])})
+    of_relations = samples(model, related.conditions)
     return {
         "detector": hits(real, asked.asked),
         "own": hits(own, asked.asked),
         "usual": hits(samples(model, usual.conditions), usual.asked),
-        "related": hits(samples(model, related.conditions), related.asked),
+        "related": hits(of_relations, related.asked),
+        "related_exchanged": hits(of_relations, exchanged(related.asked)),
         "usual_related": hits(samples(model, usual_related.conditions), usual_related.asked),
         "captions_of_others": hits(captions, asked.asked),
         "all_of_others": hits(np.roll(own, -1, axis=0), asked.asked),
@@ -174,6 +176,13 @@ def samples(model, conditions):
 def shifted(values):
     """Each prompt gets what the next one has."""
     return [*values[1:], values[0]]
+
+
+def exchanged(asked):
+    """What prompts that relate two shapes ask for, the colours of the two exchanged."""
+    return [
+        [(second[0], *first[1:]), (first[0], *second[1:])] for first, second in asked
+    ]
 
 
 def hits(images, asked):
@@ -306,6 +315,7 @@ def markdown(results):
             ("samples", "own"),
             ("samples for pairs that training shows", "usual"),
             ("samples for captions that relate", "related"),
+            ("the same, held against the two colours exchanged", "related_exchanged"),
             ("samples for captions that relate, pairs that training shows", "usual_related"),
             ("control: captions of other prompts", "captions_of_others"),
             ("control: all conditions of other prompts", "all_of_others"),

@@ -40,6 +40,16 @@ def test_the_pictures_described_are_right_and_those_of_others_at_chance():
     assert others["right"] < 0.35
 
 
+def test_exchanged_colours_are_those_of_the_other_place():
+    source = data.load("shapes", image_size=32)
+    related = prompts(source, 60, "keypoints", form="relation")
+    images = source.examples(SPLIT, related.indices, ("image",))["image"]
+    assert conditioning_report.hits(images, related.asked)["right"] >= 0.99
+    assert conditioning_report.hits(images, conditioning_report.exchanged(related.asked))["right"] == 0
+    twice = conditioning_report.exchanged(conditioning_report.exchanged(related.asked))
+    assert twice == related.asked
+
+
 def test_a_blank_picture_shows_nothing():
     images, asked = rendered(20)
     found = conditioning_report.hits(np.zeros_like(images), asked)
@@ -66,8 +76,10 @@ def test_the_stages_of_a_run_are_all_of_its_scales():
     for name in conditioning.RUNS:
         runs = [conditioning.configuration(name, stage) for stage in conditioning.STAGES]
         scales = ",".join(run.model.scale for run in runs)
-        assert scales == "base,8,16,32"
+        assert scales == "base,16,32"
         assert {run.data for run in runs} == {runs[0].data}
+        assert [run.train.maps_from > 0 for run in runs] == [name != "unconditional", False]
+        assert [run.train.class_noise > 0 for run in runs] == [name == "text-segmentation", False]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +112,7 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
         assert 0 < run["chance"] < 0.5
         assert run["usual"]["asked"] >= 12
         assert run["related"]["asked"] == run["usual_related"]["asked"] == 2 * 12
+        assert run["related_exchanged"]["asked"] == 2 * 12
         for found in (run["read_back"], run["usual_read_back"]):
             assert found.keys() == {"main", "second"}
             for shares in found.values():
