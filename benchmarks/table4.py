@@ -53,7 +53,13 @@ def parse(arguments):
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
     parser.add_argument("--naive_evaluations", default=4, help="timed for naive samplers (4)",
                         **number)
-    speed.add_video_flags(parser, number)
+    parser.add_argument("--preset", default="paper", metavar="NAME",
+                        help="recipe whose widths the videos have (paper)")
+    parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
+    parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
+    parser.add_argument("--video_batch", default=1, help="clips at a time (1)", **number)
+    parser.add_argument("--cached_frames", default=1, help="timed for cached OTN (1)", **number)
+    parser.add_argument("--frame_stride", default=1, help="of the frame encoder (1)", **number)
     add_out(parser)
     options = parser.parse(arguments)
     if options.only is not None and options.only not in PARTS:
@@ -99,7 +105,13 @@ def how(options):
             f"softmax, one a sub-pixel, or {options.size**2:,} with a DMOL, one a pixel."
         )
     if options.only != "images":
-        parts.append(speed.how_videos(options))
+        parts.append(
+            f"Videos: {options.video_size}×{options.video_size} RGB, {options.frames} frames of which 2 "
+            f"are given, widths of preset {options.preset}, frame encoder at 1/{options.frame_stride}; "
+            f"naive OTN is extrapolated from {options.naive_evaluations} evaluations of its decoder to "
+            f"one a sub-pixel of {options.frames - 2} frames, cached OTN from {options.cached_frames} "
+            f"frame{'s' * (options.cached_frames > 1)}."
+        )
     return " ".join(parts)
 
 

@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ms_pixelcnn_tf.data import conditions
-from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS
+from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS, captions
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS
 from ms_pixelcnn_tf.errors import UserError
 
 SPLIT = "novel"
 MAPS = ("keypoints", "segmentation")
-FORMS = ("list", "relation")
 
 
 class Prompts(NamedTuple):
@@ -52,21 +51,21 @@ def prompts(source, num, kind="text", split=SPLIT, form="list"):
     Raises:
         UserError: if there are fewer.
     """
-    captions, asked, indices = [], [], []
+    texts, asked, indices = [], [], []
     for index in range(source.size(split)):
         if len(indices) == num:
             break
         candidates = _candidates(source, split, index, form)
         if candidates:
             caption, named = candidates[index % len(candidates)]
-            captions.append(caption)
+            texts.append(caption)
             asked.append(named)
             indices.append(index)
     if len(indices) < num:
         raise UserError(f"split {split} has {len(indices)} prompts of form {form}; {num} were asked for")
     indices = np.array(indices)
     examples = source.examples(split, indices, (kind,) if kind in MAPS else ())
-    found = {"text": captions}
+    found = {"text": texts}
     if "keypoints" in examples:
         found["keypoints"] = conditions.keypoint_maps(examples["keypoints"], source.image_size)
     if "segmentation" in examples:
@@ -78,10 +77,9 @@ def prompts(source, num, kind="text", split=SPLIT, form="list"):
 
 def _candidates(source, split, index, form):
     """An example's captions of a form, each with the shapes it asks for, as in `Prompts.asked`."""
-    pixels, shapes = min(source.image_size), source.scene(split, index).shapes
-    (texts,) = source.examples(split, np.array([index]), ("text",))["text"]
-    found = []
-    for caption in texts:
+    pixels, scene = min(source.image_size), source.scene(split, index)
+    shapes, found = scene.shapes, []
+    for caption in captions(scene, coloured=True):
         named = _named(caption, shapes)
         is_relation = any(f" {words} " in caption for words in RELATIONS)
         enough = 2 if form == "relation" else len(shapes)

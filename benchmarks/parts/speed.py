@@ -86,28 +86,6 @@ def video_rows(options):
                       options.frames - 2)
 
 
-def add_video_flags(parser, number):
-    """The flags that `video_rows` reads, but `naive_evaluations`."""
-    parser.add_argument("--preset", default="paper", metavar="NAME",
-                        help="recipe whose widths the videos have (paper)")
-    parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
-    parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
-    parser.add_argument("--video_batch", default=1, help="clips at a time (1)", **number)
-    parser.add_argument("--cached_frames", default=1, help="timed for cached OTN (1)", **number)
-    parser.add_argument("--frame_stride", default=1, help="of the frame encoder (1)", **number)
-
-
-def how_videos(options):
-    """What `video_rows` measures, in words."""
-    return (
-        f"Videos: {options.video_size}×{options.video_size} RGB, {options.frames} frames of which 2 "
-        f"are given, widths of preset {options.preset}, frame encoder at 1/{options.frame_stride}; "
-        f"naive OTN is extrapolated from {options.naive_evaluations} evaluations of its decoder to "
-        f"one a sub-pixel of {options.frames - 2} frames, cached OTN from {options.cached_frames} "
-        f"frame{'s' * (options.cached_frames > 1)}."
-    )
-
-
 def measure(rows, repeats):
     """Every row's numbers, as a list of dicts for JSON, in the order of the rows."""
     groups, found = {}, []

@@ -9,10 +9,10 @@ import importlib
 import numbers
 from typing import Any
 
-from ms_pixelcnn_tf.data.source import Source, parse_image_size
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.data.subsampled import Subsampled, factor_of
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
+from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES, parse_size
 
 __all__ = ["Source", "load", "names", "video_names"]
 
@@ -162,7 +162,7 @@ def load(
     for option, what in entry.required:
         if given[option] is None or given[option] == "":
             raise UserError(f"dataset {name} needs {option}: give {what}")
-    image_size = parse_image_size(given["image_size"])
+    image_size = parse_size(given["image_size"], "image_size")
     factor = factor_of(source_size, image_size)
     given["image_size"] = tuple(factor * side for side in image_size)
     if channels not in (1, 3):

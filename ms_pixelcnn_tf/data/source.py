@@ -179,14 +179,3 @@ class ArraySource(Source):
         rows, arrays = self._arrays[split]
         fields = self.check_fields(fields, arrays)
         return {field: np.asarray(arrays[field][rows[indices]]) for field in fields}
-
-
-def parse_image_size(image_size):
-    """An int or `(height, width)` → `(height, width)`; raises UserError for anything else."""
-    pair = (image_size, image_size) if np.ndim(image_size) == 0 else tuple(image_size)
-    integers = all(isinstance(side, (int, np.integer)) and side >= 1 for side in pair)
-    if len(pair) != 2 or not integers:
-        raise UserError(
-            f"image_size is {image_size!r}; give one positive integer or (height, width), in pixels"
-        )
-    return int(pair[0]), int(pair[1])

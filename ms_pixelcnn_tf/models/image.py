@@ -4,7 +4,6 @@
 """
 
 import dataclasses
-import functools
 import math
 
 import keras
@@ -16,8 +15,9 @@ from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.encoders import Encoder
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.models import decoding, likelihood
-from ms_pixelcnn_tf.models.compiled import compile_function, graph_of
+from ms_pixelcnn_tf.models import likelihood
+from ms_pixelcnn_tf.models.compiled import graph_of
+from ms_pixelcnn_tf.models.image_graphs import ImageGraphs
 from ms_pixelcnn_tf.models.in_parts import decode_in_parts, images_at_once
 from ms_pixelcnn_tf.models.inputs import (
     as_array,
@@ -27,8 +27,6 @@ from ms_pixelcnn_tf.models.inputs import (
     check_plain_uniforms,
     check_request,
     check_uniforms,
-    condition_shapes,
-    uniforms_dtype,
 )
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
@@ -82,7 +80,7 @@ class MultiscalePixelCNN(keras.Model):
                 self.term_dims[term] = math.prod(size) * config.channels
                 self.upscalers.append(self._make_upscaler(size, group, term, shared))
         self._build_all()
-        self._compile_all()
+        self.graphs = ImageGraphs(self)
 
     # -- likelihood -------------------------------------------------------------------------------
 
@@ -99,7 +97,7 @@ class MultiscalePixelCNN(keras.Model):
         Raises:
             UserError: for images or conditions of a wrong shape, dtype or range.
         """
-        return self._log_prob_terms(*check_images(self.config, images, conditions))
+        return self.graphs.log_prob_terms(*check_images(self.config, images, conditions))
 
     def log_prob(self, images: Array, conditions: Conditions = None) -> Tensor:
         """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
@@ -132,7 +130,7 @@ class MultiscalePixelCNN(keras.Model):
         """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up to
         `log_prob`. Its negative is the surprise."""
         self.check_held(self.config.scale_names)
-        return self._log_prob_by_pixel(*check_images(self.config, images, conditions))
+        return self.graphs.log_prob_by_pixel(*check_images(self.config, images, conditions))
 
     # -- sampling ---------------------------------------------------------------------------------
 
@@ -170,7 +168,7 @@ class MultiscalePixelCNN(keras.Model):
         self.check_held(self.config.scale_names)
         if sampler == "cached":
             inputs = check_uniforms(self.config, uniforms, conditions)
-            return ops.convert_to_numpy(self._decode(*inputs))
+            return ops.convert_to_numpy(self.graphs.decode(*inputs))
         return self.decode_with_log_prob(uniforms, conditions, sampler)[0]
 
     def decode_with_log_prob(
@@ -180,7 +178,8 @@ class MultiscalePixelCNN(keras.Model):
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
         self.check_held(self.config.scale_names)
-        decode = self._decode_scored if sampler == "cached" else self._decode_naive
+        cached = sampler == "cached"
+        decode = self.graphs.decode_scored if cached else self.graphs.decode_naive
         levels, log_prob = decode(*check_uniforms(self.config, uniforms, conditions))
         return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
 
@@ -226,18 +225,12 @@ class MultiscalePixelCNN(keras.Model):
                 raise UserError(
                     f"{len(uniforms)} uniforms for {shape[0]} images; give one an image"
                 )
-        if (start, end) not in self._upscale:
-            self._upscale[start, end] = compile_function(
-                functools.partial(decoding.upscale, start=start), self,
-                levels=((*self.sizes[start], config.channels), "int32"),
-                uniforms=((*size, config.channels), uniforms_dtype(config)),
-                conditions=condition_shapes(config),
-            )
+        upscale = self.graphs.upscale(start, end)
 
         def decode(part, uniforms):
             uniforms = check_plain_uniforms(config, uniforms, size)
             own = {name: values[part] for name, values in conditions.items()}
-            return ops.convert_to_numpy(self._upscale[start, end](levels[part], uniforms, own))
+            return ops.convert_to_numpy(upscale(levels[part], uniforms, own))
 
         return self._decode_in_parts(decode, shape[0], size, seed, uniforms)
 
@@ -305,7 +298,7 @@ class MultiscalePixelCNN(keras.Model):
 
     def likelihood_graph(self):
         """TensorFlow's graph of `log_prob_terms`, to be looked at; None on other backends."""
-        return graph_of(self._log_prob_terms)
+        return graph_of(self.graphs.log_prob_terms)
 
     def get_config(self):
         return {"name": self.name, "config": dataclasses.asdict(self.config)}
@@ -340,24 +333,3 @@ class MultiscalePixelCNN(keras.Model):
         for layer in (*self.encoders, *self._networks()):
             layer.build()
         self.built = True
-
-    def _compile_all(self):
-        shape = (*self.config.image_size, self.config.channels)
-        conditions = condition_shapes(self.config)
-        dtype = uniforms_dtype(self.config)
-        self._log_prob_terms, self._log_prob_by_pixel = (
-            compile_function(score, self, images=(shape, "int32"), conditions=conditions)
-            for score in (likelihood.log_prob_terms, likelihood.log_prob_by_pixel)
-        )
-        self._decode, self._decode_scored, self._decode_naive = (
-            compile_function(
-                functools.partial(decode, **options), self,
-                uniforms=(shape, dtype), conditions=conditions,
-            )
-            for decode, options in (
-                (decoding.decode_cached, {"score": False}),
-                (decoding.decode_cached, {"score": True}),
-                (decoding.decode_naive, {}),
-            )
-        )
-        self._upscale = {}  # (number of the smaller size, of the larger) → compiled function

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.configs import (
@@ -185,9 +186,10 @@ def test_json_of_another_type_is_told():
 
 
 def test_parse_size():
-    for text in (32, "32", "32x32", [32, 32], (32,)):
+    for text in (32, "32", "32x32", [32, 32], (32,), [32, np.int64(32)]):
         assert parse_size(text) == (32, 32)
-    for wrong in (0, -1, "x", "32x", 3.5j, (1, 2, 3)):
+    assert parse_size("32x48") == parse_size((32, 48)) == (32, 48)
+    for wrong in (0, -1, "x", "32x", 3.5j, 32.0, None, (1, 2, 3), (32, 0)):
         with pytest.raises(UserError):
             parse_size(wrong)
 
