@@ -30,8 +30,8 @@ RUNS = {
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base": {"steps": 16000, "batch_size": 64},
-    "16,32": {"steps": 2000},
+    "base": {"steps": 10500, "batch_size": 64},
+    "16,32": {"steps": 1200},
 }
 SHARED = {
     "dataset": "shapes", "train_examples": 1_000_000, "preset": "tiny", "image_size": 32, "base_size": 8,
@@ -40,17 +40,16 @@ SHARED = {
     "spatial_blocks": 1, "batch_size": 16, "evaluate_every": 2000, "evaluation_examples": 200,
     "checkpoint_every": 1000, "log_every": 200,
 }
-# With maps beside them captions are hardly learnt, unless they are learnt first.
-MAPS = {"map_dropout": 0.2, "maps_from": 1000}
-# A segmentation tells the kind, and training pairs each kind with some of the colours alone.
-CLASSES = {"class_noise": 0.5}
+# With maps beside them captions are hardly learnt, unless they are learnt first. And maps tell the
+# kind, while training pairs each kind with some of the colours alone.
+MAPS = {"map_dropout": 0.2, "maps_from": 1000, "map_noise": 0.5}
 
 
 def configuration(name, stage):
     """The `RunConfig` of a stage of one of `RUNS`."""
     fields = SHARED | RUNS[name] | STAGES[stage]
     if stage == "base" and RUNS[name]:
-        fields |= MAPS | (CLASSES if name == "text-segmentation" else {})
+        fields |= MAPS
     return make_run(**fields, scale=stage)
 
 

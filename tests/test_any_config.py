@@ -95,7 +95,7 @@ def valid_conditional_fields(draw):
         "num_levels": draw(st.integers(2, 256)),
         "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
         "map_dropout": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
-        "class_noise": draw(st.sampled_from([0.0, 0.5])) if "segmentation" in kinds else 0,
+        "map_noise": draw(st.sampled_from([0.0, 0.5])) if "segmentation" in kinds else 0,
         "dtype": draw(st.sampled_from(["float32", "mixed_bfloat16"])),
         "crop_size": draw(st.sampled_from([0, 8])),
         "base_features": 6, "features": 6, "head_features": 6, "decoder_features": 6, "text_width": 8,

@@ -91,9 +91,10 @@ class TrainConfig:
         "step from which keypoints and segmentations are shown: with captions beside them, which "
         "are hardly learnt where a map tells most, a tenth of the steps", 0,
     )
-    class_noise: float = doc(
-        "part of the examples whose segmentation names other classes than are there, drawn anew each "
-        "epoch: where classes go with colours in the data, so that captions decide on these", 0.0,
+    map_noise: float = doc(
+        "part of the examples whose segmentation names other classes than are there, and whose "
+        "keypoints are moved by up to 2 cells, drawn anew each epoch: where a map goes with colours in "
+        "the data, so that captions decide on these", 0.0,
     )
     past_noise: float = doc(
         "videos: the most of the pixels that stand at wrong places in the frames that are looked back "
@@ -155,7 +156,7 @@ class TrainConfig:
             )
         if not self.gradient_clip_norm < math.inf:
             raise UserError(f"gradient_clip_norm is {self.gradient_clip_norm}; valid: 0 or more")
-        for name in ("map_dropout", "class_noise", "past_noise"):
+        for name in ("map_dropout", "map_noise", "past_noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; valid: 0 to 1")
         if self.maps_from >= self.steps:

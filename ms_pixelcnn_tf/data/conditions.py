@@ -6,6 +6,7 @@ import numpy as np
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import MAP_SIZE
 
+POINT_NOISE = 2  # cells of a map
 
 def keypoint_maps(keypoints, image_size):
     """Keypoints as one map a part.
@@ -123,6 +124,26 @@ def with_other_classes(examples, uniforms, part):
         shift = 1 + int(uniforms[row] / part * (maps.shape[-1] - 1))
         maps[row] = np.roll(maps[row], shift, axis=-1)
     return examples | {"segmentation": maps}
+
+
+def with_moved_points(examples, uniforms, part, image_size):
+    """The examples, the keypoints of a part of them each moved by up to POINT_NOISE cells of a map.
+
+    Args:
+        examples: dict field → array whose first axis is n; of these "keypoints" `[n, P, 3]`, (x, y,
+            visible), is changed.
+        uniforms: `[n, 1 + 2P]` in [0, 1): whose, those below `part`; then by how much.
+        part: 0 to 1.
+        image_size: `(height, width)`, pixels.
+    """
+    if "keypoints" not in examples:
+        return examples
+    points = examples["keypoints"]
+    cells = np.array(image_size[::-1]) / MAP_SIZE  # of x, y, pixels
+    moves = POINT_NOISE * (2 * uniforms[:, 1:].reshape(len(points), -1, 2) - 1) * cells
+    moved = points + np.pad(moves, ((0, 0), (0, 0), (0, 1)))
+    chosen = (uniforms[:, 0] < part)[:, None, None] & (points[..., 2:] > 0)
+    return examples | {"keypoints": np.where(chosen, moved, points).astype(points.dtype)}
 
 
 def without_maps(examples, chosen):

@@ -26,8 +26,9 @@ PREFETCHED = 4
 SHUT_DOWN = "cannot schedule new futures"
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
-MAP_STREAM, CLASS_STREAM = 5, 6
-NOISE_STREAM, JITTER_STREAM = 7, 8  # and on: the shift's two, then one a channel
+MAP_STREAM = 5
+JITTER_STREAM = 6  # and on: the shift's two, then one a channel
+CLASS_STREAM, POINT_STREAM, NOISE_STREAM = 16, 17, 18
 
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
@@ -45,7 +46,7 @@ def training_batches(
     augment=(),
     map_dropout=0.0,
     maps_from=0,
-    class_noise=0.0,
+    map_noise=0.0,
     past_noise=0.0,
     max_damaged=0,
     num_levels=256,
@@ -73,8 +74,9 @@ def training_batches(
             `augment`), drawn anew each epoch.
         map_dropout: the part of the examples, drawn anew each epoch, whose maps are left empty.
         maps_from: the first step whose maps are not all left empty.
-        class_noise: the part of the examples, drawn anew each epoch, whose segmentation names other
-            classes than are there (`conditions.with_other_classes`).
+        map_noise: the part of the examples, drawn anew each epoch, whose segmentation names other
+            classes than are there (`conditions.with_other_classes`), or whose keypoints are moved
+            (`conditions.with_moved_points`).
         past_noise: of videos, the most of the pixels that are misplaced in the field "seen": the
             frames (`augment.misplaced`), of each clip a part drawn evenly from 0 to this. 0: no
             such field.
@@ -136,10 +138,14 @@ def training_batches(
         if "text" in fields:
             which = _uniforms(seed, CAPTION_STREAM, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
+        if map_noise:
+            streams = [(POINT_STREAM, number) for number in range(1 + 2 * source.num_keypoints)]
+            uniforms = np.stack([_uniforms(seed, s, positions) for s in streams], axis=1)
+            examples = conditions.with_moved_points(examples, uniforms, map_noise, source.image_size)
         examples = _as_models_take(examples, source)
-        if class_noise:
+        if map_noise:
             uniforms = _uniforms(seed, CLASS_STREAM, positions)
-            examples = conditions.with_other_classes(examples, uniforms, class_noise)
+            examples = conditions.with_other_classes(examples, uniforms, map_noise)
         if map_dropout or step < maps_from:
             part = 1 if step < maps_from else map_dropout
             dropped = _uniforms(seed, MAP_STREAM, positions) < part
@@ -256,7 +262,7 @@ def _uniforms(seed, stream, positions):
 
 def _hash(seed, stream, positions):
     """uint64 `[n]` by the finaliser of SplitMix64, so that any position costs the same."""
-    key = np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)
+    key = np.random.SeedSequence([seed, *np.atleast_1d(stream)]).generate_state(1, np.uint64)
     mixed = positions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

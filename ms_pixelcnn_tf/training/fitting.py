@@ -59,7 +59,7 @@ def fit_to_source(run, source):
         _check_video(model, source)
     for name, maps in (
         ("map_dropout", ("keypoints", "segmentation")), ("maps_from", ("keypoints", "segmentation")),
-        ("class_noise", ("segmentation",)),
+        ("map_noise", ("segmentation",)),
     ):
         if getattr(run.train, name) and not {*maps} & {*model.conditions}:
             raise UserError(

@@ -178,7 +178,7 @@ class _Session:
             augment=config.augmentations,
             map_dropout=config.map_dropout,
             maps_from=config.maps_from,
-            class_noise=config.class_noise,
+            map_noise=config.map_noise,
             past_noise=config.past_noise,
             max_damaged=config.max_damaged_examples,
             num_levels=self._run.model.num_levels,

@@ -79,7 +79,7 @@ def test_the_stages_of_a_run_are_all_of_its_scales():
         assert scales == "base,16,32"
         assert {run.data for run in runs} == {runs[0].data}
         assert [run.train.maps_from > 0 for run in runs] == [name != "unconditional", False]
-        assert [run.train.class_noise > 0 for run in runs] == [name == "text-segmentation", False]
+        assert [run.train.map_noise > 0 for run in runs] == [name == "text-segmentation", False]
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ def test_default_base(image, base):
     ({"maps_from": -1}, "maps_from is -1; valid: 0 or more"),
     ({"map_dropout": 1.5}, "map_dropout is 1.5; valid: 0 to 1"),
     ({"past_noise": 2.0}, "past_noise is 2.0; valid: 0 to 1"),
-    ({"class_noise": -0.5}, "class_noise is -0.5; valid: 0 to 1"),
+    ({"map_noise": -0.5}, "map_noise is -0.5; valid: 0 to 1"),
     ({"variant": "OT", "flip": True}, "flip is for images; augment=mirror mirrors videos"),
     ({"augment": "mirror"}, "augment is mirror, which is for videos; flip mirrors images"),
     ({"variant": "OT", "augment": "miror"}, "did you mean 'mirror'"),

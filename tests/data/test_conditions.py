@@ -230,7 +230,7 @@ def test_maps_are_left_out_for_a_part_of_the_examples_drawn_anew_and_resumed_exa
 
 
 def test_a_part_of_the_segmentations_names_other_classes_drawn_anew_and_resumed_exactly():
-    plain, noisy = map_batches(), map_batches(class_noise=0.5)
+    plain, noisy = map_batches(), map_batches(map_noise=0.5)
     shifts = []
     for ours, theirs in zip(noisy, plain):
         np.testing.assert_array_equal(ours["image"], theirs["image"])
@@ -242,9 +242,9 @@ def test_a_part_of_the_segmentations_names_other_classes_drawn_anew_and_resumed_
             shifts += found
     assert set(shifts) == set(range(5))
     assert 12 < sum(shift > 0 for shift in shifts) < 36
-    for expected, got in zip(noisy[2:], map_batches(class_noise=0.5, start_step=2)):
+    for expected, got in zip(noisy[2:], map_batches(map_noise=0.5, start_step=2)):
         np.testing.assert_array_equal(got["segmentation"], expected["segmentation"])
-    for ours, theirs in zip(map_batches(class_noise=1.0), plain):
+    for ours, theirs in zip(map_batches(map_noise=1.0), plain):
         assert (ours["segmentation"] != theirs["segmentation"]).any(axis=(1, 2, 3)).all()
 
 

@@ -483,14 +483,14 @@ def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
     original = loop.training_batches
 
     def watched(source, **options):
-        names = ("maps_from", "map_dropout", "class_noise", "past_noise")
+        names = ("maps_from", "map_dropout", "map_noise", "past_noise")
         seen.append((source.size("train"), *(options[name] for name in names)))
         return original(source, **options)
 
     monkeypatch.setattr(loop, "training_batches", watched)
     run = make_run(
         "shapes", conditions="segmentation", image_size=8, base_size=4, train_examples=5, maps_from=2,
-        map_dropout=0.25, class_noise=0.125, steps=3, batch_size=2, base_layers=1, base_features=8, residual_blocks=1,
+        map_dropout=0.25, map_noise=0.125, steps=3, batch_size=2, base_layers=1, base_features=8, residual_blocks=1,
         features=8, head_features=8, spatial_features=4, spatial_blocks=1, evaluation_examples=2,
         sample_every=0,
     )

@@ -65,7 +65,7 @@ def captions(scene, coloured):
         relation(others[1], main),
         f"{full(main)}, {full(others[0])} and {full(others[1])}",
         f"{placed(main)}, {placed(others[0])} and {placed(others[1])}",
-        f"three shapes on a {ground} background, the largest {plain(main)}",
+        f"three shapes on a {ground} background: {plain(main)}, {plain(others[0])} and {plain(others[1])}",
     ]
 
 
