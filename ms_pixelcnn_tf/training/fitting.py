@@ -57,13 +57,10 @@ def fit_to_source(run, source):
         )
     if source.is_video:
         _check_video(model, source)
-    for name, maps in (
-        ("map_dropout", ("keypoints", "segmentation")), ("maps_from", ("keypoints", "segmentation")),
-        ("map_noise", ("segmentation",)),
-    ):
-        if getattr(run.train, name) and not {*maps} & {*model.conditions}:
+    for name in ("map_dropout", "maps_from", "map_noise"):
+        if getattr(run.train, name) and not {"keypoints", "segmentation"} & {*model.conditions}:
             raise UserError(
-                f"{name} is {getattr(run.train, name)}, but no {' or '.join(maps)} condition the "
+                f"{name} is {getattr(run.train, name)}, but no keypoints or segmentation condition the "
                 "model; leave it out, or give such --conditions"
             )
     if run.train.past_noise and model.variant in (*VARIANTS, "OT_upscaler"):
