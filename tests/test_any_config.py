@@ -95,7 +95,7 @@ def valid_conditional_fields(draw):
         "num_levels": draw(st.integers(2, 256)),
         "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
         "map_dropout": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
-        "map_noise": draw(st.sampled_from([0.0, 0.5])) if "segmentation" in kinds else 0,
+        "map_noise": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
         "dtype": draw(st.sampled_from(["float32", "mixed_bfloat16"])),
         "crop_size": draw(st.sampled_from([0, 8])),
         "base_features": 6, "features": 6, "head_features": 6, "decoder_features": 6, "text_width": 8,
@@ -134,6 +134,7 @@ def valid_video_fields(draw):
         "batch_size": draw(st.sampled_from([1, 2])),
         "micro_batch_size": draw(st.sampled_from([0, 1])),
         "ema_decay": draw(st.sampled_from([0.0, 0.9])),
+        "past_noise": draw(st.sampled_from([0.0, 0.5])) if variant != "OT_upscaler" else 0,
         "seed": draw(st.integers(0, 2**32 - 1)),
         "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
     }

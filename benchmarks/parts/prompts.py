@@ -79,7 +79,7 @@ def _candidates(source, split, index, form):
     """An example's captions of a form, each with the shapes it asks for, as in `Prompts.asked`."""
     pixels, scene = min(source.image_size), source.scene(split, index)
     shapes, found = scene.shapes, []
-    for caption in captions(scene, coloured=True):
+    for caption in captions(scene, source.channels == 3):
         named = _named(caption, shapes)
         is_relation = any(f" {words} " in caption for words in RELATIONS)
         enough = 2 if form == "relation" else len(shapes)

@@ -218,6 +218,8 @@ class RunConfig:
             raise UserError(
                 f"augment is {self.train.augment}, which is for videos; flip mirrors images"
             )
+        if self.train.past_noise:
+            raise UserError(f"past_noise is {self.train.past_noise}, which is for videos; leave it out")
         model, crop = self.model, self.train.crop_size
         if not crop or model.variant != "OlogN" or model.upscaler == "A":
             return
@@ -237,6 +239,10 @@ class RunConfig:
             raise UserError(
                 f"crop_size is {self.train.crop_size}; of the video models only OT_upscaler is "
                 f"trained on crops: give 0 for {variant}"
+            )
+        if self.train.past_noise and variant == "OT_upscaler":
+            raise UserError(
+                f"past_noise is {self.train.past_noise}; valid with OT_baseline, OTN, OT and OTlogN"
             )
         if self.data.condition_names:
             raise UserError(

@@ -54,8 +54,9 @@ def training_batches(
 ):
     """An endless stream of shuffled batches.
 
-    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter,
-    then the conditions as the models take them: maps and codes.
+    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter, then
+    what is seen of the past; then keypoints are moved, and the conditions made what models take, maps
+    and codes, of which some change once more.
 
     Args:
         source: a `Source`.
@@ -97,8 +98,13 @@ def training_batches(
     _check_integer("batch_size", batch_size, 1)
     _check_integer("seed", seed, 0)
     _check_integer("start_step", start_step, 0)
+    for name, part in (("map_dropout", map_dropout), ("map_noise", map_noise), ("past_noise", past_noise)):
+        if not 0 <= part <= 1:
+            raise UserError(f"{name} is {part}; give a part from 0 to 1")
     fields = tuple(fields)
     augment = tuple(augment)
+    if past_noise and "frames" not in fields:
+        raise UserError(f"past_noise is {past_noise}, without the field frames; leave it out")
     check_changes(source, fields, flip, random_crop, augment)
     size = _size(source, split)
     first, stop = rows or (0, batch_size)
@@ -131,9 +137,9 @@ def training_batches(
             examples["frames"] = augmentation.jitter(examples["frames"], uniforms)
         if past_noise:
             parts = past_noise * _uniforms(seed, NOISE_STREAM, positions)
-            generators = [np.random.default_rng([seed, NOISE_STREAM, p]) for p in positions]
+            uniforms = noise_uniforms(seed, positions, examples["frames"].shape[1:4])
             examples["seen"] = np.stack(
-                [*map(augmentation.misplaced, examples["frames"], parts, generators)]
+                [*map(augmentation.misplaced, examples["frames"], parts, uniforms)]
             )
         if "text" in fields:
             which = _uniforms(seed, CAPTION_STREAM, positions)
@@ -253,6 +259,15 @@ def jitter_uniforms(seed, positions, channels):
     """What `augment.jitter` takes: float64 `[n, 2 + channels]` in [0, 1)."""
     streams = range(JITTER_STREAM, JITTER_STREAM + 2 + channels)
     return np.stack([_uniforms(seed, stream, positions) for stream in streams], axis=1)
+
+
+def noise_uniforms(seed, positions, size):
+    """What `augment.misplaced` takes, of one clip of `(T, H, W)` after the other."""
+    length, height, width = size
+    for position in positions:
+        generator = np.random.Philox(np.random.SeedSequence([seed, NOISE_STREAM, int(position)]))
+        drawn = generator.random_raw(2 * length * height * width) >> np.uint64(11)
+        yield (drawn * 2.0**-53).reshape(2, length, height * width)
 
 
 def _uniforms(seed, stream, positions):

@@ -104,16 +104,19 @@ class Source(abc.ABC):
 
     def fingerprint(self):
         """A hash (hex) that tells other content from this: of `LOOKED_AT` examples a split, evenly
-        spaced, with their labels, or their actions and states."""
+        spaced, with their labels and captions, or their actions and states."""
         found = hashlib.sha256()
         for split in self.splits:
             indices = np.linspace(0, self.size(split) - 1, LOOKED_AT).astype("int64")
-            told = {"label": self.num_classes, "actions": self.action_size,
-                    "states": self.state_size}
+            told = {"label": self.num_classes, "text": self.num_captions,
+                    "actions": self.action_size, "states": self.state_size}
             fields = (self.example_field, *(field for field, size in told.items() if size))
             for field, values in self.examples(split, np.unique(indices), fields).items():
                 found.update(f"{split} {field} {values.shape}".encode())
-                found.update(np.ascontiguousarray(values).tobytes())
+                if field == "text":
+                    found.update(repr([[*map(str, captions)] for captions in values]).encode())
+                else:
+                    found.update(np.ascontiguousarray(values).tobytes())
         return found.hexdigest()[:16]
 
     def check_split(self, split):

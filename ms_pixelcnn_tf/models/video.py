@@ -107,16 +107,23 @@ class VideoPixelCNN(keras.Model):
         """`log_prob_terms`."""
         return self.log_prob_terms(frames, conditions)
 
-    def log_prob_terms_given(self, seen, frames, conditions=None):
-        """`log_prob_terms` of frames where others, `seen`, are looked back at: to train a model on
-        a past as faulty as what it will itself have sampled.
+    def log_prob_terms_given(self, frames, seen, conditions=None):
+        """`log_prob_terms` of frames where others, `seen`, are looked back at: to train on a past
+        with faults.
 
         Args:
-            seen, frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            frames, seen: `[B, T, H, W, C]` integers in 0…num_levels-1.
             conditions: see the class.
+
+        Returns:
+            Name → `[B]` float32, nats.
+
+        Raises:
+            UserError: as `log_prob_terms`.
         """
-        seen, _ = video_inputs.check_frames(self.config, seen, conditions)
         levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
+        length, size = self.config.num_frames, self.config.image_size
+        seen = video_inputs.check_levels(self.config, "seen", seen, length, size)
         return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, seen))
 
     def cropped_log_prob_terms(self, frames, conditions, crop_size, offsets):

@@ -63,10 +63,10 @@ def fit_to_source(run, source):
                 f"{name} is {getattr(run.train, name)}, but no keypoints or segmentation condition the "
                 "model; leave it out, or give such --conditions"
             )
-    if run.train.past_noise and model.variant in (*VARIANTS, "OT_upscaler"):
+    if run.train.map_noise and not model.num_keypoints and model.num_segments == 1:
         raise UserError(
-            f"past_noise is {run.train.past_noise}, but variant {model.variant} does not go on from "
-            "frames of its own; leave it out"
+            f"map_noise is {run.train.map_noise}, but the segmentation has one class, which no other "
+            "can be taken for; leave it out"
         )
     fields = (source.example_field, *model.conditions)
     check_changes(

@@ -24,7 +24,7 @@ def train_log_prob_terms(model, batch, offsets, config):
     conditions = {field: batch[field] for field in model.config.conditions}
     crop_size = config.crop_size
     if "seen" in batch:
-        return model.log_prob_terms_given(batch["seen"], examples, conditions)
+        return model.log_prob_terms_given(examples, batch["seen"], conditions)
     if not crop_size or max(model.config.image_size) <= crop_size:
         return model.log_prob_terms(examples, conditions)
     return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets)

@@ -22,6 +22,8 @@ def test_captions_name_the_held_out_pair_and_other_shapes(side, form):
     assert list(found.conditions) == ["text"]
     assert len(found.conditions["text"]) == len(found.asked) == len(set(found.indices)) == NUM
     numbers = set()
+    texts = source.examples("novel", found.indices, ("text",))["text"]
+    assert all(caption in own for caption, own in zip(found.conditions["text"], texts))
     for index, caption, asked in zip(found.indices, found.conditions["text"], found.asked):
         scene = source.scene("novel", index)
         shape_of = {shape.colour: shape for shape in scene.shapes}

@@ -141,8 +141,8 @@ def test_the_stream_holds_what_the_functions_give():
 
 def test_what_is_seen_has_pixels_of_the_same_frame_at_wrong_places_and_resumes():
     source = TinyFilm(side=32)
-    noisy, plain = batches(source, past_noise=0.5), batches(source)
-    resumed = batches(source, past_noise=0.5, start_step=1)
+    noisy, plain = batches(source, past_noise=0.5, **CHANGES), batches(source, **CHANGES)
+    resumed = batches(source, past_noise=0.5, start_step=1, **CHANGES)
     parts = []
     for step in range(3):
         batch, original = next(noisy), next(plain)
@@ -159,11 +159,22 @@ def test_what_is_seen_has_pixels_of_the_same_frame_at_wrong_places_and_resumes()
     assert "seen" not in original
 
 
+@pytest.mark.parametrize("options, message", [
+    ({"past_noise": 1.5}, "past_noise is 1.5; give a part from 0 to 1"),
+    ({"past_noise": 0.5, "fields": ("actions",)}, "past_noise is 0.5, without the field frames"),
+    ({"map_noise": -1.0}, "map_noise is -1.0"),
+])
+def test_noise_that_cannot_be_is_told(options, message):
+    with pytest.raises(UserError, match=message):
+        batches(TinyFilm(), **options)
+
+
 def test_misplaced_pixels_are_whole_and_as_many_as_asked_for():
     generator = np.random.default_rng(0)
     frames = np.stack([np.full((5, 40, 40), 3), generator.integers(0, 256, (5, 40, 40))], axis=-1)
-    assert (augment.misplaced(frames, 0.0, generator) == frames).all()
-    moved = augment.misplaced(frames, 0.25, generator)
+    (uniforms,) = pipeline.noise_uniforms(0, [7], (5, 40, 40))
+    assert (augment.misplaced(frames, 0.0, uniforms) == frames).all()
+    moved = augment.misplaced(frames, 0.25, uniforms)
     assert (moved[..., 0] == 3).all()  # channels are not mixed
     assert 0.22 < (moved != frames).any(axis=-1).mean() < 0.27
 

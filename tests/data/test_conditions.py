@@ -248,6 +248,34 @@ def test_a_part_of_the_segmentations_names_other_classes_drawn_anew_and_resumed_
         assert (ours["segmentation"] != theirs["segmentation"]).any(axis=(1, 2, 3)).all()
 
 
+def test_keypoints_of_a_part_are_moved_a_little_drawn_anew_and_resumed_exactly():
+    source = data.load("shapes", image_size=(64, 96))
+
+    def stream(**options):
+        batches = pipeline.training_batches(
+            source, batch_size=8, seed=3, fields=("image", "keypoints"), **options
+        ).as_numpy_iterator()
+        return [next(batches) for _ in range(4)]
+
+    plain, noisy = stream(), stream(map_noise=0.5)
+    moved, steps = [], set()
+    for ours, theirs in zip(noisy, plain):
+        np.testing.assert_array_equal(ours["image"], theirs["image"])
+        for own, original in zip(ours["keypoints"], theirs["keypoints"]):
+            np.testing.assert_array_equal(own.sum(axis=(0, 1)), original.sum(axis=(0, 1)))
+            ((*places, parts), (*before, same)) = (
+                np.nonzero(maps.transpose(2, 0, 1))[::-1] for maps in (own, original)
+            )
+            np.testing.assert_array_equal(parts, same)
+            change = np.subtract(places, before)
+            steps |= set(change.ravel().tolist())
+            moved.append(change.any())
+    assert 8 < sum(moved) < 24
+    assert steps == {-2, -1, 0, 1, 2}
+    for expected, got in zip(noisy[2:], stream(map_noise=0.5, start_step=2)):
+        np.testing.assert_array_equal(got["keypoints"], expected["keypoints"])
+
+
 def test_one_class_has_no_other_and_keypoints_no_classes():
     maps = np.ones((3, 4, 4, 1), "uint8")
     examples = {"segmentation": maps, "keypoints": np.ones((3, 4, 4, 2))}

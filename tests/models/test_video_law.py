@@ -210,7 +210,7 @@ def test_frames_are_scored_given_those_that_are_seen(variant):
     conditions = random_sequences(model, 2, 0)
 
     def nats(seen, own):
-        return np.asarray(sum(model.log_prob_terms_given(seen, own, conditions).values()))
+        return np.asarray(sum(model.log_prob_terms_given(own, seen, conditions).values()))
 
     true = np.asarray(model.log_prob(frames, conditions))
     np.testing.assert_allclose(nats(frames, frames), true, rtol=1e-5)

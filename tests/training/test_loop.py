@@ -478,7 +478,7 @@ def test_labels_condition_the_model_and_must_be_the_datas(tmp_path):
 
 
 def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
-    """A run on 5 images whose maps are empty until step 2, and then in none of them."""
+    """A run on 5 images whose maps are empty until step 2; and one of clips with faults."""
     seen = []
     original = loop.training_batches
 
@@ -490,9 +490,10 @@ def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "training_batches", watched)
     run = make_run(
         "shapes", conditions="segmentation", image_size=8, base_size=4, train_examples=5, maps_from=2,
-        map_dropout=0.25, map_noise=0.125, steps=3, batch_size=2, base_layers=1, base_features=8, residual_blocks=1,
-        features=8, head_features=8, spatial_features=4, spatial_blocks=1, evaluation_examples=2,
+        map_dropout=0.25, map_noise=0.125, steps=3, batch_size=2, base_layers=1, base_features=8,
+        residual_blocks=1, features=8, head_features=8, spatial_features=4, spatial_blocks=1, evaluation_examples=2,
         sample_every=0,
     )
     loop.train(run, tmp_path / "run")
-    assert seen == [(5, 2, 0.25, 0.125, 0.0)]
+    loop.train(tiny_video_run(past_noise=0.25, steps=1), tmp_path / "clips", TinyFilm())
+    assert seen == [(5, 2, 0.25, 0.125, 0.0), (13, 0, 0.0, 0.0, 0.25)]

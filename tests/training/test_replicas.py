@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import latest_step
@@ -20,6 +21,7 @@ from ms_pixelcnn_tf.training.replicas import Replicas
 from processes import free_ports
 from runs import curve, shown, state
 from tiny import TinySource
+from tiny_video import TinyFilm
 
 pytestmark = pytest.mark.slow
 FLAGS = [
@@ -172,6 +174,23 @@ def test_every_example_is_some_workers_once_an_epoch(workers, devices):
     for _ in range(6):  # two epochs
         together = np.concatenate([next(part)["image"].numpy() for part in parts])
         np.testing.assert_array_equal(together, next(whole)["image"])
+
+
+@pytest.mark.parametrize("source, options", [
+    (TinyFilm(8), {"fields": ("frames", "actions"), "past_noise": 0.5}),
+    (data.load("shapes", image_size=8),
+     {"fields": ("image", "keypoints", "segmentation"), "map_noise": 0.5, "map_dropout": 0.3}),
+], ids=["past_noise", "map_noise"])
+def test_what_is_drawn_for_an_example_is_the_same_on_every_worker(source, options):
+    options |= {"batch_size": 4, "seed": 4}
+    whole = next(iterate(training_batches(source, **options)))
+    parts = [
+        next(iterate(training_batches(source, rows=FakeReplicas(2, 2, worker).rows(4), **options)))
+        for worker in range(2)
+    ]
+    for field, values in whole.items():
+        together = np.concatenate([part[field].numpy() for part in parts])
+        np.testing.assert_array_equal(together, values)
 
 
 def test_more_replicas_than_examples_are_refused():

@@ -80,6 +80,19 @@ def test_only_what_is_larger_than_the_crop_is_cropped(crop_size, size):
     assert cropped_to == size and (placed is None or placed is offsets)
 
 
+def test_frames_that_are_seen_are_what_is_looked_back_at():
+    frames, seen = np.zeros((2, 3, 4, 4, 1), "uint8"), np.ones((2, 3, 4, 4, 1), "uint8")
+    model = types.SimpleNamespace(
+        config=tiny_video_run(action_size=0, state_size=0).model,
+        example_field="frames",
+        log_prob_terms=lambda frames, conditions: (frames, frames),
+        log_prob_terms_given=lambda frames, seen, conditions: (frames, seen),
+    )
+    for batch, looked_at in (({}, frames), ({"seen": seen}, seen)):
+        found = train_log_prob_terms(model, {"frames": frames} | batch, None, tiny_run().train)
+        assert found[0] is frames and found[1] is looked_at
+
+
 def test_crops_depend_on_seed_and_step_alone():
     first, again, later, other = (
         crop_offsets(5, tf.constant(step, tf.int64), seed).numpy()
