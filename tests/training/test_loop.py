@@ -30,6 +30,7 @@ from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from runs import assert_same_state, curve, state
 from silent import SilentProgress
 from tiny import TinySource, tiny_run
+from tiny_video import TinyFilm, tiny_video_run
 
 
 class StoppedProgress(SilentProgress):
