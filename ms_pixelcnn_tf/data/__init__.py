@@ -117,7 +117,7 @@ def load(
 
     Args:
         name: one of `names()`.
-        image_size: an int or `(height, width)`, in pixels; None: the data set's own (shapes 32,
+        image_size: an int, `(height, width)` or "32x48", in pixels; None: the data set's own (shapes 32,
             shapes_push 64, tiny-imagenet-32 32; folder must be given one).
         channels: 1 (gray) or 3 (RGB).
         data_dir: where the files are (folder, tiny-imagenet-32), or the built TFRecords.

@@ -13,7 +13,8 @@ class SpatialEncoder(keras.layers.Layer):
     Args:
         inputs: maps P.
         features: width F.
-        num_blocks: residual blocks; the paper's ResNet has 12 layers.
+        num_blocks: residual blocks; the paper's ResNet has 12 layers, which are taken for blocks, as
+            those of its upscalers are.
 
     Call arguments:
         maps: `[B, M, M, P]`, 0 to 1.

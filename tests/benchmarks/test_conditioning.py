@@ -112,7 +112,8 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
         assert 0 < run["chance"] < 0.5
         assert run["usual"]["asked"] >= 12
         assert run["related"]["asked"] == run["usual_related"]["asked"] == 2 * 12
-        assert run["related_exchanged"]["asked"] == 2 * 12
+        exchanged = run["related_exchanged"]
+        assert exchanged["asked"] == 2 * 12 and run["related"]["right"] + exchanged["right"] <= 1
         for found in (run["read_back"], run["usual_read_back"]):
             assert found.keys() == {"main", "second"}
             for shares in found.values():

@@ -29,8 +29,8 @@ def conditions(model):
     return check_conditions(model.config, random_conditions(model, BATCH, seed=1), BATCH)
 
 
-def test_the_joint_layer_reads_vector_and_maps_in_order(model, conditions):
-    """relu(W [maps, vector] + b), computed by its two halves."""
+def test_the_joint_layers_multiply_vector_and_maps(model, conditions):
+    """(1 + W maps) · (V vector + b), place by place."""
     encoder = model.encoders[0]
     code = encoder(conditions)
     assert tuple(code.vector.shape) == (BATCH, 1, 1, 6)
@@ -40,20 +40,21 @@ def test_the_joint_layer_reads_vector_and_maps_in_order(model, conditions):
     maps = np.concatenate(maps, axis=-1)
     assert (maps.shape[-1], vector.shape[-1]) == (5 + 5, 3 + 4)
     of_maps, of_vector = encoder.joint["joint_maps"], encoder.joint["joint_vector"]
-    kernel = np.concatenate([of_maps.kernel, of_vector.kernel])
-    tiled = np.broadcast_to(vector[:, None, None], (BATCH, 32, 32, 7))
-    expected = np.concatenate([maps, tiled], axis=-1) @ kernel + np.asarray(of_vector.bias)
-    expected = np.maximum(expected, 0)
-    assert (expected > 0).any() and (expected == 0).any()
+    said = vector @ np.asarray(of_vector.kernel) + np.asarray(of_vector.bias)
+    expected = (1 + maps @ np.asarray(of_maps.kernel)) * said[:, None, None]
     np.testing.assert_allclose(code.at((32, 32)), expected, atol=1e-5)
+    assert np.ptp(expected, axis=(1, 2)).min() > 0.01
+    np.testing.assert_array_equal(
+        code._replace(maps=ops.zeros_like(code.maps)).at((2, 2)), np.tile(code.vector, (1, 2, 2, 1))
+    )
 
 
 @pytest.mark.parametrize("size", [(2, 2), (8, 4), (32, 32), (64, 64)])
-def test_at_a_size_maps_are_resized_before_the_joint_relu(model, conditions, size):
+def test_at_a_size_maps_are_resized_before_they_are_multiplied(model, conditions, size):
     """Wherever its kernel is applied: below 32x32 after resizing, else before."""
     vector, maps, kernel = code = model.encoders[0](conditions)
     at = np.asarray(code.at(size))
-    expected = np.maximum(np.asarray(resize(maps, size)) @ np.asarray(kernel) + np.asarray(vector), 0)
+    expected = (1 + np.asarray(resize(maps, size)) @ np.asarray(kernel)) * np.asarray(vector)
     assert at.shape[-1] == model.config.conditioning_features
     np.testing.assert_allclose(at, expected, atol=1e-5)
     np.testing.assert_array_equal(Code(maps=maps).at(size), resize(maps, size))
