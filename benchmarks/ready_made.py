@@ -31,7 +31,7 @@ RUNS = {  # name → the scales that are trained together → their fields
     },
     # What stands where, and in which colour, is decided by 8x8; it takes most of the time.
     "shapes-text-tiny": {
-        "base,8": TEXT | {"batch_size": 64, "steps": 10_000},
+        "base,8": TEXT | {"batch_size": 64, "steps": 6_000},
         "16,32": TEXT | {"batch_size": 16, "steps": 1500},
     },
     "shapes-push-tiny": {

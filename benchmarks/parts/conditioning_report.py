@@ -23,6 +23,7 @@ BATCH = 100
 READ_BACK = 200  # pictures whose caption's colour is guessed from their likelihood
 SAMPLES = 4  # a prompt, in the figure
 SCALE = 3  # magnification
+OUTCOMES = ("right", "exchanged", "other", "none")
 
 
 def write(options, runs):
@@ -96,11 +97,13 @@ def answers(model, num):
     real = pixels.dequantise(pixels.quantise(real, levels), levels)
     own = samples(model, asked.conditions)
     captions = samples(model, asked.conditions | {"text": shifted(asked.conditions["text"])})
-    of_relations = samples(model, related.conditions)
+    of_usual, of_relations = samples(model, usual.conditions), samples(model, related.conditions)
     return {
         "detector": hits(real, asked.asked),
         "own": hits(own, asked.asked),
-        "usual": hits(samples(model, usual.conditions), usual.asked),
+        "usual": hits(of_usual, usual.asked),
+        "by_order": by_order(own, asked.asked),
+        "usual_by_order": by_order(of_usual, usual.asked),
         "related": hits(of_relations, related.asked),
         "related_exchanged": hits(of_relations, exchanged(related.asked)),
         "usual_related": hits(samples(model, usual_related.conditions), usual_related.asked),
@@ -201,6 +204,22 @@ def hits(images, asked):
     }
 
 
+def by_order(images, asked):
+    """What stands where the n-th of so many listed shapes should: "2 of 3" → dict: "asked", how many;
+    shares of "right", of "exchanged" (the colour of another shape of the list), "other" and "none"."""
+    found = {}
+    for image, shapes in zip(images, asked):
+        named = [shape[0] for shape in shapes]
+        seen = detector.colour_at([image] * len(shapes), np.array([shape[1:] for shape in shapes]))
+        for number, (colour, shown) in enumerate(zip(named, seen.tolist()), start=1):
+            what = "right" if shown == colour else "exchanged" if shown in named else "other"
+            found.setdefault(f"{number} of {len(shapes)}", []).append("none" if shown < 0 else what)
+    return {
+        order: {"asked": len(what)} | {kind: what.count(kind) / len(what) for kind in OUTCOMES}
+        for order, what in sorted(found.items(), key=lambda pair: pair[0][::-1])
+    }
+
+
 def chance(asked):
     """How often the colour asked is that of the same shape, main or other, of another prompt."""
     found = []
@@ -278,6 +297,21 @@ def padded(pictures_):
     ]
 
 
+def order_table(runs):
+    """What stands at the place of each listed shape, as Markdown."""
+    rows = [
+        (run["run"], pairs, order, f"{shares['asked']}", *(f"{shares[kind]:.3f}" for kind in OUTCOMES))
+        for run in runs
+        for pairs, key in (("held out", "by_order"), ("shown", "usual_by_order"))
+        for order, shares in run[key].items()
+    ]
+    header = ("model", "pairs", "shape", "asked", *OUTCOMES)
+    return (
+        "\n## By order in the list\n\nWhat stands at the place of the n-th of so many shapes: its colour "
+        "(right), that of another shape of the list (exchanged), another colour or none.\n\n"
+    ) + markdown_table(header, rows)
+
+
 def read_back_table(runs):
     """What the likelihood says of the colours, as Markdown."""
     scales = list(runs[0]["read_back"]["main"])
@@ -337,7 +371,7 @@ def markdown(results):
         "shape, main or other, has the same colour.\n"
     )
     parts += [f"\n{note}\n" for note in results["notes"]]
-    parts.append(read_back_table(results["runs"]))
+    parts += [order_table(results["runs"]), read_back_table(results["runs"])]
     parts.append(
         f"\n## Nats\n\nMean −log p, nats an image, over {results['examples']} validation images, one "
         "caption each.\n\n"

@@ -50,6 +50,21 @@ def test_exchanged_colours_are_those_of_the_other_place():
     assert twice == related.asked
 
 
+def test_by_order_tells_what_stands_where_each_should():
+    images, asked = rendered(200)
+    found = conditioning_report.by_order(images, asked)
+    assert list(found) == ["1 of 1", "1 of 2", "2 of 2", "1 of 3", "2 of 3", "3 of 3"]
+    assert sum(shares["asked"] for shares in found.values()) == sum(map(len, asked))
+    assert all(shares["right"] >= 0.95 for shares in found.values())
+    backwards = [[(c, *s[1:]) for (c, *_), s in zip(shapes[::-1], shapes)] for shapes in asked]
+    turned = conditioning_report.by_order(images, backwards)
+    assert turned["1 of 1"] == found["1 of 1"] and turned["2 of 3"] == found["2 of 3"]
+    for order in ("1 of 2", "2 of 2", "1 of 3", "3 of 3"):
+        assert turned[order]["exchanged"] == found[order]["right"]
+    blank = conditioning_report.by_order(np.zeros_like(images), asked)
+    assert all(shares["none"] == 1 for shares in blank.values())
+
+
 def test_a_blank_picture_shows_nothing():
     images, asked = rendered(20)
     found = conditioning_report.hits(np.zeros_like(images), asked)
@@ -111,6 +126,10 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
         assert run["detector"]["right"] >= 0.99
         assert 0 < run["chance"] < 0.5
         assert run["usual"]["asked"] >= 12
+        for total, key in (("own", "by_order"), ("usual", "usual_by_order")):
+            shares = run[key].values()
+            right = sum(share["asked"] * share["right"] for share in shares) / run[total]["asked"]
+            assert right == pytest.approx(run[total]["right"])
         assert run["related"]["asked"] == run["usual_related"]["asked"] == 2 * 12
         exchanged = run["related_exchanged"]
         assert exchanged["asked"] == 2 * 12 and run["related"]["right"] + exchanged["right"] <= 1
