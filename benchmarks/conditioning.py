@@ -1,6 +1,6 @@
 """Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
 
-    bin/benchmark conditioning train --only=text-keypoints --core=0     # 70 minutes of a core; resumes
+    bin/benchmark conditioning train --only=text-keypoints --core=0     # 40 minutes of a core; resumes
     bin/benchmark conditioning train --only=text-segmentation --core=1
     bin/benchmark conditioning train --only=unconditional
     bin/benchmark conditioning report                                   # minutes

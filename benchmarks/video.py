@@ -28,6 +28,7 @@ RUNS = {
     "OTN": {"variant": "OTN", "steps": 1800},
     "OT": {"variant": "OT", "steps": 2500},
     "OTlogN": {"variant": "OTlogN", "steps": 1800},
+    "OTlogN-noise": {"variant": "OTlogN", "steps": 1800, "past_noise": 0.3},
     "OTlogN-augmented": {"variant": "OTlogN", "steps": 1800, "augment": "jitter,mirror"},
 }
 MODES = ("speed", "train", "table2")

@@ -34,7 +34,10 @@ def test_every_run_is_valid_and_of_its_variant():
         assert run.train.batch_size == video.SHARED["batch_size"]
     plain, changed = runs["OTlogN"], runs["OTlogN-augmented"]
     assert changed.train.augmentations == ("jitter", "mirror") and not plain.train.augmentations
-    assert changed.model == plain.model and changed.train.steps == plain.train.steps
+    noisy = runs["OTlogN-noise"]
+    assert noisy.train.past_noise and not plain.train.past_noise
+    assert {run.model for run in (plain, changed, noisy)} == {plain.model}
+    assert {run.train.steps for run in (plain, changed, noisy)} == {plain.train.steps}
 
 
 def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
