@@ -107,7 +107,9 @@ class VideoPixelCNN(keras.Model):
         """`log_prob_terms`."""
         return self.log_prob_terms(frames, conditions)
 
-    def log_prob_terms_given(self, frames, seen, conditions=None):
+    def log_prob_terms_given(
+        self, frames: Array, seen: Array, conditions: Conditions = None
+    ) -> dict[str, Tensor]:
         """`log_prob_terms` of frames where others, `seen`, are looked back at: to train on a past
         with faults.
 
