@@ -2,8 +2,8 @@
 
 The batch at step s is a pure function of (seed, s). Position p = s·batch_size + i in the stream of
 examples belongs to epoch p // size and takes the example at place p % size of that epoch's
-permutation, so each example comes once an epoch and a batch may straddle two. The randomness is
-numpy's Philox and SeedSequence, whose streams are promised not to change between versions.
+permutation, so each example comes once an epoch and a batch may straddle two. What is drawn for a
+position is in `draws`.
 """
 
 import functools
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels, text
 from ms_pixelcnn_tf.data import augment as augmentation
-from ms_pixelcnn_tf.data import conditions
+from ms_pixelcnn_tf.data import conditions, draws
 from ms_pixelcnn_tf.data.readers import readers
 from ms_pixelcnn_tf.data.tolerance import Tolerance
 from ms_pixelcnn_tf.errors import UserError
@@ -24,11 +24,6 @@ TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
 ENDLESS = 2**62
 PREFETCHED = 4
 SHUT_DOWN = "cannot schedule new futures"
-# Keys that keep the streams drawn from one seed apart.
-PERMUTATION_STREAM, FLIP_STREAM, CAPTION_STREAM, *CROP_STREAMS = range(5)
-MAP_STREAM = 5
-JITTER_STREAM = 6  # and on: the shift's two, then one a channel
-CLASS_STREAM, POINT_STREAM, NOISE_STREAM = 16, 17, 18
 
 to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
@@ -87,10 +82,10 @@ def training_batches(
 
     Returns:
         A `tf.data.Dataset` of dicts, B being `batch_size`, or the number of `rows`: images uint8
-        `[B, H, W, C]` in 0…`num_levels`-1, labels int32 `[B]`; "text" int32 `[B, 201]`, the codes (`text.encode`) of
-        one caption of each example's, drawn anew each epoch; "keypoints" uint8
-        `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further
-        fields as the source has them.
+        `[B, H, W, C]` in 0…`num_levels`-1, labels int32 `[B]`; "text" int32 `[B, 201]`, the codes
+        (`text.encode`) of one caption of each example's, drawn anew each epoch; "keypoints" uint8
+        `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further fields as the
+        source has them.
 
     Raises:
         UserError: for an empty or unknown split, an unknown field, or an option out of range.
@@ -112,7 +107,7 @@ def training_batches(
 
     @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
     def permutation(epoch):
-        return epoch_permutation(size, seed, epoch)
+        return draws.epoch_permutation(size, seed, epoch)
 
     def batch(step):
         positions = step * batch_size + np.arange(first, stop)
@@ -122,39 +117,38 @@ def training_batches(
             inside = epochs == epoch
             indices[inside] = permutation(int(epoch))[places[inside]]
         if random_crop:
-            places = np.stack([_uniforms(seed, s, positions) for s in CROP_STREAMS], axis=1)
+            places = draws.crop_uniforms(seed, positions)
             examples = reader.examples(indices, fields, places=places)
         else:
             examples = reader.examples(indices, fields)
         if flip:
-            coins = flip_coins(seed, positions)
+            coins = draws.flip_coins(seed, positions)
             examples = conditions.mirrored(examples, coins, source.keypoint_mirror)
         if "mirror" in augment:
-            coins = flip_coins(seed, positions)
+            coins = draws.flip_coins(seed, positions)
             examples = augmentation.mirror(examples, coins, source.lateral)
         if "jitter" in augment:
-            uniforms = jitter_uniforms(seed, positions, source.channels)
+            uniforms = draws.jitter_uniforms(seed, positions, source.channels)
             examples["frames"] = augmentation.jitter(examples["frames"], uniforms)
         if past_noise:
-            parts = past_noise * _uniforms(seed, NOISE_STREAM, positions)
-            uniforms = noise_uniforms(seed, positions, examples["frames"].shape[1:4])
+            parts = past_noise * draws.uniforms(seed, draws.NOISE, positions)
+            uniforms = draws.noise_uniforms(seed, positions, examples["frames"].shape[1:4])
             examples["seen"] = np.stack(
                 [*map(augmentation.misplaced, examples["frames"], parts, uniforms)]
             )
         if "text" in fields:
-            which = _uniforms(seed, CAPTION_STREAM, positions)
+            which = draws.uniforms(seed, draws.CAPTION, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
         if map_noise:
-            streams = [(POINT_STREAM, number) for number in range(1 + 2 * source.num_keypoints)]
-            uniforms = np.stack([_uniforms(seed, s, positions) for s in streams], axis=1)
+            uniforms = draws.point_uniforms(seed, positions, source.num_keypoints)
             examples = conditions.with_moved_points(examples, uniforms, map_noise, source.image_size)
         examples = _as_models_take(examples, source)
         if map_noise:
-            uniforms = _uniforms(seed, CLASS_STREAM, positions)
+            uniforms = draws.uniforms(seed, draws.CLASSES, positions)
             examples = conditions.with_other_classes(examples, uniforms, map_noise)
         if map_dropout or step < maps_from:
             part = 1 if step < maps_from else map_dropout
-            dropped = _uniforms(seed, MAP_STREAM, positions) < part
+            dropped = draws.uniforms(seed, draws.MAPS, positions) < part
             examples = conditions.without_maps(examples, dropped)
         return examples
 
@@ -242,46 +236,6 @@ def iterate(dataset):
             yield batch
     finally:
         del iterator
-
-
-def epoch_permutation(size, seed, epoch):
-    """The order of an epoch: int64 `[size]`, each of 0…`size`-1 once."""
-    generator = np.random.Philox(np.random.SeedSequence([seed, PERMUTATION_STREAM, epoch]))
-    return np.argsort(generator.random_raw(size), kind="stable")
-
-
-def flip_coins(seed, positions):
-    """One fair coin a position in the stream, bool `[n]`: a function of seed and position."""
-    return _hash(seed, FLIP_STREAM, positions) >> np.uint64(63) == 1
-
-
-def jitter_uniforms(seed, positions, channels):
-    """What `augment.jitter` takes: float64 `[n, 2 + channels]` in [0, 1)."""
-    streams = range(JITTER_STREAM, JITTER_STREAM + 2 + channels)
-    return np.stack([_uniforms(seed, stream, positions) for stream in streams], axis=1)
-
-
-def noise_uniforms(seed, positions, size):
-    """What `augment.misplaced` takes, of one clip of `(T, H, W)` after the other."""
-    length, height, width = size
-    for position in positions:
-        generator = np.random.Philox(np.random.SeedSequence([seed, NOISE_STREAM, int(position)]))
-        drawn = generator.random_raw(2 * length * height * width) >> np.uint64(11)
-        yield (drawn * 2.0**-53).reshape(2, length, height * width)
-
-
-def _uniforms(seed, stream, positions):
-    """One number in [0, 1) a position in the stream, float64 `[n]`."""
-    return (_hash(seed, stream, positions) >> np.uint64(11)) * 2.0**-53
-
-
-def _hash(seed, stream, positions):
-    """uint64 `[n]` by the finaliser of SplitMix64, so that any position costs the same."""
-    key = np.random.SeedSequence([seed, *np.atleast_1d(stream)]).generate_state(1, np.uint64)
-    mixed = positions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _as_models_take(examples, source):

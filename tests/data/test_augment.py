@@ -5,7 +5,7 @@ import pytest
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.data import augment, pipeline
+from ms_pixelcnn_tf.data import augment, draws, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.errors import UserError
 from tiny import TinySource
@@ -124,12 +124,12 @@ def test_changed_clips_resume_exactly(start):
 def test_the_stream_holds_what_the_functions_give():
     source = TinyFilm(side=32)
     positions = np.arange(13, 17)  # of the second epoch
-    order = pipeline.epoch_permutation(13, 2, 1)[: len(positions)]
+    order = draws.epoch_permutation(13, 2, 1)[: len(positions)]
     examples = source.examples("train", order)
-    coins = pipeline.flip_coins(2, positions)
+    coins = draws.flip_coins(2, positions)
     assert 0 < coins.sum() < 4
     examples = augment.mirror(examples, coins, source.lateral)
-    uniforms = pipeline.jitter_uniforms(2, positions, 1)
+    uniforms = draws.jitter_uniforms(2, positions, 1)
     assert uniforms.shape == (4, 3) and len(np.unique(uniforms)) == uniforms.size
     examples["frames"] = augment.jitter(examples["frames"], uniforms)
     stream = batches(source, batch_size=1, start_step=13, augment=("mirror", "jitter"))
@@ -172,11 +172,25 @@ def test_noise_that_cannot_be_is_told(options, message):
 def test_misplaced_pixels_are_whole_and_as_many_as_asked_for():
     generator = np.random.default_rng(0)
     frames = np.stack([np.full((5, 40, 40), 3), generator.integers(0, 256, (5, 40, 40))], axis=-1)
-    (uniforms,) = pipeline.noise_uniforms(0, [7], (5, 40, 40))
+    (uniforms,) = draws.noise_uniforms(0, [7], (5, 40, 40))
     assert (augment.misplaced(frames, 0.0, uniforms) == frames).all()
     moved = augment.misplaced(frames, 0.25, uniforms)
     assert (moved[..., 0] == 3).all()  # channels are not mixed
     assert 0.22 < (moved != frames).any(axis=-1).mean() < 0.27
+
+
+def test_what_is_drawn_for_a_position_stays_what_it_was():
+    """A run goes on by them, whatever version began it."""
+    drawn = draws.jitter_uniforms(2, np.arange(13, 15), 1)
+    expected = [[0.80689587, 0.7709254, 0.76212252], [0.88820413, 0.60564698, 0.70101107]]
+    np.testing.assert_allclose(drawn, expected, atol=1e-8)
+    drawn = draws.uniforms(0, draws.CLASSES, np.arange(2))
+    np.testing.assert_allclose(drawn, [0.14868611, 0.55831068], atol=1e-8)
+    (drawn,) = draws.point_uniforms(0, np.arange(1), 1)
+    np.testing.assert_allclose(drawn, [0.71652518, 0.86507437, 0.20213547], atol=1e-8)
+    (drawn,) = draws.noise_uniforms(0, [3], (1, 1, 2))
+    expected = [[[0.64761997, 0.9319829]], [[0.50490052, 0.00110848]]]
+    np.testing.assert_allclose(drawn, expected, atol=1e-8)
 
 
 def test_videos_start_at_random_places():

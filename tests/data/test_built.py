@@ -14,7 +14,7 @@ from commands import exit_status
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data, text
 from ms_pixelcnn_tf.cli import evaluate, train
-from ms_pixelcnn_tf.data import decode, pipeline
+from ms_pixelcnn_tf.data import decode, draws, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
 from tfrecords_tools.build import build
@@ -489,7 +489,7 @@ def test_conditions_come_as_the_models_take_them(cub, tmp_path):
     flipped = next(
         pipeline.training_batches(source, seed=1, flip=True, **options).as_numpy_iterator()
     )
-    order, coins = pipeline.epoch_permutation(2, 1, 0), pipeline.flip_coins(1, np.arange(2))
+    order, coins = draws.epoch_permutation(2, 1, 0), draws.flip_coins(1, np.arange(2))
     for values, number, coin in zip(flipped["segmentation"], order, coins):
         np.testing.assert_array_equal(values, stored[number][:, :: -1 if coin else 1])
 

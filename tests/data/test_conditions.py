@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data, text
-from ms_pixelcnn_tf.data import conditions, pipeline
+from ms_pixelcnn_tf.data import conditions, draws, pipeline
 from ms_pixelcnn_tf.errors import UserError
 
 
@@ -168,9 +168,9 @@ def test_a_mirror_comes_before_the_maps():
         next(pipeline.training_batches(source, flip=flip, **options).as_numpy_iterator())
         for flip in (True, False)
     )
-    coins = pipeline.flip_coins(0, np.arange(8))
+    coins = draws.flip_coins(0, np.arange(8))
     assert 0 < coins.sum() < 8
-    order = pipeline.epoch_permutation(source.size("train"), 0, 0)[:8]
+    order = draws.epoch_permutation(source.size("train"), 0, 0)[:8]
     numbers = source.examples("train", order, ("segmentation",))["segmentation"]
     for example, coin in enumerate(coins):
         side = -1 if coin else 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data, pixels
-from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data import draws, pipeline
 from ms_pixelcnn_tf.data.source import ArraySource, Source
 from ms_pixelcnn_tf.errors import UserError
 
@@ -81,7 +81,7 @@ def test_permutation_depends_on_epoch_and_seed_alone():
 
 
 def test_permutation_stays_the_same_between_versions():
-    assert pipeline.epoch_permutation(8, seed=3, epoch=1).tolist() == [6, 7, 4, 3, 2, 5, 0, 1]
+    assert draws.epoch_permutation(8, seed=3, epoch=1).tolist() == [6, 7, 4, 3, 2, 5, 0, 1]
 
 
 @pytest.mark.parametrize("start", [1, 7, 1000])
@@ -111,10 +111,10 @@ def test_flip_mirrors_about_half_and_draws_anew():
 
 
 def test_flip_coins_are_fair_and_independent():
-    coins = pipeline.flip_coins(5, np.arange(100_000)).astype(float)
+    coins = draws.flip_coins(5, np.arange(100_000)).astype(float)
     assert abs(coins.mean() - 0.5) < 0.01
     assert abs(np.corrcoef(coins[1:], coins[:-1])[0, 1]) < 0.02
-    assert np.array_equal(pipeline.flip_coins(5, np.arange(7, 9)), coins[7:9])
+    assert np.array_equal(draws.flip_coins(5, np.arange(7, 9)), coins[7:9])
 
 
 @pytest.mark.parametrize("fields", [("image", "actions"), ("frames",)])

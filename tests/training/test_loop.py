@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.data.pipeline import epoch_permutation
+from ms_pixelcnn_tf.data.draws import epoch_permutation
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN

@@ -1,0 +1,64 @@
+"""What is drawn for each position in the stream of training examples: functions of seed and position.
+
+The randomness is numpy's Philox and SeedSequence, whose streams are promised not to change between
+versions.
+"""
+
+import numpy as np
+
+# Keys that keep the streams drawn from one seed apart.
+PERMUTATION, FLIP, CAPTION, *CROPS = range(5)
+MAPS = 5
+JITTER = 6  # and on: the shift's two, then one a channel
+CLASSES, POINTS, NOISE = 16, 17, 18
+
+
+def epoch_permutation(size, seed, epoch):
+    """The order of an epoch: int64 `[size]`, each of 0…`size`-1 once."""
+    generator = np.random.Philox(np.random.SeedSequence([seed, PERMUTATION, epoch]))
+    return np.argsort(generator.random_raw(size), kind="stable")
+
+
+def flip_coins(seed, positions):
+    """One fair coin a position in the stream, bool `[n]`: a function of seed and position."""
+    return _hash(seed, FLIP, positions) >> np.uint64(63) == 1
+
+
+def jitter_uniforms(seed, positions, channels):
+    """What `augment.jitter` takes: float64 `[n, 2 + channels]` in [0, 1)."""
+    streams = range(JITTER, JITTER + 2 + channels)
+    return np.stack([uniforms(seed, stream, positions) for stream in streams], axis=1)
+
+
+def crop_uniforms(seed, positions):
+    """Where to cut an image, or to start a video: float64 `[n, 2]` in [0, 1)."""
+    return np.stack([uniforms(seed, stream, positions) for stream in CROPS], axis=1)
+
+
+def point_uniforms(seed, positions, num_keypoints):
+    """What `conditions.with_moved_points` takes: float64 `[n, 1 + 2P]` in [0, 1)."""
+    streams = [(POINTS, number) for number in range(1 + 2 * num_keypoints)]
+    return np.stack([uniforms(seed, stream, positions) for stream in streams], axis=1)
+
+
+def noise_uniforms(seed, positions, size):
+    """What `augment.misplaced` takes, of one clip of `(T, H, W)` after the other."""
+    length, height, width = size
+    for position in positions:
+        generator = np.random.Philox(np.random.SeedSequence([seed, NOISE, int(position)]))
+        drawn = generator.random_raw(2 * length * height * width) >> np.uint64(11)
+        yield (drawn * 2.0**-53).reshape(2, length, height * width)
+
+
+def uniforms(seed, stream, positions):
+    """One number in [0, 1) a position in the stream, float64 `[n]`."""
+    return (_hash(seed, stream, positions) >> np.uint64(11)) * 2.0**-53
+
+
+def _hash(seed, stream, positions):
+    """uint64 `[n]` by the finaliser of SplitMix64, so that any position costs the same."""
+    key = np.random.SeedSequence([seed, *np.atleast_1d(stream)]).generate_state(1, np.uint64)
+    mixed = positions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
