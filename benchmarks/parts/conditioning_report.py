@@ -188,13 +188,17 @@ def exchanged(asked):
     ]
 
 
+def shown(images, asked):
+    """The colours that the asked places show, one prompt's shapes after the other's: int64 `[n]`."""
+    which = np.repeat(np.arange(len(asked)), [len(shapes) for shapes in asked])
+    return detector.colour_at(images[which], [shape[1:] for shapes in asked for shape in shapes])
+
+
 def hits(images, asked):
     """Shares of the asked shapes whose place shows the colour asked, another one, and none."""
-    rows = [(row, *shape) for row, shapes in enumerate(asked) for shape in shapes]
-    which = np.array([row[0] for row in rows])
-    colours = np.array([row[1] for row in rows])
-    is_main = np.diff(which, prepend=-1) > 0
-    found = detector.colour_at(images[which], np.array([row[2:] for row in rows]))
+    rows = [(number, shape[0]) for shapes in asked for number, shape in enumerate(shapes)]
+    numbers, colours = np.array(rows).T
+    is_main, found = numbers == 0, shown(images, asked)
     return {
         "asked": len(rows),
         "right": float(np.mean(found == colours)),
@@ -207,13 +211,12 @@ def hits(images, asked):
 def by_order(images, asked):
     """What stands where the n-th of so many listed shapes should: "2 of 3" → dict: "asked", how many;
     shares of "right", of "exchanged" (the colour of another shape of the list), "other" and "none"."""
-    found = {}
-    for image, shapes in zip(images, asked):
+    found, seen = {}, iter(shown(images, asked).tolist())
+    for shapes in asked:
         named = [shape[0] for shape in shapes]
-        seen = detector.colour_at([image] * len(shapes), np.array([shape[1:] for shape in shapes]))
-        for number, (colour, shown) in enumerate(zip(named, seen.tolist()), start=1):
-            what = "right" if shown == colour else "exchanged" if shown in named else "other"
-            found.setdefault(f"{number} of {len(shapes)}", []).append("none" if shown < 0 else what)
+        for number, (colour, own) in enumerate(zip(named, seen), start=1):
+            what = "right" if own == colour else "exchanged" if own in named else "other"
+            found.setdefault(f"{number} of {len(shapes)}", []).append("none" if own < 0 else what)
     return {
         order: {"asked": len(what)} | {kind: what.count(kind) / len(what) for kind in OUTCOMES}
         for order, what in sorted(found.items(), key=lambda pair: pair[0][::-1])

@@ -136,8 +136,6 @@ def with_moved_points(examples, uniforms, part, image_size):
         part: 0 to 1.
         image_size: `(height, width)`, pixels.
     """
-    if "keypoints" not in examples:
-        return examples
     points = examples["keypoints"]
     cells = np.array(image_size[::-1]) / MAP_SIZE  # of x, y, pixels
     moves = POINT_NOISE * (2 * uniforms[:, 1:].reshape(len(points), -1, 2) - 1) * cells

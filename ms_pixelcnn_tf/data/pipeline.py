@@ -139,7 +139,7 @@ def training_batches(
         if "text" in fields:
             which = draws.uniforms(seed, draws.CAPTION, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
-        if map_noise:
+        if map_noise and "keypoints" in fields:
             uniforms = draws.point_uniforms(seed, positions, source.num_keypoints)
             examples = conditions.with_moved_points(examples, uniforms, map_noise, source.image_size)
         examples = _as_models_take(examples, source)

@@ -214,15 +214,20 @@ def map_batches(**options):
     return [next(stream) for _ in range(6)]
 
 
+def of_the_same_images(ours, theirs, field):
+    """A field of two lists of batches, example by example, after their images have proved the same."""
+    for own, original in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(own["image"], original["image"])
+        yield from zip(own[field], original[field], strict=True)
+
+
 def test_maps_are_left_out_for_a_part_of_the_examples_drawn_anew_and_resumed_exactly():
     plain, dropped = map_batches(), map_batches(map_dropout=0.5)
     chosen = []
-    for ours, theirs in zip(dropped, plain):
-        np.testing.assert_array_equal(ours["image"], theirs["image"])
-        for own, original in zip(ours["segmentation"], theirs["segmentation"]):
-            assert original.any()
-            chosen.append(not own.any())
-            np.testing.assert_array_equal(own, 0 if chosen[-1] else original)
+    for own, original in of_the_same_images(dropped, plain, "segmentation"):
+        assert original.any()
+        chosen.append(not own.any())
+        np.testing.assert_array_equal(own, 0 if chosen[-1] else original)
     assert 12 < sum(chosen) < 36
     for expected, got in zip(dropped[2:], map_batches(map_dropout=0.5, start_step=2)):
         np.testing.assert_array_equal(got["segmentation"], expected["segmentation"])
@@ -232,14 +237,12 @@ def test_maps_are_left_out_for_a_part_of_the_examples_drawn_anew_and_resumed_exa
 def test_a_part_of_the_segmentations_names_other_classes_drawn_anew_and_resumed_exactly():
     plain, noisy = map_batches(), map_batches(map_noise=0.5)
     shifts = []
-    for ours, theirs in zip(noisy, plain):
-        np.testing.assert_array_equal(ours["image"], theirs["image"])
-        for own, original in zip(ours["segmentation"], theirs["segmentation"]):
-            found = [
-                shift for shift in range(5) if np.array_equal(own, np.roll(original, shift, axis=-1))
-            ]
-            assert len(found) == 1  # the regions are the same ones, all moved by one number
-            shifts += found
+    for own, original in of_the_same_images(noisy, plain, "segmentation"):
+        found = [
+            shift for shift in range(5) if np.array_equal(own, np.roll(original, shift, axis=-1))
+        ]
+        assert len(found) == 1  # the regions are the same ones, all moved by one number
+        shifts += found
     assert set(shifts) == set(range(5))
     assert 12 < sum(shift > 0 for shift in shifts) < 36
     for expected, got in zip(noisy[2:], map_batches(map_noise=0.5, start_step=2)):
@@ -259,17 +262,15 @@ def test_keypoints_of_a_part_are_moved_a_little_drawn_anew_and_resumed_exactly()
 
     plain, noisy = stream(), stream(map_noise=0.5)
     moved, steps = [], set()
-    for ours, theirs in zip(noisy, plain):
-        np.testing.assert_array_equal(ours["image"], theirs["image"])
-        for own, original in zip(ours["keypoints"], theirs["keypoints"]):
-            np.testing.assert_array_equal(own.sum(axis=(0, 1)), original.sum(axis=(0, 1)))
-            ((*places, parts), (*before, same)) = (
-                np.nonzero(maps.transpose(2, 0, 1))[::-1] for maps in (own, original)
-            )
-            np.testing.assert_array_equal(parts, same)
-            change = np.subtract(places, before)
-            steps |= set(change.ravel().tolist())
-            moved.append(change.any())
+    for own, original in of_the_same_images(noisy, plain, "keypoints"):
+        np.testing.assert_array_equal(own.sum(axis=(0, 1)), original.sum(axis=(0, 1)))
+        ((*places, parts), (*before, same)) = (
+            np.nonzero(maps.transpose(2, 0, 1))[::-1] for maps in (own, original)
+        )
+        np.testing.assert_array_equal(parts, same)
+        change = np.subtract(places, before)
+        steps |= set(change.ravel().tolist())
+        moved.append(change.any())
     assert 8 < sum(moved) < 24
     assert steps == {-2, -1, 0, 1, 2}
     for expected, got in zip(noisy[2:], stream(map_noise=0.5, start_step=2)):
