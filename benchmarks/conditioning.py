@@ -1,6 +1,6 @@
 """Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
 
-    bin/benchmark conditioning train --only=text-keypoints --core=0     # 40 minutes of a core; resumes
+    bin/benchmark conditioning train --only=text-keypoints --core=0     # 75 minutes of a core; resumes
     bin/benchmark conditioning train --only=text-segmentation --core=1
     bin/benchmark conditioning train --only=unconditional
     bin/benchmark conditioning report                                   # minutes
@@ -25,12 +25,12 @@ from parts.processes import pin
 from parts.tables import add_out
 
 RUNS = {
-    "text-keypoints": {"conditions": "text,keypoints"},
-    "text-segmentation": {"conditions": "text,segmentation"},
+    "text-keypoints": {"conditions": "text,keypoints", "map_noise": 0.5},
+    "text-segmentation": {"conditions": "text,segmentation", "map_noise": 0.3},
     "unconditional": {},
 }
 STAGES = {  # scales trained together → their fields
-    "base": {"steps": 10500, "batch_size": 64},
+    "base": {"steps": 21000, "batch_size": 64, "schedule": "cosine"},
     "16,32": {"steps": 1200},
 }
 SHARED = {
@@ -42,7 +42,7 @@ SHARED = {
 }
 # With maps beside them captions are hardly learnt, unless they are learnt first. And maps tell the
 # kind, while training pairs each kind with some of the colours alone.
-MAPS = {"map_dropout": 0.2, "maps_from": 1000, "map_noise": 0.5}
+MAPS = {"map_dropout": 0.2, "maps_from": 1000}
 
 
 def configuration(name, stage):
