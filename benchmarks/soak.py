@@ -101,8 +101,9 @@ def call(model, options):
 
 
 def count_traces(model):
-    """How many graphs the compiled functions of a model have been traced to."""
-    functions = [value for value in vars(model).values() if hasattr(value, "experimental_get_tracing_count")]
+    """How many graphs the compiled functions of an image model have been traced to."""
+    graphs = vars(model.graphs).values()
+    functions = [graph for graph in graphs if hasattr(graph, "experimental_get_tracing_count")]
     return sum(function.experimental_get_tracing_count() for function in functions)
 
 

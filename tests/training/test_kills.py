@@ -75,8 +75,18 @@ def while_saving(generator):
 
 
 def at_any_time(generator):
-    """From the process's first moment on: building, restoring, cutting back what was written."""
-    return lambda process, workdir: time.sleep(generator.uniform(0, 6))
+    """From the process's first moment on: building, restoring, cutting back what was written.
+
+    Not long after it trains again, though: a fast machine would be at the run's end before it has
+    been killed often enough.
+    """
+
+    def moment(process, workdir):
+        last, end = latest_step(workdir) + STEPS // (2 * KILLS), time.monotonic() + generator.uniform(0, 6)
+        while time.monotonic() < end and latest_step(workdir) < last:
+            time.sleep(0.002)
+
+    return moment
 
 
 def test_a_run_killed_many_times_equals_one_that_was_not(server, tmp_path):
