@@ -13,16 +13,15 @@ from typing import Any
 
 from keras import ops
 
-from ms_pixelcnn_tf.fusing import fuse
+from ms_pixelcnn_tf.fusing import fuse_by_cores
 from ms_pixelcnn_tf.networks import UpscalerA
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels from which on the loop over a row's pixels is one program. At batch 1 ON then takes a quarter
-# of the time at 32x32, and OlogN with a base of 8x8 two thirds; at batch 30 ON four fifths. It takes
-# seconds to compile for each batch size, which smaller images would not pay back.
-FUSED_FROM = 64
+# Pixels times features from which on the loop over a row's pixels is one program: 8x8 of 16, or
+# patches of 4x4 of 64. It takes seconds to compile for each batch size, which less would not pay back.
+FUSED_FROM = 1024
 
 
 def decode_pixels(
@@ -51,16 +50,17 @@ def decode_pixels(
 
 
 def decode_raster(
-    steps: Any, uniforms: Tensor, score: bool = True, fused: bool = True
+    steps: Any, uniforms: Tensor, score: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """Decodes images in raster order, in one graph, from a network that remembers.
+
+    The loop over a row's pixels is many small operations: from `FUSED_FROM` on one program for each
+    core, which has its part of the images.
 
     Args:
         steps: `networks.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
         uniforms: `[B, H, W, C]`.
         score: whether to return log-probabilities.
-        fused: whether the loop over a row's pixels may be one program: good for a few images, whose
-            many small operations cost by the operation.
 
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
@@ -75,14 +75,14 @@ def decode_raster(
         return end_pixel(pixel[0]), *(_push(kept, new) for kept, new in zip(row, pixel))
 
     def decode_pixels_of_row(starts, row_uniforms):
-        empty = steps.first_pixel(), *_blank(row_uniforms, score)
+        empty = steps.first_pixel(ops.shape(row_uniforms)[1]), *_blank(row_uniforms, score)
         _, *decoded = ops.fori_loop(
             0, width, lambda i, c: decode_pixel(i, c, starts, row_uniforms), empty
         )
         return decoded
 
-    if fused and height * width >= FUSED_FROM:
-        decode_pixels_of_row = fuse(decode_pixels_of_row)
+    if height * width * steps.features >= FUSED_FROM:
+        decode_pixels_of_row = fuse_by_cores(decode_pixels_of_row)
 
     def decode_row(row, carry):
         state, *image = carry
@@ -196,7 +196,6 @@ def decode_group(
     steps = CachedPixelCNN(
         upscaler.decoder, ops.shape(conditioning)[0], upscaler.patch_size, conditioning, prediction
     )
-    patches = to_patches(uniforms, upscaler.patch_size)  # hundreds: large operations
-    decoded = decode_raster(steps, patches, score, fused=False)
+    decoded = decode_raster(steps, to_patches(uniforms, upscaler.patch_size), score)
     size = uniforms.shape[1:3]
     return tuple(None if part is None else from_patches(part, size) for part in decoded)

@@ -58,7 +58,8 @@ class SpellingSteps:
     """Remembers only what it is handed: the last letter of the row above and of the pixel before."""
 
     def __init__(self, batch):
-        self.batch, self.distribution = batch, Speller(channel_autoregressive=True)
+        self.batch, self.features = batch, 1
+        self.distribution = Speller(channel_autoregressive=True)
 
     def first_row(self):
         return (tf.zeros(self.batch, tf.int32),)
@@ -69,8 +70,8 @@ class SpellingSteps:
     def end_row(self, state, current, levels):
         return (levels[:, -1, -1] + 0 * current,)
 
-    def first_pixel(self):
-        return (tf.zeros(self.batch, tf.int32),)
+    def first_pixel(self, batch):
+        return (tf.zeros(batch, tf.int32),)
 
     def begin_pixel(self, state, starts, column):
         before = tf.where(column == 0, starts, state[0])
@@ -215,27 +216,29 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
     np.testing.assert_allclose(accumulated, model.log_prob(images), rtol=1e-4)
 
 
-@pytest.mark.parametrize("index", [0, 1, 2, 9])
-def test_fused_rows_decode_the_same_image(index, monkeypatch):
-    """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
+@pytest.mark.parametrize("index, programs", [(0, 1), (1, 1), (2, 1), (9, 1), (16, 4)])
+def test_fused_rows_decode_the_same_image(index, programs, monkeypatch):
+    """In float64, with conditions too, one core or three; and they are fused from `FUSED_FROM` on only."""
     fused = []
 
     def fuse(function):
         fused.append(function)
-        return fusing.fuse(function)
+        return fusing.fuse_by_cores(function)
 
-    monkeypatch.setattr(sampling, "fuse", fuse)
+    monkeypatch.setattr(sampling, "fuse_by_cores", fuse)
     model = random_model(index, 0.4, dtype="float64", **MODELS[index])
     uniforms, conditions = random_uniforms(model, 5, seed=index), random_conditions(model, 5)
     plain, plain_log_prob = model.decode_with_log_prob(uniforms, conditions)
     assert not fused
     monkeypatch.setattr(sampling, "FUSED_FROM", 1)
+    monkeypatch.setattr(fusing, "_cores", lambda: 1)
     levels = model.decode(uniforms, conditions)  # traced now
-    assert len(fused) == 1
+    assert len(fused) == programs
     np.testing.assert_array_equal(levels, plain)
     again = random_model(index, 0.4, dtype="float64", **MODELS[index])
+    monkeypatch.setattr(fusing, "_cores", lambda: 3)
     levels, log_prob = again.decode_with_log_prob(uniforms, conditions)
-    assert len(fused) == 2
+    assert len(fused) == 2 * programs
     np.testing.assert_array_equal(levels, plain)
     np.testing.assert_allclose(log_prob, plain_log_prob, rtol=1e-9)
 

@@ -42,7 +42,7 @@ class CachedMultiplicativePixelCNN:
 
     def __init__(self, network, batch, size, conditioning, prediction):
         self.network = network
-        self.distribution = network.distribution
+        self.distribution, self.features = network.distribution, network.features
         self.batch = batch
         self.height, self.width = size
         self.convolutions = [network.entry, *(
@@ -99,14 +99,12 @@ class CachedMultiplicativePixelCNN:
                 maps = maps + block.widen(hidden)
         return inputs
 
-    def first_pixel(self):
-        """State left of the image: nothing but padding."""
+    def first_pixel(self, batch):
+        """State left of so many images: nothing but padding."""
         network = self.network
         return (
-            self._zeros(len(network.entry.input_groups)),
-            ops.zeros(
-                (2 * len(network.blocks), self.batch, network.features), network.compute_dtype
-            ),
+            ops.zeros((batch, len(network.entry.input_groups)), network.compute_dtype),
+            ops.zeros((2 * len(network.blocks), batch, network.features), network.compute_dtype),
         )
 
     def begin_pixel(self, state, starts, column):

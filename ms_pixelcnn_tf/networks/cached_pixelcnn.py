@@ -29,7 +29,7 @@ class CachedPixelCNN:
 
     def __init__(self, network, batch, size, conditioning=None, prediction=None):
         self.network = network
-        self.distribution = network.distribution
+        self.distribution, self.features = network.distribution, network.features
         self.batch = batch
         self.height, self.width = size
         self._prepare_weights()
@@ -80,11 +80,11 @@ class CachedPixelCNN:
         features = self.network.read(levels)[:, None]
         return ops.concatenate([above[:, 1:], features], axis=1), current
 
-    def first_pixel(self):
-        """State left of the image: nothing but padding."""
-        layers = self.network.layers
-        left = self._zeros(layers[0].reach, len(layers[0].input_groups))
-        return left, [self._zeros(self.network.features) for _ in layers[1:]]
+    def first_pixel(self, batch):
+        """State left of so many images: nothing but padding."""
+        layers, dtype = self.network.layers, self.network.compute_dtype
+        left = ops.zeros((batch, layers[0].reach, len(layers[0].input_groups)), dtype)
+        return left, [ops.zeros((batch, self.network.features), dtype) for _ in layers[1:]]
 
     def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
