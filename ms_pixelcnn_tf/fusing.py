@@ -1,4 +1,4 @@
-"""Many small operations as one program, and a batch as one program a core."""
+"""Many small operations as one program, which each core calls for its part of a batch."""
 
 import contextlib
 import contextvars
@@ -6,64 +6,75 @@ import os
 
 import keras
 
+MOST_PARTS = 8  # measured on 2 cores
+
 _allowed = contextvars.ContextVar("allowed", default=True)
 
 
-def fuse(function):
-    """`function` compiled by XLA on TensorFlow, where each operation has to be sent off by itself.
+def by_cores(function, fused):
+    """`function` as a program of its own, called for a part of the batch on each core at a time.
 
-    It is compiled once for each shape of its arguments. On other backends it is left as it is: JAX
-    compiles whole graphs anyway.
+    A program of small operations fills one core only. On other backends than TensorFlow, which
+    compile whole graphs anyway, the function is left as it is.
+
+    Args:
+        function: of trees of tensors, to a list of tensors; the batch is the last axis but one of all.
+        fused: whether XLA compiles it, once for each shape of its arguments: TensorFlow has to send off
+            each operation by itself.
+
+    Returns:
+        A function of the same arguments. Fewer images than parts are one call.
     """
     if keras.backend.backend() != "tensorflow" or not _allowed.get():
         return function
     import tensorflow as tf
 
-    return tf.function(function, autograph=False, jit_compile=True)
-
-
-def fuse_by_cores(function):
-    """`fuse`, with a part of the batch for each core: a program of small operations fills one only.
-
-    Args:
-        function: of trees of tensors, to a list of tensors; the batch is the last axis but one of all.
-
-    Returns:
-        A function of the same arguments. Where there are fewer images than cores it calls one program
-        for all.
-    """
-    program, cores = fuse(function), _cores()
-    if program is function or cores == 1:
+    program, parts = _program(function, fused), _parts()
+    if parts == 1:
         return program
-    import tensorflow as tf
 
-    def by_cores(*arguments):
-        batch = tf.shape(tf.nest.flatten(arguments)[0])[-2]
-        size = -(-batch // cores)
+    def batch_of(arguments):
+        return tf.shape(tf.nest.flatten(arguments)[0])[-2]
 
-        def results(core):
-            # All parts have one size, so that one program serves them: the last overlap.
-            first = core * size
-            start = tf.minimum(first, batch - size)
-            parts = tf.nest.map_structure(lambda t: t[..., start : start + size, :], arguments)
-            return [result[..., first - start :, :] for result in program(*parts)]
+    def in_parts(*arguments):
+        # All parts have one size, so that one compilation serves them: zeros fill the last.
+        batch = batch_of(arguments)
+        fill = -batch % parts
 
-        return [tf.concat(parts, axis=-2) for parts in zip(*map(results, range(cores)))]
+        def cut(tensor):
+            paddings = [(0, 0)] * (tensor.shape.rank - 2) + [(0, fill), (0, 0)]
+            return tf.split(tf.pad(tensor, paddings), parts, axis=-2)
+
+        cuts = [cut(tensor) for tensor in tf.nest.flatten(arguments)]
+        results = [program(*tf.nest.pack_sequence_as(arguments, part)) for part in zip(*cuts)]
+        return [tf.concat(result, axis=-2)[..., :batch, :] for result in zip(*results)]
 
     def call(*arguments):
-        batch = tf.shape(tf.nest.flatten(arguments)[0])[-2]
-        return tf.cond(batch < cores, lambda: program(*arguments), lambda: by_cores(*arguments))
+        return tf.cond(
+            batch_of(arguments) < parts, lambda: program(*arguments), lambda: in_parts(*arguments)
+        )
 
     return call
 
 
-def _cores():
-    """How many cores TensorFlow computes with; 1 where a GPU does."""
+def _program(function, fused):
+    """A `tf.function` that stays one in the graphs that call it."""
     import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
+    if fused:
+        return tf.function(function, autograph=False, jit_compile=True)
+    attributes = {"_noinline": True}
+    return tf.function(function, autograph=False, experimental_attributes=attributes)
+
+
+def _parts():
+    """One for each core that TensorFlow computes on, up to `MOST_PARTS`; 1 where a GPU computes."""
+    import tensorflow as tf
+
+    if tf.config.get_visible_devices("GPU"):
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(tf.config.threading.get_inter_op_parallelism_threads() or cores, MOST_PARTS)
 
 
 @contextlib.contextmanager

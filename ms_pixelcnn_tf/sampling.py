@@ -13,15 +13,15 @@ from typing import Any
 
 from keras import ops
 
-from ms_pixelcnn_tf.fusing import fuse_by_cores
+from ms_pixelcnn_tf.fusing import by_cores
 from ms_pixelcnn_tf.networks import UpscalerA
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels times features from which on the loop over a row's pixels is one program: 8x8 of 16, or
-# patches of 4x4 of 64. It takes seconds to compile for each batch size, which less would not pay back.
-FUSED_FROM = 1024
+# Pixels from which on XLA compiles the loop over a row's pixels. It takes seconds for each batch size,
+# which smaller images would not pay back.
+FUSED_FROM = 64
 
 
 def decode_pixels(
@@ -54,8 +54,7 @@ def decode_raster(
 ) -> tuple[Tensor, Tensor | None]:
     """Decodes images in raster order, in one graph, from a network that remembers.
 
-    The loop over a row's pixels is many small operations: from `FUSED_FROM` on one program for each
-    core, which has its part of the images.
+    The loop over a row's pixels is many small operations: each core has its part of the images.
 
     Args:
         steps: `networks.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
@@ -81,8 +80,7 @@ def decode_raster(
         )
         return decoded
 
-    if height * width * steps.features >= FUSED_FROM:
-        decode_pixels_of_row = fuse_by_cores(decode_pixels_of_row)
+    decode_pixels_of_row = by_cores(decode_pixels_of_row, fused=height * width >= FUSED_FROM)
 
     def decode_row(row, carry):
         state, *image = carry

@@ -1,4 +1,4 @@
-"""Programs for all cores compute what one would."""
+"""A program that all cores call computes what one call would."""
 
 import numpy as np
 import pytest
@@ -7,43 +7,63 @@ import tensorflow as tf
 from ms_pixelcnn_tf import fusing
 
 
-@pytest.mark.parametrize("cores", [2, 3])
-def test_each_core_has_its_part_of_a_batch(cores, monkeypatch):
-    """Of any size, once traced: fewer images than cores, as many, and parts that overlap."""
-
-    def double(tree, added):
-        return [2 * tree[0] + added, tree[1][..., 0, :, :]]
-
-    monkeypatch.setattr(fusing, "_cores", lambda: cores)
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_each_core_has_its_part_of_a_batch(parts, fused, monkeypatch):
+    """Of any size, once traced: parts of one size, zeros after the last; or one call for few images."""
+    monkeypatch.setattr(fusing, "_parts", lambda: parts)
     generator = np.random.default_rng(0)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape) for shape in ((3, None, 2), (3, 4, None, 5), (3, None, 2))])
-    def call(first, second, added):
-        return fusing.fuse_by_cores(double)((first, second), added)
+    def program(tree, added):
+        size = tf.cast(tf.shape(added)[-2], "float32")
+        return [2 * tree[0] + added, tree[1][:, 1], size + 0 * added]
 
-    for batch in range(1, 2 * cores + 2):
+    shapes = [(3, None, 2), (3, 4, None, 5), (3, None, 2)]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes])
+    def call(first, second, added):
+        return fusing.by_cores(program, fused)((first, second), added)
+
+    for batch in range(2 * parts + 2):
         first, second, added = (
-            generator.random(shape).astype("float32")
-            for shape in ((3, batch, 2), (3, 4, batch, 5), (3, batch, 2))
+            generator.random([side or batch for side in shape]).astype("float32")
+            if batch else np.zeros([side or 0 for side in shape], "float32")
+            for shape in shapes
         )
-        sums, slices = call(first, second, added)
+        sums, slices, sizes = call(first, second, added)
         np.testing.assert_allclose(sums, 2 * first + added, rtol=1e-6)
-        np.testing.assert_array_equal(slices, second[:, 0])
+        np.testing.assert_array_equal(slices, second[:, 1])
+        assert sizes.shape == added.shape
+        np.testing.assert_array_equal(sizes, batch if batch < parts else -(-batch // parts))
+    assert call.experimental_get_tracing_count() == 1
 
 
 def test_one_core_has_one_program(monkeypatch):
-    monkeypatch.setattr(fusing, "_cores", lambda: 1)
-    called = fusing.fuse_by_cores(lambda x: [x + 1])
+    monkeypatch.setattr(fusing, "_parts", lambda: 1)
+    called = fusing.by_cores(lambda x: [x + 1], fused=True)
     assert called.experimental_get_tracing_count() == 0
     np.testing.assert_array_equal(called(tf.zeros((2, 3)))[0], np.ones((2, 3)))
     assert called.experimental_get_tracing_count() == 1
 
 
 def test_without_fusing_nothing_is_cut(monkeypatch):
-    monkeypatch.setattr(fusing, "_cores", lambda: 2)
+    monkeypatch.setattr(fusing, "_parts", lambda: 2)
 
     def function(x):
         return [x]
 
     with fusing.unfused():
-        assert fusing.fuse_by_cores(function) is function
+        assert fusing.by_cores(function, fused=True) is function
+        assert fusing.by_cores(function, fused=False) is function
+
+
+def test_as_many_parts_as_cores_up_to_a_bound_and_one_beside_a_gpu(monkeypatch):
+    monkeypatch.setattr(fusing.os, "sched_getaffinity", lambda _: range(3), raising=False)
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 0)
+    assert fusing._parts() == 3
+    monkeypatch.setattr(fusing.os, "sched_getaffinity", lambda _: range(64))
+    assert fusing._parts() == fusing.MOST_PARTS
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 2)
+    assert fusing._parts() == 2
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
+    assert fusing._parts() == 1

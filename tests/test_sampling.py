@@ -58,14 +58,13 @@ class SpellingSteps:
     """Remembers only what it is handed: the last letter of the row above and of the pixel before."""
 
     def __init__(self, batch):
-        self.batch, self.features = batch, 1
-        self.distribution = Speller(channel_autoregressive=True)
+        self.batch, self.distribution = batch, Speller(channel_autoregressive=True)
 
     def first_row(self):
         return (tf.zeros(self.batch, tf.int32),)
 
     def begin_row(self, state, row):
-        return state[0], row
+        return state[0][:, None], row  # the batch is the last axis but one
 
     def end_row(self, state, current, levels):
         return (levels[:, -1, -1] + 0 * current,)
@@ -74,7 +73,7 @@ class SpellingSteps:
         return (tf.zeros(batch, tf.int32),)
 
     def begin_pixel(self, state, starts, column):
-        before = tf.where(column == 0, starts, state[0])
+        before = tf.where(column == 0, starts[:, 0], state[0])
 
         def channel_params(channel, levels):
             return next_letter(before if channel == 0 else levels[:, channel - 1])[:, None]
@@ -216,31 +215,31 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
     np.testing.assert_allclose(accumulated, model.log_prob(images), rtol=1e-4)
 
 
-@pytest.mark.parametrize("index, programs", [(0, 1), (1, 1), (2, 1), (9, 1), (16, 4)])
-def test_fused_rows_decode_the_same_image(index, programs, monkeypatch):
-    """In float64, with conditions too, one core or three; and they are fused from `FUSED_FROM` on only."""
-    fused = []
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("index", [0, 1, 2, 9, 16])
+def test_fused_rows_and_parts_of_a_batch_decode_the_same_image(index, parts, monkeypatch):
+    """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
+    asked = []
 
-    def fuse(function):
-        fused.append(function)
-        return fusing.fuse_by_cores(function)
+    def by_cores(function, fused):
+        asked.append(fused)
+        return fusing.by_cores(function, fused)
 
-    monkeypatch.setattr(sampling, "fuse_by_cores", fuse)
-    model = random_model(index, 0.4, dtype="float64", **MODELS[index])
-    uniforms, conditions = random_uniforms(model, 5, seed=index), random_conditions(model, 5)
-    plain, plain_log_prob = model.decode_with_log_prob(uniforms, conditions)
-    assert not fused
-    monkeypatch.setattr(sampling, "FUSED_FROM", 1)
-    monkeypatch.setattr(fusing, "_cores", lambda: 1)
-    levels = model.decode(uniforms, conditions)  # traced now
-    assert len(fused) == programs
-    np.testing.assert_array_equal(levels, plain)
-    again = random_model(index, 0.4, dtype="float64", **MODELS[index])
-    monkeypatch.setattr(fusing, "_cores", lambda: 3)
-    levels, log_prob = again.decode_with_log_prob(uniforms, conditions)
-    assert len(fused) == 2 * programs
-    np.testing.assert_array_equal(levels, plain)
-    np.testing.assert_allclose(log_prob, plain_log_prob, rtol=1e-9)
+    monkeypatch.setattr(sampling, "by_cores", by_cores)
+    images, log_probs = [], []
+    for parts_of, fused_from in ((1, 10_000), (parts, 1), (3, 10_000)):
+        monkeypatch.setattr(fusing, "_parts", lambda parts_of=parts_of: parts_of)
+        monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
+        model = random_model(index, 0.4, dtype="float64", **MODELS[index])
+        uniforms, conditions = random_uniforms(model, 5, seed=index), random_conditions(model, 5)
+        levels, log_prob = model.decode_with_log_prob(uniforms, conditions)
+        images.append(levels)
+        log_probs.append(log_prob)
+    programs = 4 if model.config.upscaler == "B" else 1  # the base, and each group's patches
+    assert asked == [False] * programs + [True] * programs + [False] * programs
+    for levels, log_prob in zip(images[1:], log_probs[1:]):
+        np.testing.assert_array_equal(levels, images[0])
+        np.testing.assert_allclose(log_prob, log_probs[0], rtol=1e-9)
 
 
 def test_the_proof_sees_a_wrong_cache():

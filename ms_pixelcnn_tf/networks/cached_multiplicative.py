@@ -42,7 +42,7 @@ class CachedMultiplicativePixelCNN:
 
     def __init__(self, network, batch, size, conditioning, prediction):
         self.network = network
-        self.distribution, self.features = network.distribution, network.features
+        self.distribution = network.distribution
         self.batch = batch
         self.height, self.width = size
         self.convolutions = [network.entry, *(

@@ -29,7 +29,7 @@ class CachedPixelCNN:
 
     def __init__(self, network, batch, size, conditioning=None, prediction=None):
         self.network = network
-        self.distribution, self.features = network.distribution, network.features
+        self.distribution = network.distribution
         self.batch = batch
         self.height, self.width = size
         self._prepare_weights()
