@@ -93,9 +93,10 @@ def test_the_stages_of_a_run_are_all_of_its_scales():
         scales = ",".join(run.model.scale for run in runs)
         assert scales == "base,16,32"
         assert {run.data for run in runs} == {runs[0].data}
-        for field in ("maps_from", "map_dropout", "map_noise"):
+        conditional = name != "unconditional"
+        for field, told in (("maps_from", False), ("map_dropout", False), ("map_noise", conditional)):
             changed = [getattr(run.train, field) > 0 for run in runs]
-            assert changed == [name != "unconditional", False]
+            assert changed == [conditional, told]
 
 
 @pytest.fixture(scope="module")
