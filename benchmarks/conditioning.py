@@ -43,7 +43,7 @@ SHARED = {
 # With maps beside them captions are hardly learnt, unless they are learnt first. And maps tell the
 # kind, while training pairs each kind with some of the colours alone.
 MAPS = {"map_dropout": 0.2, "maps_from": 1000}
-UNCONDITIONAL = {"steps": 10500}  # the page shows that its validation curve is flat by then
+UNCONDITIONAL = {"steps": 10500}  # its validation no longer falls by then
 
 
 def configuration(name, stage):
