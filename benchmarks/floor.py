@@ -11,8 +11,9 @@ fraction is of the 3x3 ceiling in the row's own numbers, at the shapes of the im
 
 Where the time of sampling images goes is read from a profile of one call: the seconds of the
 operations in the scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers
-and computes none stands apart. Operations that TensorFlow holds for cheap leave no trace; they and the
-time between operations are what is missing to the call's seconds.
+and computes none stands apart. Operations inside XLA's programs leave no trace, so this call is one
+without XLA, in which no core has a part of the batch to itself. Operations that TensorFlow holds for
+cheap leave none either; they and the time between operations are what is missing to its seconds.
 """
 
 from typing import NamedTuple
@@ -264,10 +265,11 @@ def _breakdown(one):
     ]
     seen = sum(sum(seconds.values()) for seconds in one["parts"].values())
     table.append(("all that was traced", "", "", f"{seen / total:.0%}"))
+    fused = one["sampling_seconds"]["median"]
     return (
-        f"## Where sampling time goes: {one['model']}\n\nOne call of {total:.2f} s, of which the profile "
-        f"tells {one['operations']:,} operations; on several threads they can add up to more than the "
-        "call.\n\n" + markdown_table(("part", "arithmetic, s", "moving numbers, s", "of the call"), table)
+        f"## Where sampling time goes: {one['model']}\n\nOne call of {total:.2f} s without XLA and without "
+        f"a part of the batch for each core (with them: {fused:.2f} s), of which the profile tells "
+        f"{one['operations']:,} operations; on several threads they can add up to more than the call.\n\n" + markdown_table(("part", "arithmetic, s", "moving numbers, s", "of the call"), table)
     )
 
 

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from ms_pixelcnn_tf import sampling
+from ms_pixelcnn_tf.fusing import unfused
 from ms_pixelcnn_tf.networks import UpscalerA
 
 # Operations that move numbers and compute none.
@@ -24,7 +25,8 @@ PARTS = ("inverse CDF", "heads", "base", "decoder", "trunk", "other")
 
 @contextlib.contextmanager
 def scopes(model):
-    """While it lasts, what is traced of a model's sampling stands in scopes named as in `PARTS`.
+    """While it lasts, what is traced of a model's sampling stands in scopes named as in `PARTS`, and is
+    not fused: operations inside XLA's programs leave no trace.
 
     The trunk is a layer, whose scope Keras makes.
     """
@@ -53,7 +55,7 @@ def scopes(model):
     with mock.patch.object(sampling, "decode_raster", decode_raster), \
             mock.patch.object(sampling, "decode_pixels", with_heads), \
             mock.patch.object(UpscalerA, "channel_params", in_heads(UpscalerA.channel_params)), \
-            mock.patch.object(law, "decode_channel", decode_channel):
+            mock.patch.object(law, "decode_channel", decode_channel), unfused():
         yield
 
 

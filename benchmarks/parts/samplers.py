@@ -5,12 +5,14 @@ They are the subjects of a `Worker`. All is `keras.ops`, so that the same rows c
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
+import flops
 from ms_pixelcnn_tf import pixels, sampling
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.models import make_model, rollout
 from ms_pixelcnn_tf.models.compiled import compile_function
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.models.inputs import uniforms_dtype
@@ -25,7 +27,8 @@ class Sampler:
     of memory is read after that sample, before the likelihood is traced.
 
     Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part is
-    run), and have `build`, `sample` and `score`, which return when their results are there.
+    run), and have `build`, `sample` and `score`, which return when their results are there, and
+    `flops`, the operations of all network evaluations that one example takes (None: not counted).
     """
 
     scale = 1.0
@@ -37,11 +40,13 @@ class Sampler:
         self.score()
 
     def facts(self):
-        """Seconds to the first sample (None: only a part was run), and MiB before and at the peak."""
+        """Seconds to the first sample (None: only a part was run), MiB before and at the peak, and
+        operations an example."""
         return {
             "first_seconds": self.first if self.scale == 1 else None,
             "memory_before": self.memory[0], "memory": self.memory[1],
             "parameters": int(self.model.count_params()), "extrapolated_by": self.scale,
+            "flops": self.flops(),
         }
 
     def measure(self):
@@ -92,6 +97,10 @@ class ImageSampler(Sampler):
     def score(self):
         for log_prob in self.model.log_prob_terms(self._images).values():
             np.asarray(log_prob)
+
+    def flops(self):
+        times = naive_evaluations(self.model) if self._sampler == "naive" else 1
+        return times * sum(flops.forward_flops(self.model).values())
 
 
 class StepByStep:
@@ -206,6 +215,29 @@ class VideoSampler(Sampler):
         terms = self.model.log_prob_terms(self._frames, self._conditions)
         for log_prob in terms.values():
             np.asarray(log_prob)
+
+    def flops(self):
+        if keras.backend.backend() != "tensorflow":
+            return None  # they are counted from TensorFlow's graph
+        import tensorflow as tf
+
+        config, model, length = self._config, self.model, self._config.predicted_frames
+        shape = (*config.image_size, config.channels)
+        frame = tf.TensorSpec((1, *shape), tf.int32)
+        if self._sampler == "naive":
+            hidden = tf.TensorSpec((1, *model.past.size, config.lstm_features))
+            evaluation = flops.graph_flops(
+                lambda frame, hidden: model.decoder.log_prob_terms(Past(frame, hidden), frame),
+                frame, hidden,
+            )
+            return length * math.prod(shape) * evaluation
+
+        def step(frame, inputs):
+            _, past = rollout.advance(model, model.past.initial_state(1), frame, inputs)
+            return model.decoder.log_prob_terms(past, frame)
+
+        inputs = {n: tf.TensorSpec((1, v.shape[-1])) for n, v in self._conditions.items()}
+        return length * flops.graph_flops(step, frame, inputs)
 
     def _start(self):
         given = self._config.given_frames

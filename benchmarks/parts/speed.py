@@ -66,22 +66,25 @@ def image_rows(options):
                               (*work, options.naive_evaluations))
 
 
+HALF = ", encoder at half size"  # ends the name of a video model with the cheaper frame encoder
 VIDEOS = {
     "OT_baseline": ("graph",), "OTN": ("naive", "cached"), "OT": ("steps", "graph"),
-    "OTlogN": ("steps", "graph"),
+    "OTlogN": ("steps", "graph"), f"OT{HALF}": ("graph",), f"OTlogN{HALF}": ("graph",),
 }
 
 
 def video_rows(options):
     """The group of videos."""
-    fields = {
+    shared = {
         "preset": options.preset, "dataset": "shapes_push", "image_size": options.video_size,
-        "num_frames": options.frames, "frame_stride": options.frame_stride,
+        "num_frames": options.frames,
     }
-    for variant, samplers in VIDEOS.items():
+    for model, samplers in VIDEOS.items():
+        variant, stride = model.removesuffix(HALF), options.frame_stride * (1 + model.endswith(HALF))
+        fields = shared | {"variant": variant, "frame_stride": stride}
         for sampler in samplers:
-            work = "parts.samplers:VideoSampler", fields | {"variant": variant}, options.video_batch, sampler
-            yield Row(f"videos, batch {options.video_batch}", variant, variant, sampler,
+            work = "parts.samplers:VideoSampler", fields, options.video_batch, sampler
+            yield Row(f"videos, batch {options.video_batch}", model, variant, sampler,
                       (*work, options.naive_evaluations, options.cached_frames),
                       options.frames - 2)
 
@@ -94,12 +97,14 @@ def measure(rows, repeats):
     for group, members in groups.items():
         print(group, file=sys.stderr, flush=True)
         times, facts = rounds.run({row.name: row.worker for row in members}, repeats)
-        found += [_result(row, members, times, facts[row.name]) for row in members]
+        found += [_result(row, members, times, facts) for row in members]
     return found
 
 
 def _result(row, members, times, facts):
     own = times[row.name]
+    (naive,) = [facts[other.name] for other in members if other.sampler == "naive"]
+    facts = facts[row.name]
     result = {
         "group": row.group, "model": row.model, "variant": row.variant, "sampler": row.sampler,
         "frames": row.frames, **facts,
@@ -110,6 +115,8 @@ def _result(row, members, times, facts):
     for slow in ("naive", "cached"):
         (baseline,) = [other.name for other in members if other.sampler == slow]
         result[f"faster_than_{slow}"] = rounds.ratios(times[baseline], own)
+    if naive.get("flops") and facts.get("flops"):
+        result["fewer_flops_than_naive"] = naive["flops"] / facts["flops"]
     return result
 
 
@@ -129,8 +136,8 @@ def table(results):
         frames = members[0]["frames"]
         unit = "s a frame" if frames else "s a batch"
         header = [
-            "sampler", unit, "× naive", "× cached", "sample / likelihood", "first sample, s",
-            "peak memory, GiB", f"paper, {unit}",
+            "sampler", unit, "× naive", "× cached", "sample / likelihood", "× naive, by operations",
+            "first sample, s", "peak memory, GiB", f"paper, {unit}",
         ]
         rows = [_cells(result, frames) for result in members]
         parts.append(f"### {group[0].upper()}{group[1:]}\n\n{markdown_table(header, rows)}\n")
@@ -143,16 +150,17 @@ def _cells(result, frames):
     extrapolated = result["extrapolated_by"] != 1
     digits = 0 if seconds["median"] >= 100 else 2 if seconds["median"] >= 1 else 3
     ratio = result["sampling_over_likelihood"]
-    first = result["first_seconds"]
+    first, operations = result["first_seconds"], result.get("fewer_flops_than_naive")
     paper = None
     if frames or result["group"].endswith(f"batch {PAPER_BATCH}"):
-        paper = PAPER.get((result["variant"], result["sampler"]))
+        paper = PAPER.get((result["model"].split()[0], result["sampler"]))
     memory = result["memory"]
     return [
         f"{result['model']}, {HOW[result['sampler']]}",
         format_spread(seconds, digits) + "\\*" * extrapolated,
         _times(result["faster_than_naive"]), _times(result["faster_than_cached"]),
         format_spread(ratio, 0 if ratio["median"] >= 100 else 2),
+        "–" if operations is None else f"{operations:,.0f}",
         "–" if first is None else f"{first:.1f}",
         "–" if memory is None else f"{memory / 1024:.2f}",
         "–" if paper is None else f"{paper:,}",
@@ -182,7 +190,8 @@ def page(results, how, goals):
         how + "\n",
         f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
         "its first sample counts building the model and tracing; its peak memory is resident, up to "
-        f"that sample{memory}. \"A step a call\" is a Python loop over compiled steps, as the "
+        f"that sample{memory}. By operations: the multiply-adds of its networks, counted, beside those of the "
+        "naive sampler's evaluations; times would stand so if all ran equally fast. \"A step a call\" is a Python loop over compiled steps, as the "
         "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of it), a group "
         "of a scale, a frame of a video. \\* Extrapolated from a part. The paper's seconds are of a Quadro "
         "M4000, 32×32 and 64×64, of an upscaler and a law that it does not name: set its ratios beside "

@@ -90,7 +90,7 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
 def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
     rows = rows_of([])
     names = {(row.group, row.name) for row in rows}
-    assert len(names) == len(rows) == 2 * 2 * 6 + 7
+    assert len(names) == len(rows) == 2 * 2 * 6 + 9
     assert {row.group for row in rows} == {
         *(f"images, {law}, batch {n}" for law in ("softmax", "dmol") for n in (30, 1)),
         "videos, batch 1",

@@ -26,9 +26,13 @@ SMALL = {
 }
 
 
+def video_rows():
+    return list(speed.video_rows(table4.parse(["--only=videos"])))
+
+
 def test_every_run_is_valid_and_of_its_variant():
     runs = {name: video.configuration(name) for name in video.RUNS}
-    assert {name.split("-")[0] for name in runs} == set(speed.VIDEOS)
+    assert {name.split("-")[0] for name in runs} == {row.variant for row in video_rows()}
     for name, run in runs.items():
         assert run.model.variant == name.split("-")[0]
         assert run.train.batch_size == video.SHARED["batch_size"]
@@ -52,6 +56,9 @@ def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
     rows = json.loads((tmp_path / "table4_videos.json").read_text(encoding="utf-8"))["rows"]
     assert {row["model"] for row in rows} == set(speed.VIDEOS)
+    fewer = {(row["model"], row["sampler"]): row["fewer_flops_than_naive"] for row in rows}
+    assert fewer.pop(("OTN", "naive")) == 1 and min(fewer.values()) > 100
+    assert fewer["OT", "graph"] < fewer["OT" + speed.HALF, "graph"]
     for row in rows:
         ratio = row["sampling_over_likelihood"]
         assert 0 < ratio["min"] == ratio["median"] == ratio["max"]  # of one round
