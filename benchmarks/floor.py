@@ -177,7 +177,7 @@ def input_share(options, steps=8):
 
 
 def main(arguments):
-    """Measures, prints the page and writes `floor.md` and `floor.json`."""
+    """Measures, prints the page and writes it as `floor.md` and `floor.json`."""
     options = parse(arguments)
     machine.require_tensorflow()
     with flags.quiet_start():
@@ -189,7 +189,8 @@ def main(arguments):
     }
     page = markdown(results)
     print(page)
-    write_results(options.out, "floor", page, results)
+    name = "floor" if options.only is None else f"floor_{options.only}"
+    write_results(options.out, name, page, results)
 
 
 def markdown(results):

@@ -23,9 +23,9 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(rounds, "workers", in_process.workers)
     monkeypatch.setattr(floor, "IMAGES", {"OlogN, type A": floor.IMAGES["OlogN, type A"]})
     floor.main([*SMALL, "--only=images", f"--out={tmp_path}"])
-    page = (tmp_path / "floor.md").read_text(encoding="utf-8")
+    page = (tmp_path / "floor_images.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
-    results = json.loads((tmp_path / "floor.json").read_text(encoding="utf-8"))
+    results = json.loads((tmp_path / "floor_images.json").read_text(encoding="utf-8"))
     plain, mixed = results["models"]
     assert (plain["dtype"], mixed["dtype"]) == ("float32", "mixed_bfloat16")
     ceiling = results["machine"]["conv_gflops"]
@@ -103,7 +103,7 @@ def test_a_wrong_part_is_told():
         floor.main(["--only=image"])
 
 
-@pytest.mark.parametrize("name", ["floor", "peers", "soak"])
+@pytest.mark.parametrize("name", ["floor", "peers", "precision", "soak"])
 def test_another_backend_is_told(monkeypatch, name):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(UserError, match="KERAS_BACKEND is jax; this benchmark is of TensorFlow alone"):

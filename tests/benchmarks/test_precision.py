@@ -1,0 +1,53 @@
+"""The benchmark of training in bfloat16, on runs of a few steps."""
+
+import json
+
+import precision
+import pytest
+
+from ms_pixelcnn_tf.configs import PRESETS
+from ms_pixelcnn_tf.errors import UserError
+
+SMALL = {
+    "base_layers": 1, "base_features": 6, "residual_blocks": 1, "features": 6, "head_features": 6,
+    "decoder_layers": 1, "decoder_features": 6, "output": "dmol", "crop_size": 0, "batch_size": 2,
+}
+ARGUMENTS = ["--preset=small", "--size=8", "--steps=4", "--examples=4"]
+
+
+def test_runs_differ_in_one_thing_each(tmp_path):
+    options = precision.parse(ARGUMENTS)
+    plain, mixed, other = (precision.configuration(name, options) for name in precision.RUNS)
+    assert (plain.model.dtype, mixed.model.dtype) == ("float32", "mixed_bfloat16")
+    assert plain.model == other.model and plain.train.seed != other.train.seed
+    assert plain.train == mixed.train and plain.data == mixed.data == other.data
+
+
+def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(PRESETS, "small", SMALL)
+    precision.main([*ARGUMENTS, f"--out={tmp_path}"])
+    page = (tmp_path / "precision.md").read_text(encoding="utf-8")
+    assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
+    runs = json.loads((tmp_path / "precision.json").read_text(encoding="utf-8"))["runs"]
+    bits = {name: run["bits"]["validation"] for name, run in runs.items()}
+    assert len(set(bits.values())) == 3  # no two runs are one
+    assert bits["mixed_bfloat16"] == pytest.approx(bits["float32"], abs=0.1)
+
+
+def test_the_goal_is_judged_by_validation():
+    def run(validation):
+        return {"seconds_a_step": 1.0, "bits": {"validation": validation, "novel": 2.0}}
+
+    results = {
+        "command": "", "machine": precision.machine.describe(),
+        "settings": vars(precision.parse(ARGUMENTS)),
+    }
+    for gap, met in ((0.009, "yes"), (-0.009, "yes"), (0.011, "no"), (-0.011, "no")):
+        runs = {"float32": run(1.0), "mixed_bfloat16": run(1.0 + gap)}
+        page = precision.markdown(results | {"runs": runs})
+        assert f"within 0.01 bits: {met} (" in page and f"| {gap:+.4f} | +0.0000 |" in page
+
+
+def test_a_wrong_value_is_told_before_anything_is_trained():
+    with pytest.raises(UserError, match="unknown preset 'tinny'"):
+        precision.main(["--preset=tinny"])
