@@ -134,7 +134,7 @@ def valid_video_fields(draw):
         "batch_size": draw(st.sampled_from([1, 2])),
         "micro_batch_size": draw(st.sampled_from([0, 1])),
         "ema_decay": draw(st.sampled_from([0.0, 0.9])),
-        "past_noise": draw(st.sampled_from([0.0, 0.5])) if variant != "OT_upscaler" else 0,
+        "past_samples": draw(st.sampled_from([0, 2])) if variant != "OT_upscaler" else 0,
         "seed": draw(st.integers(0, 2**32 - 1)),
         "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
     }

@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.training.trained import load_model
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from parts.batches import in_batches
 from parts.tables import markdown_table, write_results
@@ -80,6 +80,7 @@ def training(folder):
     """What the training took, from its validation curve."""
     last = read_metrics(folder)[-1]
     return {
+        "past_samples": read_run(folder).train.past_samples,
         "steps": last["step"], "clips": last["examples"], "minutes": last["seconds"] / 60,
         "cpu_minutes": last["cpu_seconds"] / 60,
     }
@@ -147,10 +148,13 @@ def pushes(model, source, num):
     clips = source.examples("test_seen", indices, fields)
     frames = pixels.quantise(clips.pop("frames"), config.num_levels)
     sampled, ahead = [], []
+    a_frame_ahead = tf.function(model.sampled_past, autograph=False)
     for rows in in_batches(len(indices), BATCH):
         own = {name: values[rows] for name, values in clips.items()}
         sampled.append(model.sample(frames[rows, :given], own, seed=rows.start))
-        ahead.append(one_ahead(model, frames[rows], own, seed=rows.start))
+        drawn = np.random.default_rng(rows.start).random(frames[rows, None].shape, dtype="float32")
+        chosen = np.ones(drawn.shape[:3], bool)
+        ahead.append(a_frame_ahead(frames[rows], drawn, chosen, own).numpy().astype("uint8"))
     sampled = np.concatenate([frames[:, :given], np.concatenate(sampled)], axis=1)
     found = {"objects": len(wanted)}
     shown_clips = {
@@ -168,29 +172,6 @@ def pushes(model, source, num):
                 shown[place].append(shows(clip[seen], episode, which, frame))
         found |= {prefix + place: float(np.mean(values)) for place, values in shown.items()}
     return found
-
-
-def one_ahead(model, frames, conditions, seed):
-    """Each frame after the given ones sampled given the true frames before it; these as they are.
-
-    Args:
-        frames: `[B, T, H, W, C]` levels.
-        conditions: of the whole clips.
-        seed: of the uniforms.
-    """
-    given, generator = model.config.given_frames, np.random.default_rng(seed)
-    levels = tf.constant(frames, tf.int32)
-    sequences = {
-        name: tf.constant(conditions[name], tf.float32) for name in model.config.conditions
-    }
-    state = model.graphs.start(levels[:, :given], {k: v[:, :given] for k, v in sequences.items()})
-    found = [frames[:, :given]]
-    for time in range(given, frames.shape[1]):
-        uniforms = tf.constant(generator.random(frames[:, 0].shape), tf.float32)
-        inputs = {name: values[:, time - 1] for name, values in sequences.items()}
-        frame, _, state = model.graphs.step(uniforms, levels[:, time - 1], state, inputs)
-        found.append(frame.numpy()[:, None])
-    return np.concatenate(found, axis=1).astype("uint8")
 
 
 def shows(image, episode, which, frame):
@@ -272,7 +253,8 @@ def markdown(results):
         "clips that show the object's colour where it is in the first frame after it has moved by "
         f"{PUSHED} of half the table's side (moved), where it is in the last frame (end), and, in the "
         "last frame, where it was at first (start). A frame ahead: each frame is sampled given the true "
-        "ones before it, of which the last one alone, copied, shows what needs no model.\n\n"
+        "ones before it, of which the last one alone, copied, shows what needs no model. Runs with "
+        "`past_samples` were trained to look back at their own samples.\n\n"
     )
     parts.append(markdown_table(
         ("variant", "objects", *(f"{kind}: {place}" for kind in PUSH_KINDS.values()
@@ -282,9 +264,9 @@ def markdown(results):
     ))
     parts.append("\n## Training\n\n")
     parts.append(markdown_table(
-        ("variant", "parameters", "steps", "clips seen", "minutes", "CPU minutes"),
-        [(name, f"{f['parameters']:,}", f"{f['steps']:,}", f"{f['clips']:,}", f"{f['minutes']:.1f}",
-          f"{f['cpu_minutes']:.1f}") for name, f in runs.items()],
+        ("variant", "parameters", "past_samples", "steps", "clips seen", "minutes", "CPU minutes"),
+        [(name, f"{f['parameters']:,}", f["past_samples"], f"{f['steps']:,}", f"{f['clips']:,}",
+          f"{f['minutes']:.1f}", f"{f['cpu_minutes']:.1f}") for name, f in runs.items()],
     ))
     parts.append(
         "\n![film strips](video.png)\n\nClips of test_seen and how each model goes on from their first "

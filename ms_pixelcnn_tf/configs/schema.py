@@ -96,9 +96,9 @@ class TrainConfig:
         "keypoints are moved by up to 2 cells, drawn anew each epoch: where a map goes with colours in "
         "the data, so that captions decide on these", 0.0,
     )
-    past_noise: float = doc(
-        "videos: the most of the pixels that stand at wrong places in the frames that are looked back "
-        "at, drawn anew a clip: so that sampling forgives its own faults", 0.0,
+    past_samples: int = doc(
+        "videos: passes in which the model samples the frames that it looks back at, each a frame "
+        "further from the true ones: so that sampling forgives its own faults; 0: true ones only", 0,
     )
     augment: str = doc(
         "change clips at random: some of jitter (shifted by up to 1/16 of the side, brighter or "
@@ -133,7 +133,7 @@ class TrainConfig:
         )
         check_at_least(
             self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
-            "evaluation_examples", "seed", "micro_batch_size", "max_damaged_examples", "maps_from",
+            "evaluation_examples", "seed", "micro_batch_size", "max_damaged_examples", "maps_from", "past_samples",
         )
         if self.seed >= 2**32:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
@@ -156,7 +156,7 @@ class TrainConfig:
             )
         if not self.gradient_clip_norm < math.inf:
             raise UserError(f"gradient_clip_norm is {self.gradient_clip_norm}; valid: 0 or more")
-        for name in ("map_dropout", "map_noise", "past_noise"):
+        for name in ("map_dropout", "map_noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; valid: 0 to 1")
         if self.maps_from >= self.steps:
@@ -218,8 +218,10 @@ class RunConfig:
             raise UserError(
                 f"augment is {self.train.augment}, which is for videos; flip mirrors images"
             )
-        if self.train.past_noise:
-            raise UserError(f"past_noise is {self.train.past_noise}, which is for videos; leave it out")
+        if self.train.past_samples:
+            raise UserError(
+                f"past_samples is {self.train.past_samples}, which is for videos; leave it out"
+            )
         model, crop = self.model, self.train.crop_size
         if not crop or model.variant != "OlogN" or model.upscaler == "A":
             return
@@ -240,9 +242,9 @@ class RunConfig:
                 f"crop_size is {self.train.crop_size}; of the video models only OT_upscaler is "
                 f"trained on crops: give 0 for {variant}"
             )
-        if self.train.past_noise and variant == "OT_upscaler":
+        if self.train.past_samples and variant == "OT_upscaler":
             raise UserError(
-                f"past_noise is {self.train.past_noise}; valid with OT_baseline, OTN, OT and OTlogN"
+                f"past_samples is {self.train.past_samples}; valid with OT_baseline, OTN, OT and OTlogN"
             )
         if self.data.condition_names:
             raise UserError(

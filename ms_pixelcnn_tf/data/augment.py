@@ -33,22 +33,6 @@ def mirror(examples, coins, lateral):
     return mirrored
 
 
-def misplaced(frames, part, uniforms):
-    """A clip with some pixels replaced by others of the same frame, each anew: the right colours at
-    wrong places, as a model's own samples have them.
-
-    Args:
-        frames: `[T, H, W, C]`.
-        part: how many are replaced, 0 to 1.
-        uniforms: `[2, T, H·W]` in [0, 1): which are replaced, those below `part`, and by which.
-    """
-    length, height, width, channels = frames.shape
-    pixels = frames.reshape(length, height * width, channels)
-    others = (uniforms[1] * height * width).astype("int64")
-    taken = np.take_along_axis(pixels, others[..., None], axis=1)
-    return np.where(uniforms[0][..., None] < part, taken, pixels).reshape(frames.shape)
-
-
 def jitter(frames, uniforms):
     """Each clip shifted as a whole, its edges repeated, and each of its colours scaled.
 

@@ -4,13 +4,15 @@ The randomness is numpy's Philox and SeedSequence, whose streams are promised no
 versions.
 """
 
+import math
+
 import numpy as np
 
 # Keys that keep the streams drawn from one seed apart.
 PERMUTATION, FLIP, CAPTION, *CROPS = range(5)
 MAPS = 5
 JITTER = 6  # and on: the shift's two, then one a channel
-CLASSES, POINTS, NOISE = 16, 17, 18
+CLASSES, POINTS, SAMPLES, CHANCES = 16, 17, 18, 19
 
 
 def epoch_permutation(size, seed, epoch):
@@ -41,13 +43,20 @@ def point_uniforms(seed, positions, num_keypoints):
     return np.stack([uniforms(seed, stream, positions) for stream in streams], axis=1)
 
 
-def noise_uniforms(seed, positions, size):
-    """What `augment.misplaced` takes, of one clip of `(T, H, W)` after the other."""
-    length, height, width = size
-    for position in positions:
-        generator = np.random.Philox(np.random.SeedSequence([seed, NOISE, int(position)]))
-        drawn = generator.random_raw(2 * length * height * width) >> np.uint64(11)
-        yield (drawn * 2.0**-53).reshape(2, length, height * width)
+def sample_uniforms(seed, positions, shape):
+    """What a model samples with: float32 `[n, *shape]` in [0, 1)."""
+    found = np.empty((len(positions), *shape), "float32")
+    for position, row in zip(positions, found):
+        generator = np.random.Philox(np.random.SeedSequence([seed, SAMPLES, int(position)]))
+        drawn = generator.random_raw(row.size) >> np.uint64(40)  # 24 bits: float32 holds each
+        row[:] = (drawn * 2.0**-24).reshape(shape)
+    return found
+
+
+def chances(seed, positions, shape):
+    """Float64 `[n, *shape]` in [0, 1), as a few numbers for each position."""
+    drawn = [uniforms(seed, (CHANCES, number), positions) for number in range(math.prod(shape))]
+    return np.stack(drawn, axis=1).reshape(len(positions), *shape)
 
 
 def uniforms(seed, stream, positions):

@@ -19,7 +19,7 @@ from ms_pixelcnn_tf.data.readers import readers
 from ms_pixelcnn_tf.data.tolerance import Tolerance
 from ms_pixelcnn_tf.errors import UserError
 
-LEVEL_FIELDS = ("image", "frames", "seen")  # quantised
+LEVEL_FIELDS = ("image", "frames")  # quantised
 TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
 ENDLESS = 2**62
 PREFETCHED = 4
@@ -42,16 +42,16 @@ def training_batches(
     map_dropout=0.0,
     maps_from=0,
     map_noise=0.0,
-    past_noise=0.0,
+    past_samples=0,
     max_damaged=0,
     num_levels=256,
     fields=("image",),
 ):
     """An endless stream of shuffled batches.
 
-    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter, then
-    what is seen of the past; then keypoints are moved, and the conditions made what models take, maps
-    and codes, of which some change once more.
+    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter; then
+    keypoints are moved, and the conditions made what models take, maps and codes, of which some change
+    once more.
 
     Args:
         source: a `Source`.
@@ -73,9 +73,9 @@ def training_batches(
         map_noise: the part of the examples, drawn anew each epoch, whose segmentation names other
             classes than are there (`conditions.with_other_classes`), or whose keypoints are moved
             (`conditions.with_moved_points`).
-        past_noise: of videos, the most of the pixels that are misplaced in the field "seen": the
-            frames (`augment.misplaced`), of each clip a part drawn evenly from 0 to this. 0: no
-            such field.
+        past_samples: of videos, passes P in which the model samples what it looks back at: adds the
+            fields "uniforms", float32 `[B, P, T, H, W, C]`, to sample with, and "chances", float64
+            `[B, P, T]`, both in [0, 1) and drawn anew each epoch. 0: no such fields.
         max_damaged: how many damaged examples may be replaced by others (`Tolerance`).
         num_levels: images and frames are quantised to this many levels, 2…256.
         fields: the fields wanted.
@@ -93,17 +93,28 @@ def training_batches(
     _check_integer("batch_size", batch_size, 1)
     _check_integer("seed", seed, 0)
     _check_integer("start_step", start_step, 0)
-    for name, part in (("map_dropout", map_dropout), ("map_noise", map_noise), ("past_noise", past_noise)):
+    _check_integer("past_samples", past_samples, 0)
+    for name, part in (("map_dropout", map_dropout), ("map_noise", map_noise)):
         if not 0 <= part <= 1:
             raise UserError(f"{name} is {part}; give a part from 0 to 1")
     fields = tuple(fields)
     augment = tuple(augment)
-    if past_noise and "frames" not in fields:
-        raise UserError(f"past_noise is {past_noise}, without the field frames; leave it out")
+    if past_samples and "frames" not in fields:
+        raise UserError(f"past_samples is {past_samples}, without the field frames; leave it out")
     check_changes(source, fields, flip, random_crop, augment)
     size = _size(source, split)
     first, stop = rows or (0, batch_size)
     reader = Tolerance(source, split, max_damaged)
+
+    def drawn(frames, positions):
+        """Fields that the source does not have."""
+        if not past_samples:
+            return {}
+        shape = (past_samples, *frames.shape[1:])
+        return {
+            "uniforms": draws.sample_uniforms(seed, positions, shape),
+            "chances": draws.chances(seed, positions, shape[:2]),
+        }
 
     @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
     def permutation(epoch):
@@ -130,12 +141,6 @@ def training_batches(
         if "jitter" in augment:
             uniforms = draws.jitter_uniforms(seed, positions, source.channels)
             examples["frames"] = augmentation.jitter(examples["frames"], uniforms)
-        if past_noise:
-            parts = past_noise * draws.uniforms(seed, draws.NOISE, positions)
-            uniforms = draws.noise_uniforms(seed, positions, examples["frames"].shape[1:4])
-            examples["seen"] = np.stack(
-                [*map(augmentation.misplaced, examples["frames"], parts, uniforms)]
-            )
         if "text" in fields:
             which = draws.uniforms(seed, draws.CAPTION, positions)
             examples["text"] = conditions.chosen_captions(examples["text"], which)
@@ -150,11 +155,10 @@ def training_batches(
             part = 1 if step < maps_from else map_dropout
             dropped = draws.uniforms(seed, draws.MAPS, positions) < part
             examples = conditions.without_maps(examples, dropped)
-        return examples
+        return examples | drawn(examples.get("frames"), positions)
 
     steps = tf.data.Dataset.range(start_step, ENDLESS)
-    made = ("seen",) if past_noise else ()
-    return _batches(steps, batch, reader, source, fields, num_levels, stop - first, made)
+    return _batches(steps, batch, reader, source, fields, num_levels, stop - first, drawn)
 
 
 def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
@@ -251,10 +255,10 @@ def _as_models_take(examples, source):
     }
 
 
-def _batches(steps, batch, reader, source, fields, num_levels, batch_size, made=()):
+def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn=None):
     """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline.
 
-    Fields `made` are of the frames' type and shape, and not the source's.
+    `drawn` gives the fields that are not the source's, of frames and positions.
     """
     _check_integer("num_levels", num_levels, 2, 256)
     if not fields:
@@ -263,8 +267,10 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size, made=
     probe = reader.examples(np.zeros(1, "int64"), fields)
     if "text" in fields:
         probe["text"] = [""]
-    probe = _as_models_take(probe, source) | {field: probe["frames"] for field in made}
-    fields = (*fields, *made)
+    probe = _as_models_take(probe, source)
+    if drawn is not None:
+        made = drawn(probe.get("frames"), np.zeros(1, "int64"))
+        probe, fields = probe | made, (*fields, *made)
     dtypes = [probe[field].dtype for field in fields]
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 

@@ -44,6 +44,26 @@ def log_prob_by_frame(model, frames, sequences, seen=None):
     return {name: unfold(term, length) for name, term in terms.items()}
 
 
+def sampled_past(model, frames, sequences, uniforms, chosen):
+    """The frames, those `chosen` `[B, P, T]` replaced by samples of a frame ahead, in P passes.
+
+    A pass samples all frames at once, with its uniforms `[B, P, T, H, W, C]`, each given what the pass
+    before has made of the frames before it: so P passes lead up to P frames away from the true ones.
+    The given frames stay.
+
+    Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not one by one, as Mihaylova and
+    Martins (2019).
+    """
+    count, seen = model.config.given_frames, frames
+    for index in range(uniforms.shape[1]):
+        past, _ = teacher_forced(model, frames, sequences, seen)
+        levels, _ = model.decoder.decode(past, fold(uniforms[:, index, count:]), score=False)
+        levels = ops.cast(unfold(levels, frames.shape[1] - count), frames.dtype)
+        sampled = ops.concatenate([frames[:, :count], levels], axis=1)
+        seen = ops.where(chosen[:, index, :, None, None, None], sampled, frames)
+    return seen
+
+
 def forced_log_prob_by_frame(model, frames, sequences):
     """The same, but rolled out: the loop of `decode_cached` with the true frames decoded."""
     count = model.config.given_frames

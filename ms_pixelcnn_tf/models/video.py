@@ -23,6 +23,7 @@ from ms_pixelcnn_tf.models import rollout, video_inputs
 from ms_pixelcnn_tf.models.compiled import graph_of
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.frame_decoders import DECODERS
+from ms_pixelcnn_tf.models.inputs import uniforms_dtype
 from ms_pixelcnn_tf.models.in_parts import decode_in_parts, videos_at_once
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.models.past import PastEncoder
@@ -127,6 +128,31 @@ class VideoPixelCNN(keras.Model):
         length, size = self.config.num_frames, self.config.image_size
         seen = video_inputs.check_levels(self.config, "seen", seen, length, size)
         return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, seen))
+
+    def sampled_past(
+        self, frames: Array, uniforms: Array, chosen: Array, conditions: Conditions = None
+    ) -> Tensor:
+        """The frames, some replaced by what the model samples from the ones before: to look back at
+        in training (`log_prob_terms_given`), or, in one pass of all, one frame ahead.
+
+        Args:
+            frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            uniforms: `[B, P, T, H, W, C]` in [0, 1), for each of P passes; those of the given frames
+                are not used.
+            chosen: bool `[B, P, T]`, which frames a pass replaces; the others are the true ones.
+            conditions: see the class.
+
+        Returns:
+            `[B, T, H, W, C]` int32 levels. A pass looks back at what the one before has made, so a
+            frame is up to P samples away from true ones. The given frames stay.
+
+        Raises:
+            UserError: as `log_prob_terms`.
+        """
+        self._check_upscales(False)
+        levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
+        uniforms = ops.cast(uniforms, uniforms_dtype(self.config))
+        return rollout.sampled_past(self, levels, conditions, uniforms, chosen)
 
     def cropped_log_prob_terms(self, frames, conditions, crop_size, offsets):
         """An estimate of `log_prob_terms` to train `OT_upscaler` on, on one crop a clip.

@@ -179,7 +179,7 @@ class _Session:
             map_dropout=config.map_dropout,
             maps_from=config.maps_from,
             map_noise=config.map_noise,
-            past_noise=config.past_noise,
+            past_samples=config.past_samples,
             max_damaged=config.max_damaged_examples,
             num_levels=self._run.model.num_levels,
             fields=(self._model.example_field, *self._run.model.conditions),

@@ -5,6 +5,8 @@ import tensorflow as tf
 from ms_pixelcnn_tf.pixels import bits_per_dim
 from ms_pixelcnn_tf.training.replicas import Replicas, sum_over_replicas
 
+SAMPLED = 0.7  # the part of the frames that a pass of `past_samples` replaces, at last
+
 
 def train_log_prob_terms(model, batch, offsets, config):
     """The terms to maximise; on random crops where the examples are larger than the crop; of videos
@@ -28,6 +30,27 @@ def train_log_prob_terms(model, batch, offsets, config):
     if not crop_size or max(model.config.image_size) <= crop_size:
         return model.log_prob_terms(examples, conditions)
     return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets)
+
+
+def with_choice(batch, step, config):
+    """A batch with "chances" beside these "chosen": which frames are looked back at as sampled.
+
+    Their part grows evenly over the first half of the steps, up to `SAMPLED`, as in Bengio et al.
+    (2015), "Scheduled Sampling".
+    """
+    if "chances" not in batch:
+        return batch
+    progress = tf.cast(step, tf.float64) / (0.5 * config.steps)
+    return batch | {"chosen": batch["chances"] < SAMPLED * tf.minimum(progress, 1.0)}
+
+
+def with_past(model, batch):
+    """A batch with "chosen" beside it the frames to look back at, "seen"."""
+    if "chosen" not in batch:
+        return batch
+    conditions = {field: batch[field] for field in model.config.conditions}
+    seen = model.sampled_past(batch["frames"], batch["uniforms"], batch["chosen"], conditions)
+    return batch | {"seen": seen}
 
 
 def crop_offsets(count, step, seed):
@@ -63,6 +86,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
 
     def contribution(batch, offsets):
         """What some rows add to the gradient of the batch's loss, and to the mean nats of each term."""
+        batch = with_past(model, batch)
         with tf.GradientTape() as tape:
             terms = train_log_prob_terms(model, batch, offsets, config)
             nats = {
@@ -74,7 +98,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
         return [_dense(*pair) for pair in zip(gradients, variables, strict=True)], nats
 
     def on_replica(batch, first, step, stop):
-        count = batch[model.example_field].shape[0]
+        count, batch = batch[model.example_field].shape[0], with_choice(batch, step, config)
         offsets = crop_offsets(config.batch_size, step, config.seed)[first : first + count]
         found = _sum_over_parts(contribution, (batch, offsets), config.micro_batch_size or count)
         return sum_over_replicas((*found, stop))

@@ -139,44 +139,40 @@ def test_the_stream_holds_what_the_functions_give():
             np.testing.assert_array_equal(batch[field][0], values[row])
 
 
-def test_what_is_seen_has_pixels_of_the_same_frame_at_wrong_places_and_resumes():
-    source = TinyFilm(side=32)
-    noisy, plain = batches(source, past_noise=0.5, **CHANGES), batches(source, **CHANGES)
-    resumed = batches(source, past_noise=0.5, start_step=1, **CHANGES)
-    parts = []
-    for step in range(3):
-        batch, original = next(noisy), next(plain)
-        seen = batch.pop("seen")
+def test_what_to_sample_the_past_with_is_drawn_anew_and_resumes():
+    source = TinyFilm()
+    with_draws, plain = batches(source, past_samples=2, **CHANGES), batches(source, **CHANGES)
+    resumed = batches(source, past_samples=2, start_step=1, **CHANGES)
+    found = {"uniforms": [], "chances": []}
+    for step in range(40):
+        batch, original = next(with_draws), next(plain)
         for field, values in original.items():
             np.testing.assert_array_equal(batch[field], values)
-        parts += (seen != batch["frames"]).mean(axis=(1, 2, 3, 4)).tolist()
-        for clip, own in zip(seen, batch["frames"]):
-            for frame, shown in zip(own, clip):
-                assert set(np.unique(shown)) <= set(np.unique(frame))
+        length = batch["frames"].shape[1]
+        assert batch["uniforms"].shape == (len(batch["frames"]), 2, *batch["frames"].shape[1:])
+        assert batch["chances"].shape == (len(batch["frames"]), 2, length)
         if step:
-            np.testing.assert_array_equal(next(resumed)["seen"], seen)
-    assert 0 < min(parts) < 0.1 and 0.4 < max(parts) < 0.5  # each clip its own part, evenly up to half
-    assert "seen" not in original
+            again = next(resumed)
+        for field, values in found.items():
+            values.append(batch[field])
+            if step:
+                np.testing.assert_array_equal(again[field], batch[field])
+    for values in found.values():
+        values = np.concatenate(values).ravel()
+        assert 0 <= values.min() < 0.05 and 0.95 < values.max() < 1
+        assert abs(values.mean() - 0.5) < 4 * 12**-0.5 * len(values) ** -0.5  # its deviation
+        assert len(np.unique(values)) > 0.99 * len(values)
+    assert not found.keys() & original.keys()
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"past_noise": 1.5}, "past_noise is 1.5; give a part from 0 to 1"),
-    ({"past_noise": 0.5, "fields": ("actions",)}, "past_noise is 0.5, without the field frames"),
+    ({"past_samples": -1}, "past_samples is -1; give an integer of 0 or above"),
+    ({"past_samples": 1, "fields": ("actions",)}, "past_samples is 1, without the field frames"),
     ({"map_noise": -1.0}, "map_noise is -1.0"),
 ])
-def test_noise_that_cannot_be_is_told(options, message):
+def test_draws_that_cannot_be_are_told(options, message):
     with pytest.raises(UserError, match=message):
         batches(TinyFilm(), **options)
-
-
-def test_misplaced_pixels_are_whole_and_as_many_as_asked_for():
-    generator = np.random.default_rng(0)
-    frames = np.stack([np.full((5, 40, 40), 3), generator.integers(0, 256, (5, 40, 40))], axis=-1)
-    (uniforms,) = draws.noise_uniforms(0, [7], (5, 40, 40))
-    assert (augment.misplaced(frames, 0.0, uniforms) == frames).all()
-    moved = augment.misplaced(frames, 0.25, uniforms)
-    assert (moved[..., 0] == 3).all()  # channels are not mixed
-    assert 0.22 < (moved != frames).any(axis=-1).mean() < 0.27
 
 
 def test_what_is_drawn_for_a_position_stays_what_it_was():
@@ -188,9 +184,10 @@ def test_what_is_drawn_for_a_position_stays_what_it_was():
     np.testing.assert_allclose(drawn, [0.14868611, 0.55831068], atol=1e-8)
     (drawn,) = draws.point_uniforms(0, np.arange(1), 1)
     np.testing.assert_allclose(drawn, [0.71652518, 0.86507437, 0.20213547], atol=1e-8)
-    (drawn,) = draws.noise_uniforms(0, [3], (1, 1, 2))
-    expected = [[[0.64761997, 0.9319829]], [[0.50490052, 0.00110848]]]
-    np.testing.assert_allclose(drawn, expected, atol=1e-8)
+    (drawn,) = draws.sample_uniforms(0, [3], (2, 2))
+    np.testing.assert_allclose(drawn, [[0.64761997, 0.9319829], [0.50490052, 0.00110848]], atol=1e-7)
+    (drawn,) = draws.chances(0, np.array([3]), (1, 2))
+    np.testing.assert_allclose(drawn, [[0.42302152, 0.55499247]], atol=1e-8)
 
 
 def test_videos_start_at_random_places():

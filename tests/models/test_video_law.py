@@ -15,6 +15,7 @@ from video_proofs import (
     random_frames,
     random_sequences,
     random_video_model,
+    random_video_uniforms,
 )
 
 ONE_FRAME = {"num_frames": 3}
@@ -221,3 +222,27 @@ def test_frames_are_scored_given_those_that_are_seen(variant):
         last, given = time == model.config.num_frames - 1, time < model.config.given_frames
         assert np.allclose(nats(seen, frames), true, rtol=1e-5) == last
         assert np.allclose(nats(frames, own), true, rtol=1e-5) == given
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:-1])
+def test_passes_of_samples_lead_to_a_roll_out(variant):
+    """Each pass with the same uniforms: the first p frames are then those of a roll-out."""
+    model = random_video_model(variant, dtype="float64")
+    frames, conditions = random_frames(model, 3), random_sequences(model, 3)
+    count, length = model.config.given_frames, model.config.predicted_frames
+    drawn = random_video_uniforms(model, 3)
+    rolled = model.decode(drawn, frames[:, :count], conditions)
+    assert (rolled != frames[:, count:]).any()
+    uniforms = np.concatenate([np.zeros_like(drawn[:, :count]), drawn], axis=1)
+    for passes in (1, 2, length):
+        repeated = np.repeat(uniforms[:, None], passes, axis=1)
+        chosen = np.ones(repeated.shape[:3], bool)
+        seen = np.asarray(model.sampled_past(frames, repeated, chosen, conditions))
+        np.testing.assert_array_equal(seen[:, :count], frames[:, :count])
+        np.testing.assert_array_equal(seen[:, count : count + passes], rolled[:, :passes])
+        if passes == 1:
+            # Only what is chosen changes, and from true frames.
+            chosen[:, :, ::2] = False
+            mixed = np.asarray(model.sampled_past(frames, repeated, chosen, conditions))
+            np.testing.assert_array_equal(mixed[:, ::2], frames[:, ::2])
+            np.testing.assert_array_equal(mixed[:, 1::2], seen[:, 1::2])

@@ -479,12 +479,12 @@ def test_labels_condition_the_model_and_must_be_the_datas(tmp_path):
 
 
 def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
-    """A run on 5 images whose maps are empty until step 2; and one of clips with faults."""
+    """A run on 5 images whose maps are empty until step 2; and one of clips with samples in their past."""
     seen = []
     original = loop.training_batches
 
     def watched(source, **options):
-        names = ("maps_from", "map_dropout", "map_noise", "past_noise")
+        names = ("maps_from", "map_dropout", "map_noise", "past_samples")
         seen.append((source.size("train"), *(options[name] for name in names)))
         return original(source, **options)
 
@@ -496,5 +496,5 @@ def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
         sample_every=0,
     )
     loop.train(run, tmp_path / "run")
-    loop.train(tiny_video_run(past_noise=0.25, steps=1), tmp_path / "clips", TinyFilm())
-    assert seen == [(5, 2, 0.25, 0.125, 0.0), (13, 0, 0.0, 0.0, 0.25)]
+    loop.train(tiny_video_run(past_samples=2, steps=1), tmp_path / "clips", TinyFilm())
+    assert seen == [(5, 2, 0.25, 0.125, 0), (13, 0, 0.0, 0.0, 2)]

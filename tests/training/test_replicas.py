@@ -177,10 +177,10 @@ def test_every_example_is_some_workers_once_an_epoch(workers, devices):
 
 
 @pytest.mark.parametrize("source, options", [
-    (TinyFilm(8), {"fields": ("frames", "actions"), "past_noise": 0.5}),
+    (TinyFilm(8), {"fields": ("frames", "actions"), "past_samples": 2}),
     (data.load("shapes", image_size=8),
      {"fields": ("image", "keypoints", "segmentation"), "map_noise": 0.5, "map_dropout": 0.3}),
-], ids=["past_noise", "map_noise"])
+], ids=["past_samples", "map_noise"])
 def test_what_is_drawn_for_an_example_is_the_same_on_every_worker(source, options):
     options |= {"batch_size": 4, "seed": 4}
     whole = next(iterate(training_batches(source, **options)))

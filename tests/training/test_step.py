@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ms_pixelcnn_tf.data.pipeline import training_batches
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, make_model
 from ms_pixelcnn_tf.training.step import (
+    SAMPLED,
     copy_weights,
     crop_offsets,
     make_train_step,
     train_log_prob_terms,
     update_average,
+    with_choice,
 )
 from tiny import TinySource, tiny_run
 from tiny_video import TinyFilm, tiny_video_run
@@ -91,6 +94,44 @@ def test_frames_that_are_seen_are_what_is_looked_back_at():
     for batch, looked_at in (({}, frames), ({"seen": seen}, seen)):
         found = train_log_prob_terms(model, {"frames": frames} | batch, None, tiny_run().train)
         assert found[0] is frames and found[1] is looked_at
+
+
+def test_ever_more_of_the_past_is_sampled():
+    chances = np.random.default_rng(0).random((4, 2, 500))
+    config = tiny_run(steps=100).train
+    parts = []
+    for step in (0, 25, 50, 99):
+        batch = with_choice({"chances": chances}, tf.constant(step, tf.int64), config)
+        parts.append(batch["chosen"].numpy().mean())
+    np.testing.assert_allclose(parts, [0, SAMPLED / 2, SAMPLED, SAMPLED], atol=0.03)
+    assert parts[0] == 0 and parts[2] == parts[3]
+    assert with_choice({"frames": 0}, 0, config) == {"frames": 0}
+
+
+def test_a_step_looks_back_at_what_its_own_weights_sample():
+    """The nats that a step tells are those given the samples of the weights before it."""
+    run, film = tiny_video_run(past_samples=2, steps=2, batch_size=2, micro_batch_size=1), TinyFilm()
+    model = make_model(run.model)
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    batch = next(training_batches(
+        film, batch_size=2, seed=0, num_levels=run.model.num_levels, past_samples=2,
+        fields=("frames", *run.model.conditions),
+    ).as_numpy_iterator())
+    conditions = {field: batch[field] for field in run.model.conditions}
+
+    def bits(chosen):
+        seen = model.sampled_past(batch["frames"], batch["uniforms"], chosen, conditions)
+        assert (np.asarray(seen) != batch["frames"]).any() == chosen.any()
+        terms = model.log_prob_terms_given(batch["frames"], seen, conditions)
+        nats = -float(np.mean(sum(terms.values()))) / sum(model.term_dims.values())
+        return nats / np.log(2)
+
+    true, sampled = bits(batch["chances"] < 0), bits(batch["chances"] < SAMPLED)
+    step = make_train_step(model, model, optimizer, run.train)
+    tensors = {field: tf.constant(values) for field, values in batch.items()}
+    told = float(step(tensors, tf.constant(1, tf.int64))["bits"])  # half of the steps: all of it
+    assert told == pytest.approx(sampled, rel=1e-5) and abs(told - true) > 1e-4
 
 
 def test_crops_depend_on_seed_and_step_alone():

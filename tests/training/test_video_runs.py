@@ -24,7 +24,7 @@ from tiny_video import TinyFilm, tiny_video_run
 
 ALL = {
     "augment": "jitter,mirror", "random_crop": True, "micro_batch_size": 2, "optimizer": "rmsprop",
-    "centered": True, "schedule": "steps", "drop_steps": "2", "past_noise": 0.25,
+    "centered": True, "schedule": "steps", "drop_steps": "2", "past_samples": 2,
 }
 
 
