@@ -29,7 +29,8 @@ PUSHED = 0.35  # displacement of an object, table units, that counts as a push
 PUSH_KINDS = {
     "real_": "real", "copied_": "frame before", "ahead_": "a frame ahead", "": "samples",
 }
-PUSH_PLACES = {"at_push": "moved", "at_end": "end", "at_start": "start"}
+PUSH_PLACES = {"at_front": "front", "at_push": "moved", "at_end": "end", "at_start": "start"}
+EDGE = 0.7  # of an object's radius ahead of its centre: what it covers last, and moves on to first
 SCALE = 3
 AUGMENTED = "-augmented"  # ends the name of a run that is another's with clips changed at random
 
@@ -124,13 +125,13 @@ def pushes(model, source, num):
     Of clips of test_seen in which an object moves by PUSHED or more after the given frames, the
     model is given the start, actions and states. The object's colour is looked for around the place
     where it truly is, in the first frame after it has moved so far and in the last one, and in the
-    last one around the place where it was.
+    last one around the place where it was; and near its front edge in the frame to which it moves most.
 
     Returns:
-        dict: "objects" looked at; "real_at_push", "real_at_end", "real_at_start": shares of the real
-        frames that show its colour there; "at_push", "at_end", "at_start": of the samples; and
-        "ahead_at_push", …: of samples of one frame ahead, given all the true ones before it; and
-        "copied_at_push", …: of the frame before, in place of such a sample.
+        dict: "objects" looked at; "real_at_front", "real_at_push", "real_at_end", "real_at_start":
+        shares of the real frames that show its colour there; "at_front", …: of the samples; and
+        "ahead_at_front", …: of samples of one frame ahead, given all the true ones before it; and
+        "copied_at_front", …: of the frame before, in place of such a sample.
     """
     config, wanted = model.config, []
     given = config.given_frames
@@ -163,24 +164,43 @@ def pushes(model, source, num):
     }
     for prefix, levels in shown_clips.items():
         clips = pixels.dequantise(levels, config.num_levels)
-        shown = {"at_push": [], "at_end": [], "at_start": []}
+        shown = {place: [] for place in PUSH_PLACES}
         for clip, (index, which, pushed) in zip(clips, wanted):
             episode = source.episode("test_seen", index)
-            for place, seen, frame in (
-                ("at_push", pushed, pushed), ("at_end", -1, -1), ("at_start", -1, given - 1),
+            path = episode.positions[:, which]
+            fastest, front = front_of(path, episode.objects[which].radius, given)
+            for name, seen, place, reach in (
+                ("at_front", fastest, front, 0), ("at_push", pushed, path[pushed], 0.5),
+                ("at_end", -1, path[-1], 0.5), ("at_start", -1, path[given - 1], 0.5),
             ):
-                shown[place].append(shows(clip[seen], episode, which, frame))
+                shown[name].append(shows(clip[seen], episode.objects[which], place, reach))
         found |= {prefix + place: float(np.mean(values)) for place, values in shown.items()}
     return found
 
 
-def shows(image, episode, which, frame):
-    """Whether an image shows the colour of an object around its place in a frame."""
+def front_of(path, radius, given):
+    """The frame after the given ones to which an object moves most, and the place on the table near
+    its edge there, in the direction that it moves in.
+
+    Args:
+        path: `[T, 2]`, where it is.
+        radius: of the object.
+        given: number of given frames.
+    """
+    moves = np.diff(path, axis=0)[given - 1 :]
+    lengths = np.linalg.norm(moves, axis=1)
+    most = int(lengths.argmax())
+    return given + most, path[given + most] + EDGE * radius * moves[most] / lengths[most]
+
+
+def shows(image, thing, place, reach=0.5):
+    """Whether an image shows the colour of an object around a place on the table, as far as `reach`
+    of its radius, and a pixel at least."""
     height, width = image.shape[:2]
     pixels_a_unit = min(height, width) / SEEN_CAMERA.view  # the seen camera is not turned
-    place = episode.positions[frame][which] - np.array(SEEN_CAMERA.centre)
-    column, row = place * pixels_a_unit + np.array([width, height]) / 2
-    radius = max(1.0, 0.5 * episode.objects[which].radius * pixels_a_unit)
+    place = (place - np.array(SEEN_CAMERA.centre)) * pixels_a_unit
+    column, row = place + np.array([width, height]) / 2
+    radius = max(1.0, reach * thing.radius * pixels_a_unit)
     rows, columns = np.mgrid[:height, :width] + 0.5
     near = np.hypot(rows - row, columns - column) <= radius
     colours = list(raster.COLOURS)
@@ -188,7 +208,7 @@ def shows(image, episode, which, frame):
     mean = image[near].reshape(-1, 3).mean(0).astype("float64")
     # The direction of the colour, whatever the light.
     cosines = shades @ mean / (np.linalg.norm(shades, axis=1) * max(np.linalg.norm(mean), 1e-9))
-    return colours[int(cosines.argmax())] == episode.objects[which].colour
+    return colours[int(cosines.argmax())] == thing.colour
 
 
 def strip(models, source, num):
@@ -250,9 +270,10 @@ def markdown(results):
     parts += augmented(runs)
     parts.append(
         "\n## What a push moves\n\nObjects that truly move far after the given frames: the share of "
-        "clips that show the object's colour where it is in the first frame after it has moved by "
-        f"{PUSHED} of half the table's side (moved), where it is in the last frame (end), and, in the "
-        "last frame, where it was at first (start). A frame ahead: each frame is sampled given the true "
+        "clips that show the object's colour near its front edge, in the frame to which it moves most "
+        f"(front), where it is in the first frame after it has moved by {PUSHED} of half the table's side "
+        "(moved), where it is in the last frame (end), and, in the last frame, where it was at first "
+        "(start). A frame ahead: each frame is sampled given the true "
         "ones before it, of which the last one alone, copied, shows what needs no model. Runs with "
         "`past_samples` were trained to look back at their own samples.\n\n"
     )

@@ -85,10 +85,28 @@ def test_the_eye_for_pushes_finds_the_real_ones():
         moved = np.linalg.norm(episode.positions[-1] - episode.positions[1], axis=-1)
         frame = source.examples("test_seen", np.array([index]), ("frames",))["frames"][0, -1]
         for which in np.flatnonzero(moved >= 0.5):
-            at_end.append(video_report.shows(frame, episode, which, -1))
-            at_start.append(video_report.shows(frame, episode, which, 1))
+            thing, path = episode.objects[which], episode.positions[:, which]
+            at_end.append(video_report.shows(frame, thing, path[-1]))
+            at_start.append(video_report.shows(frame, thing, path[1]))
     assert len(at_end) >= 10
     assert np.mean(at_end) > 0.8 and np.mean(at_start) < 0.3
+
+
+def test_the_front_is_where_an_object_comes_to():
+    """Near an object's front edge its colour is seen in the frame it moves to, not in the one before."""
+    source = data.load("shapes_push", image_size=32)
+    after, before = [], []
+    for index in range(60):
+        episode = source.episode("test_seen", index)
+        frames = source.examples("test_seen", np.array([index]), ("frames",))["frames"][0]
+        for thing, path in zip(episode.objects, episode.positions.swapaxes(0, 1)):
+            if np.linalg.norm(path[-1] - path[1]) >= video_report.PUSHED:
+                fastest, place = video_report.front_of(path, thing.radius, 2)
+                assert fastest >= 2
+                after.append(video_report.shows(frames[fastest], thing, place, 0))
+                before.append(video_report.shows(frames[fastest - 1], thing, place, 0))
+    assert len(after) >= 20
+    assert np.mean(after) > 0.8 and np.mean(before) < 0.4
 
 
 @pytest.fixture(scope="module")
