@@ -39,7 +39,7 @@ MODES = ("speed", "train", "table2")
 
 def configuration(name):
     """The `RunConfig` of one of `RUNS`."""
-    return make_run(**SHARED, **RUNS[name])
+    return make_run(**(SHARED | RUNS[name]))
 
 
 def train(options):
