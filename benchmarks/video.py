@@ -18,7 +18,7 @@ from parts.processes import pin
 from parts.tables import add_out, shown_command
 
 SHARED = {
-    "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "num_frames": 12, "num_levels": 16,
+    "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "num_frames": 12, "num_levels": 8,
     "frame_blocks": 2, "frame_features": 32, "lstm_features": 64, "batch_size": 2, "past_samples": 1,
     "schedule": "cosine", "sample_every": 0, "evaluation_examples": 40, "log_every": 50,
     "checkpoint_every": 250, "evaluate_every": 500,
@@ -27,11 +27,11 @@ RUNS = {
     "OT_baseline": {"variant": "OT_baseline", "steps": 2000},
     "OTN": {"variant": "OTN", "steps": 1800},
     "OT": {"variant": "OT", "steps": 2500},
-    "OTlogN": {"variant": "OTlogN", "steps": 9500},
+    "OTlogN": {"variant": "OTlogN", "steps": 8000},
     # What changed clips do, on shorter runs that look back at true frames alone.
-    "OTlogN-short": {"variant": "OTlogN", "steps": 2500, "past_samples": 0},
+    "OTlogN-short": {"variant": "OTlogN", "steps": 1500, "past_samples": 0},
     "OTlogN-short-augmented": {
-        "variant": "OTlogN", "steps": 2500, "past_samples": 0, "augment": "jitter,mirror",
+        "variant": "OTlogN", "steps": 1500, "past_samples": 0, "augment": "jitter,mirror",
     },
 }
 MODES = ("speed", "train", "table2")

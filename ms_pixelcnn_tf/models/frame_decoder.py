@@ -8,13 +8,11 @@ import math
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf import pixels, sampling
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.encoders.resize import resize
-from ms_pixelcnn_tf.layers import Constant
+from ms_pixelcnn_tf.models.given import conditioning_of
 from ms_pixelcnn_tf.networks import UpscalerA
 from ms_pixelcnn_tf.sizes import format_size
 
@@ -25,10 +23,6 @@ class Past(NamedTuple):
     previous: Any  # [N, H, W, C] levels of the frame before
     hidden: Any = None  # [N, h, w, F] the ConvLSTM's state after it; None: the decoder has none
     low: Any = None  # [N, H/2, W/2, C] levels of the frame itself at half its size, where given
-
-    def conditioning(self, size):
-        """The hidden state resized bilinearly to maps of `size`, or None."""
-        return None if self.hidden is None else resize(self.hidden, size)
 
 
 class Factor(NamedTuple):
@@ -150,41 +144,6 @@ class Naive:
         )
 
 
-class Previous(keras.layers.Layer):
-    """What a network at some size sees of the frame before at that size, beside the hidden state.
-
-    Call arguments:
-        previous: `[N, H, W, C]` levels.
-
-    Returns:
-        `[N, H, W, ·]` its pixel features, and `[N, H, W, C]` a prediction on [-1, 1], linear in the
-        pixels of a 3x3 window, which starts as the pixel itself: a frame is first of all the one
-        before it (a departure from the paper).
-    """
-
-    def __init__(self, num_levels, channels, **kwargs):
-        super().__init__(**kwargs)
-        self.num_levels, self.channels = num_levels, channels
-        identity = np.zeros((3, 3, channels, channels))
-        identity[1, 1] = np.eye(channels)
-        self.prediction = keras.layers.Conv2D(
-            channels, 3, padding="same", kernel_initializer=Constant(identity),
-            dtype=self.dtype_policy, name="prediction",
-        )
-
-    @property
-    def features(self):
-        """Number of pixel features."""
-        return self.channels * pixels.FEATURES_PER_CHANNEL + 1
-
-    def build(self, previous_shape=None):
-        self.prediction.build((None, None, None, self.channels))
-
-    def call(self, previous):
-        features = pixels.pixel_features(previous, self.num_levels, self.compute_dtype)
-        return features, self.prediction(features[..., : self.channels])  # the raw values
-
-
 class ScaleDecoder(keras.layers.Layer):
     """The groups of one scale, of type A, each given the frame before at that scale as well.
 
@@ -200,6 +159,7 @@ class ScaleDecoder(keras.layers.Layer):
     def __init__(self, config, distribution, size, groups, prefix, conditioning_features, **kwargs):
         super().__init__(dtype=config.dtype, **kwargs)
         self.size = tuple(side // 2 for side in size)  # of the groups' maps
+        self.conditioning = conditioning_of(config, self.size) if conditioning_features else None
         self.groups = groups
         self.term_dims = {
             f"{prefix}group{group}": math.prod(self.size) * config.channels for group in groups
@@ -214,23 +174,30 @@ class ScaleDecoder(keras.layers.Layer):
         ]
 
     def build(self, past_shape=None):
+        if self.conditioning is not None:
+            self.conditioning.build()
         for upscaler in self.upscalers:
             upscaler.build()
+
+    def _conditioning(self, hidden):
+        return None if self.conditioning is None else self.conditioning(hidden)
 
     def output_biases(self):
         """As `FrameDecoder.output_biases`."""
         return [upscaler.output_bias for upscaler in self.upscalers]
 
-    def factors(self, previous, frame, conditioning):
+    def factors(self, previous, frame, hidden):
         """The groups' `Factor`s; `previous` and `frame` are `[N, H, W, C]` at this scale."""
+        conditioning = self._conditioning(hidden)
         before, own = pixels.split_groups(previous), pixels.split_groups(frame)
         for term, group, upscaler in zip(self.term_dims, self.groups, self.upscalers):
             context = ops.concatenate(before + own[: group - 1], axis=-1)
             known = upscaler.trunk(context, conditioning)
             yield Factor(term, upscaler(known, own[group - 1]), own[group - 1])
 
-    def decode(self, previous, given, uniforms, conditioning, ways):
+    def decode(self, previous, given, uniforms, hidden, ways):
         """The scale `[N, H, W, C]`, given its first groups, and a list of log-probabilities."""
+        conditioning = self._conditioning(hidden)
         before, known, log_probs = pixels.split_groups(previous), list(given), []
         for upscaler, own in zip(self.upscalers, pixels.split_groups(uniforms)[len(given) :]):
             context = ops.concatenate(before + known, axis=-1)

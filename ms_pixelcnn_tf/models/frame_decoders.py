@@ -16,10 +16,10 @@ from ms_pixelcnn_tf.layers import Constant, GivenRows, ResidualMultiplicativeBlo
 from ms_pixelcnn_tf.models.frame_decoder import (
     Factor,
     FrameDecoder,
-    Previous,
     ScaleDecoder,
     scale_prefix,
 )
+from ms_pixelcnn_tf.models.given import Previous, conditioning_of
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
@@ -103,6 +103,7 @@ class RasterDecoder(FrameDecoder):
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
         self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
+        self.conditioning = conditioning_of(config, config.image_size)
         self.network = MultiplicativePixelCNN(
             self.distribution, config.frame_decoder_blocks, config.frame_features,
             config.head_features, config.lstm_features + self.previous.features,
@@ -110,8 +111,8 @@ class RasterDecoder(FrameDecoder):
         )
 
     def build(self, past_shape=None):
-        self.previous.build()
-        self.network.build()
+        for layer in (self.previous, self.conditioning, self.network):
+            layer.build()
 
     def output_biases(self):
         return [self.network.output_bias]
@@ -130,7 +131,7 @@ class RasterDecoder(FrameDecoder):
 
     def _given(self, past):
         features, prediction = self.previous(past.previous)
-        hidden = past.conditioning(self.config.image_size)
+        hidden = self.conditioning(past.hidden)
         return ops.concatenate([hidden, features], axis=-1), prediction
 
 
@@ -162,12 +163,11 @@ class GroupsDecoder(FrameDecoder):
         return dict(self.scale.term_dims)
 
     def factors(self, past, frame):
-        return self.scale.factors(past.previous, frame, past.conditioning(self.scale.size))
+        return self.scale.factors(past.previous, frame, past.hidden)
 
     def _decode(self, past, uniforms, ways):
         given = [past.low] if self.upscales else []
-        conditioning = past.conditioning(self.scale.size)
-        return self.scale.decode(past.previous, given, uniforms, conditioning, ways)
+        return self.scale.decode(past.previous, given, uniforms, past.hidden, ways)
 
 
 class PyramidDecoder(FrameDecoder):
@@ -177,6 +177,7 @@ class PyramidDecoder(FrameDecoder):
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
         self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
+        self.conditioning = conditioning_of(config, config.base_size)
         self.base = GatedPixelCNN(
             self.distribution, config.base_layers, config.base_features, config.head_features,
             config.first_kernel, predicted=True,
@@ -192,7 +193,7 @@ class PyramidDecoder(FrameDecoder):
         ]
 
     def build(self, past_shape=None):
-        for layer in (self.previous, self.base, *self.scales):
+        for layer in (self.previous, self.conditioning, self.base, *self.scales):
             layer.build()
 
     def output_biases(self):
@@ -208,7 +209,7 @@ class PyramidDecoder(FrameDecoder):
         before, own = self._pyramid(past.previous), self._pyramid(frame)
         yield Factor("base", self.base(own[0], *self._given(past, before[0])), own[0])
         for scale, previous, maps in zip(self.scales, before[1:], own[1:]):
-            yield from scale.factors(previous, maps, past.conditioning(scale.size))
+            yield from scale.factors(previous, maps, past.hidden)
 
     def _decode(self, past, uniforms, ways):
         before, own = self._pyramid(past.previous), self._pyramid(uniforms)
@@ -216,8 +217,7 @@ class PyramidDecoder(FrameDecoder):
         levels, base_log_probs = ways.raster(self.base, CachedPixelCNN, own[0], *given)
         log_probs = [base_log_probs]
         for scale, previous, drawn in zip(self.scales, before[1:], own[1:]):
-            conditioning = past.conditioning(scale.size)
-            levels, group_log_probs = scale.decode(previous, [levels], drawn, conditioning, ways)
+            levels, group_log_probs = scale.decode(previous, [levels], drawn, past.hidden, ways)
             log_probs += group_log_probs
         return levels, log_probs
 
@@ -227,7 +227,7 @@ class PyramidDecoder(FrameDecoder):
     def _given(self, past, previous):
         """Conditioning and prediction of the base."""
         features, prediction = self.previous(previous)
-        hidden = past.conditioning(self.config.base_size)
+        hidden = self.conditioning(past.hidden)
         return ops.concatenate([hidden, features], axis=-1), prediction
 
 

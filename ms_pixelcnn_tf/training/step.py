@@ -35,21 +35,26 @@ def train_log_prob_terms(model, batch, offsets, config):
 def with_choice(batch, step, config):
     """A batch with "chances" beside these "chosen": which frames are looked back at as sampled.
 
-    Their part grows evenly over the first half of the steps, up to `SAMPLED`, as in Bengio et al.
-    (2015), "Scheduled Sampling".
+    None are in the first half of the steps; then their part grows evenly, up to `SAMPLED`, as in Bengio
+    et al. (2015), "Scheduled Sampling".
     """
     if "chances" not in batch:
         return batch
-    progress = tf.cast(step, tf.float64) / (0.5 * config.steps)
-    return batch | {"chosen": batch["chances"] < SAMPLED * tf.minimum(progress, 1.0)}
+    progress = tf.cast(step, tf.float64) / config.steps
+    return batch | {"chosen": batch["chances"] < SAMPLED * (2 * progress - 1)}
 
 
 def with_past(model, batch):
-    """A batch with "chosen" beside it the frames to look back at, "seen"."""
+    """A batch with "chosen" and, beside it, the frames to look back at, "seen"."""
     if "chosen" not in batch:
         return batch
+    frames, chosen = batch["frames"], batch["chosen"]
     conditions = {field: batch[field] for field in model.config.conditions}
-    seen = model.sampled_past(batch["frames"], batch["uniforms"], batch["chosen"], conditions)
+    seen = tf.cond(
+        tf.reduce_any(chosen),
+        lambda: model.sampled_past(frames, batch["uniforms"], chosen, conditions),
+        lambda: tf.cast(frames, tf.int32),  # nothing to sample: the step is as fast as without
+    )
     return batch | {"seen": seen}
 
 

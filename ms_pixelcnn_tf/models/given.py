@@ -1,0 +1,87 @@
+"""What a factor of a frame is given, at its own size: the ConvLSTM's state, and the frame before."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.encoders.frames import stack_blocks
+from ms_pixelcnn_tf.encoders.resize import resize
+from ms_pixelcnn_tf.layers import Constant
+
+
+class Conditioning(keras.layers.Layer):
+    """The ConvLSTM's state at the size of a factor's maps, as wide as before.
+
+    Where the maps are smaller by a whole number, a block of places becomes one, by a linear layer:
+    averaged, they would say little of where in it something is. Else it is resized bilinearly.
+
+    Args:
+        features: width F of the state.
+        own_size, size: `(height, width)` of the state, and of the maps.
+
+    Call arguments:
+        hidden: `[N, h, w, F]`.
+
+    Returns:
+        `[N, height, width, F]`.
+    """
+
+    def __init__(self, features, own_size, size, **kwargs):
+        super().__init__(**kwargs)
+        self.features, self.size = features, tuple(size)
+        steps = {own // side if own % side == 0 else 0 for own, side in zip(own_size, size)}
+        self.step = steps.pop() if len(steps) == 1 else 0
+        self.reduce = None
+        if self.step > 1:
+            self.reduce = keras.layers.Dense(features, dtype=self.dtype_policy, name="reduce")
+
+    def build(self, hidden_shape=None):
+        if self.reduce is not None:
+            self.reduce.build((None, None, None, self.features * self.step**2))
+
+    def call(self, hidden):
+        if self.reduce is None:
+            return resize(hidden, self.size)
+        return self.reduce(stack_blocks(hidden, self.step))
+
+
+def conditioning_of(config, size):
+    """A `Conditioning` of a video model for maps of `size`."""
+    own = [side // config.frame_stride for side in config.image_size]
+    return Conditioning(config.lstm_features, own, size, dtype=config.dtype, name="conditioning")
+
+
+class Previous(keras.layers.Layer):
+    """What a network at some size sees of the frame before at that size, beside the hidden state.
+
+    Call arguments:
+        previous: `[N, H, W, C]` levels.
+
+    Returns:
+        `[N, H, W, ·]` its pixel features, and `[N, H, W, C]` a prediction on [-1, 1], linear in the
+        pixels of a 3x3 window, which starts as the pixel itself: a frame is first of all the one
+        before it (a departure from the paper).
+    """
+
+    def __init__(self, num_levels, channels, **kwargs):
+        super().__init__(**kwargs)
+        self.num_levels, self.channels = num_levels, channels
+        identity = np.zeros((3, 3, channels, channels))
+        identity[1, 1] = np.eye(channels)
+        self.prediction = keras.layers.Conv2D(
+            channels, 3, padding="same", kernel_initializer=Constant(identity),
+            dtype=self.dtype_policy, name="prediction",
+        )
+
+    @property
+    def features(self):
+        """Number of pixel features."""
+        return self.channels * pixels.FEATURES_PER_CHANNEL + 1
+
+    def build(self, previous_shape=None):
+        self.prediction.build((None, None, None, self.channels))
+
+    def call(self, previous):
+        features = pixels.pixel_features(previous, self.num_levels, self.compute_dtype)
+        return features, self.prediction(features[..., : self.channels])  # the raw values
