@@ -25,7 +25,7 @@ SHARED = {
 }
 RUNS = {
     "OT_baseline": {"variant": "OT_baseline", "steps": 2000},
-    "OTN": {"variant": "OTN", "steps": 1800},
+    "OTN": {"variant": "OTN", "steps": 1400},
     "OT": {"variant": "OT", "steps": 2500},
     "OTlogN": {"variant": "OTlogN", "steps": 8000},
     # What changed clips do, on shorter runs that look back at true frames alone.
