@@ -177,7 +177,8 @@ def input_share(options, steps=8):
 
 
 def main(arguments):
-    """Measures, prints the page and writes it as `floor.md` and `floor.json`."""
+    """Measures, prints the page and writes it as `floor.md` and `floor.json`; with `--only` of a part,
+    with its name behind."""
     options = parse(arguments)
     machine.require_tensorflow()
     with flags.quiet_start():
@@ -270,7 +271,8 @@ def _breakdown(one):
     return (
         f"## Where sampling time goes: {one['model']}\n\nOne call of {total:.2f} s without XLA and without "
         f"a part of the batch for each core (with them: {fused:.2f} s), of which the profile tells "
-        f"{one['operations']:,} operations; on several threads they can add up to more than the call.\n\n" + markdown_table(("part", "arithmetic, s", "moving numbers, s", "of the call"), table)
+        f"{one['operations']:,} operations; on several threads they can add up to more than the call.\n\n"
+        + markdown_table(("part", "arithmetic, s", "moving numbers, s", "of the call"), table)
     )
 
 

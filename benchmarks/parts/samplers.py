@@ -28,7 +28,8 @@ class Sampler:
 
     Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part is
     run), and have `build`, `sample` and `score`, which return when their results are there, and
-    `flops`, the operations of all network evaluations that one example takes (None: not counted).
+    `flops`, the operations of all network evaluations that one example takes (None: not counted; of
+    a naive sampler only those that are timed).
     """
 
     scale = 1.0

@@ -152,8 +152,9 @@ def _cells(result, frames):
     ratio = result["sampling_over_likelihood"]
     first, operations = result["first_seconds"], result.get("fewer_flops_than_naive")
     paper = None
-    if frames or result["group"].endswith(f"batch {PAPER_BATCH}"):
-        paper = PAPER.get((result["model"].split()[0], result["sampler"]))
+    comparable = frames or result["group"].endswith(f"batch {PAPER_BATCH}")
+    if comparable and HALF not in result["model"]:
+        paper = PAPER.get((result["variant"], result["sampler"]))
     memory = result["memory"]
     return [
         f"{result['model']}, {HOW[result['sampler']]}",
@@ -190,8 +191,9 @@ def page(results, how, goals):
         how + "\n",
         f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
         "its first sample counts building the model and tracing; its peak memory is resident, up to "
-        f"that sample{memory}. By operations: the multiply-adds of its networks, counted, beside those of the "
-        "naive sampler's evaluations; times would stand so if all ran equally fast. \"A step a call\" is a Python loop over compiled steps, as the "
+        f"that sample{memory}. By operations: the multiply-adds of "
+        "its networks, counted, beside those of the naive sampler's evaluations (of a video without what "
+        "it spends on the past); times would stand so if all ran equally fast. \"A step a call\" is a Python loop over compiled steps, as the "
         "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of it), a group "
         "of a scale, a frame of a video. \\* Extrapolated from a part. The paper's seconds are of a Quadro "
         "M4000, 32×32 and 64×64, of an upscaler and a law that it does not name: set its ratios beside "

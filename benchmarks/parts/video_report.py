@@ -195,7 +195,7 @@ def front_of(path, radius, given):
 
 def shows(image, thing, place, reach=0.5):
     """Whether an image shows the colour of an object around a place on the table, as far as `reach`
-    of its radius, and a pixel at least."""
+    of its radius, and a pixel at least; none where that is off the picture."""
     height, width = image.shape[:2]
     pixels_a_unit = min(height, width) / SEEN_CAMERA.view  # the seen camera is not turned
     place = (place - np.array(SEEN_CAMERA.centre)) * pixels_a_unit
@@ -203,6 +203,8 @@ def shows(image, thing, place, reach=0.5):
     radius = max(1.0, reach * thing.radius * pixels_a_unit)
     rows, columns = np.mgrid[:height, :width] + 0.5
     near = np.hypot(rows - row, columns - column) <= radius
+    if not near.any():
+        return False  # it is off the picture
     colours = list(raster.COLOURS)
     shades = np.array(list(raster.COLOURS.values()))
     mean = image[near].reshape(-1, 3).mean(0).astype("float64")

@@ -23,7 +23,6 @@ from ms_pixelcnn_tf.models import rollout, video_inputs
 from ms_pixelcnn_tf.models.compiled import graph_of
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.frame_decoders import DECODERS
-from ms_pixelcnn_tf.models.inputs import uniforms_dtype
 from ms_pixelcnn_tf.models.in_parts import decode_in_parts, videos_at_once
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.models.past import PastEncoder
@@ -147,11 +146,12 @@ class VideoPixelCNN(keras.Model):
             frame is up to P samples away from true ones. The given frames stay.
 
         Raises:
-            UserError: as `log_prob_terms`.
+            UserError: as `log_prob_terms`, for uniforms or a choice of a wrong shape, dtype or range, and
+                for a model of `OT_upscaler`.
         """
         self._check_upscales(False)
         levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
-        uniforms = ops.cast(uniforms, uniforms_dtype(self.config))
+        uniforms, chosen = video_inputs.check_draws(self.config, uniforms, chosen, levels.shape[0])
         return rollout.sampled_past(self, levels, conditions, uniforms, chosen)
 
     def cropped_log_prob_terms(self, frames, conditions, crop_size, offsets):

@@ -1,5 +1,6 @@
 """What callers hand to a video model, checked before it reaches a graph; as `inputs` for images."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -70,6 +71,22 @@ def check_uniforms(config, uniforms, batch_size, length=None):
     if uniforms.shape[0] != batch_size:
         raise UserError(f"{uniforms.shape[0]} uniforms for {batch_size} videos; give one a video")
     return uniforms
+
+
+def check_draws(config, uniforms, chosen, batch_size):
+    """Uniforms `[B, P, T, H, W, C]` of P passes, as `check_uniforms`, and bool `[B, P, T]`."""
+    chosen = inputs.as_array("chosen", chosen)
+    kind = keras.backend.standardize_dtype(chosen.dtype)
+    if kind != "bool" or len(chosen.shape) != 3:
+        raise UserError(
+            f"chosen are of {kind} and shape {tuple(chosen.shape)}; valid: bool (batch, passes, "
+            f"{config.num_frames})"
+        )
+    passes, length = chosen.shape[1], config.num_frames
+    inputs.check_shape("chosen", chosen, (passes, length), batch_size)
+    size = (passes, length, *config.image_size)
+    inputs.check_shape("uniforms", inputs.as_array("uniforms", uniforms), (*size, config.channels), batch_size)
+    return inputs.check_plain_uniforms(config, uniforms, size), chosen
 
 
 def condition_shapes(config):

@@ -48,7 +48,9 @@ def with_past(model, batch):
     """A batch with "chosen" and, beside it, the frames to look back at, "seen"."""
     if "chosen" not in batch:
         return batch
-    frames, chosen = batch["frames"], batch["chosen"]
+    frames, times = batch["frames"], tf.range(model.config.num_frames)
+    looked_at = (times >= model.config.given_frames) & (times < model.config.num_frames - 1)
+    chosen = batch["chosen"] & looked_at
     conditions = {field: batch[field] for field in model.config.conditions}
     seen = tf.cond(
         tf.reduce_any(chosen),

@@ -15,7 +15,7 @@ SMALL = {
 ARGUMENTS = ["--preset=small", "--size=8", "--steps=4", "--examples=4"]
 
 
-def test_runs_differ_in_one_thing_each(tmp_path):
+def test_runs_differ_in_one_thing_each():
     options = precision.parse(ARGUMENTS)
     plain, mixed, other = (precision.configuration(name, options) for name in precision.RUNS)
     assert (plain.model.dtype, mixed.model.dtype) == ("float32", "mixed_bfloat16")

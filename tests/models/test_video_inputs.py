@@ -176,3 +176,24 @@ def test_models_are_built_by_variant():
     assert isinstance(ms.build_model(variant="OT", **fields), VideoPixelCNN)
     assert isinstance(ms.build_model(variant="OlogN", **fields), MultiscalePixelCNN)
     assert VideoPixelCNN.example_field == "frames" and MultiscalePixelCNN.example_field == "image"
+
+
+DRAWN, CHOSEN = np.zeros((2, 3, *FRAMES.shape[1:]), "float32"), np.ones((2, 3, 5), bool)
+
+
+@pytest.mark.parametrize("uniforms, chosen, message", [
+    (DRAWN, CHOSEN.astype(int), "chosen are of int64 and shape .2, 3, 5.; valid: bool .batch, passes, 5."),
+    (DRAWN, CHOSEN[0], "chosen are of bool and shape .3, 5.; valid: bool .batch, passes, 5."),
+    (DRAWN, CHOSEN[:, :, :4], r"chosen have shape \(2, 3, 4\); valid: \(2, 3, 5\)"),
+    (DRAWN, CHOSEN[:1], r"chosen have shape \(1, 3, 5\); valid: \(2, 3, 5\)"),
+    (DRAWN[:, :2], CHOSEN, r"uniforms have shape \(2, 2, 5, 4, 4, 1\); valid: \(2, 3, 5, 4, 4, 1\)"),
+    (DRAWN[:1], CHOSEN, "uniforms have shape"), (DRAWN + 1, CHOSEN, "uniforms hold values from 1.0 to 1.0"),
+])
+def test_what_the_past_is_sampled_with(model, uniforms, chosen, message):
+    with pytest.raises(UserError, match=message):
+        model.sampled_past(FRAMES, uniforms, chosen, CONDITIONS)
+
+
+def test_an_upscaler_samples_no_past(upscaler):
+    with pytest.raises(UserError, match="this model is of variant OT_upscaler; use upscale"):
+        upscaler.sampled_past(FRAMES, DRAWN, CHOSEN)

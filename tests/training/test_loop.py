@@ -496,5 +496,5 @@ def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
         sample_every=0,
     )
     loop.train(run, tmp_path / "run")
-    loop.train(tiny_video_run(past_samples=2, steps=1), tmp_path / "clips", TinyFilm())
+    loop.train(tiny_video_run(past_samples=2, steps=3), tmp_path / "clips", TinyFilm())
     assert seen == [(5, 2, 0.25, 0.125, 0), (13, 0, 0.0, 0.0, 2)]

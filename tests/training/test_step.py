@@ -108,9 +108,11 @@ def test_ever_more_of_the_past_is_sampled():
     assert with_choice({"frames": 0}, 0, config) == {"frames": 0}
 
 
-def test_a_step_looks_back_at_what_its_own_weights_sample():
+@pytest.mark.parametrize("variant", ["OTN", "OT", "OTlogN"])
+def test_a_step_looks_back_at_what_its_own_weights_sample(variant):
     """The nats that a step tells are those given the samples of the weights before it."""
-    run, film = tiny_video_run(past_samples=2, steps=2, batch_size=2, micro_batch_size=1), TinyFilm()
+    run = tiny_video_run(variant, past_samples=2, steps=2, batch_size=2, micro_batch_size=1)
+    film = TinyFilm()
     model = make_model(run.model)
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(model.trainable_variables)
@@ -128,13 +130,14 @@ def test_a_step_looks_back_at_what_its_own_weights_sample():
         return nats / np.log(2)
 
     true, sampled = bits(batch["chances"] < 0), bits(batch["chances"] < SAMPLED)
+    assert abs(sampled - true) > 1e-4
     step = make_train_step(model, model, optimizer, run.train)
     tensors = {field: tf.constant(values) for field, values in batch.items()}
-    for at, expected in ((1, true), (2, sampled)):  # the half of the steps, and the end
-        own = bits(batch["chances"] < SAMPLED) if at == 2 else expected
-        told = float(step(tensors, tf.constant(at, tf.int64))["bits"])
-        assert told == pytest.approx(own, rel=1e-5)
-    assert abs(sampled - true) > 1e-4
+    told = float(step(tensors, tf.constant(1, tf.int64))["bits"])  # half of the steps: none yet
+    assert told == pytest.approx(true, rel=1e-5)
+    sampled = bits(batch["chances"] < SAMPLED)  # of the new weights
+    told = float(step(tensors, tf.constant(2, tf.int64))["bits"])  # the end: all of them
+    assert told == pytest.approx(sampled, rel=1e-5)
 
 
 def test_crops_depend_on_seed_and_step_alone():

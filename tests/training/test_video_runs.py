@@ -44,15 +44,15 @@ def stop_after(monkeypatch, step):
 def finished(tmp_path_factory):
     """A finished run: its configuration, folder and averaged model."""
     workdir = tmp_path_factory.mktemp("finished")
-    run = tiny_video_run(sample_every=4, **ALL)
+    run = tiny_video_run(sample_every=4, steps=6, **ALL)
     return run, workdir, loop.train(run, workdir, TinyFilm())
 
 
 def test_resumed_equals_uninterrupted_with_all_that_may_be_given(finished, tmp_path, monkeypatch):
     run, uninterrupted, _ = finished
     with monkeypatch.context() as patch:
-        stop_after(patch, 1)
-        with pytest.raises(Interrupted, match="step 1"):
+        stop_after(patch, 5)  # between two steps that sample the past
+        with pytest.raises(Interrupted, match="step 5"):
             loop.train(run, tmp_path, TinyFilm())
     loop.train(run, tmp_path, TinyFilm())
     got, expected = state(tmp_path), state(uninterrupted)
