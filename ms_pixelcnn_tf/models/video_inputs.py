@@ -79,7 +79,7 @@ def check_draws(config, uniforms, chosen, batch_size):
     kind = keras.backend.standardize_dtype(chosen.dtype)
     if kind != "bool" or len(chosen.shape) != 3:
         raise UserError(
-            f"chosen are of {kind} and shape {tuple(chosen.shape)}; valid: bool (batch, passes, "
+            f"chosen is of {kind} and shape {tuple(chosen.shape)}; valid: bool (batch, passes, "
             f"{config.num_frames})"
         )
     passes, length = chosen.shape[1], config.num_frames

@@ -182,10 +182,10 @@ DRAWN, CHOSEN = np.zeros((2, 3, *FRAMES.shape[1:]), "float32"), np.ones((2, 3, 5
 
 
 @pytest.mark.parametrize("uniforms, chosen, message", [
-    (DRAWN, CHOSEN.astype(int), "chosen are of int64 and shape .2, 3, 5.; valid: bool .batch, passes, 5."),
-    (DRAWN, CHOSEN[0], "chosen are of bool and shape .3, 5.; valid: bool .batch, passes, 5."),
-    (DRAWN, CHOSEN[:, :, :4], r"chosen have shape \(2, 3, 4\); valid: \(2, 3, 5\)"),
-    (DRAWN, CHOSEN[:1], r"chosen have shape \(1, 3, 5\); valid: \(2, 3, 5\)"),
+    (DRAWN, CHOSEN.astype(int), "chosen is of int64 and shape .2, 3, 5.; valid: bool .batch, passes, 5."),
+    (DRAWN, CHOSEN[0], "chosen is of bool and shape .3, 5.; valid: bool .batch, passes, 5."),
+    (DRAWN, CHOSEN[:, :, :4], r"chosen has shape \(2, 3, 4\); valid: \(2, 3, 5\)"),
+    (DRAWN, CHOSEN[:1], r"chosen has shape \(1, 3, 5\); valid: \(2, 3, 5\)"),
     (DRAWN[:, :2], CHOSEN, r"uniforms have shape \(2, 2, 5, 4, 4, 1\); valid: \(2, 3, 5, 4, 4, 1\)"),
     (DRAWN[:1], CHOSEN, "uniforms have shape"), (DRAWN + 1, CHOSEN, "uniforms hold values from 1.0 to 1.0"),
 ])
