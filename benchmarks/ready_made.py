@@ -37,7 +37,7 @@ RUNS = {  # name → the scales that are trained together → their fields
     "shapes-push-tiny": {
         "all": {
             "dataset": "shapes_push", "preset": "tiny", "variant": "OTlogN", "image_size": 32,
-            "num_frames": 12, "num_levels": 8, "batch_size": 2, "steps": 1800, "seed": 0,
+            "num_frames": 12, "num_levels": 8, "lstm_features": 32, "batch_size": 2, "steps": 1200, "seed": 0,
             "evaluation_examples": 40, "evaluate_every": 300, "sample_every": 0,
             "checkpoint_every": 300, "log_every": 50, "deterministic": True,
         },
