@@ -52,6 +52,7 @@ def measure(options):
     from ms_pixelcnn_tf.models import make_model
     from ms_pixelcnn_tf.training import loop
     from ms_pixelcnn_tf.training.monitor import read_metrics
+    from ms_pixelcnn_tf.training.step import copy_weights
     from ms_pixelcnn_tf.training.trained import load_model
 
     found = {}
@@ -64,7 +65,7 @@ def measure(options):
             loop.train(loop.fit_to_source(run, source), folder, source)
             trained, last = load_model(folder), read_metrics(folder)[-1]
         model = make_model(replace(trained.config, dtype="float32"))
-        model.set_weights(trained.get_weights())
+        copy_weights(trained, model)
         found[name] = {
             "seconds_a_step": last["seconds"] / last["step"],
             "bits": {

@@ -255,10 +255,14 @@ def _as_models_take(examples, source):
     }
 
 
-def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn=None):
+def _no_draws(frames, positions):
+    return {}
+
+
+def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn=_no_draws):
     """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline.
 
-    `drawn` gives the fields that are not the source's, of frames and positions.
+    `drawn` gives the fields that are not the source's, of frames and positions; none by default.
     """
     _check_integer("num_levels", num_levels, 2, 256)
     if not fields:
@@ -268,9 +272,8 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn
     if "text" in fields:
         probe["text"] = [""]
     probe = _as_models_take(probe, source)
-    if drawn is not None:
-        made = drawn(probe.get("frames"), np.zeros(1, "int64"))
-        probe, fields = probe | made, (*fields, *made)
+    made = drawn(probe.get("frames"), np.zeros(1, "int64"))
+    probe, fields = probe | made, (*fields, *made)
     dtypes = [probe[field].dtype for field in fields]
     types = [tf.string if dtype.kind in TEXT_KINDS else dtype for dtype in dtypes]
 
