@@ -11,16 +11,17 @@ MOST_PARTS = 8  # measured on 2 cores
 _allowed = contextvars.ContextVar("allowed", default=True)
 
 
-def by_cores(function, fused):
+def by_cores(function, fused, batch_axis):
     """`function` as a program of its own, called for a part of the batch on each core at a time.
 
     A program of small operations fills one core only. On other backends than TensorFlow, which
     compile whole graphs anyway, the function is left as it is.
 
     Args:
-        function: of trees of tensors, to a list of tensors; the batch is the last axis but one of all.
+        function: of trees of tensors, to a list of tensors; the batch is the same axis of all.
         fused: whether XLA compiles it, once for each shape of its arguments: TensorFlow has to send off
             each operation by itself.
+        batch_axis: which, 0 or -2.
 
     Returns:
         A function of the same arguments. Fewer images than parts are one call.
@@ -34,7 +35,7 @@ def by_cores(function, fused):
         return program
 
     def batch_of(arguments):
-        return tf.shape(tf.nest.flatten(arguments)[0])[-2]
+        return tf.shape(tf.nest.flatten(arguments)[0])[batch_axis]
 
     def in_parts(*arguments):
         # All parts have one size, so that one compilation serves them: zeros fill the last.
@@ -42,12 +43,17 @@ def by_cores(function, fused):
         fill = -batch % parts
 
         def cut(tensor):
-            paddings = [(0, 0)] * (tensor.shape.rank - 2) + [(0, fill), (0, 0)]
-            return tf.split(tf.pad(tensor, paddings), parts, axis=-2)
+            paddings = [(0, 0)] * tensor.shape.rank
+            paddings[batch_axis] = (0, fill)
+            return tf.split(tf.pad(tensor, paddings), parts, axis=batch_axis)
+
+        def joined(results):
+            whole = tf.concat(results, axis=batch_axis)
+            return whole[:batch] if batch_axis == 0 else whole[..., :batch, :]
 
         cuts = [cut(tensor) for tensor in tf.nest.flatten(arguments)]
         results = [program(*tf.nest.pack_sequence_as(arguments, part)) for part in zip(*cuts)]
-        return [tf.concat(result, axis=-2)[..., :batch, :] for result in zip(*results)]
+        return [joined(result) for result in zip(*results)]
 
     def call(*arguments):
         return tf.cond(

@@ -8,6 +8,7 @@ computation: the same uniforms give the same image.
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +20,8 @@ from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels from which on XLA compiles the loop over a row's pixels. It takes seconds for each batch size,
-# which smaller images would not pay back.
+# Pixels from which on XLA compiles the loops. It takes seconds for each batch size, which smaller images
+# would not pay back; and many of these at once, as type B's patches are, take twice as long by XLA.
 FUSED_FROM = 64
 
 
@@ -50,49 +51,62 @@ def decode_pixels(
 
 
 def decode_raster(
-    steps: Any, uniforms: Tensor, score: bool = True
+    make_steps: Callable, uniforms: Tensor, score: bool = True, **given: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Decodes images in raster order, in one graph, from a network that remembers.
+    """Decodes images in raster order, in one graph, by a network that remembers.
 
-    The loop over a row's pixels is many small operations: each core has its part of the images.
+    The loops are many small operations, so each core has its part of the images: of all that there is
+    to do where it is one program, else of the loop over a row's pixels.
 
     Args:
-        steps: `networks.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
+        make_steps: `(batch, (height, width), **given)` → `networks.cached_pixelcnn.CachedPixelCNN`, or
+            anything with its verbs.
         uniforms: `[B, H, W, C]`.
         score: whether to return log-probabilities.
+        **given: what the network is given beside the image, tensors `[B, …]`; Nones are left out.
 
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
     """
     _, height, width, _ = uniforms.shape
-    uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
+    fused = height * width >= FUSED_FROM
 
-    def decode_pixel(column, carry, starts, row_uniforms):
-        state, *row = carry
-        channel_params, end_pixel = steps.begin_pixel(state, starts, column)
-        pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
-        return end_pixel(pixel[0]), *(_push(kept, new) for kept, new in zip(row, pixel))
+    def decode(uniforms, given):
+        steps = make_steps(ops.shape(uniforms)[0], (height, width), **given)
+        uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
 
-    def decode_pixels_of_row(starts, row_uniforms):
-        empty = steps.first_pixel(ops.shape(row_uniforms)[1]), *_blank(row_uniforms, score)
-        _, *decoded = ops.fori_loop(
-            0, width, lambda i, c: decode_pixel(i, c, starts, row_uniforms), empty
-        )
-        return decoded
+        def decode_pixel(column, carry, starts, row_uniforms):
+            state, *row = carry
+            channel_params, end_pixel = steps.begin_pixel(state, starts, column)
+            pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
+            return end_pixel(pixel[0]), *(_push(kept, new) for kept, new in zip(row, pixel))
 
-    decode_pixels_of_row = by_cores(decode_pixels_of_row, fused=height * width >= FUSED_FROM)
+        def decode_pixels_of_row(starts, row_uniforms):
+            empty = steps.first_pixel(ops.shape(row_uniforms)[1]), *_blank(row_uniforms, score)
+            _, *decoded = ops.fori_loop(
+                0, width, lambda i, c: decode_pixel(i, c, starts, row_uniforms), empty
+            )
+            return decoded
 
-    def decode_row(row, carry):
-        state, *image = carry
-        starts, current = steps.begin_row(state, row)
-        decoded = decode_pixels_of_row(starts, uniforms[row])  # of [W, B, C]
-        levels = ops.transpose(decoded[0], (1, 0, 2))
-        state = steps.end_row(state, current, levels)
-        return state, *(_push(kept, new) for kept, new in zip(image, decoded))
+        if not fused:
+            decode_pixels_of_row = by_cores(decode_pixels_of_row, fused, batch_axis=-2)
 
-    empty = steps.first_row(), *_blank(uniforms, score)
-    _, *image = ops.fori_loop(0, height, decode_row, empty)
-    levels, *log_probs = (ops.transpose(result, (2, 0, 1, 3)) for result in image)
+        def decode_row(row, carry):
+            state, *image = carry
+            starts, current = steps.begin_row(state, row)
+            decoded = decode_pixels_of_row(starts, uniforms[row])  # of [W, B, C]
+            levels = ops.transpose(decoded[0], (1, 0, 2))
+            state = steps.end_row(state, current, levels)
+            return state, *(_push(kept, new) for kept, new in zip(image, decoded))
+
+        empty = steps.first_row(), *_blank(uniforms, score)
+        _, *image = ops.fori_loop(0, height, decode_row, empty)
+        return [ops.transpose(result, (2, 0, 1, 3)) for result in image]
+
+    if fused:
+        decode = by_cores(decode, fused, batch_axis=0)
+    given = {name: tensor for name, tensor in given.items() if tensor is not None}
+    levels, *log_probs = decode(uniforms, given)
     return levels, log_probs[0] if score else None
 
 
@@ -191,9 +205,10 @@ def decode_group(
     if isinstance(upscaler, UpscalerA):
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
     conditioning, prediction = upscaler.patches(known)
-    steps = CachedPixelCNN(
-        upscaler.decoder, ops.shape(conditioning)[0], upscaler.patch_size, conditioning, prediction
+    decoded = decode_raster(
+        functools.partial(CachedPixelCNN, upscaler.decoder),
+        to_patches(uniforms, upscaler.patch_size), score,
+        conditioning=conditioning, prediction=prediction,
     )
-    decoded = decode_raster(steps, to_patches(uniforms, upscaler.patch_size), score)
     size = uniforms.shape[1:3]
     return tuple(None if part is None else from_patches(part, size) for part in decoded)

@@ -8,31 +8,33 @@ from ms_pixelcnn_tf import fusing
 
 
 @pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("batch_axis", [0, -2])
 @pytest.mark.parametrize("parts", [2, 3])
-def test_each_core_has_its_part_of_a_batch(parts, fused, monkeypatch):
+def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch):
     """Of any size, once traced: parts of one size, zeros after the last; or one call for few images."""
     monkeypatch.setattr(fusing, "_parts", lambda: parts)
     generator = np.random.default_rng(0)
 
     def program(tree, added):
-        size = tf.cast(tf.shape(added)[-2], "float32")
-        return [2 * tree[0] + added, tree[1][:, 1], size + 0 * added]
+        size = tf.cast(tf.shape(added)[batch_axis], "float32")
+        return [2 * tree["a"] + added, tree["b"][..., :3], size + 0 * added]
 
-    shapes = [(3, None, 2), (3, 4, None, 5), (3, None, 2)]
+    def shapes(batch):
+        few, many = ((3, batch, 2), (3, 4, batch, 5)) if batch_axis else ((batch, 3, 2), (batch, 5))
+        return few, many, few
 
-    @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes])
+    @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes(None)])
     def call(first, second, added):
-        return fusing.by_cores(program, fused)((first, second), added)
+        called = fusing.by_cores(program, fused, batch_axis)
+        return called({"a": first, "b": second}, added)
 
     for batch in range(2 * parts + 2):
         first, second, added = (
-            generator.random([side or batch for side in shape]).astype("float32")
-            if batch else np.zeros([side or 0 for side in shape], "float32")
-            for shape in shapes
+            generator.random(shape).astype("float32") for shape in shapes(batch)
         )
         sums, slices, sizes = call(first, second, added)
         np.testing.assert_allclose(sums, 2 * first + added, rtol=1e-6)
-        np.testing.assert_array_equal(slices, second[:, 1])
+        np.testing.assert_array_equal(slices, second[..., :3])
         assert sizes.shape == added.shape
         np.testing.assert_array_equal(sizes, batch if batch < parts else -(-batch // parts))
     assert call.experimental_get_tracing_count() == 1
@@ -40,7 +42,7 @@ def test_each_core_has_its_part_of_a_batch(parts, fused, monkeypatch):
 
 def test_one_core_has_one_program(monkeypatch):
     monkeypatch.setattr(fusing, "_parts", lambda: 1)
-    called = fusing.by_cores(lambda x: [x + 1], fused=True)
+    called = fusing.by_cores(lambda x: [x + 1], fused=True, batch_axis=0)
     assert called.experimental_get_tracing_count() == 0
     np.testing.assert_array_equal(called(tf.zeros((2, 3)))[0], np.ones((2, 3)))
     assert called.experimental_get_tracing_count() == 1
@@ -53,8 +55,8 @@ def test_without_fusing_nothing_is_cut(monkeypatch):
         return [x]
 
     with fusing.unfused():
-        assert fusing.by_cores(function, fused=True) is function
-        assert fusing.by_cores(function, fused=False) is function
+        assert fusing.by_cores(function, fused=True, batch_axis=0) is function
+        assert fusing.by_cores(function, fused=False, batch_axis=-2) is function
 
 
 def test_as_many_parts_as_cores_up_to_a_bound_and_one_beside_a_gpu(monkeypatch):

@@ -57,7 +57,8 @@ class Speller:
 class SpellingSteps:
     """Remembers only what it is handed: the last letter of the row above and of the pixel before."""
 
-    def __init__(self, batch):
+    def __init__(self, batch, size):
+        assert size == SHAPE[:2]
         self.batch, self.distribution = batch, Speller(channel_autoregressive=True)
 
     def first_row(self):
@@ -98,17 +99,17 @@ def uniforms():
 
 
 def test_raster_decoder_spells(uniforms):
-    levels, told = sampling.decode_raster(SpellingSteps(3), uniforms)
+    levels, told = sampling.decode_raster(SpellingSteps, uniforms)
     assert read(levels) == [WORD] * 3
     np.testing.assert_array_equal(told, uniforms)  # each sub-pixel got its own uniform
-    levels, told = sampling.decode_raster(SpellingSteps(3), uniforms, score=False)
+    levels, told = sampling.decode_raster(SpellingSteps, uniforms, score=False)
     assert read(levels) == [WORD] * 3 and told is None
 
 
 def test_raster_decoder_spells_in_a_graph_of_any_batch():
     @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE))])
     def decode(uniforms):
-        return sampling.decode_raster(SpellingSteps(tf.shape(uniforms)[0]), uniforms)[0]
+        return sampling.decode_raster(SpellingSteps, uniforms)[0]
 
     assert read(decode(tf.zeros((2, *SHAPE)))) == [WORD] * 2
     assert read(decode(tf.zeros((5, *SHAPE)))) == [WORD] * 5
@@ -217,13 +218,13 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
 
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("index", [0, 1, 2, 9, 16])
-def test_fused_rows_and_parts_of_a_batch_decode_the_same_image(index, parts, monkeypatch):
+def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, monkeypatch):
     """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
     asked = []
 
-    def by_cores(function, fused):
+    def by_cores(function, fused, batch_axis):
         asked.append(fused)
-        return fusing.by_cores(function, fused)
+        return fusing.by_cores(function, fused, batch_axis)
 
     monkeypatch.setattr(sampling, "by_cores", by_cores)
     images, log_probs = [], []

@@ -32,9 +32,10 @@ def scopes(model):
     """
     law, raster = model.distribution, sampling.decode_raster
 
-    def decode_raster(steps, *arguments, **options):
-        with keras.name_scope("base" if steps.network is model.base else "decoder"):
-            return raster(steps, *arguments, **options)
+    def decode_raster(make_steps, *arguments, **options):
+        (network,) = make_steps.args
+        with keras.name_scope("base" if network is model.base else "decoder"):
+            return raster(make_steps, *arguments, **options)
 
     decode_pixels = sampling.decode_pixels
 

@@ -4,6 +4,7 @@ Each decoder splits log p(frame | past) into *factors*, conditional laws of whol
 Scoring evaluates all factors on a true frame; decoding fills the frame factor by factor.
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -108,9 +109,10 @@ class Cached:
 
     def raster(self, network, cache, uniforms, conditioning, prediction):
         """Pixels in raster order, by a network and the class that remembers for it."""
-        batch, size = ops.shape(uniforms)[0], uniforms.shape[1:3]
-        steps = cache(network, batch, size, conditioning, prediction)
-        return sampling.decode_raster(steps, uniforms, self.score)
+        return sampling.decode_raster(
+            functools.partial(cache, network), uniforms, self.score,
+            conditioning=conditioning, prediction=prediction,
+        )
 
     def group(self, upscaler, context, uniforms, conditioning):
         """A group of a scale."""

@@ -40,7 +40,7 @@ class CachedMultiplicativePixelCNN:
         conditioning, prediction: as `network` takes them.
     """
 
-    def __init__(self, network, batch, size, conditioning, prediction):
+    def __init__(self, network, batch, size, prediction, conditioning=None):
         self.network = network
         self.distribution = network.distribution
         self.batch = batch

@@ -1,5 +1,7 @@
 """The Video Pixel Network's decoder: causal, a law, and the same one however it is sampled."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -196,10 +198,10 @@ PLACES = {"vector": ((3, 2), True), "one-row": ((1, 4), False), "one-column": ((
 
 
 def decode_cached(network, uniforms, conditioning, prediction, score=True):
-    steps = CachedMultiplicativePixelCNN(
-        network, tf.shape(uniforms)[0], uniforms.shape[1:3], conditioning, prediction
+    return decode_raster(
+        functools.partial(CachedMultiplicativePixelCNN, network), uniforms, score,
+        conditioning=conditioning, prediction=prediction,
     )
-    return decode_raster(steps, uniforms, score)
 
 
 @pytest.mark.parametrize("name", SAMPLED)
