@@ -198,8 +198,12 @@ def test_more_replicas_than_examples_are_refused():
         FakeReplicas(4, 2, 0).rows(3)
 
 
-def test_two_devices_of_one_process_train_what_one_trains(tmp_path):
-    """`MirroredStrategy`, on two logical CPUs; uneven rows, in parts of two."""
+@pytest.mark.parametrize("example", [
+    "tiny_run(batch_size=6, micro_batch_size=2, num_classes=3, crop_size=2), TinySource()",
+    "tiny_video_run(batch_size=3, micro_batch_size=1, past_samples=1, steps=4), TinyFilm()",
+], ids=["images", "videos"])
+def test_two_devices_of_one_process_train_what_one_trains(example, tmp_path):
+    """`MirroredStrategy`, on two logical CPUs; uneven rows, in parts."""
     program = textwrap.dedent(f"""
         import tensorflow as tf
         tf.config.set_logical_device_configuration(
@@ -208,12 +212,13 @@ def test_two_devices_of_one_process_train_what_one_trains(tmp_path):
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.replicas import Replicas
         from tiny import TinySource, tiny_run
-        run = tiny_run(batch_size=6, micro_batch_size=2, num_classes=3, crop_size=2)
-        loop.train(run, "{tmp_path}/alone", TinySource())
+        from tiny_video import TinyFilm, tiny_video_run
+        run, source = {example}
+        loop.train(run, "{tmp_path}/alone", source)
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         replicas = Replicas(strategy)
         assert replicas.number == 2 and replicas.is_chief
-        loop.train(run, "{tmp_path}/mirrored", TinySource(), replicas)
+        loop.train(run, "{tmp_path}/mirrored", source, replicas)
     """)
     tests = os.path.dirname(os.path.dirname(__file__))
     done = subprocess.run(
