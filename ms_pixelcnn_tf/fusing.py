@@ -19,7 +19,7 @@ def by_cores(function, fused, batch_axis):
 
     Args:
         function: of trees of tensors, to a list of tensors; the batch is the same axis of all.
-        fused: whether XLA compiles it, once for each shape of its arguments: TensorFlow has to send off
+        fused: whether XLA compiles it, once for each shape of its arguments; if not, TensorFlow sends off
             each operation by itself.
         batch_axis: which, 0 or -2.
 
@@ -43,7 +43,7 @@ def by_cores(function, fused, batch_axis):
         fill = -batch % parts
 
         def cut(tensor):
-            paddings = [(0, 0)] * tensor.shape.rank
+            paddings = [(0, 0)] * len(tensor.shape)
             paddings[batch_axis] = (0, fill)
             return tf.split(tf.pad(tensor, paddings), parts, axis=batch_axis)
 

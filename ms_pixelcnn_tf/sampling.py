@@ -20,8 +20,8 @@ from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels from which on XLA compiles the loops. It takes seconds for each batch size, which smaller images
-# would not pay back; and many of these at once, as type B's patches are, take twice as long by XLA.
+# Pixels from which on a raster is one program of XLA's. That takes seconds for each batch size, which smaller
+# images would not pay back; and many small ones at once, as type B's patches are, take twice as long by XLA.
 FUSED_FROM = 64
 
 
@@ -55,8 +55,8 @@ def decode_raster(
 ) -> tuple[Tensor, Tensor | None]:
     """Decodes images in raster order, in one graph, by a network that remembers.
 
-    The loops are many small operations, so each core has its part of the images: of all that there is
-    to do where it is one program, else of the loop over a row's pixels.
+    The loops are many small operations, so each core has its part of the images: from `FUSED_FROM`
+    pixels on of the whole raster, which is one program then, else of the loop over a row's pixels.
 
     Args:
         make_steps: `(batch, (height, width), **given)` → `networks.cached_pixelcnn.CachedPixelCNN`, or
@@ -89,7 +89,7 @@ def decode_raster(
             return decoded
 
         if not fused:
-            decode_pixels_of_row = by_cores(decode_pixels_of_row, fused, batch_axis=-2)
+            decode_pixels_of_row = by_cores(decode_pixels_of_row, fused=False, batch_axis=-2)
 
         def decode_row(row, carry):
             state, *image = carry
@@ -104,7 +104,7 @@ def decode_raster(
         return [ops.transpose(result, (2, 0, 1, 3)) for result in image]
 
     if fused:
-        decode = by_cores(decode, fused, batch_axis=0)
+        decode = by_cores(decode, fused=True, batch_axis=0)
     given = {name: tensor for name, tensor in given.items() if tensor is not None}
     levels, *log_probs = decode(uniforms, given)
     return levels, log_probs[0] if score else None

@@ -20,8 +20,8 @@ def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch
         return [2 * tree["a"] + added, tree["b"][..., :3], size + 0 * added]
 
     def shapes(batch):
-        few, many = ((3, batch, 2), (3, 4, batch, 5)) if batch_axis else ((batch, 3, 2), (batch, 5))
-        return few, many, few
+        first, second = ((3, batch, 2), (3, 4, batch, 5)) if batch_axis else ((batch, 3, 2), (batch, 5))
+        return first, second, first
 
     @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes(None)])
     def call(first, second, added):

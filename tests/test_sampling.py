@@ -223,7 +223,7 @@ def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, m
     asked = []
 
     def by_cores(function, fused, batch_axis):
-        asked.append(fused)
+        asked.append((fused, batch_axis))
         return fusing.by_cores(function, fused, batch_axis)
 
     monkeypatch.setattr(sampling, "by_cores", by_cores)
@@ -237,14 +237,17 @@ def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, m
         images.append(levels)
         log_probs.append(log_prob)
     programs = 4 if model.config.upscaler == "B" else 1  # the base, and each group's patches
-    assert asked == [False] * programs + [True] * programs + [False] * programs
+    by_row, whole = [(False, -2)] * programs, [(True, 0)] * programs
+    assert asked == by_row + whole + by_row
     for levels, log_prob in zip(images[1:], log_probs[1:]):
         np.testing.assert_array_equal(levels, images[0])
         np.testing.assert_allclose(log_prob, log_probs[0], rtol=1e-9)
 
 
-def test_the_proof_sees_a_wrong_cache():
+@pytest.mark.parametrize("fused_from", [1, 1000])
+def test_the_proof_sees_a_wrong_cache(fused_from, monkeypatch):
     """Unequal weights in the cached sampler show as other images; the naive one compiled, too."""
+    monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
     model = random_model(5, 0.4, dtype="float64", **(ON | FULL))
     uniforms = random_uniforms(model, 8)
     naive = model.decode(uniforms, sampler="naive")
@@ -252,6 +255,11 @@ def test_the_proof_sees_a_wrong_cache():
     kernel = model.base.layers[1].left_kernel
     kernel.assign(kernel * 0.5)
     assert (model.decode(uniforms) != naive).any()
+
+
+def test_no_images_are_decoded_to_none():
+    model = random_model(5, 0.4, **(ON | FULL | {"image_size": 8}))
+    assert model.decode(np.zeros((0, 8, 8, 3))).shape == (0, 8, 8, 3)
 
 
 # -- samples follow the law -----------------------------------------------------------------------

@@ -33,7 +33,7 @@ def scopes(model):
     law, raster = model.distribution, sampling.decode_raster
 
     def decode_raster(make_steps, *arguments, **options):
-        (network,) = make_steps.args
+        (network,) = make_steps.args  # it is a partial
         with keras.name_scope("base" if network is model.base else "decoder"):
             return raster(make_steps, *arguments, **options)
 

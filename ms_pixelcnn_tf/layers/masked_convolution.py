@@ -54,20 +54,23 @@ class MaskedConvolution(keras.layers.Layer):
 
     def call(self, inputs):
         above = ops.pad(inputs, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
-        return self.from_above(above) + self.from_row(inputs)
+        kernel_above, kernel_of_row = self.kernels()
+        return self.from_above(above, kernel_above) + self.from_row(inputs, kernel_of_row)
 
-    def from_above(self, rows):
+    def kernels(self):
+        """The kernels of `from_above` and `from_row`, masked."""
+        row = ops.stack([self.left_kernel(), self.current_kernel()])
+        return self._cast(self.kernel[:ABOVE])[None], row[None]
+
+    def from_above(self, rows, kernel):
         """The share of the row above each position, with the bias: `[B, H, W, ·]` rows above → the
         outputs' size."""
         padded = ops.pad(rows, ((0, 0), (0, 0), (1, 1), (0, 0)))
-        kernel = self._cast(self.kernel[:ABOVE])
-        return ops.conv(padded, kernel[None]) + self._cast(self.bias)
+        return ops.conv(padded, kernel) + self._cast(self.bias)
 
-    def from_row(self, rows):
+    def from_row(self, rows, kernel):
         """The share of each position's own row: the pixel to the left and the current one."""
-        padded = ops.pad(rows, ((0, 0), (0, 0), (1, 0), (0, 0)))
-        kernel = ops.stack([self.left_kernel(), self.current_kernel()])
-        return ops.conv(padded, kernel[None])
+        return ops.conv(ops.pad(rows, ((0, 0), (0, 0), (1, 0), (0, 0))), kernel)
 
     def left_kernel(self):
         """`[inputs, outputs]`: the kernel at the pixel to the left."""

@@ -37,7 +37,7 @@ class CachedMultiplicativePixelCNN:
         network: a built `MultiplicativePixelCNN` of N blocks.
         batch: number of images B (a scalar tensor or an int).
         size: `(height, width)` of the images.
-        conditioning, prediction: as `network` takes them.
+        prediction, conditioning: as `network` takes them.
     """
 
     def __init__(self, network, batch, size, prediction, conditioning=None):
@@ -72,7 +72,8 @@ class CachedMultiplicativePixelCNN:
             the same but for the last, as maps.
         """
         shares = [
-            convolution.from_above(rows) for convolution, rows in zip(self.convolutions, state)
+            convolution.from_above(rows, kernel)
+            for convolution, rows, (kernel, _) in zip(self.convolutions, state, self.kernels)
         ]
         at_entry, in_blocks = self._conditioning_row(row)
         entry, gates = shares[0] + at_entry, shares[1:]
@@ -88,15 +89,20 @@ class CachedMultiplicativePixelCNN:
     def end_row(self, state, current, levels):
         """State for the next row, from this row's shares and its `[B, W, C]` levels."""
         entry, narrowed, gates = current
-        pixels = self.network.read(levels)[:, None]
-        maps, inputs = entry + self.network.entry.from_row(pixels), [pixels]
-        for index, block in enumerate(self.network.blocks):
-            hidden = ops.matmul(maps, block.narrow.masked_kernel()) + narrowed[index]
-            for unit, share in zip(block.units, gates[2 * index : 2 * index + 2]):
+        inputs = [self.network.read(levels)[:, None]]  # of each convolution
+
+        def from_row():
+            index = len(inputs) - 1
+            return self.convolutions[index].from_row(inputs[-1], self.kernels[index][1])
+
+        maps = entry + from_row()
+        for index, (narrow, (widen, bias)) in enumerate(self.pointwise):
+            hidden = ops.matmul(maps, narrow) + narrowed[index]
+            for share in gates[2 * index : 2 * index + 2]:
                 inputs.append(hidden)
-                hidden = multiplicative(hidden, share + unit.convolution.from_row(hidden))
-            if index < len(self.network.blocks) - 1:
-                maps = maps + block.widen(hidden)
+                hidden = multiplicative(hidden, share + from_row())
+            if index < len(self.pointwise) - 1:
+                maps = maps + ops.matmul(hidden, widen) + bias
         return inputs
 
     def first_pixel(self, batch):
@@ -164,7 +170,8 @@ class CachedMultiplicativePixelCNN:
         return channel_params, end_pixel
 
     def _prepare_weights(self):
-        """Cuts the masked kernels into one piece a channel group, outside every loop."""
+        """Masks the kernels, and cuts those of a pixel into one piece a channel group, outside every
+        loop."""
         network = self.network
         count, width = network.num_groups, network.features
         self.slices = {
@@ -176,6 +183,11 @@ class CachedMultiplicativePixelCNN:
             np.r_[tuple(np.s_[part * width + start : part * width + end] for part in range(4))]
             for start, end in self.slices[1]
         ])
+        self.kernels = [convolution.kernels() for convolution in self.convolutions]
+        self.pointwise = [
+            (block.narrow.masked_kernel(), (block.widen.masked_kernel(), self._cast(block.widen.bias)))
+            for block in network.blocks
+        ]
         self.left_entry = network.entry.left_kernel()
         self.left_units = self._ordered(
             ops.stack([convolution.left_kernel() for convolution in self.convolutions[1:]])

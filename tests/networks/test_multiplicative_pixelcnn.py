@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from causality import assert_same, dependence, groups_of, in_window, past
+from ms_pixelcnn_tf import sampling
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import MultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
@@ -204,8 +205,22 @@ def decode_cached(network, uniforms, conditioning, prediction, score=True):
     )
 
 
-@pytest.mark.parametrize("name", SAMPLED)
-def test_cached_is_naive_is_the_likelihood(name):
+@pytest.fixture
+def fused_from(request, monkeypatch):
+    """From how many pixels on a raster is one program."""
+    monkeypatch.setattr(sampling, "FUSED_FROM", request.param)
+
+
+def either_way(function):
+    """A test of rasters that are one program, and of those that are not."""
+    return pytest.mark.parametrize("fused_from", [1, 1000], indirect=True)(function)
+
+
+@pytest.mark.parametrize(
+    "name, fused_from", [(name, 1000) for name in SAMPLED] + [("rgb", 1), ("plain", 1), ("vector", 1)],
+    indirect=["fused_from"],
+)
+def test_cached_is_naive_is_the_likelihood(name, fused_from):
     """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
     batch, size, vector = 6, *PLACES.get(name, ((4, 5), False))
     network = make_network(**SAMPLED[name], weight_scale=0.4)
@@ -242,7 +257,8 @@ def test_the_steps_run_without_a_graph_and_without_scores():
     assert log_probs is not None and none is None
 
 
-def test_the_proof_sees_a_wrong_cache():
+@either_way
+def test_the_proof_sees_a_wrong_cache(fused_from):
     network = make_network(weight_scale=0.4)
     given = random_inputs(network, 4, (4, 4))
     uniforms = tf.constant(np.random.default_rng(2).random((4, 4, 4, 3)))
@@ -257,7 +273,8 @@ def test_the_proof_sees_a_wrong_cache():
     np.testing.assert_array_equal(decode(), levels)
 
 
-def test_mixed_precision_decodes_what_it_scores():
+@either_way
+def test_mixed_precision_decodes_what_it_scores(fused_from):
     """In bfloat16 the two differ by rounding; over many sub-pixels they tell the same nats."""
     network = make_network(num_levels=256, num_blocks=1, dtype="mixed_bfloat16")
     law, size = network.distribution, (6, 6)

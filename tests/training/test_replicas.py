@@ -200,7 +200,7 @@ def test_more_replicas_than_examples_are_refused():
 
 @pytest.mark.parametrize("example", [
     "tiny_run(batch_size=6, micro_batch_size=2, num_classes=3, crop_size=2), TinySource()",
-    "tiny_video_run(batch_size=3, micro_batch_size=1, past_samples=1, steps=4), TinyFilm()",
+    "tiny_video_run('OTN', image_size=8, batch_size=3, past_samples=1, steps=4), TinyFilm(8)",
 ], ids=["images", "videos"])
 def test_two_devices_of_one_process_train_what_one_trains(example, tmp_path):
     """`MirroredStrategy`, on two logical CPUs; uneven rows, in parts."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ms_pixelcnn_tf import sampling
 from ms_pixelcnn_tf.data.pipeline import training_batches
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, make_model
 from ms_pixelcnn_tf.training.step import (
@@ -108,9 +109,10 @@ def test_ever_more_of_the_past_is_sampled():
     assert with_choice({"frames": 0}, 0, config) == {"frames": 0}
 
 
-@pytest.mark.parametrize("variant", ["OTN", "OT", "OTlogN"])
-def test_a_step_looks_back_at_what_its_own_weights_sample(variant):
+@pytest.mark.parametrize("variant, fused_from", [("OTN", 64), ("OTN", 1), ("OT", 64), ("OTlogN", 1)])
+def test_a_step_looks_back_at_what_its_own_weights_sample(variant, fused_from, monkeypatch):
     """The nats that a step tells are those given the samples of the weights before it."""
+    monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
     run = tiny_video_run(variant, past_samples=2, steps=2, batch_size=2, micro_batch_size=1)
     film = TinyFilm()
     model = make_model(run.model)
