@@ -47,11 +47,10 @@ def configuration(name, options):
 
 
 def measure(options):
-    """Bits per sub-pixel of each run, and seconds a step: name → dict."""
+    """Bits per sub-pixel of each run and split: name → dict."""
     from ms_pixelcnn_tf.evaluation import evaluate
     from ms_pixelcnn_tf.models import make_model
     from ms_pixelcnn_tf.training import loop
-    from ms_pixelcnn_tf.training.monitor import read_metrics
     from ms_pixelcnn_tf.training.step import copy_weights
     from ms_pixelcnn_tf.training.trained import load_model
 
@@ -63,11 +62,10 @@ def measure(options):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             loop.train(loop.fit_to_source(run, source), folder, source)
-            trained, last = load_model(folder), read_metrics(folder)[-1]
+            trained = load_model(folder)
         model = make_model(replace(trained.config, dtype="float32"))
         copy_weights(trained, model)
         found[name] = {
-            "seconds_a_step": last["seconds"] / last["step"],
             "bits": {
                 split: evaluate(model, source, split, 50, options.examples).bits_per_dim
                 for split in SPLITS
@@ -82,8 +80,7 @@ def markdown(results):
     plain = runs["float32"]["bits"]
     rows = [
         (name, *(f"{one['bits'][split]:.4f}" for split in SPLITS),
-         *(f"{one['bits'][split] - plain[split]:+.4f}" for split in SPLITS),
-         f"{one['seconds_a_step']:.3f}")
+         *(f"{one['bits'][split] - plain[split]:+.4f}" for split in SPLITS))
         for name, one in runs.items()
     ]
     gap = abs(runs["mixed_bfloat16"]["bits"]["validation"] - plain["validation"])
@@ -92,10 +89,8 @@ def markdown(results):
         f"`{results['command']}`: {machine.sentences(results['machine'])}\n\n"
         f"`shapes` at {settings['size']}×{settings['size']}, preset {settings['preset']}, "
         f"{settings['steps']:,} steps; bits per sub-pixel of {settings['examples']} images a split. All "
-        "runs are scored in float32. Seconds a step count the tracing of the first.\n\n"
-        + markdown_table(
-            ("run", *SPLITS, *(f"{split}, less float32" for split in SPLITS), "s a step"), rows
-        )
+        "runs are scored in float32.\n\n"
+        + markdown_table(("run", *SPLITS, *(f"{split}, less float32" for split in SPLITS)), rows)
         + f"\nValidation of the two within {GOAL} bits: {yes(gap <= GOAL)} ({gap:.4f}).\n"
     )
 

@@ -36,7 +36,7 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
 
 def test_the_goal_is_judged_by_validation():
     def run(validation):
-        return {"seconds_a_step": 1.0, "bits": {"validation": validation, "novel": 2.0}}
+        return {"bits": {"validation": validation, "novel": 2.0}}
 
     results = {
         "command": "", "machine": precision.machine.describe(),
