@@ -96,17 +96,17 @@ def pixel_features(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
     Args:
         levels: `[..., C]` integers (or floats holding them) in 0…`num_levels`-1.
         num_levels: number of levels, 2…256.
-        dtype: dtype of the result.
+        dtype: dtype of the result; it is computed in float32 at least, in which levels lie well apart.
 
     Returns:
         `[..., FEATURES_PER_CHANNEL·C + 1]`; feature f of channel c stands at f·C + c.
     """
-    value = to_unit(levels, num_levels, dtype)
+    value = to_unit(levels, num_levels, "float64" if dtype == "float64" else "float32")
     features = [value, value * value - 0.5]
     for frequency in (1.0, 4.0, 16.0):
         angle = value * (0.5 * math.pi * frequency)
         features += [ops.sin(angle), ops.cos(angle)]
-    return ops.concatenate(features + [ops.ones_like(value[..., :1])], axis=-1)
+    return ops.cast(ops.concatenate(features + [ops.ones_like(value[..., :1])], axis=-1), dtype)
 
 
 def feature_channels(channels: int) -> list[int]:

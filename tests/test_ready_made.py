@@ -6,8 +6,10 @@ import pytest
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.cli import sample
+from ms_pixelcnn_tf.configs import replace
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import card, loop
+from ms_pixelcnn_tf.training.step import copy_weights
 from ms_pixelcnn_tf.training.trained import read_run
 
 NAMES = ("shapes-push-tiny", "shapes-text-tiny", "shapes-tiny")
@@ -56,3 +58,19 @@ def test_captions_matter():
         np.asarray(model.log_prob(levels, {"text": text})) for text in (captions, captions[1:] + captions[:1])
     )
     assert (own - others).mean() > 1 and (own > others).mean() > 0.6
+
+
+@pytest.mark.parametrize("name", ["shapes-tiny", "shapes-push-tiny"])
+def test_bfloat16_scores_what_float32_does(name):
+    """Trained laws are narrow: rounding may not move their centres by a part of a level."""
+    run = read_run(ready_made.folder_of(name))
+    source = loop.load_source(run)
+    plain, mixed = (
+        ms.models.make_model(replace(run.model, dtype=dtype)) for dtype in ("float32", "mixed_bfloat16")
+    )
+    for model in (plain, mixed):
+        copy_weights(ms.load(name), model)
+    found, expected = (
+        evaluate(model, source, "validation", 6, limit=6).bits_per_dim for model in (mixed, plain)
+    )
+    assert found == pytest.approx(expected, abs=1e-4) and found != expected

@@ -33,7 +33,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
     """
 
     def __init__(self, distribution, features, hidden, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
         self.distribution = distribution
         self.features, self.hidden = features, hidden
         self.arguments = {"features": features, "hidden": hidden}
@@ -88,11 +88,11 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         return self._output(hidden, prediction, channel)
 
     def _output(self, hidden, prediction, channel):
-        """The output layer of one channel."""
+        """The output layer of one channel, in float32 at least."""
         inputs = ops.concatenate([prediction[..., channel : channel + 1], hidden], axis=-1)
         size = self.distribution.num_outputs
-        bias = self._cast(self.bias)[channel * size : (channel + 1) * size]
-        return ops.matmul(inputs, self._cast(self.kernel)[channel]) + bias
+        bias = self.bias[channel * size : (channel + 1) * size]
+        return ops.matmul(inputs, self.kernel[channel]) + bias
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)

@@ -53,7 +53,7 @@ class IndependentDecoder(FrameDecoder):
             channels * law.num_params,
             kernel_initializer=GivenRows(rows.reshape(channels, -1), "glorot_uniform"),
             bias_initializer=Constant(np.tile(law.initial_params(), channels)),
-            dtype=policy, name="head",
+            dtype=policy.variable_dtype, name="head",
         )
 
     def build(self, past_shape=None):

@@ -72,7 +72,7 @@ class Previous(keras.layers.Layer):
         identity[1, 1] = np.eye(channels)
         self.prediction = keras.layers.Conv2D(
             channels, 3, padding="same", kernel_initializer=Constant(identity),
-            dtype=self.dtype_policy, name="prediction",
+            dtype=self.variable_dtype, name="prediction",
         )
 
     @property
@@ -85,4 +85,5 @@ class Previous(keras.layers.Layer):
 
     def call(self, previous):
         features = pixels.pixel_features(previous, self.num_levels, self.compute_dtype)
-        return features, self.prediction(features[..., : self.channels])  # the raw values
+        values = pixels.to_unit(previous, self.num_levels, self.variable_dtype)
+        return features, self.prediction(values)

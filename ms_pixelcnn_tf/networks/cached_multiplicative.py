@@ -50,7 +50,8 @@ class CachedMultiplicativePixelCNN:
         )]
         self._prepare_weights()
         self._prepare_conditioning(conditioning)
-        self.prediction = self._cast(ops.transpose(prediction, (1, 2, 0, 3)))  # [H, W, B, C]
+        prediction = ops.cast(prediction, network.variable_dtype)
+        self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
 
     def first_row(self):
         """State above the image: nothing but padding."""

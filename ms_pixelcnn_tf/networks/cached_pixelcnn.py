@@ -42,8 +42,9 @@ class CachedPixelCNN:
         """State above the image: nothing but padding."""
         layers, features = self.network.layers, self.network.features
         inputs = len(layers[0].input_groups)
+        shape = self.batch, layers[0].rows, self.width, inputs
         return (
-            self._zeros(layers[0].rows, self.width, inputs),
+            ops.zeros(shape, self.network.variable_dtype),
             [self._zeros(1, self.width, features) for _ in layers[1:]],
         )
 
@@ -59,7 +60,7 @@ class CachedPixelCNN:
             without the share of the pixel to the left), and the layers' rows.
         """
         above, previous = state
-        vertical, links, current = above, [], []
+        vertical, links, current = self._cast(above), [], []
         for index, layer in enumerate(self.network.layers):
             if index > 0:
                 vertical = ops.concatenate([previous[index - 1], current[-1]], axis=1)
@@ -82,9 +83,11 @@ class CachedPixelCNN:
 
     def first_pixel(self, batch):
         """State left of so many images: nothing but padding."""
-        layers, dtype = self.network.layers, self.network.compute_dtype
-        left = ops.zeros((batch, layers[0].reach, len(layers[0].input_groups)), dtype)
-        return left, [ops.zeros((batch, self.network.features), dtype) for _ in layers[1:]]
+        network, (first, *others) = self.network, self.network.layers
+        left = ops.zeros((batch, first.reach, len(first.input_groups)), network.variable_dtype)
+        return left, [
+            ops.zeros((batch, network.features), network.compute_dtype) for _ in others
+        ]
 
     def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
@@ -103,7 +106,8 @@ class CachedPixelCNN:
         left, previous = state
         links, prediction = starts
         links = ops.unstack(links[column], num=len(self.network.layers))
-        first = ops.matmul(ops.reshape(left, (-1, self.left_first.shape[0])), self.left_first)
+        inputs = ops.reshape(self._cast(left), (-1, self.left_first.shape[0]))
+        first = ops.matmul(inputs, self.left_first)
         gates = [self._split_groups(layer) for layer in (links[0] + first, *links[1:])]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
@@ -114,7 +118,7 @@ class CachedPixelCNN:
         head, params = [prediction], []
 
         def run_group(group, levels):
-            inputs = self.network.read(levels)
+            inputs = self._cast(self.network.read(levels))
             for index, (kernel, mixing, bias) in enumerate(self.weights[group]):
                 if index > 0:  # what this pixel has so far, and the pixel to the left
                     inputs = join([*horizontal[index - 1], previous[index - 1]])
@@ -173,7 +177,7 @@ class CachedPixelCNN:
                 layers.append((kernel, mixing, bias))
             self.weights.append(layers)
         if network.neighbours is not None:
-            self.prediction_kernel = ops.split(cast(network.neighbours.kernel), 2, axis=0)
+            self.prediction_kernel = ops.split(network.neighbours.kernel, 2, axis=0)
         self.head = cut_dense(network.head, network.num_groups)
         self.logits = cut_dense(network.logits, network.num_groups)
 
@@ -216,5 +220,5 @@ class CachedPixelCNN:
     def _zeros(self, *shape):
         return ops.zeros((self.batch, *shape), dtype=self.network.compute_dtype)
 
-    def _cast(self, weight):
-        return ops.cast(weight, self.network.compute_dtype)
+    def _cast(self, values):
+        return ops.cast(values, self.network.compute_dtype)

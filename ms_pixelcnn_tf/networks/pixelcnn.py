@@ -42,7 +42,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, num_layers, features, head_features, first_kernel=7,
                  conditioning_features=0, predicted=False, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
         self.distribution = distribution
         self.arguments = {
             "num_layers": num_layers, "features": features, "head_features": head_features,
@@ -68,7 +68,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         self.neighbours = None
         if not predicted:
             self.neighbours = keras.layers.Dense(
-                channels, use_bias=False, dtype=policy, name="neighbours",
+                channels, use_bias=False, dtype=policy.variable_dtype, name="neighbours",
                 kernel_initializer=Constant(np.tile(0.5 * np.eye(channels), (2, 1))),
             )
         self.logits = make_logits(distribution, head, self.num_groups, policy)
@@ -105,8 +105,8 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         return self.neighbours(ops.concatenate([left, above], axis=-1))
 
     def read(self, levels):
-        """`[..., C]` levels → `[..., pixel features]`."""
-        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
+        """`[..., C]` levels → `[..., pixel features]`, in float32 at least, as the prediction is."""
+        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype)
 
     def project(self, conditioning):
         """The conditioning's share of each layer's gates: `[B, ·, ·, 4F]` a layer, or Nones."""

@@ -22,7 +22,7 @@ from keras import ops
 
 from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, OfDistribution, ResidualBlock
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
-from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
+from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches, to_unit
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -59,7 +59,7 @@ class Trunk(keras.layers.Layer):
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
         self.prediction = keras.layers.Conv2D(
-            channels, 3, padding="same", dtype=policy, name="prediction",
+            channels, 3, padding="same", dtype=policy.variable_dtype, name="prediction",
             kernel_initializer=_same_group(group) if previous else _mean_of_groups,
         )
         self.blocks = [
@@ -83,7 +83,7 @@ class Trunk(keras.layers.Layer):
 
     def call(self, context, conditioning=None):
         pixels = pixel_features(context, self.num_levels, self.compute_dtype)
-        prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
+        prediction = self.prediction(to_unit(context, self.num_levels, self.variable_dtype))
         maps = self.entry(pixels)
         projections = [None] * len(self.blocks)
         if self.conditioning_projection is not None:
@@ -128,7 +128,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, group, num_blocks, features, head_features,
                  conditioning_features=0, previous=False, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
         self.distribution = distribution
         self.arguments = {
             "group": group, "num_blocks": num_blocks, "features": features,
@@ -153,7 +153,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
                 distribution.num_params,
                 kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
                 bias_initializer=Constant(distribution.initial_params()),
-                dtype=policy, name="head",
+                dtype=policy.variable_dtype, name="head",
             )
 
     def build(self, known_shape=None, levels_shape=None):
@@ -209,7 +209,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, group, num_blocks, features, head_features, patch_size,
                  decoder_layers, decoder_features, conditioning_features=0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
         self.distribution = distribution
         self.arguments = {
             "group": group, "num_blocks": num_blocks, "features": features,
