@@ -55,11 +55,12 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         own = np.einsum("cco->co", rows)[:, None]
         self.kernel = self.add_weight(
             shape=(law.channels, 1 + self.hidden, law.num_outputs),
-            initializer=GivenRows(own, keras.initializers.RandomNormal(stddev=0.01)), name="kernel",
+            initializer=GivenRows(own, keras.initializers.RandomNormal(stddev=0.01)),
+            autocast=False, name="kernel",
         )
         self.bias = self.add_weight(
             shape=(law.num_params,), initializer=Constant(law.initial_params()),
-            name="bias",
+            autocast=False, name="bias",
         )
 
     def call(self, maps, prediction, pixels):

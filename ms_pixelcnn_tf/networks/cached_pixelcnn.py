@@ -36,6 +36,7 @@ class CachedPixelCNN:
         self._prepare_conditioning(conditioning)
         self.prediction = None
         if prediction is not None:
+            prediction = ops.cast(prediction, network.variable_dtype)
             self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
 
     def first_row(self):
