@@ -233,7 +233,7 @@ def _table(models):
 
 
 def goals(results):
-    """The goals beside what was found."""
+    """The goals beside what was found; nothing where there are none, as for videos."""
     table = []
     for one in results["models"]:
         name = f"{one['model']}, {one['dtype']}"
@@ -254,7 +254,7 @@ def goals(results):
             f"≤ {INPUT_GOAL}", format_spread(share["share"], 3),
             yes(share["share"]["median"] <= INPUT_GOAL),
         ))
-    return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table)
+    return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table) if table else ""
 
 
 def _breakdown(one):
