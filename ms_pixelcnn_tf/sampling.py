@@ -8,7 +8,6 @@ computation: the same uniforms give the same image.
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +19,9 @@ from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels from which on a raster is one program of XLA's. That takes seconds for each batch size, which smaller
-# images would not pay back; and many small ones at once, as type B's patches are, take twice as long by XLA.
+# Pixels from which on a raster is one program of XLA's. That takes seconds for each batch size, which
+# smaller images would not pay back; and many small ones at once, as type B's patches are, take twice as
+# long by XLA.
 FUSED_FROM = 64
 
 
@@ -51,7 +51,7 @@ def decode_pixels(
 
 
 def decode_raster(
-    make_steps: Callable, uniforms: Tensor, score: bool = True, **given: Tensor | None
+    network: Any, cache: Callable, uniforms: Tensor, score: bool = True, **given: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Decodes images in raster order, in one graph, by a network that remembers.
 
@@ -59,8 +59,9 @@ def decode_raster(
     pixels on of the whole raster, which is one program then, else of the loop over a row's pixels.
 
     Args:
-        make_steps: `(batch, (height, width), **given)` → `networks.cached_pixelcnn.CachedPixelCNN`, or
-            anything with its verbs.
+        network: what parametrises a pixel.
+        cache: `(network, batch, (height, width), **given)` → what remembers for it, as the class
+            `networks.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
         uniforms: `[B, H, W, C]`.
         score: whether to return log-probabilities.
         **given: what the network is given beside the image, tensors `[B, …]`; Nones are left out.
@@ -72,7 +73,7 @@ def decode_raster(
     fused = height * width >= FUSED_FROM
 
     def decode(uniforms, given):
-        steps = make_steps(ops.shape(uniforms)[0], (height, width), **given)
+        steps = cache(network, ops.shape(uniforms)[0], (height, width), **given)
         uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
 
         def decode_pixel(column, carry, starts, row_uniforms):
@@ -206,8 +207,7 @@ def decode_group(
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
     conditioning, prediction = upscaler.patches(known)
     decoded = decode_raster(
-        functools.partial(CachedPixelCNN, upscaler.decoder),
-        to_patches(uniforms, upscaler.patch_size), score,
+        upscaler.decoder, CachedPixelCNN, to_patches(uniforms, upscaler.patch_size), score,
         conditioning=conditioning, prediction=prediction,
     )
     size = uniforms.shape[1:3]

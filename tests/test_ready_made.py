@@ -65,11 +65,8 @@ def test_bfloat16_scores_what_float32_does(name):
     """Trained laws are narrow: rounding may not move their centres by a part of a level."""
     run = read_run(ready_made.folder_of(name))
     source = loop.load_source(run)
-    plain, mixed = (
-        ms.models.make_model(replace(run.model, dtype=dtype)) for dtype in ("float32", "mixed_bfloat16")
-    )
-    for model in (plain, mixed):
-        copy_weights(ms.load(name), model)
+    plain, mixed = ms.load(name), ms.models.make_model(replace(run.model, dtype="mixed_bfloat16"))
+    copy_weights(plain, mixed)
     found, expected = (
         evaluate(model, source, "validation", 6, limit=6).bits_per_dim for model in (mixed, plain)
     )

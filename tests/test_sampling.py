@@ -57,7 +57,7 @@ class Speller:
 class SpellingSteps:
     """Remembers only what it is handed: the last letter of the row above and of the pixel before."""
 
-    def __init__(self, batch, size):
+    def __init__(self, network, batch, size):
         assert size == SHAPE[:2]
         self.batch, self.distribution = batch, Speller(channel_autoregressive=True)
 
@@ -99,17 +99,17 @@ def uniforms():
 
 
 def test_raster_decoder_spells(uniforms):
-    levels, told = sampling.decode_raster(SpellingSteps, uniforms)
+    levels, told = sampling.decode_raster(None, SpellingSteps, uniforms)
     assert read(levels) == [WORD] * 3
     np.testing.assert_array_equal(told, uniforms)  # each sub-pixel got its own uniform
-    levels, told = sampling.decode_raster(SpellingSteps, uniforms, score=False)
+    levels, told = sampling.decode_raster(None, SpellingSteps, uniforms, score=False)
     assert read(levels) == [WORD] * 3 and told is None
 
 
 def test_raster_decoder_spells_in_a_graph_of_any_batch():
     @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE))])
     def decode(uniforms):
-        return sampling.decode_raster(SpellingSteps, uniforms)[0]
+        return sampling.decode_raster(None, SpellingSteps, uniforms)[0]
 
     assert read(decode(tf.zeros((2, *SHAPE)))) == [WORD] * 2
     assert read(decode(tf.zeros((5, *SHAPE)))) == [WORD] * 5

@@ -32,10 +32,9 @@ def scopes(model):
     """
     law, raster = model.distribution, sampling.decode_raster
 
-    def decode_raster(make_steps, *arguments, **options):
-        (network,) = make_steps.args  # it is a partial
+    def decode_raster(network, *arguments, **options):
         with keras.name_scope("base" if network is model.base else "decoder"):
-            return raster(make_steps, *arguments, **options)
+            return raster(network, *arguments, **options)
 
     decode_pixels = sampling.decode_pixels
 

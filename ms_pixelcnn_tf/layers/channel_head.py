@@ -33,7 +33,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
     """
 
     def __init__(self, distribution, features, hidden, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
+        super().__init__(**kwargs)
         self.distribution = distribution
         self.features, self.hidden = features, hidden
         self.arguments = {"features": features, "hidden": hidden}

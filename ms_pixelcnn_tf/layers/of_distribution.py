@@ -1,4 +1,4 @@
-"""Layers that are made for an output law: how Keras writes them down."""
+"""Layers that are made for an output law: how Keras writes them down, and what it may not round."""
 
 import keras
 
@@ -6,9 +6,15 @@ import keras
 class OfDistribution:
     """Mixed into a layer whose first argument is `distribution`.
 
+    Keras does not cast what such a layer is called with: in mixed precision a prediction stays in
+    float32. The layers inside cast what they take.
+
     Attributes:
         arguments: the others by name, set by the layer: numbers, or tuples of such.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
 
     def get_config(self):
         law = keras.saving.serialize_keras_object(self.distribution)

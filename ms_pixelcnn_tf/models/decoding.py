@@ -15,8 +15,9 @@ def decode_cached(model, uniforms, conditions, score):
     """uint8 levels `[B, H, W, C]`; with `score` also their log p, `[B]`, nats."""
 
     def base(uniforms, conditioning):
-        make_steps = functools.partial(CachedPixelCNN, model.base)
-        return sampling.decode_raster(make_steps, uniforms, score, conditioning=conditioning)
+        return sampling.decode_raster(
+            model.base, CachedPixelCNN, uniforms, score, conditioning=conditioning
+        )
 
     group = functools.partial(sampling.decode_group, score=score)
     levels, log_probs = _decode(model, uniforms, conditions, base, group)

@@ -4,7 +4,6 @@ Each decoder splits log p(frame | past) into *factors*, conditional laws of whol
 Scoring evaluates all factors on a true frame; decoding fills the frame factor by factor.
 """
 
-import functools
 import math
 from typing import Any, NamedTuple
 
@@ -110,8 +109,7 @@ class Cached:
     def raster(self, network, cache, uniforms, conditioning, prediction):
         """Pixels in raster order, by a network and the class that remembers for it."""
         return sampling.decode_raster(
-            functools.partial(cache, network), uniforms, self.score,
-            conditioning=conditioning, prediction=prediction,
+            network, cache, uniforms, self.score, conditioning=conditioning, prediction=prediction
         )
 
     def group(self, upscaler, context, uniforms, conditioning):

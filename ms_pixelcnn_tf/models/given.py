@@ -84,6 +84,6 @@ class Previous(keras.layers.Layer):
         self.prediction.build((None, None, None, self.channels))
 
     def call(self, previous):
-        features = pixels.pixel_features(previous, self.num_levels, self.compute_dtype)
-        values = pixels.to_unit(previous, self.num_levels, self.variable_dtype)
-        return features, self.prediction(values)
+        features = pixels.pixel_features(previous, self.num_levels, self.variable_dtype)
+        prediction = self.prediction(features[..., : self.channels])  # from the raw values
+        return ops.cast(features, self.compute_dtype), prediction

@@ -97,7 +97,7 @@ class CachedMultiplicativePixelCNN:
             return self.convolutions[index].from_row(inputs[-1], self.kernels[index][1])
 
         maps = entry + from_row()
-        for index, (narrow, (widen, bias)) in enumerate(self.pointwise):
+        for index, (narrow, widen, bias) in enumerate(self.pointwise):
             hidden = ops.matmul(maps, narrow) + narrowed[index]
             for share in gates[2 * index : 2 * index + 2]:
                 inputs.append(hidden)
@@ -186,7 +186,7 @@ class CachedMultiplicativePixelCNN:
         ])
         self.kernels = [convolution.kernels() for convolution in self.convolutions]
         self.pointwise = [
-            (block.narrow.masked_kernel(), (block.widen.masked_kernel(), self._cast(block.widen.bias)))
+            (block.narrow.masked_kernel(), block.widen.masked_kernel(), self._cast(block.widen.bias))
             for block in network.blocks
         ]
         self.left_entry = network.entry.left_kernel()

@@ -47,7 +47,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, num_blocks, features, head_features, conditioning_features=0,
                  **kwargs):
-        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
+        super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
             "num_blocks": num_blocks, "features": features, "head_features": head_features,

@@ -16,8 +16,8 @@ def channel_groups(distribution):
 
 def make_logits(distribution, head_groups, num_groups, policy):
     """The masked output layer. It reads the prediction, `[..., C]`, which all groups see and the
-    law is centred on at first, before the head's features. In mixed precision it computes in float32: rounded,
-    the centre would be off by a part of a level."""
+    law is centred on at first, before the head's features. In mixed precision it computes in
+    float32: rounded, the centre would be off by a part of a level."""
     return MaskedDense(
         [-1] * distribution.channels + list(head_groups),
         feature_groups(distribution.num_params, num_groups),

@@ -42,7 +42,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, num_layers, features, head_features, first_kernel=7,
                  conditioning_features=0, predicted=False, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
+        super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
             "num_layers": num_layers, "features": features, "head_features": head_features,

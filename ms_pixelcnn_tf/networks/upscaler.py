@@ -22,7 +22,7 @@ from keras import ops
 
 from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, OfDistribution, ResidualBlock
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
-from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches, to_unit
+from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -82,8 +82,8 @@ class Trunk(keras.layers.Layer):
             self.conditioning_projection.build((None, self.conditioning_features))
 
     def call(self, context, conditioning=None):
-        pixels = pixel_features(context, self.num_levels, self.compute_dtype)
-        prediction = self.prediction(to_unit(context, self.num_levels, self.variable_dtype))
+        pixels = pixel_features(context, self.num_levels, self.variable_dtype)
+        prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
         maps = self.entry(pixels)
         projections = [None] * len(self.blocks)
         if self.conditioning_projection is not None:
@@ -128,7 +128,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, group, num_blocks, features, head_features,
                  conditioning_features=0, previous=False, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
+        super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
             "group": group, "num_blocks": num_blocks, "features": features,
@@ -209,7 +209,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
 
     def __init__(self, distribution, group, num_blocks, features, head_features, patch_size,
                  decoder_layers, decoder_features, conditioning_features=0, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # the prediction stays in float32
+        super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
             "group": group, "num_blocks": num_blocks, "features": features,

@@ -1,7 +1,5 @@
 """The Video Pixel Network's decoder: causal, a law, and the same one however it is sampled."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -200,8 +198,8 @@ PLACES = {"vector": ((3, 2), True), "one-row": ((1, 4), False), "one-column": ((
 
 def decode_cached(network, uniforms, conditioning, prediction, score=True):
     return decode_raster(
-        functools.partial(CachedMultiplicativePixelCNN, network), uniforms, score,
-        conditioning=conditioning, prediction=prediction,
+        network, CachedMultiplicativePixelCNN, uniforms, score, conditioning=conditioning,
+        prediction=prediction,
     )
 
 
