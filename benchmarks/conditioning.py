@@ -34,11 +34,25 @@ STAGES = {  # scales trained together → their fields
     "16,32": {"steps": 1200},
 }
 SHARED = {
-    "dataset": "shapes", "train_examples": 1_000_000, "preset": "tiny", "image_size": 32, "base_size": 8,
-    "num_levels": 32, "base_layers": 3, "base_features": 48, "residual_blocks": 2,
-    "text_width": 128, "text_features": 128, "joint_features": 128, "spatial_features": 16,
-    "spatial_blocks": 1, "batch_size": 16, "evaluate_every": 2000, "evaluation_examples": 200,
-    "checkpoint_every": 1000, "log_every": 200,
+    "dataset": "shapes",
+    "train_examples": 1_000_000,
+    "preset": "tiny",
+    "image_size": 32,
+    "base_size": 8,
+    "num_levels": 32,
+    "base_layers": 3,
+    "base_features": 48,
+    "residual_blocks": 2,
+    "text_width": 128,
+    "text_features": 128,
+    "joint_features": 128,
+    "spatial_features": 16,
+    "spatial_blocks": 1,
+    "batch_size": 16,
+    "evaluate_every": 2000,
+    "evaluation_examples": 200,
+    "checkpoint_every": 1000,
+    "log_every": 200,
 }
 # With maps beside them captions are hardly learnt, unless they are learnt first. And maps tell the
 # kind, while training pairs each kind with some of the colours alone.
@@ -83,20 +97,34 @@ def parse(arguments):
     mode = arguments[0] if arguments[:1] in (["train"], ["report"]) else None
     parser = flags.Parser("benchmark conditioning", __doc__)
     parser.add_argument("mode", choices=("train", "report"))
-    parser.add_argument("--workdir", default="runs/conditioning", metavar="DIR",
-                        help="holds one folder a run (runs/conditioning)")
+    parser.add_argument(
+        "--workdir",
+        default="runs/conditioning",
+        metavar="DIR",
+        help="holds one folder a run (runs/conditioning)",
+    )
     if mode != "report":
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
-        parser.add_argument("--stage", metavar="SCALES", help=f"one of {' and '.join(STAGES)} (all)")
+        parser.add_argument(
+            "--stage", metavar="SCALES", help=f"one of {' and '.join(STAGES)} (all)"
+        )
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     if mode != "train":
         number = {"type": flags.positive, "metavar": "N"}
         add_out(parser)
-        parser.add_argument("--prompts", default=500, help="prompts of each form and split (500)",
-                            **number)
-        parser.add_argument("--examples", default=500, help="validation images scored (500)", **number)
-        parser.add_argument("--note", action="append", default=[], metavar="TEXT",
-                            help="a paragraph to add to the page")
+        parser.add_argument(
+            "--prompts", default=500, help="prompts of each form and split (500)", **number
+        )
+        parser.add_argument(
+            "--examples", default=500, help="validation images scored (500)", **number
+        )
+        parser.add_argument(
+            "--note",
+            action="append",
+            default=[],
+            metavar="TEXT",
+            help="a paragraph to add to the page",
+        )
         parser.add_argument("--rows", default=6, help="prompts in the figure (6)", **number)
     return parser.parse(arguments)
 

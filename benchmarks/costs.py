@@ -17,7 +17,11 @@ RECIPES = {  # what → fields of a run
     "Table 3, ImageNet 32x32, 8x8 to 32x32": {"dataset": "imagenet", "image_size": 32},
     "Table 3, ImageNet 64x64, 8x8 to 64x64": {"dataset": "imagenet", "image_size": 64},
     "Table 3, ImageNet 128x128, 8x8 to 128x128": {"dataset": "imagenet"},
-    "Table 1 and 3, PixelCNN baseline: ON at 32x32": {"dataset": "imagenet", "variant": "ON", "image_size": 32},
+    "Table 1 and 3, PixelCNN baseline: ON at 32x32": {
+        "dataset": "imagenet",
+        "variant": "ON",
+        "image_size": 32,
+    },
     "Table 2, robot pushing, OT_baseline": {"dataset": "robot_pushing", "variant": "OT_baseline"},
     "Table 2, robot pushing, OTN": {"dataset": "robot_pushing", "variant": "OTN"},
     "Table 2, robot pushing, OT": {"dataset": "robot_pushing", "variant": "OT"},
@@ -36,7 +40,11 @@ def step_flops(run):
 
     config = run.model
     model = make_model(config)
-    shapes = video_inputs.condition_shapes if model.example_field == "frames" else inputs.condition_shapes
+    shapes = (
+        video_inputs.condition_shapes
+        if model.example_field == "frames"
+        else inputs.condition_shapes
+    )
     conditions = {
         name: tf.TensorSpec((1, *shape), dtype) for name, (shape, dtype) in shapes(config).items()
     }
@@ -51,7 +59,9 @@ def step_flops(run):
     def score(images, given):
         return likelihood.log_prob_terms(model, images, given, crop, offsets)
 
-    return TRAINING_FACTOR * graph_flops(score, tf.TensorSpec((1, *size), tf.int32), conditions), model
+    return TRAINING_FACTOR * graph_flops(
+        score, tf.TensorSpec((1, *size), tf.int32), conditions
+    ), model
 
 
 def main(arguments):
@@ -70,15 +80,23 @@ def main(arguments):
         flops, model = step_flops(run)
         parameters = int(model.count_params())
         total = flops * run.train.batch_size * run.train.steps
-        rows.append({
-            "recipe": what, "parameters": parameters, "batch": run.train.batch_size,
-            "steps": run.train.steps, "flops_an_example": flops, "flops": total,
-            "hours": {name: total / (peak * SHARE) / 3600 for name, peak in PEAKS.items()},
-        })
+        rows.append(
+            {
+                "recipe": what,
+                "parameters": parameters,
+                "batch": run.train.batch_size,
+                "steps": run.train.steps,
+                "flops_an_example": flops,
+                "flops": total,
+                "hours": {name: total / (peak * SHARE) / 3600 for name, peak in PEAKS.items()},
+            }
+        )
         print(f"{what}: {total:.2e} operations", flush=True)
     command = shown_command("costs", arguments, ("--out",))
     page = render(rows, command, described, options.preset)
-    write_results(options.out, "costs", page, {"command": command, "machine": described, "rows": rows})
+    write_results(
+        options.out, "costs", page, {"command": command, "machine": described, "rows": rows}
+    )
 
 
 def render(rows, command, described, preset):
@@ -86,12 +104,23 @@ def render(rows, command, described, preset):
     import machine
 
     table = markdown_table(
-        ("recipe", "parameters", "batch x steps", "TFLOP an example and step", "operations in all",
-         *(f"hours, {name}" for name in PEAKS)),
+        (
+            "recipe",
+            "parameters",
+            "batch x steps",
+            "TFLOP an example and step",
+            "operations in all",
+            *(f"hours, {name}" for name in PEAKS),
+        ),
         [
-            (row["recipe"], f"{row['parameters'] / 1e6:.1f} M", f"{row['batch']} x {row['steps']:,}",
-             f"{row['flops_an_example'] / 1e12:.2f}", f"{row['flops']:.1e}",
-             *(f"{hours:,.0f}" for hours in row["hours"].values()))
+            (
+                row["recipe"],
+                f"{row['parameters'] / 1e6:.1f} M",
+                f"{row['batch']} x {row['steps']:,}",
+                f"{row['flops_an_example'] / 1e12:.2f}",
+                f"{row['flops']:.1e}",
+                *(f"{hours:,.0f}" for hours in row["hours"].values()),
+            )
             for row in rows
         ],
     )

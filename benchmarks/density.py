@@ -27,15 +27,23 @@ from parts.tables import add_out
 BASELINE = "ON-dmol"
 RUNS = {
     "ON-dmol": {
-        "variant": "ON", "output": "dmol", "base_layers": 8, "base_features": 112, "steps": 560,
+        "variant": "ON",
+        "output": "dmol",
+        "base_layers": 8,
+        "base_features": 112,
+        "steps": 560,
         "evaluate_every": 80,
     },
     "OlogN-A-dmol": {"output": "dmol", "steps": 2700, "evaluate_every": 180},
     "OlogN-B-dmol": {"output": "dmol", "upscaler": "B", "steps": 1350, "evaluate_every": 135},
     "OlogN-A-softmax": {"output": "softmax", "steps": 1200, "evaluate_every": 120},
 }
-SHARED = {"dataset": "tiny-imagenet-32", "preset": "small", "evaluation_examples": 1000,
-          "sample_every": 0}
+SHARED = {
+    "dataset": "tiny-imagenet-32",
+    "preset": "small",
+    "evaluation_examples": 1000,
+    "sample_every": 0,
+}
 CADENCE = ("log_every", "checkpoint_every", "sample_every")
 
 
@@ -85,7 +93,11 @@ def report(options):
     folder = pathlib.Path(options.workdir)
     workdirs = {name: folder / name for name in RUNS}
     markdown = density_report.write(
-        workdirs, BASELINE, options.out, options.data_dir, options.samples,
+        workdirs,
+        BASELINE,
+        options.out,
+        options.data_dir,
+        options.samples,
         notes=options.note
         + [note for name, path in workdirs.items() for note in departures(name, path)],
     )
@@ -116,19 +128,36 @@ def parse(arguments):
     mode = arguments[0] if arguments[:1] in (["train"], ["report"]) else None
     parser = flags.Parser("benchmark density", __doc__)
     parser.add_argument("mode", choices=("train", "report"))
-    parser.add_argument("--workdir", default="runs/density", metavar="DIR",
-                        help="holds one folder a run (runs/density)")
-    parser.add_argument("--data_dir", metavar="PATH",
-                        help="tiny-imagenet-200.zip, or its folder; report: default the runs' own")
+    parser.add_argument(
+        "--workdir",
+        default="runs/density",
+        metavar="DIR",
+        help="holds one folder a run (runs/density)",
+    )
+    parser.add_argument(
+        "--data_dir",
+        metavar="PATH",
+        help="tiny-imagenet-200.zip, or its folder; report: default the runs' own",
+    )
     if mode != "report":
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     if mode != "train":
         add_out(parser)
-        parser.add_argument("--samples", type=flags.positive, default=12, metavar="N",
-                            help="samples of each model (12)")
-        parser.add_argument("--note", action="append", default=[], metavar="TEXT",
-                            help="a sentence for the page: what else ran on the machine, say")
+        parser.add_argument(
+            "--samples",
+            type=flags.positive,
+            default=12,
+            metavar="N",
+            help="samples of each model (12)",
+        )
+        parser.add_argument(
+            "--note",
+            action="append",
+            default=[],
+            metavar="TEXT",
+            help="a sentence for the page: what else ran on the machine, say",
+        )
     return parser.parse(arguments)
 
 

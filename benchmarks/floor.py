@@ -46,7 +46,9 @@ def parse(arguments):
     parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
     paper_models.add_flags(parser, number)
     parser.add_argument("--output", default="softmax", metavar="NAME", help="of images (softmax)")
-    parser.add_argument("--preset", default="paper", metavar="NAME", help="widths of videos (paper)")
+    parser.add_argument(
+        "--preset", default="paper", metavar="NAME", help="widths of videos (paper)"
+    )
     parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
     parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
     parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
@@ -78,13 +80,19 @@ def cases(options):
         shared = {"output": options.output, "batch_size": options.batch, "crop_size": 0}
         for name, own in IMAGES.items():
             for dtype in ("float32", "mixed_bfloat16"):
-                fields = paper_models.fields(options, size=options.size, dtype=dtype, **shared, **own)
+                fields = paper_models.fields(
+                    options, size=options.size, dtype=dtype, **shared, **own
+                )
                 yield Case(name, dtype, (subject, fields, dtype == "float32"))
     if options.only != "images":
         for variant in VIDEOS:
             fields = {
-                "preset": options.preset, "dataset": "shapes_push", "variant": variant,
-                "image_size": options.video_size, "num_frames": options.frames, "batch_size": 1,
+                "preset": options.preset,
+                "dataset": "shapes_push",
+                "variant": variant,
+                "image_size": options.video_size,
+                "num_frames": options.frames,
+                "batch_size": 1,
                 "micro_batch_size": 0,
             }
             # Sampling an OTN takes minutes a frame: `table4` times it.
@@ -97,7 +105,10 @@ def measure(options):
     for case in own:
         make_run(**case.worker[1])  # a wrong value shows before anything is measured
     shape = options.batch, options.size // 2, options.width
-    described, mixed_ceiling = machine.measure(*shape), machine.conv_ceiling(*shape, dtype="bfloat16")
+    described, mixed_ceiling = (
+        machine.measure(*shape),
+        machine.conv_ceiling(*shape, dtype="bfloat16"),
+    )
     share = input_share(options) if options.only != "videos" else None
     times, facts = {}, {}
     for model in dict.fromkeys(case.model for case in own):
@@ -114,14 +125,17 @@ def measure(options):
     for case in own:
         told = facts[case.name]
         found.append(
-            {"model": case.model, "dtype": case.dtype, "frames": case.frames} | told
+            {"model": case.model, "dtype": case.dtype, "frames": case.frames}
+            | told
             | _fractions(times[case.name], told, ceilings[case.dtype])
         )
         if case.dtype != "float32":
             plain = times[case._replace(dtype="float32").name]
             found[-1]["training_over_float32"] = rounds.ratios(plain, times[case.name], "training")
     return {
-        "machine": described, "conv_gflops_bfloat16": mixed_ceiling, "input_share": share,
+        "machine": described,
+        "conv_gflops_bfloat16": mixed_ceiling,
+        "input_share": share,
         "models": found,
     }
 
@@ -133,9 +147,7 @@ def _fractions(times, facts, ceiling):
         if name in times[0]:
             gflop = factor * facts["flops"] * facts["batch"] / 1e9
             found[f"{name}_seconds"] = rounds.spread_of(times, name)
-            found[f"{name}_fraction"] = spread(
-                [gflop / one[name] / ceiling for one in times]
-            )
+            found[f"{name}_fraction"] = spread([gflop / one[name] / ceiling for one in times])
     return found
 
 
@@ -153,9 +165,11 @@ def input_share(options, steps=8):
 
     (fields,) = [c.worker[1] for c in cases(options) if c.name == "OlogN, type A float32"]
     subject, run = FloorSubject(fields, samples=False), make_run(**fields)
-    batches = iterate(training_batches(
-        loop.load_source(run), batch_size=options.batch, seed=0, num_levels=run.model.num_levels
-    ))
+    batches = iterate(
+        training_batches(
+            loop.load_source(run), batch_size=options.batch, seed=0, num_levels=run.model.num_levels
+        )
+    )
     fixed = next(batches)
     subject.train_on(fixed)
     shares, waits = [], []
@@ -186,7 +200,8 @@ def main(arguments):
     tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
     results = {
         "command": shown_command("floor", arguments),
-        "settings": {k: v for k, v in vars(options).items() if k != "out"}, **measure(options),
+        "settings": {k: v for k, v in vars(options).items() if k != "out"},
+        **measure(options),
     }
     page = markdown(results)
     print(page)
@@ -218,15 +233,26 @@ def markdown(results):
 
 
 def _table(models):
-    header = ("model", "GFLOP an example", "likelihood, s", "fraction", "sampling, s", "fraction",
-              "training step, s", "fraction", "peak memory, GiB")
+    header = (
+        "model",
+        "GFLOP an example",
+        "likelihood, s",
+        "fraction",
+        "sampling, s",
+        "fraction",
+        "training step, s",
+        "fraction",
+        "peak memory, GiB",
+    )
     table = []
     for one in models:
         cells = [f"{one['model']}, {one['dtype']}", f"{one['flops'] / 1e9:.1f}"]
         for name in ("likelihood", "sampling", "training"):
             timed = f"{name}_seconds" in one
-            cells += [format_spread(one[f"{name}_{kind}"]) if timed else "–"
-                      for kind in ("seconds", "fraction")]
+            cells += [
+                format_spread(one[f"{name}_{kind}"]) if timed else "–"
+                for kind in ("seconds", "fraction")
+            ]
         memory = one["memory_training"]
         table.append([*cells, "–" if memory is None else f"{memory / 1024:.1f}"])
     return markdown_table(header, table)
@@ -239,31 +265,51 @@ def goals(results):
         name = f"{one['model']}, {one['dtype']}"
         if one["dtype"] == "float32" and not one["frames"]:
             found = one["training_fraction"]
-            table.append((f"training step, fraction of the ceiling: {one['model']}",
-                          f"≥ {TRAINING_GOAL}", format_spread(found),
-                          yes(found["median"] >= TRAINING_GOAL)))
+            table.append(
+                (
+                    f"training step, fraction of the ceiling: {one['model']}",
+                    f"≥ {TRAINING_GOAL}",
+                    format_spread(found),
+                    yes(found["median"] >= TRAINING_GOAL),
+                )
+            )
         if "training_over_float32" in one:
             found = one["training_over_float32"]
-            table.append((f"images/s in training, {name}, against float32", f"≥ {BFLOAT16_GOAL}×",
-                          format_spread(found), yes(found["median"] >= BFLOAT16_GOAL)))
+            table.append(
+                (
+                    f"images/s in training, {name}, against float32",
+                    f"≥ {BFLOAT16_GOAL}×",
+                    format_spread(found),
+                    yes(found["median"] >= BFLOAT16_GOAL),
+                )
+            )
     share = results["input_share"]
     if share:
-        table.append((
-            f"input's share of a training step of type A on `shapes` ({share['steps']} steps a round; of "
-            f"it waiting: {format_spread(share['waiting'], 3)})",
-            f"≤ {INPUT_GOAL}", format_spread(share["share"], 3),
-            yes(share["share"]["median"] <= INPUT_GOAL),
-        ))
-    return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table) if table else ""
+        table.append(
+            (
+                f"input's share of a training step of type A on `shapes` ({share['steps']} steps a round; of "
+                f"it waiting: {format_spread(share['waiting'], 3)})",
+                f"≤ {INPUT_GOAL}",
+                format_spread(share["share"], 3),
+                yes(share["share"]["median"] <= INPUT_GOAL),
+            )
+        )
+    return (
+        "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table) if table else ""
+    )
 
 
 def _breakdown(one):
     """Where the time of one sampling call goes."""
     total = one["profiled_seconds"]
     table = [
-        (part, *(f"{seconds[kind]:.3f}" for kind in ("arithmetic", "moves")),
-         f"{(seconds['arithmetic'] + seconds['moves']) / total:.0%}")
-        for part, seconds in one["parts"].items() if sum(seconds.values())
+        (
+            part,
+            *(f"{seconds[kind]:.3f}" for kind in ("arithmetic", "moves")),
+            f"{(seconds['arithmetic'] + seconds['moves']) / total:.0%}",
+        )
+        for part, seconds in one["parts"].items()
+        if sum(seconds.values())
     ]
     seen = sum(sum(seconds.values()) for seconds in one["parts"].values())
     table.append(("all that was traced", "", "", f"{seen / total:.0%}"))

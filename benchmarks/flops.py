@@ -107,7 +107,9 @@ def _turns(loop):
         told = told.op.inputs[0]
     turns = tf.get_static_value(told)
     if turns is None or turns < 0:
-        raise ValueError(f"{loop.name} does not tell how often it runs; give a function without such a loop")
+        raise ValueError(
+            f"{loop.name} does not tell how often it runs; give a function without such a loop"
+        )
     return int(turns)
 
 

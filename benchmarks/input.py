@@ -36,8 +36,9 @@ def parse(arguments):
     parser = flags.Parser("benchmark input", __doc__)
     number = {"type": flags.positive, "metavar": "N"}
     parser.add_argument("--data_dir", required=True, metavar="DIR", help="where data is built")
-    parser.add_argument("--datasets", default=",".join(BUILT), metavar="NAMES",
-                        help="of what is built there (all)")
+    parser.add_argument(
+        "--datasets", default=",".join(BUILT), metavar="NAMES", help="of what is built there (all)"
+    )
     parser.add_argument("--size", default=64, help="side of the images, pixels (64)", **number)
     parser.add_argument("--batch", default=32, help="examples a batch (32)", **number)
     parser.add_argument("--examples", default=512, help="examples a reading (512)", **number)
@@ -83,12 +84,22 @@ class Subject:
         from ms_pixelcnn_tf.data.pipeline import training_batches
 
         steps = max(2, self._options.examples // self._options.batch)  # round and round, if few
-        batches = training_batches(
-            source, batch_size=self._options.batch, seed=0, fields=fields, random_crop=random_crop
-        ).take(steps + 1).as_numpy_iterator()
+        batches = (
+            training_batches(
+                source,
+                batch_size=self._options.batch,
+                seed=0,
+                fields=fields,
+                random_crop=random_crop,
+            )
+            .take(steps + 1)
+            .as_numpy_iterator()
+        )
         next(batches)
         started = time.perf_counter()
-        images = sum(np.prod(b[self._feature].shape[:2 if source.is_video else 1]) for b in batches)
+        images = sum(
+            np.prod(b[self._feature].shape[: 2 if source.is_video else 1]) for b in batches
+        )
         return time.perf_counter() - started, int(images)
 
     def results(self):
@@ -100,7 +111,9 @@ class Subject:
             "decoder_images_per_second": spread(self.readings["decoder"]),
             "pipeline_images_per_second": spread(self.readings["pipeline"]),
             "pipeline_over_decoder": spread([ours / ceiling for ours, ceiling in pairs]),
-            "kept_images_per_second": spread(self.readings["kept"]) if self.readings["kept"] else None,
+            "kept_images_per_second": spread(self.readings["kept"])
+            if self.readings["kept"]
+            else None,
         }
 
 
@@ -126,8 +139,9 @@ def main(arguments):
     """Measures, prints the table and writes it as `input.md` and `input.json`."""
     options = parse(arguments)
     with flags.quiet_start():
-        import machine
         import tensorflow as tf
+
+        import machine
     tf.get_logger().setLevel("ERROR")
     subjects = []
     for name in options.datasets.split(","):
@@ -141,8 +155,11 @@ def main(arguments):
         for subject in subjects:
             subject.measure()
     results = {
-        "command": shown_command("input", arguments), "machine": machine.describe(),
-        "threads": THREADS, "size": options.size, "batch": options.batch,
+        "command": shown_command("input", arguments),
+        "machine": machine.describe(),
+        "threads": THREADS,
+        "size": options.size,
+        "batch": options.batch,
         "training_images_per_second": appetite(options),
         "datasets": [subject.results() for subject in subjects],
     }
@@ -155,28 +172,33 @@ def markdown(results, where):
     """The page."""
     rows = [
         [
-            entry["dataset"], _rate(entry["decoder_images_per_second"]),
+            entry["dataset"],
+            _rate(entry["decoder_images_per_second"]),
             _rate(entry["pipeline_images_per_second"]),
             f"**{entry['pipeline_over_decoder']['median']:.2f}**",
             _rate(entry["kept_images_per_second"]),
         ]
         for entry in results["datasets"]
     ]
-    notes = "\n".join(f"- {entry['dataset']}: {entry['description']}" for entry in results["datasets"])
-    return "\n".join([
-        "# Input pipeline\n",
-        f"`{results['command']}`. {where} Images/s at {results['size']}x{results['size']}, "
-        f"{results['threads']} threads; medians of rounds, a ratio is the median of the rounds' own.\n",
-        markdown_table(
-            ["data set", "decoder alone", "pipeline", "ratio", "once decoded"], rows
-        ),
-        "The pipeline reads records, proves their checksums, decodes, crops at random, resizes and "
-        "makes maps, shuffled; the decoder alone gets the same bytes from memory. Once decoded: "
-        "central crops are kept in memory. A video's frames count one by one.\n",
-        f"A training step of the `small` preset takes {results['training_images_per_second']:.0f} "
-        "images/s here.\n",
-        notes + "\n",
-    ])
+    notes = "\n".join(
+        f"- {entry['dataset']}: {entry['description']}" for entry in results["datasets"]
+    )
+    return "\n".join(
+        [
+            "# Input pipeline\n",
+            f"`{results['command']}`. {where} Images/s at {results['size']}x{results['size']}, "
+            f"{results['threads']} threads; medians of rounds, a ratio is the median of the rounds' own.\n",
+            markdown_table(
+                ["data set", "decoder alone", "pipeline", "ratio", "once decoded"], rows
+            ),
+            "The pipeline reads records, proves their checksums, decodes, crops at random, resizes and "
+            "makes maps, shuffled; the decoder alone gets the same bytes from memory. Once decoded: "
+            "central crops are kept in memory. A video's frames count one by one.\n",
+            f"A training step of the `small` preset takes {results['training_images_per_second']:.0f} "
+            "images/s here.\n",
+            notes + "\n",
+        ]
+    )
 
 
 def _rate(reading):

@@ -28,7 +28,8 @@ def describe():
         "processor": processor(),
         "accelerator": _accelerator(backend),
         "backend": backend,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
         "python": platform.python_version(),
         **{name: found for name, found in versions.items() if found},

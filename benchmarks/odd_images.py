@@ -13,9 +13,7 @@ from ms_pixelcnn_tf.configs.checks import unknown
 from parts.tables import add_out, markdown_table, shown_command, write_results
 
 HELD_OUT = ("ring", "moon")
-SCORES = {
-    "bits_per_dim": "bits", "corrected_bits_per_dim": "less PNG", "peak_bits": "peak",
-}
+SCORES = {"bits_per_dim": "bits", "corrected_bits_per_dim": "less PNG", "peak_bits": "peak"}
 TASKS = {
     "kind": "the main shape is of a kind that training never shows: a ring or a moon",
     "pair": "the main shape is of a pair of kind and colour that training never shows (split novel)",
@@ -38,7 +36,9 @@ def odd(task, source, count):
     if task == "pair":
         return source.examples("novel", np.arange(count), ("image",))["image"]
     if task == "blank":
-        return np.broadcast_to(colours[:, None, None], (count, *source.image_size, 3)).astype("uint8")
+        return np.broadcast_to(colours[:, None, None], (count, *source.image_size, 3)).astype(
+            "uint8"
+        )
     if task == "noise":
         return generator.integers(0, 256, (count, *source.image_size, 3)).astype("uint8")
     # Of other scenes than the usual ones, so that no pair is alike.
@@ -58,24 +58,33 @@ def auroc(of_usual, of_odd):
     _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     number = len(of_odd)
-    return float((ranks[len(of_usual) :].sum() - number * (number + 1) / 2) / (number * len(of_usual)))
+    return float(
+        (ranks[len(of_usual) :].sum() - number * (number + 1) / 2) / (number * len(of_usual))
+    )
 
 
 def measure(model, source, count, tasks=TASKS):
     """Task → score → AUROC."""
+
     def scored(images):
         from ms_pixelcnn_tf import pixels, scoring
 
         levels = pixels.quantise(images, model.config.num_levels)
         names = [str(number) for number in range(len(levels))]
-        found = scoring.scores(names, levels, scoring.surprise(model, levels), model.config.num_levels)
+        found = scoring.scores(
+            names, levels, scoring.surprise(model, levels), model.config.num_levels
+        )
         return {score: np.array([getattr(one, score) for one in found]) for score in SCORES}
 
     of_usual, results = scored(usual(source, count)), {}
     for task in tasks:
         of_odd = scored(odd(task, source, count))
         results[task] = {score: auroc(of_usual[score], of_odd[score]) for score in SCORES}
-        print(task, {SCORES[name]: round(value, 3) for name, value in results[task].items()}, flush=True)
+        print(
+            task,
+            {SCORES[name]: round(value, 3) for name, value in results[task].items()},
+            flush=True,
+        )
     return results
 
 
@@ -114,10 +123,15 @@ def _spot(image, colour, generator):
 def main(arguments):
     """Measures, and writes odd_images.md."""
     parser = flags.Parser("benchmark odd_images", __doc__)
-    parser.add_argument("--model", default="shapes-tiny", metavar="NAME|DIR",
-                        help="an unconditional model of shapes (shapes-tiny)")
-    parser.add_argument("--count", type=flags.positive, default=500, metavar="N",
-                        help="images of each task (500)")
+    parser.add_argument(
+        "--model",
+        default="shapes-tiny",
+        metavar="NAME|DIR",
+        help="an unconditional model of shapes (shapes-tiny)",
+    )
+    parser.add_argument(
+        "--count", type=flags.positive, default=500, metavar="N", help="images of each task (500)"
+    )
     parser.add_argument("--only", metavar="TASK", help=f"one of {', '.join(TASKS)} (all)")
     add_out(parser)
     options = parser.parse(arguments)
@@ -135,7 +149,8 @@ def main(arguments):
     results = measure(model, source, options.count, [options.only] if options.only else TASKS)
     command = shown_command("odd_images", arguments, ("--out",))
     rows = [
-        (TASKS[task], *(f"{found[score]:.3f}" for score in SCORES)) for task, found in results.items()
+        (TASKS[task], *(f"{found[score]:.3f}" for score in SCORES))
+        for task, found in results.items()
     ]
     page = (
         f"# Finding odd images\n\n`{command}`: {machine.sentences(described)} Model {options.model}, "
@@ -145,9 +160,12 @@ def main(arguments):
         "surprising hundredth of an image's sub-pixels.\n\n"
         + markdown_table(("what is odd", *SCORES.values()), rows)
     )
-    write_results(options.out, "odd_images", page, {
-        "command": command, "machine": described, "count": options.count, "auroc": results,
-    })
+    write_results(
+        options.out,
+        "odd_images",
+        page,
+        {"command": command, "machine": described, "count": options.count, "auroc": results},
+    )
     print(page)
 
 

@@ -35,10 +35,15 @@ def parse(arguments):
     number = {"type": flags.positive, "metavar": "N"}
     parser.add_argument("--filters", default=42, help="width of the peer (42)", **number)
     parser.add_argument("--size", default=32, help="side of the images, pixels (32)", **number)
-    parser.add_argument("--blocks", default=12, help="residual blocks a group of OlogN (12)", **number)
-    parser.add_argument("--batch", default=30, help="images of a step, and of a likelihood (30)",
-                        **number)
-    parser.add_argument("--many", default=4, help="images sampled at a time, beside one (4)", **number)
+    parser.add_argument(
+        "--blocks", default=12, help="residual blocks a group of OlogN (12)", **number
+    )
+    parser.add_argument(
+        "--batch", default=30, help="images of a step, and of a likelihood (30)", **number
+    )
+    parser.add_argument(
+        "--many", default=4, help="images sampled at a time, beside one (4)", **number
+    )
     parser.add_argument("--repeats", default=3, help="rounds (3)", **number)
     add_out(parser)
     return parser.parse(arguments)
@@ -47,7 +52,12 @@ def parse(arguments):
 def own_fields(name, width, options):
     """Fields of `make_run` of one of `MODELS`."""
     widths = dict.fromkeys(("base_features", "features", "head_features"), width)
-    shared = {"preset": "paper", "output": "dmol", "residual_blocks": options.blocks, "crop_size": 0}
+    shared = {
+        "preset": "paper",
+        "output": "dmol",
+        "residual_blocks": options.blocks,
+        "crop_size": 0,
+    }
     return shared | MODELS[name] | widths
 
 
@@ -103,18 +113,22 @@ def main(arguments):
     """Measures, prints the page and writes `peers.md` and `peers.json`."""
     options = parse(arguments)
     machine.require_tensorflow()
-    missing = [name for name in ("tensorflow_probability", "tf_keras")
-               if importlib.util.find_spec(name) is None]
+    missing = [
+        name
+        for name in ("tensorflow_probability", "tf_keras")
+        if importlib.util.find_spec(name) is None
+    ]
     if missing:
-        raise UserError(f"{' and '.join(missing)} not installed; install the extra: pip install -e '.[peers]'")
+        raise UserError(
+            f"{' and '.join(missing)} not installed; install the extra: pip install -e '.[peers]'"
+        )
     with flags.quiet_start():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
     results = {
         "command": shown_command("peers", arguments),
-        "machine": machine.describe() | {
-            "tensorflow_probability": machine.version("tensorflow_probability"),
-        },
+        "machine": machine.describe()
+        | {"tensorflow_probability": machine.version("tensorflow_probability")},
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
         "models": measure(options),
     }
@@ -127,35 +141,46 @@ def markdown(results):
     """The page."""
     settings, models = results["settings"], results["models"]
     header = (
-        "model", "parameters", "training, images/s", "likelihood, images/s", "one sample, s",
-        "× peer", f"{settings['many']} samples, s", "× peer",
+        "model",
+        "parameters",
+        "training, images/s",
+        "likelihood, images/s",
+        "one sample, s",
+        "× peer",
+        f"{settings['many']} samples, s",
+        "× peer",
     )
     table = [
         (
-            f"{name} ({one['width']} wide)", f"{one['parameters'] / 1e6:.2f} M",
+            f"{name} ({one['width']} wide)",
+            f"{one['parameters'] / 1e6:.2f} M",
             format_spread(one["training_images_per_second"], 1),
             format_spread(one["likelihood_images_per_second"], 1),
-            format_spread(one["one_seconds"], 3), format_spread(one["one_faster"], 0),
-            f"{one['many_seconds']:.2f}", f"{one['many_faster']:,.0f}",
+            format_spread(one["one_seconds"], 3),
+            format_spread(one["one_faster"], 0),
+            f"{one['many_seconds']:.2f}",
+            f"{one['many_faster']:,.0f}",
         )
         for name, one in models.items()
     ]
     version = results["machine"]["tensorflow_probability"]
     faster = models["OlogN, type A"]["one_faster"]
     met = "met" if faster["median"] >= GOAL else "not met"
-    return "\n".join([
-        "# Beside other projects\n",
-        f"`{results['command']}`: {machine.sentences(results['machine'])} tensorflow-probability "
-        f"{version}.\n",
-        f"{settings['size']}×{settings['size']} RGB, 256 levels, DMOL, batch {settings['batch']} for "
-        f"training and likelihood. Medians of {settings['repeats']} rounds (smallest–largest), compiled, "
-        f"tracing not counted; {settings['many']} samples at a time were timed once. {PEER} is "
-        "`tfp.distributions.PixelCNN` with its defaults but for width and dropout (0).\n",
-        markdown_table(header, table),
-        f"OlogN against the peer, one image: {format_spread(faster, 0)}×, goal ≥ {GOAL}×: {met}.\n",
-        "The likelihoods of the two are not compared here: that takes training both; see `bin/benchmark "
-        "density` for ours.\n",
-    ])
+    return "\n".join(
+        [
+            "# Beside other projects\n",
+            f"`{results['command']}`: {machine.sentences(results['machine'])} tensorflow-probability "
+            f"{version}.\n",
+            f"{settings['size']}×{settings['size']} RGB, 256 levels, DMOL, batch {settings['batch']} for "
+            f"training and likelihood. Medians of {settings['repeats']} rounds (smallest–largest), compiled, "
+            f"tracing not counted; {settings['many']} samples at a time were timed once. {PEER} is "
+            "`tfp.distributions.PixelCNN` with its defaults but for width and dropout (0).\n",
+            markdown_table(header, table),
+            f"OlogN against the peer, one image: {format_spread(faster, 0)}×, goal ≥ {GOAL}×: {met}.\n",
+            "The likelihoods of the two are not compared here: that takes training both; see `bin/benchmark "
+            "density` for ours.\n",
+        ]
+    )
 
 
 if __name__ == "__main__":

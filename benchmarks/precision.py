@@ -19,7 +19,8 @@ from parts.tables import add_out, markdown_table, shown_command, write_results, 
 
 GOAL = 0.01  # bits per sub-pixel between the two, at most
 RUNS = {
-    "float32": {"dtype": "float32"}, "mixed_bfloat16": {"dtype": "mixed_bfloat16"},
+    "float32": {"dtype": "float32"},
+    "mixed_bfloat16": {"dtype": "mixed_bfloat16"},
     "float32, another seed": {"dtype": "float32", "seed": 1},
 }
 SPLITS = ("validation", "novel")
@@ -40,9 +41,15 @@ def parse(arguments):
 def configuration(name, options):
     """The `RunConfig` of one of `RUNS`."""
     return make_run(
-        dataset="shapes", preset=options.preset, image_size=options.size, steps=options.steps,
-        evaluation_examples=options.examples, evaluate_every=options.steps,
-        checkpoint_every=options.steps, sample_every=0, **RUNS[name],
+        dataset="shapes",
+        preset=options.preset,
+        image_size=options.size,
+        steps=options.steps,
+        evaluation_examples=options.examples,
+        evaluate_every=options.steps,
+        checkpoint_every=options.steps,
+        sample_every=0,
+        **RUNS[name],
     )
 
 
@@ -69,7 +76,7 @@ def measure(options):
             "bits": {
                 split: evaluate(model, source, split, 50, options.examples).bits_per_dim
                 for split in SPLITS
-            },
+            }
         }
     return found
 
@@ -79,8 +86,11 @@ def markdown(results):
     settings, runs = results["settings"], results["runs"]
     plain = runs["float32"]["bits"]
     rows = [
-        (name, *(f"{one['bits'][split]:.4f}" for split in SPLITS),
-         *(f"{one['bits'][split] - plain[split]:+.4f}" for split in SPLITS))
+        (
+            name,
+            *(f"{one['bits'][split]:.4f}" for split in SPLITS),
+            *(f"{one['bits'][split] - plain[split]:+.4f}" for split in SPLITS),
+        )
         for name, one in runs.items()
     ]
     gap = abs(runs["mixed_bfloat16"]["bits"]["validation"] - plain["validation"])
@@ -104,7 +114,8 @@ def main(arguments):
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
     results = {
-        "command": shown_command("precision", arguments), "machine": machine.describe(),
+        "command": shown_command("precision", arguments),
+        "machine": machine.describe(),
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
         "runs": measure(options),
     }

@@ -18,16 +18,30 @@ from ms_pixelcnn_tf.errors import UserError
 from parts.processes import pin
 
 IMAGES = {
-    "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4, "num_levels": 32,
-    "base_features": 48, "seed": 0, "evaluation_examples": 400, "evaluate_every": 1000,
-    "sample_every": 1000, "checkpoint_every": 500, "log_every": 50, "deterministic": True,
+    "dataset": "shapes",
+    "preset": "tiny",
+    "image_size": 32,
+    "base_size": 4,
+    "num_levels": 32,
+    "base_features": 48,
+    "seed": 0,
+    "evaluation_examples": 400,
+    "evaluate_every": 1000,
+    "sample_every": 1000,
+    "checkpoint_every": 500,
+    "log_every": 50,
+    "deterministic": True,
 }
 TEXT = IMAGES | {
-    "conditions": "text", "text_width": 48, "residual_blocks": 2, "base_layers": 3, "encoder_shared_to": 8,
+    "conditions": "text",
+    "text_width": 48,
+    "residual_blocks": 2,
+    "base_layers": 3,
+    "encoder_shared_to": 8,
 }
 RUNS = {  # name → the scales that are trained together → their fields
     "shapes-tiny": {
-        "all": IMAGES | {"base_layers": 4, "residual_blocks": 3, "batch_size": 32, "steps": 5000},
+        "all": IMAGES | {"base_layers": 4, "residual_blocks": 3, "batch_size": 32, "steps": 5000}
     },
     # What stands where, and in which colour, is decided by 8x8; it takes most of the time.
     "shapes-text-tiny": {
@@ -36,11 +50,23 @@ RUNS = {  # name → the scales that are trained together → their fields
     },
     "shapes-push-tiny": {
         "all": {
-            "dataset": "shapes_push", "preset": "tiny", "variant": "OTlogN", "image_size": 32,
-            "num_frames": 12, "num_levels": 8, "lstm_features": 32, "batch_size": 2, "steps": 1200, "seed": 0,
-            "evaluation_examples": 40, "evaluate_every": 300, "sample_every": 0,
-            "checkpoint_every": 300, "log_every": 50, "deterministic": True,
-        },
+            "dataset": "shapes_push",
+            "preset": "tiny",
+            "variant": "OTlogN",
+            "image_size": 32,
+            "num_frames": 12,
+            "num_levels": 8,
+            "lstm_features": 32,
+            "batch_size": 2,
+            "steps": 1200,
+            "seed": 0,
+            "evaluation_examples": 40,
+            "evaluate_every": 300,
+            "sample_every": 0,
+            "checkpoint_every": 300,
+            "log_every": 50,
+            "deterministic": True,
+        }
     },
 }
 MAX_BYTES = 5 * 2**20  # of a model in the package
@@ -87,11 +113,15 @@ def pack(options):
         for part, run in (parts.parts(workdir) or {workdir: read_run(workdir)}).items():
             step = max(step, latest_step(part))
             if latest_step(part) < run.train.steps:
-                raise UserError(f"{part} is at step {latest_step(part)} of {run.train.steps}; train it on")
+                raise UserError(
+                    f"{part} is at step {latest_step(part)} of {run.train.steps}; train it on"
+                )
         run = read_run(workdir)
         model, source = load_model(workdir), loop.load_source(run)
         splits = [split for split in source.splits if split != "train"]
-        facts = model_card.facts(model, run, workdir, source=source, splits=splits, limit=options.limit)
+        facts = model_card.facts(
+            model, run, workdir, source=source, splits=splits, limit=options.limit
+        )
         facts |= {"name": name, "command": f"bin/benchmark ready_made train --only={name}"}
         shutil.rmtree(folder, ignore_errors=True)
         weights = tf.train.Checkpoint(averaged=snapshots.by_name(model.trainable_variables))
@@ -104,7 +134,9 @@ def pack(options):
         if size > MAX_BYTES:
             raise UserError(f"{folder} has {size:,} bytes; valid: up to {MAX_BYTES:,}")
         for row in facts["bits_per_dim"]:
-            print(f"{name}: {row['bits_per_dim']:.4f} bits per sub-pixel, {row['split']}, {row['examples']:,} examples")
+            print(
+                f"{name}: {row['bits_per_dim']:.4f} bits per sub-pixel, {row['split']}, {row['examples']:,} examples"
+            )
         print(f"wrote {folder} ({size / 1e6:.2f} MB)", flush=True)
 
 
@@ -113,15 +145,20 @@ def parse(arguments):
     mode = arguments[0] if arguments[:1] in (["train"], ["pack"]) else None
     parser = flags.Parser("benchmark ready_made", __doc__)
     parser.add_argument("mode", choices=("train", "pack"))
-    parser.add_argument("--workdir", default="runs/ready_made", metavar="DIR",
-                        help="holds one folder a run (runs/ready_made)")
+    parser.add_argument(
+        "--workdir",
+        default="runs/ready_made",
+        metavar="DIR",
+        help="holds one folder a run (runs/ready_made)",
+    )
     parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
     if mode != "pack":
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
     if mode != "train":
         parser.add_argument("--out", metavar="DIR", help="(default the package's folder)")
-        parser.add_argument("--limit", type=flags.positive, metavar="N",
-                            help="examples scored of each split (all)")
+        parser.add_argument(
+            "--limit", type=flags.positive, metavar="N", help="examples scored of each split (all)"
+        )
     return parser.parse(arguments)
 
 

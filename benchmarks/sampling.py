@@ -90,9 +90,7 @@ def measure_all(options):
 
 def _add_speed_ups(results, subjects):
     for result in results:
-        subject, baseline = (
-            subjects[name, result["output"]] for name in (result["model"], "ON")
-        )
+        subject, baseline = (subjects[name, result["output"]] for name in (result["model"], "ON"))
         for sampler, seconds in (("naive", baseline.naive), ("cached", baseline.sampling)):
             pairs = zip(seconds, subject.sampling)
             result[f"speed_up_over_{sampler}_on"] = spread([slow / fast for slow, fast in pairs])

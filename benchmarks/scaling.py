@@ -27,9 +27,15 @@ def parse(arguments):
     parser = flags.Parser("benchmark scaling", __doc__)
     number = {"type": flags.positive, "metavar": "N"}
     sizes = {"type": flags.positives, "metavar": "NS"}
-    parser.add_argument("--sizes", default=[16, 32, 64, 128, 256, 512],
-                        help="sides for OlogN, pixels (16,32,64,128,256,512)", **sizes)
-    parser.add_argument("--on_sizes", default=[16, 32, 64], help="for cached ON (16,32,64)", **sizes)
+    parser.add_argument(
+        "--sizes",
+        default=[16, 32, 64, 128, 256, 512],
+        help="sides for OlogN, pixels (16,32,64,128,256,512)",
+        **sizes,
+    )
+    parser.add_argument(
+        "--on_sizes", default=[16, 32, 64], help="for cached ON (16,32,64)", **sizes
+    )
     paper_models.add_flags(parser, number)
     parser.add_argument("--output", default="softmax", metavar="NAME", help="output law (softmax)")
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
@@ -76,8 +82,11 @@ def measure(options):
         side, pixels = config.image_size[0], config.image_size[0] * config.image_size[1]
         one_a_pixel, one_a_group = evaluations(config)
         result = {
-            "variant": case.variant, "size": side, "evaluations_a_pixel": one_a_pixel,
-            "evaluations_a_group": one_a_group, **facts[case.name],
+            "variant": case.variant,
+            "size": side,
+            "evaluations_a_pixel": one_a_pixel,
+            "evaluations_a_group": one_a_group,
+            **facts[case.name],
             "seconds": rounds.spread_of(times[case.name], "sampling"),
             "seconds_a_pixel": rounds.spread_of(times[case.name], "sampling", 1 / pixels),
             "sampling_over_likelihood": rounds.ratios(
@@ -98,8 +107,10 @@ def main(arguments):
     with flags.quiet_start():
         described = machine.describe()
     results = {
-        "command": shown_command("scaling", arguments), "machine": described,
-        "settings": {k: v for k, v in vars(options).items() if k != "out"}, "sizes": found,
+        "command": shown_command("scaling", arguments),
+        "machine": described,
+        "settings": {k: v for k, v in vars(options).items() if k != "out"},
+        "sizes": found,
     }
     page = markdown(results)
     print(page)
@@ -113,37 +124,52 @@ def markdown(results):
     """The page."""
     settings, found = results["settings"], results["sizes"]
     header = (
-        "model", "size", "s an image", "µs a pixel", "network evaluations", "sample / likelihood",
-        "× cached ON", "first sample, s", "peak memory, GiB", "parameters",
+        "model",
+        "size",
+        "s an image",
+        "µs a pixel",
+        "network evaluations",
+        "sample / likelihood",
+        "× cached ON",
+        "first sample, s",
+        "peak memory, GiB",
+        "parameters",
     )
     table = []
     for one in found:
         faster = one.get("faster_than_cached_ON")
         micro = {name: 1e6 * value for name, value in one["seconds_a_pixel"].items()}
         memory = one["memory"]
-        table.append((
-            "OlogN, type A" if one["variant"] == "OlogN" else "ON, cached",
-            f"{one['size']}×{one['size']}", format_spread(one["seconds"], 3), format_spread(micro, 1),
-            f"{one['evaluations_a_pixel']:,}" + (
-                f" + {one['evaluations_a_group']}" if one["evaluations_a_group"] else ""
-            ),
-            format_spread(one["sampling_over_likelihood"]),
-            "" if faster is None else format_spread(faster, 1), f"{one['first_seconds']:.1f}",
-            "–" if memory is None else f"{memory / 1024:.2f}", f"{one['parameters'] / 1e6:.1f} M",
-        ))
-    return "\n".join([
-        "# Sampling time by image size\n",
-        f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
-        f"Batch 1, RGB, 256 levels, {settings['output']}, {settings['width']} features; OlogN: type A, base "
-        f"{settings['base']}×{settings['base']} with {settings['layers']} gated layers, "
-        f"{settings['blocks']} residual blocks a group; ON: {settings['on_layers']} gated layers. Medians "
-        f"of {settings['repeats']} rounds (smallest–largest). Each row is a process of its own; its first "
-        "sample counts building the model and tracing, and its peak memory is resident, TensorFlow "
-        "included. Network evaluations: one a pixel of what is autoregressive + one a group.\n",
-        markdown_table(header, table),
-        goals(found) + "\n",
-        "![seconds and memory by size](scaling.png)\n",
-    ])
+        table.append(
+            (
+                "OlogN, type A" if one["variant"] == "OlogN" else "ON, cached",
+                f"{one['size']}×{one['size']}",
+                format_spread(one["seconds"], 3),
+                format_spread(micro, 1),
+                f"{one['evaluations_a_pixel']:,}"
+                + (f" + {one['evaluations_a_group']}" if one["evaluations_a_group"] else ""),
+                format_spread(one["sampling_over_likelihood"]),
+                "" if faster is None else format_spread(faster, 1),
+                f"{one['first_seconds']:.1f}",
+                "–" if memory is None else f"{memory / 1024:.2f}",
+                f"{one['parameters'] / 1e6:.1f} M",
+            )
+        )
+    return "\n".join(
+        [
+            "# Sampling time by image size\n",
+            f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
+            f"Batch 1, RGB, 256 levels, {settings['output']}, {settings['width']} features; OlogN: type A, base "
+            f"{settings['base']}×{settings['base']} with {settings['layers']} gated layers, "
+            f"{settings['blocks']} residual blocks a group; ON: {settings['on_layers']} gated layers. Medians "
+            f"of {settings['repeats']} rounds (smallest–largest). Each row is a process of its own; its first "
+            "sample counts building the model and tracing, and its peak memory is resident, TensorFlow "
+            "included. Network evaluations: one a pixel of what is autoregressive + one a group.\n",
+            markdown_table(header, table),
+            goals(found) + "\n",
+            "![seconds and memory by size](scaling.png)\n",
+        ]
+    )
 
 
 def goals(found):
@@ -153,18 +179,36 @@ def goals(found):
     for size, goal in SPEED_UPS.items():
         faster = by_size.get(size, {}).get("faster_than_cached_ON")
         if faster:
-            table.append((f"OlogN against cached ON, {size}×{size}", f"≥ {goal}×",
-                          format_spread(faster, 1), yes(faster["median"] >= goal)))
+            table.append(
+                (
+                    f"OlogN against cached ON, {size}×{size}",
+                    f"≥ {goal}×",
+                    format_spread(faster, 1),
+                    yes(faster["median"] >= goal),
+                )
+            )
     large = [size for size in sorted(by_size) if size >= FLAT_FROM]
     if len(large) > 1:
         times = [by_size[size]["seconds_a_pixel"]["median"] for size in large]
         growth = max(later / earlier for earlier, later in zip(times, times[1:]))
-        table.append((f"seconds a pixel from one size to the next, beyond {FLAT_FROM}×{FLAT_FROM}",
-                      "≤ 1", f"{growth:.2f} at most", yes(growth <= 1)))
+        table.append(
+            (
+                f"seconds a pixel from one size to the next, beyond {FLAT_FROM}×{FLAT_FROM}",
+                "≤ 1",
+                f"{growth:.2f} at most",
+                yes(growth <= 1),
+            )
+        )
     if 512 in by_size and by_size[512]["memory"]:
         memory = by_size[512]["memory"] / 1024
-        table.append(("peak memory at 512×512", f"< {MEMORY_GOAL:.0f} GiB", f"{memory:.2f} GiB",
-                      yes(memory < MEMORY_GOAL)))
+        table.append(
+            (
+                "peak memory at 512×512",
+                f"< {MEMORY_GOAL:.0f} GiB",
+                f"{memory:.2f} GiB",
+                yes(memory < MEMORY_GOAL),
+            )
+        )
     if not table:
         return ""
     return "## Goals\n\n" + markdown_table(("figure", "goal", "found", "met"), table)

@@ -25,10 +25,22 @@ TRACES_GOAL = 0  # new graphs in the calls after the first two
 GROWTH_GOAL = 32.0  # MiB in all calls after the first tenth
 LARGEST_BATCH = 17
 MODEL = {
-    "dataset": "shapes", "image_size": 8, "base_size": 4, "num_levels": 16, "base_layers": 1,
-    "base_features": 12, "residual_blocks": 1, "features": 12, "head_features": 12,
-    "batch_size": 4, "evaluation_examples": 16, "evaluate_every": 500, "checkpoint_every": 250,
-    "log_every": 20, "sample_every": 1000, "ema_decay": 0.99,
+    "dataset": "shapes",
+    "image_size": 8,
+    "base_size": 4,
+    "num_levels": 16,
+    "base_layers": 1,
+    "base_features": 12,
+    "residual_blocks": 1,
+    "features": 12,
+    "head_features": 12,
+    "batch_size": 4,
+    "evaluation_examples": 16,
+    "evaluate_every": 500,
+    "checkpoint_every": 250,
+    "log_every": 20,
+    "sample_every": 1000,
+    "ema_decay": 0.99,
 }
 
 
@@ -115,9 +127,15 @@ def main(arguments):
         described = machine.describe()
     model, readings = train(options)
     results = {
-        "command": shown_command("soak", arguments), "machine": described, "steps": options.steps,
-        "calls": options.calls, "slope": slope(readings), "first": readings[0][1],
-        "middle": readings[len(readings) // 2][1], "last": readings[-1][1], **call(model, options),
+        "command": shown_command("soak", arguments),
+        "machine": described,
+        "steps": options.steps,
+        "calls": options.calls,
+        "slope": slope(readings),
+        "first": readings[0][1],
+        "middle": readings[len(readings) // 2][1],
+        "last": readings[-1][1],
+        **call(model, options),
         "readings": readings.tolist(),
     }
     page = markdown(results)
@@ -128,22 +146,35 @@ def main(arguments):
 def markdown(results):
     """The page."""
     table = [
-        (f"resident memory in {results['steps']:,} training steps, slope over the second half",
-         f"≤ {SLOPE_GOAL:g} MiB a thousand steps", f"{results['slope']:.2f}",
-         yes(results["slope"] <= SLOPE_GOAL)),
-        (f"new graphs in {results['calls']:,} calls of `sample` and `log_prob`, batches of 1 to "
-         f"{LARGEST_BATCH}, after two", f"≤ {TRACES_GOAL}", results["traces"],
-         yes(results["traces"] <= TRACES_GOAL)),
-        ("growth of memory in these, after a tenth of them", f"≤ {GROWTH_GOAL:g} MiB",
-         f"{results['growth']:.1f}", yes(results["growth"] <= GROWTH_GOAL)),
+        (
+            f"resident memory in {results['steps']:,} training steps, slope over the second half",
+            f"≤ {SLOPE_GOAL:g} MiB a thousand steps",
+            f"{results['slope']:.2f}",
+            yes(results["slope"] <= SLOPE_GOAL),
+        ),
+        (
+            f"new graphs in {results['calls']:,} calls of `sample` and `log_prob`, batches of 1 to "
+            f"{LARGEST_BATCH}, after two",
+            f"≤ {TRACES_GOAL}",
+            results["traces"],
+            yes(results["traces"] <= TRACES_GOAL),
+        ),
+        (
+            "growth of memory in these, after a tenth of them",
+            f"≤ {GROWTH_GOAL:g} MiB",
+            f"{results['growth']:.1f}",
+            yes(results["growth"] <= GROWTH_GOAL),
+        ),
     ]
-    return "\n".join([
-        "# Soak\n",
-        f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
-        f"Resident memory after the first reading {results['first']:.0f} MiB, half way "
-        f"{results['middle']:.0f}, at the end {results['last']:.0f}.\n",
-        markdown_table(("figure", "goal", "found", "met"), table),
-    ])
+    return "\n".join(
+        [
+            "# Soak\n",
+            f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
+            f"Resident memory after the first reading {results['first']:.0f} MiB, half way "
+            f"{results['middle']:.0f}, at the end {results['last']:.0f}.\n",
+            markdown_table(("figure", "goal", "found", "met"), table),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -27,18 +27,70 @@ from parts.timing import format_spread
 PARTS = ("images", "videos")
 IMAGES = "images, softmax, batch"  # of the groups that have goals, and then the batch size
 TARGETS = (  # group, model, sampler, column, what it is called, goal (at most, or at least)
-    (f"{IMAGES} 30", "OlogN A", "graph", "sampling_over_likelihood", "sample / likelihood, type A", "≤",
-     1.15),
-    (f"{IMAGES} 30", "OlogN B", "graph", "sampling_over_likelihood", "sample / likelihood, type B", "≤",
-     1.4),
-    (f"{IMAGES} 30", "ON", "cached", "sampling_over_likelihood", "sample / likelihood, cached ON", "≤",
-     1.6),
-    (f"{IMAGES} 30", "OlogN A", "graph", "faster_than_naive", "OlogN (A) against naive ON", "≥", 2000),
-    (f"{IMAGES} 1", "OlogN A", "graph", "faster_than_cached", "OlogN (A) against cached ON", "≥", 6),
+    (
+        f"{IMAGES} 30",
+        "OlogN A",
+        "graph",
+        "sampling_over_likelihood",
+        "sample / likelihood, type A",
+        "≤",
+        1.15,
+    ),
+    (
+        f"{IMAGES} 30",
+        "OlogN B",
+        "graph",
+        "sampling_over_likelihood",
+        "sample / likelihood, type B",
+        "≤",
+        1.4,
+    ),
+    (
+        f"{IMAGES} 30",
+        "ON",
+        "cached",
+        "sampling_over_likelihood",
+        "sample / likelihood, cached ON",
+        "≤",
+        1.6,
+    ),
+    (
+        f"{IMAGES} 30",
+        "OlogN A",
+        "graph",
+        "faster_than_naive",
+        "OlogN (A) against naive ON",
+        "≥",
+        2000,
+    ),
+    (
+        f"{IMAGES} 1",
+        "OlogN A",
+        "graph",
+        "faster_than_cached",
+        "OlogN (A) against cached ON",
+        "≥",
+        6,
+    ),
     ("videos, batch 1", "OT", "graph", "faster_than_naive", "OT against naive OTN", "≥", 10_000),
-    ("videos, batch 1", f"OT{speed.HALF}", "graph", "faster_than_naive",
-     f"OT{speed.HALF}, against naive OTN", "≥", 10_000),
-    ("videos, batch 1", "OTlogN", "graph", "faster_than_naive", "OTlogN against naive OTN", "≥", 1500),
+    (
+        "videos, batch 1",
+        f"OT{speed.HALF}",
+        "graph",
+        "faster_than_naive",
+        f"OT{speed.HALF}, against naive OTN",
+        "≥",
+        10_000,
+    ),
+    (
+        "videos, batch 1",
+        "OTlogN",
+        "graph",
+        "faster_than_naive",
+        "OTlogN against naive OTN",
+        "≥",
+        1500,
+    ),
 )
 
 
@@ -47,17 +99,27 @@ def parse(arguments):
     parser = flags.Parser("benchmark table4", __doc__)
     number = {"type": flags.positive, "metavar": "N"}
     parser.add_argument("--only", metavar="PART", help=f"one of {' and '.join(PARTS)} (both)")
-    parser.add_argument("--batches", type=flags.positives, default=[30, 1], metavar="NS",
-                        help="of images (30,1)")
-    parser.add_argument("--outputs", default="softmax,dmol", metavar="NAMES",
-                        help="output laws of the images (softmax,dmol)")
+    parser.add_argument(
+        "--batches", type=flags.positives, default=[30, 1], metavar="NS", help="of images (30,1)"
+    )
+    parser.add_argument(
+        "--outputs",
+        default="softmax,dmol",
+        metavar="NAMES",
+        help="output laws of the images (softmax,dmol)",
+    )
     parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
     paper_models.add_flags(parser, number)
     parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
-    parser.add_argument("--naive_evaluations", default=4, help="timed for naive samplers (4)",
-                        **number)
-    parser.add_argument("--preset", default="paper", metavar="NAME",
-                        help="recipe whose widths the videos have (paper)")
+    parser.add_argument(
+        "--naive_evaluations", default=4, help="timed for naive samplers (4)", **number
+    )
+    parser.add_argument(
+        "--preset",
+        default="paper",
+        metavar="NAME",
+        help="recipe whose widths the videos have (paper)",
+    )
     parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
     parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)
     parser.add_argument("--video_batch", default=1, help="clips at a time (1)", **number)
@@ -84,7 +146,8 @@ def main(arguments):
     with flags.quiet_start():
         described = machine.describe()
     results = {
-        "command": shown_command("table4", arguments), "machine": described,
+        "command": shown_command("table4", arguments),
+        "machine": described,
         "repeats": options.repeats,
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
         "rows": speed.measure(rows, options.repeats),

@@ -18,10 +18,22 @@ from parts.processes import pin
 from parts.tables import add_out, shown_command
 
 SHARED = {
-    "dataset": "shapes_push", "preset": "tiny", "image_size": 32, "num_frames": 12, "num_levels": 8,
-    "frame_blocks": 2, "frame_features": 32, "lstm_features": 64, "batch_size": 2, "past_samples": 1,
-    "schedule": "cosine", "sample_every": 0, "evaluation_examples": 40, "log_every": 50,
-    "checkpoint_every": 250, "evaluate_every": 500,
+    "dataset": "shapes_push",
+    "preset": "tiny",
+    "image_size": 32,
+    "num_frames": 12,
+    "num_levels": 8,
+    "frame_blocks": 2,
+    "frame_features": 32,
+    "lstm_features": 64,
+    "batch_size": 2,
+    "past_samples": 1,
+    "schedule": "cosine",
+    "sample_every": 0,
+    "evaluation_examples": 40,
+    "log_every": 50,
+    "checkpoint_every": 250,
+    "evaluate_every": 500,
 }
 RUNS = {
     "OT_baseline": {"variant": "OT_baseline", "steps": 2000},
@@ -31,7 +43,10 @@ RUNS = {
     # What changed clips do, on shorter runs that look back at true frames alone.
     "OTlogN-short": {"variant": "OTlogN", "steps": 1500, "past_samples": 0},
     "OTlogN-short-augmented": {
-        "variant": "OTlogN", "steps": 1500, "past_samples": 0, "augment": "jitter,mirror",
+        "variant": "OTlogN",
+        "steps": 1500,
+        "past_samples": 0,
+        "augment": "jitter,mirror",
     },
 }
 MODES = ("speed", "train", "table2")
@@ -56,7 +71,9 @@ def train(options):
         tf.config.threading.set_intra_op_parallelism_threads(1)
     run = configuration(options.only)
     source = loop.load_source(run)
-    loop.train(loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source)
+    loop.train(
+        loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source
+    )
 
 
 def parse(arguments):
@@ -65,18 +82,25 @@ def parse(arguments):
     parser = flags.Parser("benchmark video", __doc__)
     parser.add_argument("mode", choices=MODES)
     number = {"type": flags.positive, "metavar": "N"}
-    parser.add_argument("--workdir", default="runs/video", metavar="DIR",
-                        help="holds one folder a run (runs/video)")
+    parser.add_argument(
+        "--workdir", default="runs/video", metavar="DIR", help="holds one folder a run (runs/video)"
+    )
     if mode != "table2":
         parser.add_argument("--only", metavar="NAME", help=f"one of {', '.join(RUNS)}")
         parser.add_argument("--core", type=int, metavar="N", help="the core to run on (all)")
     if mode != "train":
         add_out(parser)
         parser.add_argument("--examples", default=100, help="clips scored a split (100)", **number)
-        parser.add_argument("--pushes", default=40, help="clips whose pushes are looked at (40)",
-                            **number)
-        parser.add_argument("--note", action="append", default=[], metavar="TEXT",
-                            help="a sentence to add to the page")
+        parser.add_argument(
+            "--pushes", default=40, help="clips whose pushes are looked at (40)", **number
+        )
+        parser.add_argument(
+            "--note",
+            action="append",
+            default=[],
+            metavar="TEXT",
+            help="a sentence to add to the page",
+        )
         parser.add_argument("--rows", default=3, help="clips in the film strip (3)", **number)
     return parser.parse(arguments)
 

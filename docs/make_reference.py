@@ -1,6 +1,6 @@
 """Writes docs/cli.md and docs/api.md from the commands' help and the modules' docstrings.
 
-    .venv/bin/python docs/make_reference.py          # a test tells when they are out of date
+.venv/bin/python docs/make_reference.py          # a test tells when they are out of date
 """
 
 import contextlib
@@ -13,18 +13,36 @@ import re
 
 HERE = pathlib.Path(__file__).parent
 COMMANDS = {
-    "train": "ms_pixelcnn_tf.cli.train", "evaluate": "ms_pixelcnn_tf.cli.evaluate",
-    "sample": "ms_pixelcnn_tf.cli.sample", "upscale": "ms_pixelcnn_tf.cli.upscale",
-    "score": "ms_pixelcnn_tf.cli.score", "report": "ms_pixelcnn_tf.cli.report",
-    "export": "ms_pixelcnn_tf.cli.export", "inspect_data": "ms_pixelcnn_tf.cli.inspect_data",
-    "demo": "ms_pixelcnn_tf.cli.demo", "make_tfrecords": "tfrecords_tools.cli",
+    "train": "ms_pixelcnn_tf.cli.train",
+    "evaluate": "ms_pixelcnn_tf.cli.evaluate",
+    "sample": "ms_pixelcnn_tf.cli.sample",
+    "upscale": "ms_pixelcnn_tf.cli.upscale",
+    "score": "ms_pixelcnn_tf.cli.score",
+    "report": "ms_pixelcnn_tf.cli.report",
+    "export": "ms_pixelcnn_tf.cli.export",
+    "inspect_data": "ms_pixelcnn_tf.cli.inspect_data",
+    "demo": "ms_pixelcnn_tf.cli.demo",
+    "make_tfrecords": "tfrecords_tools.cli",
 }
 MODULES = (
-    "ms_pixelcnn_tf", "ms_pixelcnn_tf.models.image", "ms_pixelcnn_tf.models.video", "ms_pixelcnn_tf.pixels",
-    "ms_pixelcnn_tf.distributions", "ms_pixelcnn_tf.sampling", "ms_pixelcnn_tf.uniforms", "ms_pixelcnn_tf.text",
-    "ms_pixelcnn_tf.networks.pixelcnn", "ms_pixelcnn_tf.networks.upscaler", "ms_pixelcnn_tf.encoders.encoder",
-    "ms_pixelcnn_tf.data.source", "ms_pixelcnn_tf.evaluation", "ms_pixelcnn_tf.scoring", "ms_pixelcnn_tf.prompts",
-    "ms_pixelcnn_tf.training.loop", "ms_pixelcnn_tf.export.saved_model", "ms_pixelcnn_tf.ready_made",
+    "ms_pixelcnn_tf",
+    "ms_pixelcnn_tf.models.image",
+    "ms_pixelcnn_tf.models.video",
+    "ms_pixelcnn_tf.pixels",
+    "ms_pixelcnn_tf.distributions",
+    "ms_pixelcnn_tf.sampling",
+    "ms_pixelcnn_tf.uniforms",
+    "ms_pixelcnn_tf.text",
+    "ms_pixelcnn_tf.networks.pixelcnn",
+    "ms_pixelcnn_tf.networks.upscaler",
+    "ms_pixelcnn_tf.encoders.encoder",
+    "ms_pixelcnn_tf.data.source",
+    "ms_pixelcnn_tf.evaluation",
+    "ms_pixelcnn_tf.scoring",
+    "ms_pixelcnn_tf.prompts",
+    "ms_pixelcnn_tf.training.loop",
+    "ms_pixelcnn_tf.export.saved_model",
+    "ms_pixelcnn_tf.ready_made",
 )
 
 
@@ -62,7 +80,16 @@ def _entry(kind, name, value):
         signature = "(…)"
     title = f"{kind} {name}".strip()
     signature = re.sub(r"<function (\S+) at 0x\w+>", r"\1", signature)
-    return [f"### {title}", "", "```text", f"{name}{signature}", "", inspect.getdoc(value) or "", "```", ""]
+    return [
+        f"### {title}",
+        "",
+        "```text",
+        f"{name}{signature}",
+        "",
+        inspect.getdoc(value) or "",
+        "```",
+        "",
+    ]
 
 
 def _help(module):

@@ -1,12 +1,12 @@
 """Parallel multiscale autoregressive density estimation: exact likelihoods, sampling in O(log N).
 
-    import ms_pixelcnn_tf as ms
+import ms_pixelcnn_tf as ms
 
-    model = ms.build_model(dataset="shapes", variant="OlogN", preset="tiny", image_size=32)
-    model = ms.load("runs/shapes-OlogN-tiny")
-    model = ms.load("shapes-tiny")  # ships with the package
-    nats = model.log_prob(images)
-    images = model.sample(4, seed=0)
+model = ms.build_model(dataset="shapes", variant="OlogN", preset="tiny", image_size=32)
+model = ms.load("runs/shapes-OlogN-tiny")
+model = ms.load("shapes-tiny")  # ships with the package
+nats = model.log_prob(images)
+images = model.sample(4, seed=0)
 """
 
 from typing import TYPE_CHECKING, Any

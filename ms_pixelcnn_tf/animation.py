@@ -39,8 +39,7 @@ def animate(clips, names, given, scale=1):
                 middle = top + row * high + high / 2
                 film.write(draw, (left - MARGIN, middle), names[row], INK, "rm")
     films = {
-        place: film.framed(clips[clip, row], given, scale)
-        for (clip, row), place in places.items()
+        place: film.framed(clips[clip, row], given, scale) for (clip, row), place in places.items()
     }
     pictures = []
     for t in range(steps):
@@ -85,8 +84,13 @@ def write(path, pictures, fps):
     durations[-1] *= LAST
     with replacing(path) as temporary:
         images[0].save(
-            temporary, format=kind, save_all=True, append_images=images[1:], duration=durations,
-            loop=0, **options,
+            temporary,
+            format=kind,
+            save_all=True,
+            append_images=images[1:],
+            duration=durations,
+            loop=0,
+            **options,
         )
 
 

@@ -162,7 +162,9 @@ def _image_cell(example, class_names, side):
     if "segmentation" in example:
         picture = _with_masks(picture, example["segmentation"])
     if "keypoints" in example:
-        _draw_keypoints(picture, example["keypoints"], (picture.width / width, picture.height / height))
+        _draw_keypoints(
+            picture, example["keypoints"], (picture.width / width, picture.height / height)
+        )
     lines = []
     if "label" in example:
         label = int(example["label"])

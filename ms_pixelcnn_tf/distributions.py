@@ -187,7 +187,9 @@ class DiscretizedLogisticMixture:
 
     def get_config(self):
         return {
-            "num_levels": self.num_levels, "channels": self.channels, "num_mixtures": self.num_mixtures,
+            "num_levels": self.num_levels,
+            "channels": self.channels,
+            "num_mixtures": self.num_mixtures,
         }
 
     @classmethod
@@ -199,12 +201,14 @@ class DiscretizedLogisticMixture:
         together, to be carried by the prediction."""
         count, channels = self.num_mixtures, self.channels
         means = np.linspace(-0.3, 0.3, count) if count > 1 else np.zeros(1)
-        return np.concatenate([
-            np.zeros(count),
-            np.tile(means, channels),
-            np.full(count * channels, -2.5),
-            np.full(count * self.num_coefficients, _following(channels)),
-        ]).astype("float32")
+        return np.concatenate(
+            [
+                np.zeros(count),
+                np.tile(means, channels),
+                np.full(count * channels, -2.5),
+                np.full(count * self.num_coefficients, _following(channels)),
+            ]
+        ).astype("float32")
 
     def prediction_rows(self):
         """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as

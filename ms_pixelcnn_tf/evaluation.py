@@ -74,7 +74,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: Any, source: Source, split: str, batch_size: int, limit: int | None = None,
+    model: Any,
+    source: Source,
+    split: str,
+    batch_size: int,
+    limit: int | None = None,
     before_batch: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Scores a split exactly.
@@ -119,8 +123,9 @@ def evaluate(
     whole = _units(math.fsum(totals.values()), sum(model.term_dims.values()))
     scales = _scales(model, totals)
     frames = _frames(model, nats) if field == "frames" else ()
-    return Evaluation(source.description, split, examples, **whole, terms=terms, scales=scales,
-                      frames=frames)
+    return Evaluation(
+        source.description, split, examples, **whole, terms=terms, scales=scales, frames=frames
+    )
 
 
 def _scales(model, nats):
@@ -131,9 +136,12 @@ def _scales(model, nats):
     if len(terms) == len(model.term_dims):
         return {}
     return {
-        scale: TermResult(**_units(
-            math.fsum(nats[name] for name in names), sum(model.term_dims[name] for name in names)
-        ))
+        scale: TermResult(
+            **_units(
+                math.fsum(nats[name] for name in names),
+                sum(model.term_dims[name] for name in names),
+            )
+        )
         for scale, names in terms.items()
     }
 
@@ -143,13 +151,13 @@ def _frames(model, nats):
     config, results = model.config, []
     for index in range(config.predicted_frames):
         dims = {name: dims // config.predicted_frames for name, dims in model.term_dims.items()}
-        terms = {
-            name: TermResult(**_units(float(nats[name][index]), dims[name])) for name in dims
-        }
+        terms = {name: TermResult(**_units(float(nats[name][index]), dims[name])) for name in dims}
         total = math.fsum(term.nats for term in terms.values())
-        results.append(FrameResult(
-            **_units(total, sum(dims.values())), frame=config.given_frames + index, terms=terms
-        ))
+        results.append(
+            FrameResult(
+                **_units(total, sum(dims.values())), frame=config.given_frames + index, terms=terms
+            )
+        )
     return tuple(results)
 
 

@@ -79,7 +79,9 @@ def _parts():
 
     if tf.config.get_visible_devices("GPU"):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(tf.config.threading.get_inter_op_parallelism_threads() or cores, MOST_PARTS)
 
 

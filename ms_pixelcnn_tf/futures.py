@@ -63,7 +63,8 @@ def _uniforms(shape, asked, stage):
     """float32 `[n · futures, *shape]`, future by future of each clip; `shape` is a video's."""
     seeds = [
         (asked.seed, int(clip), future, stage)
-        for clip in asked.clips for future in range(asked.futures)
+        for clip in asked.clips
+        for future in range(asked.futures)
     ]
     return np.stack([np.random.default_rng(seed).random(shape, dtype="float32") for seed in seeds])
 

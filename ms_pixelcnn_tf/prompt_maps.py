@@ -159,14 +159,19 @@ def _check_point(name, point, size):
 
 def _are_numbers(values, count):
     """Whether `values` are so many finite numbers."""
-    return isinstance(values, (list, tuple)) and len(values) == count and all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < LARGEST
-        for v in values  # which NaN is not
+    return (
+        isinstance(values, (list, tuple))
+        and len(values) == count
+        and all(
+            isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < LARGEST
+            for v in values  # which NaN is not
+        )
     )
 
 
 def parse_json(text):
     """`json.loads` that refuses a name given twice. Raises UserError."""
+
     def unique(pairs):
         names = [name for name, _ in pairs]
         twice = [name for name in names if names.count(name) > 1]

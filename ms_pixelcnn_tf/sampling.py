@@ -129,7 +129,8 @@ def decode_naive(
     """
     _, height, width, _ = uniforms.shape
     return ops.fori_loop(
-        0, height * width,
+        0,
+        height * width,
         lambda position, image: decode_naive_pixel(
             distribution, all_params, uniforms, position, image
         ),
@@ -207,8 +208,12 @@ def decode_group(
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
     conditioning, prediction = upscaler.patches(known)
     decoded = decode_raster(
-        upscaler.decoder, CachedPixelCNN, to_patches(uniforms, upscaler.patch_size), score,
-        conditioning=conditioning, prediction=prediction,
+        upscaler.decoder,
+        CachedPixelCNN,
+        to_patches(uniforms, upscaler.patch_size),
+        score,
+        conditioning=conditioning,
+        prediction=prediction,
     )
     size = uniforms.shape[1:3]
     return tuple(None if part is None else from_patches(part, size) for part in decoded)

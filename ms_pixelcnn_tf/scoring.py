@@ -81,7 +81,8 @@ def read_folder(
         files = sorted(
             os.path.join(folder, name)
             for folder, folders, names in os.walk(path)
-            for name in names if name[0] != "." and not _is_hidden(os.path.relpath(folder, path))
+            for name in names
+            if name[0] != "." and not _is_hidden(os.path.relpath(folder, path))
         )
     images, names, skipped = [], [], []
     for file in files:
@@ -94,12 +95,17 @@ def read_folder(
         names.append(os.path.relpath(file, base))
     if not images:
         first = f" (the first: {skipped[0][0]}: {skipped[0][1]})" if skipped else ""
-        raise UserError(f"{path} holds no image that can be read; {len(skipped)} files were skipped{first}")
+        raise UserError(
+            f"{path} holds no image that can be read; {len(skipped)} files were skipped{first}"
+        )
     return names, np.stack(images), skipped
 
 
 def surprise(
-    model: Any, images: np.ndarray, conditions: Conditions = None, batch_size: int = 32,
+    model: Any,
+    images: np.ndarray,
+    conditions: Conditions = None,
+    batch_size: int = 32,
     progress: Callable = lambda batches: batches,
 ) -> np.ndarray:
     """−log p of each sub-pixel given those before it: float32 `[n, H, W, C]`, bits.
@@ -115,16 +121,22 @@ def surprise(
     for start in progress(range(0, len(images), batch_size)):
         part = images[start : start + batch_size]
         own = conditions and {
-            name: np.repeat(values, len(part), axis=0) if len(values) == 1
+            name: np.repeat(values, len(part), axis=0)
+            if len(values) == 1
             else values[start : start + batch_size]
             for name, values in conditions.items()
         }
-        found[start : start + batch_size] = -np.asarray(model.log_prob_by_pixel(part, own)) / math.log(2)
+        found[start : start + batch_size] = -np.asarray(
+            model.log_prob_by_pixel(part, own)
+        ) / math.log(2)
     return found
 
 
 def scores(
-    names: Sequence[str], images: np.ndarray, surprises: np.ndarray, num_levels: int,
+    names: Sequence[str],
+    images: np.ndarray,
+    surprises: np.ndarray,
+    num_levels: int,
     rank_by: str = "peak",
 ) -> list[Score]:
     """A list of `Score`, the oddest image first.
@@ -145,10 +157,16 @@ def scores(
     for name, image, bits in zip(names, images, surprises, strict=True):
         per_dim, png = float(bits.mean(dtype="float64")), png_bits(image, num_levels)
         most = np.sort(bits, axis=None)[-max(1, round(PEAK_SHARE * bits.size)) :]
-        found.append(Score(
-            name, per_dim * bits.size * math.log(2), per_dim, png, per_dim - png,
-            float(most.mean(dtype="float64")),
-        ))
+        found.append(
+            Score(
+                name,
+                per_dim * bits.size * math.log(2),
+                per_dim,
+                png,
+                per_dim - png,
+                float(most.mean(dtype="float64")),
+            )
+        )
     return sorted(found, key=lambda score: -getattr(score, RANKS[rank_by]))
 
 
@@ -156,15 +174,23 @@ def png_bits(image: np.ndarray, num_levels: int) -> float:
     """Bits per sub-pixel of a PNG file of an image of levels, uint8 `[H, W, C]`."""
     image = pixels.dequantise(image[None], num_levels)[0]
     file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
+        file, "PNG", optimize=True
+    )
     return 8 * file.tell() / image.size
 
 
 def write_csv(path: "str | os.PathLike[str]", found: Sequence[Score]) -> None:
     """Writes scores as CSV, whole or not at all: a rank, then `COLUMNS`."""
-    with replacing(path) as temporary, temporary.open(
-        "w", newline="", encoding="utf-8", errors="surrogateescape"  # names that are no UTF-8
-    ) as file:
+    with (
+        replacing(path) as temporary,
+        temporary.open(
+            "w",
+            newline="",
+            encoding="utf-8",
+            errors="surrogateescape",  # names that are no UTF-8
+        ) as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(("rank", *COLUMNS))
         for rank, score in enumerate(found, 1):
@@ -184,10 +210,12 @@ def heat_map(
         highest: bits that are shown in the brightest colour; 0 are shown black.
         scale: magnification.
     """
-    pair = np.stack([
-        pictures.to_rgb(pixels.dequantise(image[None], num_levels))[0],
-        pictures.heat(bits.mean(axis=-1) / highest),
-    ])
+    pair = np.stack(
+        [
+            pictures.to_rgb(pixels.dequantise(image[None], num_levels))[0],
+            pictures.heat(bits.mean(axis=-1) / highest),
+        ]
+    )
     return pictures.grid(pair, 2, scale)
 
 

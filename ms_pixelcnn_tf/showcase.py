@@ -195,7 +195,12 @@ def _levels(config, source, split, count):
 def _first(config, source, split, count, fields):
     """The first examples: dict field → array."""
     examples = evaluation_batches(
-        source, split=split, batch_size=count, num_levels=config.num_levels, fields=fields, limit=count,
+        source,
+        split=split,
+        batch_size=count,
+        num_levels=config.num_levels,
+        fields=fields,
+        limit=count,
     )
     return {name: np.asarray(values) for name, values in next(iterate(examples)).items()}
 

@@ -76,7 +76,9 @@ def _key(seed):
     """A seed's lower and upper 32 bits."""
     if not ops.is_tensor(seed):
         return _word(int(seed) & 0xFFFFFFFF), _word(int(seed) >> 32)
-    return ops.cast(seed, "uint32"), ops.cast(ops.right_shift(seed, ops.cast(32, "int64")), "uint32")
+    return ops.cast(seed, "uint32"), ops.cast(
+        ops.right_shift(seed, ops.cast(32, "int64")), "uint32"
+    )
 
 
 def _word(value):

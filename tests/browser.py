@@ -13,8 +13,15 @@ from PIL import Image
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # No sandbox, which root has not; and nothing that asks the network of itself.
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
     "--force-device-scale-factor=1",
 )
 PATH = next(filter(None, map(shutil.which, NAMES)), None)
@@ -39,8 +46,17 @@ def _run(url, size, seconds, *flags):
     waiting = [f"--virtual-time-budget={1000 * seconds}"] if seconds else []
     with tempfile.TemporaryDirectory() as profile:
         done = subprocess.run(
-            [PATH, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", *waiting,
-             *flags, url],
-            capture_output=True, timeout=180, check=True,
+            [
+                PATH,
+                *FLAGS,
+                f"--user-data-dir={profile}",
+                f"--window-size={size[0]},{size[1]}",
+                *waiting,
+                *flags,
+                url,
+            ],
+            capture_output=True,
+            timeout=180,
+            check=True,
         )
     return done.stdout

@@ -3,10 +3,29 @@
 import numpy as np
 from PIL import Image
 
-CLASSES = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Albatross",
-           "004.Groove_billed_Ani"]
-PART_NAMES = ["back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg",
-              "left wing", "nape", "right eye", "right leg", "right wing", "tail", "throat"]
+CLASSES = [
+    "001.Black_footed_Albatross",
+    "002.Laysan_Albatross",
+    "003.Sooty_Albatross",
+    "004.Groove_billed_Ani",
+]
+PART_NAMES = [
+    "back",
+    "beak",
+    "belly",
+    "breast",
+    "crown",
+    "forehead",
+    "left eye",
+    "left leg",
+    "left wing",
+    "nape",
+    "right eye",
+    "right leg",
+    "right wing",
+    "tail",
+    "throat",
+]
 SIZES = [(90, 60), (50, 80), (64, 64)]  # width, height
 RADIUS = 2
 
@@ -24,8 +43,9 @@ def write_cub(root, images_a_class=3, captions=True):
     """
     top = root / "CUB_200_2011"
     generator = np.random.default_rng(0)
-    tables = {name: [] for name in ("images", "image_class_labels", "bounding_boxes",
-                                    "train_test_split")}
+    tables = {
+        name: [] for name in ("images", "image_class_labels", "bounding_boxes", "train_test_split")
+    }
     parts, found, number = [], {}, 0
     for label, folder in enumerate(CLASSES, 1):
         for copy in range(images_a_class):
@@ -38,7 +58,9 @@ def write_cub(root, images_a_class=3, captions=True):
                 x, y = generator.integers(8, width - 8), generator.integers(8, height - 8)
                 visible = int(part % 4 != 1)
                 if visible:
-                    pixels[y - RADIUS : y + RADIUS + 1, x - RADIUS : x + RADIUS + 1] = colour_of(part)
+                    pixels[y - RADIUS : y + RADIUS + 1, x - RADIUS : x + RADIUS + 1] = colour_of(
+                        part
+                    )
                 points.append((x + 0.5, y + 0.5, visible))
                 parts.append(f"{number} {part + 1} {points[-1][0]} {points[-1][1]} {visible}")
             (top / "images" / folder).mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,15 @@ from ms_pixelcnn_tf.training import datasheet, trained
 
 # Of a model that is built in a second.
 SMALL = {
-    "image_size": 16, "base_size": 8, "base_layers": 1, "base_features": 8, "residual_blocks": 1,
-    "features": 8, "head_features": 8, "num_mixtures": 2, "num_levels": 16,
+    "image_size": 16,
+    "base_size": 8,
+    "base_layers": 1,
+    "base_features": 8,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 8,
+    "num_mixtures": 2,
+    "num_levels": 16,
 }
 CLASSES, PARTS, SEGMENTS = ("circle", "star"), ("beak", "tail", "wing"), ("sky", "sea")
 
@@ -46,11 +53,18 @@ def make_fake_run(workdir, monkeypatch, **overrides):
     run = make_run(preset="tiny", **({"image_size": 16, "base_size": 4} | overrides))
     workdir.mkdir(exist_ok=True)
     (workdir / trained.CONFIG).write_text(run.to_json())
-    (workdir / datasheet.DATASHEET).write_text(json.dumps({
-        "description": "fake", "class_names": CLASSES[: run.model.num_classes],
-        "keypoint_names": PARTS[: run.model.num_keypoints],
-        "segment_names": SEGMENTS[: run.model.num_segments], "examples": {}, "fingerprint": "",
-    }))
+    (workdir / datasheet.DATASHEET).write_text(
+        json.dumps(
+            {
+                "description": "fake",
+                "class_names": CLASSES[: run.model.num_classes],
+                "keypoint_names": PARTS[: run.model.num_keypoints],
+                "segment_names": SEGMENTS[: run.model.num_segments],
+                "examples": {},
+                "fingerprint": "",
+            }
+        )
+    )
     model = FakeModel(run.model)
     monkeypatch.setattr(trained, "load_model", lambda path, **options: model)
     return model
@@ -58,6 +72,4 @@ def make_fake_run(workdir, monkeypatch, **overrides):
 
 def use_real_model(monkeypatch, config):
     """Has the run's model be a `MultiscalePixelCNN`, untrained."""
-    monkeypatch.setattr(
-        trained, "load_model", lambda path, **options: MultiscalePixelCNN(config)
-    )
+    monkeypatch.setattr(trained, "load_model", lambda path, **options: MultiscalePixelCNN(config))

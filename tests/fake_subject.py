@@ -2,9 +2,8 @@
 
 import os
 
-from parts.worker import peak_memory
-
 from ms_pixelcnn_tf.errors import UserError
+from parts.worker import peak_memory
 
 
 class Counter:

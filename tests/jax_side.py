@@ -35,7 +35,8 @@ def answer(path):
     model.set_weights(weights)
     prefix = "condition_"
     conditions = {
-        name.removeprefix(prefix): values for name, values in stored.items()
+        name.removeprefix(prefix): values
+        for name, values in stored.items()
         if name.startswith(prefix)
     } or None
     if kind is VideoConfig:

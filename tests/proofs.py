@@ -8,9 +8,20 @@ from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.models.inputs import check_images
 
 SMALL = {
-    "image_size": 4, "base_size": 2, "channels": 1, "num_levels": 2, "num_mixtures": 2,
-    "base_layers": 2, "base_features": 9, "first_kernel": 5, "residual_blocks": 1, "features": 8,
-    "head_features": 9, "patch_size": 2, "decoder_layers": 2, "decoder_features": 9,
+    "image_size": 4,
+    "base_size": 2,
+    "channels": 1,
+    "num_levels": 2,
+    "num_mixtures": 2,
+    "base_layers": 2,
+    "base_features": 9,
+    "first_kernel": 5,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 9,
+    "patch_size": 2,
+    "decoder_layers": 2,
+    "decoder_features": 9,
     "label_features": 4,
 }
 
@@ -103,7 +114,11 @@ def teacher_forced(model, images, conditions=None):
     codes = model.encode(conditions)
     scales = [scale.astype("int32") for scale in pixels.pyramid(images, len(model.sizes))]
     factor = 2 ** (len(scales) - 1)
-    yield model.base(scales[0], model.conditioning(codes, 0)), np.s_[:, ::factor, ::factor], scales[0]
+    yield (
+        model.base(scales[0], model.conditioning(codes, 0)),
+        np.s_[:, ::factor, ::factor],
+        scales[0],
+    )
     upscalers = iter(model.upscalers)
     for number, scale in enumerate(scales[1:], 1):
         factor //= 2
@@ -126,10 +141,13 @@ def teacher_forced_decode(model, images, uniforms, conditions=None):
         if law.channel_autoregressive:
             parts = np.split(params, law.channels, axis=-1)
         previous = [levels[..., channel] for channel in range(law.channels)]
-        result[where] = np.stack([
-            law.decode_channel(
-                parts[: channel + 1], previous[:channel], uniforms[where][..., channel]
-            )[0]
-            for channel in range(law.channels)
-        ], axis=-1)
+        result[where] = np.stack(
+            [
+                law.decode_channel(
+                    parts[: channel + 1], previous[:channel], uniforms[where][..., channel]
+                )[0]
+                for channel in range(law.channels)
+            ],
+            axis=-1,
+        )
     return result

@@ -15,7 +15,8 @@ def state(workdir):
     """Every tensor of the newest checkpoint, by name, except how long it took."""
     reader = tf.train.load_checkpoint(latest_checkpoint(workdir))
     return {
-        name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
         if not name.startswith((*CLOCK, *OTHERS))
     }
 

@@ -39,8 +39,10 @@ def test_an_animation_has_a_column_a_clip_and_marks_the_given_frames(count):
 
 def pictures_of(path):
     with Image.open(path) as image:
-        found = [(np.asarray(frame.convert("RGB")), frame.info["duration"])
-                 for frame in ImageSequence.Iterator(image)]
+        found = [
+            (np.asarray(frame.convert("RGB")), frame.info["duration"])
+            for frame in ImageSequence.Iterator(image)
+        ]
         return image.info["loop"], *zip(*found)
 
 

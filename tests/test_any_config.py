@@ -11,15 +11,19 @@ from ms_pixelcnn_tf.configs.model import CONDITIONS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.fitting import load_source
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from proofs import random_conditions
 from silent import SilentProgress
 from tiny import TRAIN, TinySource
 from tiny_video import TinyFilm, tiny_video_run
 
 SMALL = {
-    "image_size": 4, "channels": 1, "base_layers": 1, "residual_blocks": 1, "decoder_layers": 1,
+    "image_size": 4,
+    "channels": 1,
+    "base_layers": 1,
+    "residual_blocks": 1,
+    "decoder_layers": 1,
     "first_kernel": 3,
 }
 WIDTHS = ("base_features", "features", "head_features", "decoder_features")
@@ -30,27 +34,34 @@ def valid_fields(draw):
     """Fields of a run that `TinySource` can train."""
     widths = {name: 3 * draw(st.integers(1, 3)) for name in WIDTHS}
     batch = draw(st.sampled_from([1, 3, 4]))
-    fields = SMALL | TRAIN | widths | {
-        "variant": draw(st.sampled_from(["ON", "OlogN"])),
-        "base_size": draw(st.sampled_from([1, 2])),
-        "upscaler": draw(st.sampled_from(["A", "B"])),
-        "patch_size": draw(st.sampled_from([1, 2])),
-        "output": draw(st.sampled_from(["softmax", "dmol"])),
-        "num_levels": draw(st.integers(2, 256)),
-        "num_mixtures": draw(st.integers(1, 3)),
-        "num_classes": draw(st.sampled_from([0, 3])),
-        "dtype": draw(st.sampled_from(["float32", "float64", "mixed_bfloat16"])),
-        "batch_size": batch,
-        "micro_batch_size": draw(st.sampled_from([0, 1])),
-        "optimizer": draw(st.sampled_from(["adam", "rmsprop"])),
-        "schedule": draw(st.sampled_from(["cosine", "exponential"])),
-        "gradient_clip_norm": draw(st.sampled_from([0.0, 1.0])),
-        "ema_decay": draw(st.sampled_from([0.0, 0.9])),
-        "crop_size": draw(st.sampled_from([0, 2, 4])),
-        "flip": draw(st.booleans()),
-        "seed": draw(st.integers(0, 2**32 - 1)),
-        "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
-    }
+    fields = (
+        SMALL
+        | TRAIN
+        | widths
+        | {
+            "variant": draw(st.sampled_from(["ON", "OlogN"])),
+            "base_size": draw(st.sampled_from([1, 2])),
+            "upscaler": draw(st.sampled_from(["A", "B"])),
+            "patch_size": draw(st.sampled_from([1, 2])),
+            "output": draw(st.sampled_from(["softmax", "dmol"])),
+            "num_levels": draw(st.integers(2, 256)),
+            "num_mixtures": draw(st.integers(1, 3)),
+            "num_classes": draw(st.sampled_from([0, 3])),
+            "dtype": draw(st.sampled_from(["float32", "float64", "mixed_bfloat16"])),
+            "batch_size": batch,
+            "micro_batch_size": draw(st.sampled_from([0, 1])),
+            "optimizer": draw(st.sampled_from(["adam", "rmsprop"])),
+            "schedule": draw(st.sampled_from(["cosine", "exponential"])),
+            "gradient_clip_norm": draw(st.sampled_from([0.0, 1.0])),
+            "ema_decay": draw(st.sampled_from([0.0, 0.9])),
+            "crop_size": draw(st.sampled_from([0, 2, 4])),
+            "flip": draw(st.booleans()),
+            "seed": draw(st.integers(0, 2**32 - 1)),
+            "steps": 1,
+            "checkpoint_every": 1,
+            "evaluate_every": 1,
+        }
+    )
     if fields["upscaler"] == "B" and fields["crop_size"] == 2:
         fields["patch_size"] = 1  # a crop's groups are whole patches
     return fields
@@ -64,8 +75,7 @@ class Watching(SilentProgress):
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, derandomize=True,
-          suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(fields=valid_fields())
 def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
     workdir, source = tmp_path_factory.mktemp("run"), TinySource()
@@ -87,21 +97,44 @@ def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
 def valid_conditional_fields(draw):
     """Fields of a run on `shapes`, of any conditions."""
     kinds = draw(st.sets(st.sampled_from(CONDITIONS), min_size=1))
-    return SMALL | TRAIN | {
-        "dataset": "shapes", "conditions": ",".join(sorted(kinds)), "image_size": 8, "channels": 3,
-        "base_size": draw(st.sampled_from([2, 4])),
-        "variant": draw(st.sampled_from(["ON", "OlogN"])),
-        "upscaler": draw(st.sampled_from(["A", "B"])),
-        "num_levels": draw(st.integers(2, 256)),
-        "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
-        "map_dropout": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
-        "map_noise": draw(st.sampled_from([0.0, 0.5])) if kinds & {"keypoints", "segmentation"} else 0,
-        "dtype": draw(st.sampled_from(["float32", "mixed_bfloat16"])),
-        "crop_size": draw(st.sampled_from([0, 8])),
-        "base_features": 6, "features": 6, "head_features": 6, "decoder_features": 6, "text_width": 8,
-        "patch_size": 1, "batch_size": 2, "steps": 1, "checkpoint_every": 1, "evaluate_every": 1,
-        "evaluation_examples": 4,
-    } | {f"{name}_features": draw(st.integers(1, 5)) for name in ("label", "text", "spatial", "joint")}
+    return (
+        SMALL
+        | TRAIN
+        | {
+            "dataset": "shapes",
+            "conditions": ",".join(sorted(kinds)),
+            "image_size": 8,
+            "channels": 3,
+            "base_size": draw(st.sampled_from([2, 4])),
+            "variant": draw(st.sampled_from(["ON", "OlogN"])),
+            "upscaler": draw(st.sampled_from(["A", "B"])),
+            "num_levels": draw(st.integers(2, 256)),
+            "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
+            "map_dropout": draw(st.sampled_from([0.0, 0.5]))
+            if kinds & {"keypoints", "segmentation"}
+            else 0,
+            "map_noise": draw(st.sampled_from([0.0, 0.5]))
+            if kinds & {"keypoints", "segmentation"}
+            else 0,
+            "dtype": draw(st.sampled_from(["float32", "mixed_bfloat16"])),
+            "crop_size": draw(st.sampled_from([0, 8])),
+            "base_features": 6,
+            "features": 6,
+            "head_features": 6,
+            "decoder_features": 6,
+            "text_width": 8,
+            "patch_size": 1,
+            "batch_size": 2,
+            "steps": 1,
+            "checkpoint_every": 1,
+            "evaluate_every": 1,
+            "evaluation_examples": 4,
+        }
+        | {
+            f"{name}_features": draw(st.integers(1, 5))
+            for name in ("label", "text", "spatial", "joint")
+        }
+    )
 
 
 @pytest.mark.slow
@@ -130,13 +163,17 @@ def valid_video_fields(draw):
     return {
         "variant": variant,
         "num_levels": draw(st.integers(2, 256)),  # the law is the variant's own
-        "action_size": draw(st.sampled_from([0, TinyFilm.action_size])) if variant != "OT_upscaler" else 0,
+        "action_size": draw(st.sampled_from([0, TinyFilm.action_size]))
+        if variant != "OT_upscaler"
+        else 0,
         "batch_size": draw(st.sampled_from([1, 2])),
         "micro_batch_size": draw(st.sampled_from([0, 1])),
         "ema_decay": draw(st.sampled_from([0.0, 0.9])),
         "past_samples": draw(st.sampled_from([0, 2])) if variant != "OT_upscaler" else 0,
         "seed": draw(st.integers(0, 2**32 - 1)),
-        "steps": 3, "checkpoint_every": 3, "evaluate_every": 3,  # the last one samples the past
+        "steps": 3,
+        "checkpoint_every": 3,
+        "evaluate_every": 3,  # the last one samples the past
     }
 
 
@@ -146,7 +183,9 @@ def valid_video_fields(draw):
 def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     variant = fields.pop("variant")
-    source, size = (TinyFilm(8), {"image_size": 8}) if variant == "OT_upscaler" else (TinyFilm(), {})
+    source, size = (
+        (TinyFilm(8), {"image_size": 8}) if variant == "OT_upscaler" else (TinyFilm(), {})
+    )
     run = tiny_video_run(variant, **fields, **size)
     assert RunConfig.from_json(run.to_json()) == run
     with pytest.MonkeyPatch.context() as patch:
@@ -159,14 +198,40 @@ def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory
 
 
 NUMBERS = {  # field → the smallest valid value
-    name: least for least, names in {
-        1: ("batch_size", "steps", "log_every", "evaluate_every", "checkpoint_every", "features",
-            "base_features", "head_features", "num_mixtures", "base_layers", "patch_size",
-            "checkpoints_kept", "max_skipped_steps", "decoder_layers", "decoder_features"),
-        0: ("warmup_steps", "sample_every", "evaluation_examples", "seed", "micro_batch_size",
-            "num_classes", "residual_blocks", "max_damaged_examples", "source_size", "data_seed"),
+    name: least
+    for least, names in {
+        1: (
+            "batch_size",
+            "steps",
+            "log_every",
+            "evaluate_every",
+            "checkpoint_every",
+            "features",
+            "base_features",
+            "head_features",
+            "num_mixtures",
+            "base_layers",
+            "patch_size",
+            "checkpoints_kept",
+            "max_skipped_steps",
+            "decoder_layers",
+            "decoder_features",
+        ),
+        0: (
+            "warmup_steps",
+            "sample_every",
+            "evaluation_examples",
+            "seed",
+            "micro_batch_size",
+            "num_classes",
+            "residual_blocks",
+            "max_damaged_examples",
+            "source_size",
+            "data_seed",
+        ),
         2: ("num_levels",),
-    }.items() for name in names
+    }.items()
+    for name in names
 }
 
 
@@ -183,13 +248,19 @@ def test_any_invalid_configuration_is_refused_at_construction(data):
     elif kind == "name":
         fields = {data.draw(st.text("abcdefgh_", min_size=1, max_size=9)): 1}
     elif kind == "choice":
-        name = data.draw(st.sampled_from(["variant", "output", "upscaler", "optimizer", "schedule", "dtype"]))
-        fields = {name: data.draw(st.text(max_size=6).filter(lambda text: text.lower() not in WORDS))}
+        name = data.draw(
+            st.sampled_from(["variant", "output", "upscaler", "optimizer", "schedule", "dtype"])
+        )
+        fields = {
+            name: data.draw(st.text(max_size=6).filter(lambda text: text.lower() not in WORDS))
+        }
     else:
         base = data.draw(st.integers(1, 9))
-        size = data.draw(st.integers(base + 1, 99).filter(
-            lambda side: side % base or (side // base) & (side // base - 1)
-        ))
+        size = data.draw(
+            st.integers(base + 1, 99).filter(
+                lambda side: side % base or (side // base) & (side // base - 1)
+            )
+        )
         fields = {"base_size": base, "image_size": size}
     with pytest.raises(ValueError) as refused:
         make_run(**fields)
@@ -198,7 +269,18 @@ def test_any_invalid_configuration_is_refused_at_construction(data):
 
 
 WORDS = {
-    "on", "ologn", "ot", "otn", "otlogn", "dmol", "a", "b", "adam", "cosine", "steps", "softmax",
+    "on",
+    "ologn",
+    "ot",
+    "otn",
+    "otlogn",
+    "dmol",
+    "a",
+    "b",
+    "adam",
+    "cosine",
+    "steps",
+    "softmax",
 }
 
 

@@ -17,28 +17,40 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from cub_fixture import write_cub
 from PIL import Image
 
+from cub_fixture import write_cub
 from ms_pixelcnn_tf import contact_sheet, data, prompts
 from ms_pixelcnn_tf.cli import evaluate, prompt_flags, sample, train
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data import pipeline
-from ms_pixelcnn_tf.training.trained import read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import read_run
 from tfrecords_tools.build import build
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 real = pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
 SIDE, STEPS, SAMPLES, SCALE = 32, 24, 3, 4
 SHORT = {
-    "image_size": SIDE, "steps": STEPS, "warmup_steps": 4, "evaluate_every": STEPS // 2,
-    "evaluation_examples": 0, "sample_every": 0,
+    "image_size": SIDE,
+    "steps": STEPS,
+    "warmup_steps": 4,
+    "evaluate_every": STEPS // 2,
+    "evaluation_examples": 0,
+    "sample_every": 0,
 }
 OPENINGS = (
-    "this bird is", "a photograph of", "one can see", "here sits", "the picture shows", "this is",
-    "in the middle there is", "we look at", "a close view of", "that must be",
+    "this bird is",
+    "a photograph of",
+    "one can see",
+    "here sits",
+    "the picture shows",
+    "this is",
+    "in the middle there is",
+    "we look at",
+    "a close view of",
+    "that must be",
 )
 
 
@@ -73,7 +85,8 @@ def cub_source(root):
     write_captions(
         root / "cvpr2016_cub" / "text_c10",
         [path.relative_to(images) for path in images.glob("*/*.jpg")],
-        lambda path: "a " + path.parts[0].split(".")[1].replace("_", " ").lower(), 10,
+        lambda path: "a " + path.parts[0].split(".")[1].replace("_", " ").lower(),
+        10,
     )
     return root
 
@@ -127,10 +140,15 @@ def run(request, tmp_path_factory):
         (root / part).mkdir()
     summary = build(name, make_source(root / "source"), root / "built", image_size=32)
     assert sum(summary.examples.values()) == num_images
-    train.main([
-        f"--dataset={name}", f"--data_dir={root / 'built'}", f"--conditions={conditions}",
-        f"--workdir={root / 'run'}", *(f"--{field}={value}" for field, value in SHORT.items()),
-    ])
+    train.main(
+        [
+            f"--dataset={name}",
+            f"--data_dir={root / 'built'}",
+            f"--conditions={conditions}",
+            f"--workdir={root / 'run'}",
+            *(f"--{field}={value}" for field, value in SHORT.items()),
+        ]
+    )
     source = data.load(name, data_dir=str(root / "built"), image_size=SIDE)
     return Run(root / "run", source)
 
@@ -216,8 +234,11 @@ def test_a_prompt_says_what_the_example_does(run, tmp_path):
     names = prompt_flags.read_names(run.workdir)
     asked = prompts.read_prompts(write_prompt(run, number, tmp_path), config, names)
     batches = pipeline.evaluation_batches(
-        run.source, split="validation", batch_size=run.source.num_captions,
-        fields=config.conditions, limit=number + 1,
+        run.source,
+        split="validation",
+        batch_size=run.source.num_captions,
+        fields=config.conditions,
+        limit=number + 1,
     )
     *_, batch = batches.as_numpy_iterator()
     for field, values in prompts.to_conditions(asked, config).items():
@@ -228,10 +249,15 @@ def test_a_prompt_says_what_the_example_does(run, tmp_path):
 def test_samples_beside_their_conditions(run, tmp_path):
     config, names = read_run(run.workdir).model, prompt_flags.read_names(run.workdir)
     path = write_prompt(run, suited_example(run), tmp_path)
-    sample.main([
-        f"--workdir={run.workdir}", f"--prompts={path}", f"--num={SAMPLES}", f"--scale={SCALE}",
-        f"--out={tmp_path / 'samples.png'}",
-    ])
+    sample.main(
+        [
+            f"--workdir={run.workdir}",
+            f"--prompts={path}",
+            f"--num={SAMPLES}",
+            f"--scale={SCALE}",
+            f"--out={tmp_path / 'samples.png'}",
+        ]
+    )
     drawn = np.asarray(Image.open(tmp_path / "samples.png"))
     (prompt,) = prompts.read_prompts(path, config, names)
     panel = contact_sheet.panel(prompt, names, (SIDE, SIDE), sample.PANEL_SIDE)

@@ -41,7 +41,8 @@ def test_masks_tint_their_cells_only(as_maps):
 
 def test_labels_and_captions_stand_below():
     examples = ground(3) | {
-        "label": np.array([0, 1, 5]), "text": np.array([("one",), ("two", "three"), ()], object),
+        "label": np.array([0, 1, 5]),
+        "text": np.array([("one",), ("two", "three"), ()], object),
     }
     plain = image_sheet(ground(3), (), columns=3, side=80)
     sheet = image_sheet(examples, ("cat", "dog"), columns=3, side=80)
@@ -80,11 +81,14 @@ def test_the_command_draws_and_tells(tmp_path, capsys):
     assert (np.asarray(Image.open(out)) != small).any(), "every fourth pixel is another picture"
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--dataset=shape"], "did you mean 'shapes'"),
-    (["--dataset=cub"], "needs data_dir"),
-    (["--dataset=shapes", "--split=tset"], "it has: train"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--dataset=shape"], "did you mean 'shapes'"),
+        (["--dataset=cub"], "needs data_dir"),
+        (["--dataset=shapes", "--split=tset"], "it has: train"),
+    ],
+)
 def test_mistakes_are_told(arguments, message, tmp_path):
     with pytest.raises(UserError, match=message):
         inspect_data.main([*arguments, f"--out={tmp_path / 'x.png'}"])

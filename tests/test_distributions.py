@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.distributions import (
-    Categorical,
-    DiscretizedLogisticMixture,
-    make_distribution,
-)
+from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture, make_distribution
 from ms_pixelcnn_tf.errors import UserError
 
 LAWS = [
-    ("softmax", 256, 3), ("softmax", 2, 1), ("softmax", 7, 4),
-    ("dmol", 256, 3), ("dmol", 256, 1), ("dmol", 2, 3), ("dmol", 3, 2), ("dmol", 5, 4),
+    ("softmax", 256, 3),
+    ("softmax", 2, 1),
+    ("softmax", 7, 4),
+    ("dmol", 256, 3),
+    ("dmol", 256, 1),
+    ("dmol", 2, 3),
+    ("dmol", 3, 2),
+    ("dmol", 5, 4),
 ]
 
 
@@ -91,9 +93,7 @@ def reference_softmax(law, params, pixel):
     result = []
     for c in range(law.channels):
         coefficients = np.tanh(rows[c, law.num_levels + 2 :])
-        centre = centres[c] + sum(
-            coefficients[j] * (grid[pixel[j]] - centres[j]) for j in range(c)
-        )
+        centre = centres[c] + sum(coefficients[j] * (grid[pixel[j]] - centres[j]) for j in range(c))
         width = math.exp(np.clip(rows[c, law.num_levels + 1], -7, 7))
         logits = rows[c, : law.num_levels] - np.abs(grid - centre) / width
         result.append(logits[pixel[c]] - log_sum(logits.tolist()))
@@ -116,7 +116,9 @@ def test_log_prob_equals_the_reference(law, dtype, tolerance, scale):
     params = params.astype(dtype)
     found = law.log_prob(tf.constant(params), pixels)
     assert found.dtype == dtype and found.shape == pixels.shape
-    np.testing.assert_allclose(found, reference(law, params, pixels), rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(
+        found, reference(law, params, pixels), rtol=tolerance, atol=tolerance
+    )
 
 
 def test_half_precision_parameters_are_scored_in_float32(law):
@@ -131,10 +133,13 @@ def test_half_precision_parameters_are_scored_in_float32(law):
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-8), ("float32", 1e-3)])
 def test_dmol_equals_the_reference_at_extreme_scales_and_means(dtype, tolerance):
     law = DiscretizedLogisticMixture(256, 1, 1)
-    cases = list(itertools.product(
-        np.linspace(-7, 7, 15), (-30.0, -1.5, -1.0, -0.3, 0.0, 1.0, 2.0, 30.0),
-        (0, 1, 17, 127, 128, 254, 255),
-    ))
+    cases = list(
+        itertools.product(
+            np.linspace(-7, 7, 15),
+            (-30.0, -1.5, -1.0, -0.3, 0.0, 1.0, 2.0, 30.0),
+            (0, 1, 17, 127, 128, 254, 255),
+        )
+    )
     params = np.array([[0.0, mean, log_scale] for log_scale, mean, _ in cases], dtype)
     pixels = np.array([[level] for _, _, level in cases])
     expected = reference(law, params, pixels)
@@ -145,10 +150,13 @@ def test_dmol_equals_the_reference_at_extreme_scales_and_means(dtype, tolerance)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dmol_gradients_are_finite_at_extreme_parameters(dtype):
     law = DiscretizedLogisticMixture(256, 3, 2)
-    extremes = list(itertools.product(
-        (-100.0, -7.001, -7.0, -3.0, 0.0, 7.0, 7.001, 100.0), (-1e4, -5.0, -1.0, 0.0, 1.0, 1e4),
-        (-50.0, 0.0, 50.0),
-    ))
+    extremes = list(
+        itertools.product(
+            (-100.0, -7.001, -7.0, -3.0, 0.0, 7.0, 7.001, 100.0),
+            (-1e4, -5.0, -1.0, 0.0, 1.0, 1e4),
+            (-50.0, 0.0, 50.0),
+        )
+    )
     rows = []
     for log_scale, mean, coefficient in extremes:
         rows.append([0.0, 60.0] + [mean, -mean] * 3 + [log_scale, 0.0] * 3 + [coefficient, 1.0] * 3)

@@ -10,7 +10,6 @@ import pytest
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 
-
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")])
@@ -27,8 +26,21 @@ def test_the_reference_is_up_to_date(name):
 
 def test_what_is_public_has_types():
     """Of every function and every verb of a class that the reference tells of."""
-    for name in ("pixels", "uniforms", "text", "sampling", "evaluation", "scoring", "prompts", "ready_made",
-                 "training.loop", "export.saved_model", "models.image", "models.video", "distributions"):
+    for name in (
+        "pixels",
+        "uniforms",
+        "text",
+        "sampling",
+        "evaluation",
+        "scoring",
+        "prompts",
+        "ready_made",
+        "training.loop",
+        "export.saved_model",
+        "models.image",
+        "models.video",
+        "distributions",
+    ):
         module = importlib.import_module(f"ms_pixelcnn_tf.{name}")
         for key, value in vars(module).items():
             own = getattr(value, "__module__", None) == module.__name__ and not key.startswith("_")
@@ -46,11 +58,19 @@ def assert_typed(function):
     signature = inspect.signature(function)
     assert signature.return_annotation is not inspect.Signature.empty, function
     for name, parameter in signature.parameters.items():
-        assert name == "self" or parameter.annotation is not inspect.Parameter.empty, (function, name)
+        assert name == "self" or parameter.annotation is not inspect.Parameter.empty, (
+            function,
+            name,
+        )
 
 
 def test_every_command_is_in_the_reference():
-    commands = {path.name for path in (ROOT / "bin").iterdir()} - {"_run", "setup", "test", "benchmark"}
+    commands = {path.name for path in (ROOT / "bin").iterdir()} - {
+        "_run",
+        "setup",
+        "test",
+        "benchmark",
+    }
     assert commands == set(reference.COMMANDS)
 
 
@@ -67,6 +87,8 @@ def test_commands_have_the_flags_that_pages_give_them(page):
     """Every `bin/x --flag` of a page is known to bin/x."""
     for name, module in reference.COMMANDS.items():
         known = set(re.findall(r"--\w[\w-]*", reference._help(module)))
-        for line in re.findall(rf"(?:^    |`)bin/{name} ([^`#\n]*)", page.read_text(), re.MULTILINE):
+        for line in re.findall(
+            rf"(?:^    |`)bin/{name} ([^`#\n]*)", page.read_text(), re.MULTILINE
+        ):
             for flag in re.findall(r"(?<!\S)--\w[\w-]*", line):
                 assert flag in known, f"bin/{name} {flag}"

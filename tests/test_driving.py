@@ -38,25 +38,28 @@ def with_value(value):
     return values
 
 
-@pytest.mark.parametrize("values, message", [
-    (noise(STEPS - 1, WIDTH), "holds [5, 5]; valid: [6, 5] or [3, 6, 5]"),
-    (noise(STEPS, WIDTH + 1), "holds [6, 6]; valid"),
-    (noise(CLIPS + 1, STEPS, WIDTH), "holds [4, 6, 5]; valid"),
-    (noise(1, STEPS, WIDTH), "holds [1, 6, 5]; valid"),
-    (noise(STEPS), "holds [6]; valid"),
-    (np.float32(1), "holds []; valid"),
-    (np.empty((0, WIDTH), "float32"), "holds [0, 5]; valid"),
-    (with_value(np.nan), "holds nan at frame 4, number 2; valid: finite"),
-    (with_value(-np.inf), "holds -inf at frame 4, number 2"),
-    (with_value(1e300), "holds inf at frame 4, number 2"),
-    (noise(STEPS, WIDTH).astype(complex), "holds complex128; valid: floats"),
-    (noise(STEPS, WIDTH) > 0, "holds bool; valid: floats"),
-    (np.full((STEPS, WIDTH), "1.0"), "holds <U3; valid: floats"),
-    (np.zeros((STEPS, WIDTH), "datetime64[s]"), "holds datetime64[s]; valid: floats"),
-    (np.zeros((STEPS, WIDTH), [("x", "f4")]), "valid: floats"),
-    (noise(STEPS, WIDTH).astype(object), "no plain .npy file"),  # pickled
-    ({"actions": 1}, "no plain .npy file"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (noise(STEPS - 1, WIDTH), "holds [5, 5]; valid: [6, 5] or [3, 6, 5]"),
+        (noise(STEPS, WIDTH + 1), "holds [6, 6]; valid"),
+        (noise(CLIPS + 1, STEPS, WIDTH), "holds [4, 6, 5]; valid"),
+        (noise(1, STEPS, WIDTH), "holds [1, 6, 5]; valid"),
+        (noise(STEPS), "holds [6]; valid"),
+        (np.float32(1), "holds []; valid"),
+        (np.empty((0, WIDTH), "float32"), "holds [0, 5]; valid"),
+        (with_value(np.nan), "holds nan at frame 4, number 2; valid: finite"),
+        (with_value(-np.inf), "holds -inf at frame 4, number 2"),
+        (with_value(1e300), "holds inf at frame 4, number 2"),
+        (noise(STEPS, WIDTH).astype(complex), "holds complex128; valid: floats"),
+        (noise(STEPS, WIDTH) > 0, "holds bool; valid: floats"),
+        (np.full((STEPS, WIDTH), "1.0"), "holds <U3; valid: floats"),
+        (np.zeros((STEPS, WIDTH), "datetime64[s]"), "holds datetime64[s]; valid: floats"),
+        (np.zeros((STEPS, WIDTH), [("x", "f4")]), "valid: floats"),
+        (noise(STEPS, WIDTH).astype(object), "no plain .npy file"),  # pickled
+        ({"actions": 1}, "no plain .npy file"),
+    ],
+)
 def test_what_is_no_such_array_is_told(tmp_path, values, message):
     np.save(tmp_path / "a.npy", values)
     with pytest.raises(UserError) as told:

@@ -38,9 +38,10 @@ def cells(picture, shape, names, given, scale=1, every=1):
     return frames, colours
 
 
-@pytest.mark.parametrize("scale, every, given", [
-    (1, 1, 1), (3, 1, 2), (1, 2, 1), (2, 2, 2), (1, 2, 3), (1, 3, 4), (1, 3, 5), (1, 5, 1),
-])
+@pytest.mark.parametrize(
+    "scale, every, given",
+    [(1, 1, 1), (3, 1, 2), (1, 2, 1), (2, 2, 2), (1, 2, 3), (1, 3, 4), (1, 3, 5), (1, 5, 1)],
+)
 def test_a_row_a_video_with_the_given_frames_set_off(scale, every, given):
     videos = clips()
     shape = videos.shape[:5]

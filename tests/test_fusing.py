@@ -20,7 +20,9 @@ def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch
         return [2 * tree["a"] + added, tree["b"][..., :3], size + 0 * added]
 
     def shapes(batch):
-        first, second = ((3, batch, 2), (3, 4, batch, 5)) if batch_axis else ((batch, 3, 2), (batch, 5))
+        first, second = (
+            ((3, batch, 2), (3, 4, batch, 5)) if batch_axis else ((batch, 3, 2), (batch, 5))
+        )
         return first, second, first
 
     @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes(None)])

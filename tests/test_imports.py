@@ -55,8 +55,17 @@ ALLOWED = {
     "ready_made": {"errors"},
     "export": EXPORT,
     "report": REPORT,
-    "cli": REPORT | {
-        "export", "report", "ready_made", "scoring", "contact_sheet", "prompts", "upscaling", "animation", "driving",
+    "cli": REPORT
+    | {
+        "export",
+        "report",
+        "ready_made",
+        "scoring",
+        "contact_sheet",
+        "prompts",
+        "upscaling",
+        "animation",
+        "driving",
         "futures",
     },
     "__init__": {"errors", "configs", "models", "ready_made", "training"},

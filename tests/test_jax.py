@@ -19,19 +19,48 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed; the extra [jax] is"
 )
 SMALL = {
-    "image_size": 8, "base_size": 4, "num_levels": 16, "num_mixtures": 2, "base_layers": 2,
-    "base_features": 6, "residual_blocks": 1, "features": 6, "head_features": 6,
-    "decoder_layers": 2, "decoder_features": 6, "patch_size": 2, "dtype": "float64",
+    "image_size": 8,
+    "base_size": 4,
+    "num_levels": 16,
+    "num_mixtures": 2,
+    "base_layers": 2,
+    "base_features": 6,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "decoder_layers": 2,
+    "decoder_features": 6,
+    "patch_size": 2,
+    "dtype": "float64",
 }
 CONDITIONS = {
-    "num_classes": 3, "label_features": 2, "text": True, "text_features": 3, "text_width": 4,
-    "num_segments": 2, "spatial_features": 3, "spatial_blocks": 1, "joint_features": 4,
+    "num_classes": 3,
+    "label_features": 2,
+    "text": True,
+    "text_features": 3,
+    "text_width": 4,
+    "num_segments": 2,
+    "spatial_features": 3,
+    "spatial_blocks": 1,
+    "joint_features": 4,
 }
 VIDEO = {
-    "image_size": 8, "base_size": 4, "num_levels": 16, "num_mixtures": 2, "base_layers": 1,
-    "base_features": 6, "residual_blocks": 1, "features": 6, "head_features": 6,
-    "num_frames": 4, "frame_blocks": 1, "frame_features": 6, "frame_stride": 2,
-    "lstm_features": 4, "frame_decoder_blocks": 1, "dtype": "float64",
+    "image_size": 8,
+    "base_size": 4,
+    "num_levels": 16,
+    "num_mixtures": 2,
+    "base_layers": 1,
+    "base_features": 6,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "num_frames": 4,
+    "frame_blocks": 1,
+    "frame_features": 6,
+    "frame_stride": 2,
+    "lstm_features": 4,
+    "frame_decoder_blocks": 1,
+    "dtype": "float64",
 }
 MODELS = {
     "A-softmax": ("shapes", "OlogN", SMALL | {"upscaler": "A", "output": "softmax"}),
@@ -82,14 +111,18 @@ def answers(tmp_path_factory):
     ours = {name: on_tensorflow(name, folder) for name in MODELS}
     tests = pathlib.Path(__file__).parent
     environment = os.environ | {
-        "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu",
+        "KERAS_BACKEND": "jax",
+        "JAX_ENABLE_X64": "1",
+        "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(tests.parent),
     }
     command = [sys.executable, str(tests / "jax_side.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
     theirs = {name: np.load(folder / f"{name}-jax.npz") for name in MODELS}
-    return {name: (*ours[name], theirs[name]["log_prob"], theirs[name]["decoded"]) for name in MODELS}
+    return {
+        name: (*ours[name], theirs[name]["log_prob"], theirs[name]["decoded"]) for name in MODELS
+    }
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -26,21 +26,28 @@ def levels(high, *shape):
 
 
 LAYERS = {  # class → made, what it is called with
-    layers.MaskedConvolution: (lambda: layers.MaskedConvolution([0, 1], [0, 1, 1]), [maps(2, 4, 4, 2)]),
+    layers.MaskedConvolution: (
+        lambda: layers.MaskedConvolution([0, 1], [0, 1, 1]),
+        [maps(2, 4, 4, 2)],
+    ),
     layers.MaskedDense: (lambda: layers.MaskedDense([0, 1, 1], [0, 1], "A"), [maps(2, 4, 4, 3)]),
     layers.GatedLayer: (
-        lambda: layers.GatedLayer([0, 1, 2], 6, 3, first=True), [maps(2, 4, 4, 3), maps(2, 4, 4, 3)],
+        lambda: layers.GatedLayer([0, 1, 2], 6, 3, first=True),
+        [maps(2, 4, 4, 3), maps(2, 4, 4, 3)],
     ),
     layers.ResidualBlock: (lambda: layers.ResidualBlock(5), [maps(2, 4, 4, 5)]),
     layers.MultiplicativeUnit: (lambda: layers.MultiplicativeUnit(5), [maps(2, 4, 4, 5)]),
     layers.ResidualMultiplicativeBlock: (
-        lambda: layers.ResidualMultiplicativeBlock(3), [maps(2, 4, 4, 6)],
+        lambda: layers.ResidualMultiplicativeBlock(3),
+        [maps(2, 4, 4, 6)],
     ),
     layers.ConvLSTM: (
-        lambda: layers.ConvLSTM(3, 2), [maps(2, 4, 4, 2), (maps(2, 4, 4, 3), maps(2, 4, 4, 3))],
+        lambda: layers.ConvLSTM(3, 2),
+        [maps(2, 4, 4, 2), (maps(2, 4, 4, 3), maps(2, 4, 4, 3))],
     ),
     layers.ChannelHead: (
-        lambda: layers.ChannelHead(SOFTMAX, 5, 4), [maps(2, 4, 4, 5), maps(2, 4, 4, 3), maps(2, 4, 4, 25)],
+        lambda: layers.ChannelHead(SOFTMAX, 5, 4),
+        [maps(2, 4, 4, 5), maps(2, 4, 4, 3), maps(2, 4, 4, 25)],
     ),
     encoders.TextEncoder: (lambda: encoders.TextEncoder(3, 8), [levels(71, 2, 201)]),
     encoders.SpatialEncoder: (lambda: encoders.SpatialEncoder(2, 4, 1), [maps(2, 8, 8, 2)]),
@@ -51,7 +58,8 @@ LAYERS = {  # class → made, what it is called with
         [levels(4, 2, 4, 4, 3), None, maps(2, 4, 4, 3)],
     ),
     networks.GatedPixelCNN: (
-        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3), [levels(4, 2, 4, 4, 3)],
+        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3),
+        [levels(4, 2, 4, 4, 3)],
     ),
 }
 UPSCALERS = {
@@ -65,13 +73,16 @@ TESTED_BELOW = {networks.UpscalerA, networks.UpscalerB, encoders.Encoder}
 
 def test_every_public_layer_is_in_the_table():
     public = {
-        value for module in (layers, encoders, networks) for value in vars(module).values()
+        value
+        for module in (layers, encoders, networks)
+        for value in vars(module).values()
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
     }
     assert public - TESTED_BELOW == set(LAYERS)
-    assert all(name in keras.saving.get_custom_objects() for name in (
-        f"ms_pixelcnn_tf>{layer.__name__}" for layer in (*LAYERS, *TESTED_BELOW)
-    ))
+    assert all(
+        name in keras.saving.get_custom_objects()
+        for name in (f"ms_pixelcnn_tf>{layer.__name__}" for layer in (*LAYERS, *TESTED_BELOW))
+    )
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
@@ -84,7 +95,9 @@ def test_a_layer_is_made_anew_of_its_configuration(kind):
     again(*arguments)
     assert type(again) is kind
     again.set_weights(layer.get_weights())
-    for one, other, before in zip(*(tf.nest.flatten(x) for x in (layer(*arguments), again(*arguments), first))):
+    for one, other, before in zip(
+        *(tf.nest.flatten(x) for x in (layer(*arguments), again(*arguments), first))
+    ):
         np.testing.assert_array_equal(one, other)
         assert np.abs(np.asarray(one) - np.asarray(before)).max() > 0
 
@@ -95,7 +108,10 @@ def test_an_upscaler_is_made_anew_of_its_configuration(name):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(upscaler))
     law = upscaler.distribution
     group = upscaler.arguments["group"]
-    context, target = levels(4, 2, 4, 4, law.channels * (group - 1)), levels(4, 2, 4, 4, law.channels)
+    context, target = (
+        levels(4, 2, 4, 4, law.channels * (group - 1)),
+        levels(4, 2, 4, 4, law.channels),
+    )
     found = []
     for each in (upscaler, again):
         each.build()
@@ -110,7 +126,12 @@ def test_an_upscaler_is_made_anew_of_its_configuration(name):
 
 def test_an_encoder_is_made_anew_of_its_configuration():
     model = random_model(
-        text=True, num_keypoints=2, text_features=4, text_width=8, spatial_features=4, spatial_blocks=1
+        text=True,
+        num_keypoints=2,
+        text_features=4,
+        text_width=8,
+        spatial_features=4,
+        spatial_blocks=1,
     )
     (encoder,) = model.encoders
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(encoder))
@@ -147,7 +168,9 @@ def test_a_model_learns_inside_somebody_elses_and_is_saved_with_it(tmp_path):
     inner = random_model(weight_scale=0.1)
     images = random_levels(inner, 12)
     inputs = keras.Input((4, 4, 1), dtype="int32")
-    outer = keras.Model(inputs, keras.layers.Dense(1, name="scale", kernel_initializer="ones")(Bits(inner)(inputs)))
+    outer = keras.Model(
+        inputs, keras.layers.Dense(1, name="scale", kernel_initializer="ones")(Bits(inner)(inputs))
+    )
     expected = -np.asarray(inner.log_prob(images))
     np.testing.assert_allclose(outer.predict(images, verbose=0)[:, 0], expected, rtol=1e-5)
     outer.compile(keras.optimizers.Adam(0.01), loss=lambda truth, nats: ops.mean(nats))
@@ -158,7 +181,9 @@ def test_a_model_learns_inside_somebody_elses_and_is_saved_with_it(tmp_path):
     assert losses[-1] < losses[0]
     outer.save(tmp_path / "outer.keras")
     again = keras.saving.load_model(tmp_path / "outer.keras", compile=False)
-    np.testing.assert_array_equal(again.predict(images, verbose=0), outer.predict(images, verbose=0))
+    np.testing.assert_array_equal(
+        again.predict(images, verbose=0), outer.predict(images, verbose=0)
+    )
 
 
 def test_a_model_of_videos_stands_inside_somebody_elses(tmp_path):
@@ -166,10 +191,14 @@ def test_a_model_of_videos_stands_inside_somebody_elses(tmp_path):
     frames = random_frames(inner, 3)
     inputs = keras.Input(frames.shape[1:], dtype="int32")
     outer = keras.Model(inputs, Bits(inner)(inputs))
-    np.testing.assert_allclose(outer.predict(frames, verbose=0)[:, 0], -np.asarray(inner.log_prob(frames)), rtol=1e-5)
+    np.testing.assert_allclose(
+        outer.predict(frames, verbose=0)[:, 0], -np.asarray(inner.log_prob(frames)), rtol=1e-5
+    )
     outer.save(tmp_path / "outer.keras")
     again = keras.saving.load_model(tmp_path / "outer.keras")
-    np.testing.assert_array_equal(again.predict(frames, verbose=0), outer.predict(frames, verbose=0))
+    np.testing.assert_array_equal(
+        again.predict(frames, verbose=0), outer.predict(frames, verbose=0)
+    )
 
 
 def test_a_model_takes_numpy_and_tensors_alike():
@@ -177,5 +206,7 @@ def test_a_model_takes_numpy_and_tensors_alike():
     images = random_levels(model, 5)
     expected = np.asarray(model.log_prob(images))
     np.testing.assert_array_equal(model.log_prob(tf.constant(images)), expected)
-    batches = tf.data.Dataset.from_tensor_slices(images).batch(5).map(lambda each: model.log_prob(each))
+    batches = (
+        tf.data.Dataset.from_tensor_slices(images).batch(5).map(lambda each: model.log_prob(each))
+    )
     np.testing.assert_array_equal(next(iter(batches)), expected)

@@ -16,10 +16,15 @@ def test_a_notebook_runs(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
     pictures = [
-        output for cell in notebook.cells for output in cell.get("outputs", ())
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
         if "image/png" in output.get("data", {})
     ]
     assert len(pictures) >= 2

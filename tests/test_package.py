@@ -15,7 +15,16 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 PYTHONS = [sys.executable, *filter(None, os.environ.get("MS_PIXELCNN_PYTHONS", "").split(","))]
 NAMES = (
-    "demo", "evaluate", "export", "inspect-data", "make-tfrecords", "report", "sample", "score", "train", "upscale",
+    "demo",
+    "evaluate",
+    "export",
+    "inspect-data",
+    "make-tfrecords",
+    "report",
+    "sample",
+    "score",
+    "train",
+    "upscale",
 )
 PROGRAM = """
 import ms_pixelcnn_tf as ms
@@ -53,9 +62,15 @@ def wheel(tmp_path_factory):
 
 def test_it_holds_the_package_its_types_and_its_models(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for wanted in ("py.typed", "ready_made/shapes-tiny/config.json", "ready_made/shapes-tiny/card.json"):
+    for wanted in (
+        "py.typed",
+        "ready_made/shapes-tiny/config.json",
+        "ready_made/shapes-tiny/card.json",
+    ):
         assert f"ms_pixelcnn_tf/{wanted}" in names
-    assert any(name.startswith("ms_pixelcnn_tf/ready_made/shapes-tiny/checkpoints/step-") for name in names)
+    assert any(
+        name.startswith("ms_pixelcnn_tf/ready_made/shapes-tiny/checkpoints/step-") for name in names
+    )
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
     assert wheel.stat().st_size < 20e6
@@ -70,8 +85,25 @@ def test_installed_in_a_new_environment_it_loads_scores_samples_and_trains(wheel
     quiet = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     quiet.pop("PYTHONPATH", None)
     run(bin_folder / "python", "-c", PROGRAM, cwd=tmp_path, env=quiet)
-    run(bin_folder / "ms-pixelcnn-sample", "--model=shapes-tiny", "--num=2", "--out=x.png", cwd=tmp_path, env=quiet)
+    run(
+        bin_folder / "ms-pixelcnn-sample",
+        "--model=shapes-tiny",
+        "--num=2",
+        "--out=x.png",
+        cwd=tmp_path,
+        env=quiet,
+    )
     assert (tmp_path / "x.png").is_file()
-    run(bin_folder / "ms-pixelcnn-train", "--image_size=8", "--steps=2", "--base_layers=1", "--residual_blocks=1",
-        "--features=8", "--evaluation_examples=4", "--workdir=run", cwd=tmp_path, env=quiet)
+    run(
+        bin_folder / "ms-pixelcnn-train",
+        "--image_size=8",
+        "--steps=2",
+        "--base_layers=1",
+        "--residual_blocks=1",
+        "--features=8",
+        "--evaluation_examples=4",
+        "--workdir=run",
+        cwd=tmp_path,
+        env=quiet,
+    )
     assert {f"ms-pixelcnn-{name}" for name in NAMES} <= {path.name for path in bin_folder.iterdir()}

@@ -49,7 +49,9 @@ def test_patches_are_contiguous_and_fold_back(patch_size):
     rows, columns = patch_size
     expected = [
         image[row : row + rows, column : column + columns]
-        for image in whole for row in range(0, 8, rows) for column in range(0, 12, columns)
+        for image in whole
+        for row in range(0, 8, rows)
+        for column in range(0, 12, columns)
     ]
     np.testing.assert_array_equal(patches, expected)
     np.testing.assert_array_equal(pixels.from_patches(patches, (8, 12)), whole)
@@ -64,7 +66,9 @@ def test_quantise_and_dequantise(num_levels):
     assert (np.diff(levels.astype(int)) >= 0).all()
     counts = np.bincount(levels, minlength=num_levels)
     assert len(counts) == num_levels and counts.max() - counts.min() <= 1  # bins of equal width
-    np.testing.assert_array_equal(pixels.quantise(ops.convert_to_tensor(values), num_levels), levels)
+    np.testing.assert_array_equal(
+        pixels.quantise(ops.convert_to_tensor(values), num_levels), levels
+    )
     shown = pixels.dequantise(np.arange(num_levels), num_levels)
     assert shown.dtype == np.uint8 and shown[0] == 0 and shown[-1] == 255
     assert (np.diff(shown.astype(int)) > 0).all()  # no two levels are shown alike
@@ -86,13 +90,17 @@ def test_pixel_features_know_their_channel():
     for channel in range(3):
         changed = levels.copy()
         changed[..., channel] = 255 - changed[..., channel] // 2
-        moved = (np.asarray(pixels.pixel_features(changed, 256, "float64")) != features).any((0, 1, 2))
+        moved = (np.asarray(pixels.pixel_features(changed, 256, "float64")) != features).any(
+            (0, 1, 2)
+        )
         np.testing.assert_array_equal(moved, np.array(owners) == channel)
 
 
 @pytest.mark.parametrize("num_levels", [2, 7, 256])
 def test_pixel_features_tell_every_level_apart(num_levels):
-    features = np.asarray(pixels.pixel_features(np.arange(num_levels)[:, None], num_levels, "float32"))
+    features = np.asarray(
+        pixels.pixel_features(np.arange(num_levels)[:, None], num_levels, "float32")
+    )
     assert len(np.unique(features, axis=0)) == num_levels
 
 

@@ -31,8 +31,14 @@ def test_every_condition_at_once(tmp_path):
     config = ModelConfig(num_classes=2, text=True, num_keypoints=3, num_segments=2)
     mask = write_mask(tmp_path / "mask.png", [[0, 1], [2, 255]])
     prompt = prompts.make_prompt(
-        {"label": "star", "text": "A bird", "keypoints": [[4.5, 8, 1], [0, 0, 0], [31, 31, 1]],
-         "segmentation": mask}, config, NAMES,
+        {
+            "label": "star",
+            "text": "A bird",
+            "keypoints": [[4.5, 8, 1], [0, 0, 0], [31, 31, 1]],
+            "segmentation": mask,
+        },
+        config,
+        NAMES,
     )
     arrays = prompts.to_conditions([prompt, prompt], config)
     assert arrays["label"].tolist() == [1, 1] and arrays["label"].dtype == "int32"
@@ -65,10 +71,11 @@ def test_keypoints_in_every_form_are_the_same(tmp_path):
 
 
 @settings(deadline=None)
-@given(st.lists(
-    st.tuples(st.floats(0, 47.9), st.floats(0, 31.9), st.booleans()),
-    min_size=3, max_size=3,
-))
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 47.9), st.floats(0, 31.9), st.booleans()), min_size=3, max_size=3
+    )
+)
 def test_keypoints_fall_into_their_cells(points):
     prompt = prompts.make_prompt({"keypoints": [list(p) for p in points]}, KEYPOINTS, NAMES)
     maps = prompts.to_conditions([prompt], KEYPOINTS)["keypoints"][0]
@@ -78,27 +85,30 @@ def test_keypoints_fall_into_their_cells(points):
             assert maps[int(y), min(int(x * 32 / 48), 31), part]
 
 
-@pytest.mark.parametrize("value, message", [
-    (POINTS[:2], "2 points; valid: a list of 3"),
-    ([*POINTS, [0, 0, 0]], "4 points"),
-    (7, "keypoints are 7"),
-    ([[1, 2], [0, 0, 0], [1, 1, 1]], r"keypoint beak is \[1, 2\]"),
-    ([[1, float("nan"), 1], *POINTS[1:]], "keypoint beak is .*NaN.*finite"),
-    ([[1, float("inf"), 0], *POINTS[1:]], "keypoint beak is .*Infinity"),
-    ([[1, "2", 1], *POINTS[1:]], "keypoint beak"),
-    ([[1, True, 1], *POINTS[1:]], "keypoint beak"),
-    ([*POINTS[:2], [48.5, 1, 1]], "keypoint wing is at .*outside.*x 0 to 48 and y 0 to 32"),
-    ([*POINTS[:2], [1, -1, 1]], "keypoint wing .*outside"),
-    ([*POINTS[:2], [1, 1, 0.5]], "visible 0.5; valid: 0 or 1"),
-    ([*POINTS[:2], [1, 1, []]], "visible"),
-    ({"points": {"beek": [1, 2]}}, "unknown keypoint 'beek'; did you mean 'beak'"),
-    ({"points": {"beak": [1, 2, 1]}}, "keypoint beak"),
-    ({"points": {"beak": None}}, "keypoint beak is null"),
-    ({"points": POINTS, "size": [0, 3]}, "size is"),
-    ({"points": POINTS, "size": 32}, "size is 32"),
-    ({"size": [32, 32]}, "points are missing"),
-    ({"point": POINTS}, "unknown field of keypoints 'point'; did you mean 'points'"),
-])
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        (POINTS[:2], "2 points; valid: a list of 3"),
+        ([*POINTS, [0, 0, 0]], "4 points"),
+        (7, "keypoints are 7"),
+        ([[1, 2], [0, 0, 0], [1, 1, 1]], r"keypoint beak is \[1, 2\]"),
+        ([[1, float("nan"), 1], *POINTS[1:]], "keypoint beak is .*NaN.*finite"),
+        ([[1, float("inf"), 0], *POINTS[1:]], "keypoint beak is .*Infinity"),
+        ([[1, "2", 1], *POINTS[1:]], "keypoint beak"),
+        ([[1, True, 1], *POINTS[1:]], "keypoint beak"),
+        ([*POINTS[:2], [48.5, 1, 1]], "keypoint wing is at .*outside.*x 0 to 48 and y 0 to 32"),
+        ([*POINTS[:2], [1, -1, 1]], "keypoint wing .*outside"),
+        ([*POINTS[:2], [1, 1, 0.5]], "visible 0.5; valid: 0 or 1"),
+        ([*POINTS[:2], [1, 1, []]], "visible"),
+        ({"points": {"beek": [1, 2]}}, "unknown keypoint 'beek'; did you mean 'beak'"),
+        ({"points": {"beak": [1, 2, 1]}}, "keypoint beak"),
+        ({"points": {"beak": None}}, "keypoint beak is null"),
+        ({"points": POINTS, "size": [0, 3]}, "size is"),
+        ({"points": POINTS, "size": 32}, "size is 32"),
+        ({"size": [32, 32]}, "points are missing"),
+        ({"point": POINTS}, "unknown field of keypoints 'point'; did you mean 'points'"),
+    ],
+)
 def test_wrong_keypoints(value, message):
     with pytest.raises(UserError, match=message):
         points_of(value)
@@ -150,17 +160,23 @@ def test_wrong_masks(tmp_path):
         prompts.make_prompt({"segmentation": 3}, SEGMENTS)
 
 
-@pytest.mark.parametrize("given, message", [
-    ({}, "label is missing; the model is conditioned on label, text"),
-    ({"label": 0}, "text is missing"),
-    ({"label": 0, "text": "a", "keypoints": []}, "takes no keypoints; its conditions: label, text"),
-    ({"label": 0, "txt": "a"}, "unknown field 'txt'; did you mean 'text'"),
-    ({"label": 0, "text": ["a"]}, "text is .*valid: a caption"),
-    ({"label": 2, "text": "a"}, "label is 2; valid: 0 to 1"),
-    ({"label": True, "text": "a"}, "label is true"),
-    ({"label": 1.0, "text": "a"}, "label is 1.0"),
-    (["a"], "a prompt is"),
-])
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({}, "label is missing; the model is conditioned on label, text"),
+        ({"label": 0}, "text is missing"),
+        (
+            {"label": 0, "text": "a", "keypoints": []},
+            "takes no keypoints; its conditions: label, text",
+        ),
+        ({"label": 0, "txt": "a"}, "unknown field 'txt'; did you mean 'text'"),
+        ({"label": 0, "text": ["a"]}, "text is .*valid: a caption"),
+        ({"label": 2, "text": "a"}, "label is 2; valid: 0 to 1"),
+        ({"label": True, "text": "a"}, "label is true"),
+        ({"label": 1.0, "text": "a"}, "label is 1.0"),
+        (["a"], "a prompt is"),
+    ],
+)
 def test_wrong_prompts(given, message):
     config = ModelConfig(num_classes=2, text=True)
     with pytest.raises(UserError, match=message):
@@ -168,7 +184,10 @@ def test_wrong_prompts(given, message):
 
 
 BAD_PATHS = {
-    "a NUL": "a\0b", "half a pair": "\ud800.json", "too long": "x" * 5000, "no file": "absent",
+    "a NUL": "a\0b",
+    "half a pair": "\ud800.json",
+    "too long": "x" * 5000,
+    "no file": "absent",
     "a folder": ".",
 }
 
@@ -190,10 +209,19 @@ def test_paths_that_cannot_be_read(tmp_path, path, field, config):
         assert len(told) < 150 + len(str(tmp_path))
 
 
-@pytest.mark.parametrize("given", [
-    {"label": "9" * 5000}, {"label": "9" * 4000}, {"label": 10**3000}, {"label": 10**5000},
-    {"label": "a" * 5000}, {"b" * 5000: 1}, {"label": ["c" * 5000]},
-], ids=lambda given: str(len(given)))
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"label": "9" * 5000},
+        {"label": "9" * 4000},
+        {"label": 10**3000},
+        {"label": 10**5000},
+        {"label": "a" * 5000},
+        {"b" * 5000: 1},
+        {"label": ["c" * 5000]},
+    ],
+    ids=lambda given: str(len(given)),
+)
 def test_what_is_long_is_not_told_whole(given):
     with pytest.raises(UserError) as error:
         prompts.make_prompt(given, ModelConfig(num_classes=2), NAMES)
@@ -234,15 +262,18 @@ def test_a_file_of_prompts(tmp_path):
     np.testing.assert_array_equal(found[0].keypoints, found[1].keypoints)
 
 
-@pytest.mark.parametrize("line, message", [
-    (b'{"text": ', "line 3: not JSON"),
-    (b'{"text": "a", "text": "b"}', "line 3: 'text' is given twice"),
-    (b'{"text": "\xff"}', "line 3: not UTF-8"),
-    (b'{"label": 3}', "line 3: the model takes no label; its conditions: text"),
-    (b"{}", "line 3: text is missing"),
-    (b"[" * 100_000, "line 3: not JSON"),
-    (b'{"text": ' + b"9" * 5000 + b"}", "line 3: not JSON"),
-])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (b'{"text": ', "line 3: not JSON"),
+        (b'{"text": "a", "text": "b"}', "line 3: 'text' is given twice"),
+        (b'{"text": "\xff"}', "line 3: not UTF-8"),
+        (b'{"label": 3}', "line 3: the model takes no label; its conditions: text"),
+        (b"{}", "line 3: text is missing"),
+        (b"[" * 100_000, "line 3: not JSON"),
+        (b'{"text": ' + b"9" * 5000 + b"}", "line 3: not JSON"),
+    ],
+)
 def test_an_error_in_a_file_has_its_line(tmp_path, line, message):
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(b'{"text": "fine"}\n\n' + line + b"\n")

@@ -38,9 +38,10 @@ def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
     assert found < untrained.bits_per_dim - 0.3
 
 
-@pytest.mark.parametrize("name, flags", [
-    ("shapes-tiny", []), ("shapes-text-tiny", ["--text=a blue circle"]), ("shapes-push-tiny", []),
-])
+@pytest.mark.parametrize(
+    "name, flags",
+    [("shapes-tiny", []), ("shapes-text-tiny", ["--text=a blue circle"]), ("shapes-push-tiny", [])],
+)
 def test_it_is_sampled_by_its_name(name, flags, tmp_path):
     out = tmp_path / ("x.gif" if "push" in name else "x.png")
     sample.main([f"--model={name}", f"--out={out}", "--num=2", *flags])
@@ -55,7 +56,8 @@ def test_captions_matter():
     levels = found["image"] // 8
     captions = [str(captions[0]) for captions in found["text"]]
     own, others = (
-        np.asarray(model.log_prob(levels, {"text": text})) for text in (captions, captions[1:] + captions[:1])
+        np.asarray(model.log_prob(levels, {"text": text}))
+        for text in (captions, captions[1:] + captions[:1])
     )
     assert (own - others).mean() > 1 and (own > others).mean() > 0.6
 

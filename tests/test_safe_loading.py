@@ -13,9 +13,9 @@ import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.trained import read_run
 from ms_pixelcnn_tf.training.datasheet import read_names
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import read_run
 from tiny import TinySource, tiny_run
 
 PACKAGE = pathlib.Path(ms.__file__).parent
@@ -57,10 +57,16 @@ def workdir(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", [
-    "config.json", "data.json", "metrics.jsonl", "checkpoints/step-1.index",
-    "checkpoints/step-1.data-00000-of-00001",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "data.json",
+        "metrics.jsonl",
+        "checkpoints/step-1.index",
+        "checkpoints/step-1.data-00000-of-00001",
+    ],
+)
 def test_a_pickle_in_the_place_of_any_file_is_not_loaded(workdir, canary, name):
     (workdir / name).write_bytes(canary[1])
     for load in (ms.load, read_run, lambda path: read_names(path, "class_names"), read_metrics):
@@ -70,15 +76,18 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(workdir, canary, name):
             assert pathlib.Path(name).stem in str(error)
 
 
-@pytest.mark.parametrize("field, value", [
-    ("variant", {"class_name": "Lambda", "config": {"function": "print"}}),
-    ("variant", "__import__('os').system('true')"),
-    ("output", "!!python/object/apply:os.system ['true']"),
-    ("dtype", {"module": "os", "class_name": "system", "config": "true"}),
-    ("image_size", "(lambda: 1)()"),
-    ("base_layers", "1; import os"),
-    ("__class__", "os.system"),
-])
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("variant", {"class_name": "Lambda", "config": {"function": "print"}}),
+        ("variant", "__import__('os').system('true')"),
+        ("output", "!!python/object/apply:os.system ['true']"),
+        ("dtype", {"module": "os", "class_name": "system", "config": "true"}),
+        ("image_size", "(lambda: 1)()"),
+        ("base_layers", "1; import os"),
+        ("__class__", "os.system"),
+    ],
+)
 def test_a_configuration_that_names_code_is_refused(workdir, canary, field, value):
     path = workdir / "config.json"
     config = json.loads(path.read_text())
@@ -95,7 +104,9 @@ def test_a_pickled_array_is_not_loaded(canary, tmp_path):
     with pytest.raises(cache.DAMAGED):
         np.load(array, allow_pickle=False)
     loads = [
-        line for path in PACKAGE.rglob("*.py") for line in path.read_text().splitlines()
+        line
+        for path in PACKAGE.rglob("*.py")
+        for line in path.read_text().splitlines()
         if "np.load(" in line
     ]
     assert loads and all("allow_pickle=False" in line for line in loads)
@@ -107,7 +118,9 @@ def test_no_module_can_run_what_it_reads():
         r"|allow_pickle=True|safe_mode=False|load_model\(.*custom_objects|__import__)"
     )
     found = [
-        f"{path.name}: {line.strip()}" for path in PACKAGE.rglob("*.py")
-        for line in path.read_text().splitlines() if forbidden.search(line)
+        f"{path.name}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if forbidden.search(line)
     ]
     assert not found

@@ -153,10 +153,14 @@ MODELS = [
     ON | FULL | {"output": "dmol", "num_mixtures": 5},
     ON | FULL | {"output": "softmax", "num_classes": 4, "first_kernel": 7},
     ON | FULL | {"output": "dmol", "num_classes": 4, "base_layers": 3, "image_size": (3, 5)},
-    ON | {"output": "softmax", "channels": 4, "num_levels": 16, "first_kernel": 3, "base_layers": 1},
-    ON | {"output": "dmol", "channels": 2, "num_levels": 100, "base_layers": 1, "image_size": (5, 3)},
-    ON | {"output": "softmax", "channels": 1, "num_levels": 2, "base_layers": 4, "image_size": (1, 6)},
-    ON | {"output": "dmol", "channels": 1, "num_levels": 3, "image_size": (6, 1), "head_features": 5},
+    ON
+    | {"output": "softmax", "channels": 4, "num_levels": 16, "first_kernel": 3, "base_layers": 1},
+    ON
+    | {"output": "dmol", "channels": 2, "num_levels": 100, "base_layers": 1, "image_size": (5, 3)},
+    ON
+    | {"output": "softmax", "channels": 1, "num_levels": 2, "base_layers": 4, "image_size": (1, 6)},
+    ON
+    | {"output": "dmol", "channels": 1, "num_levels": 3, "image_size": (6, 1), "head_features": 5},
     A | FULL | {"output": "softmax"},
     A | FULL | {"output": "dmol"},
     A | FULL | {"output": "softmax", "num_classes": 3, "image_size": 8, "base_size": 2},
@@ -170,8 +174,15 @@ MODELS = [
     B | FULL | {"output": "dmol", "image_size": (6, 12), "base_size": (3, 6), "patch_size": 3},
     B | {"output": "softmax", "channels": 2, "num_levels": 33, "patch_size": 1},
     B | {"output": "dmol", "channels": 4, "num_levels": 64, "patch_size": 4, "decoder_layers": 1},
-    B | {"output": "softmax", "channels": 1, "num_levels": 256, "decoder_layers": 3,
-         "image_size": (2, 8), "base_size": (1, 4)},
+    B
+    | {
+        "output": "softmax",
+        "channels": 1,
+        "num_levels": 256,
+        "decoder_layers": 3,
+        "image_size": (2, 8),
+        "base_size": (1, 4),
+    },
 ]
 
 
@@ -200,10 +211,18 @@ def test_all_samplers_give_the_same_image_and_its_likelihood(index):
         np.testing.assert_allclose(accumulated, log_prob, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("overrides", [
-    ON | {"output": "softmax"}, ON | {"output": "dmol"}, A | {"output": "softmax"},
-    A | {"output": "dmol"}, B | {"output": "softmax"}, B | {"output": "dmol"},
-], ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ON | {"output": "softmax"},
+        ON | {"output": "dmol"},
+        A | {"output": "softmax"},
+        A | {"output": "dmol"},
+        B | {"output": "softmax"},
+        B | {"output": "dmol"},
+    ],
+    ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
+)
 def test_samplers_agree_in_float32_when_teacher_forced(overrides):
     """Given the pixels before it, each sub-pixel is what the full network would have decoded."""
     overrides = FULL | overrides | {"image_size": 16, "base_size": 8, "patch_size": 4}
@@ -291,14 +310,18 @@ def test_chi_square_p_value():
     assert chi_square_p_value(generator.multinomial(5000, other), 5000 * law) < 1e-9
 
 
-@pytest.mark.parametrize("overrides", [
-    ON | {"image_size": 2, "channels": 3, "output": "softmax"},
-    ON | {"image_size": 2, "channels": 3, "output": "dmol"},
-    A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "softmax"},
-    A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
-    B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
-    B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
-], ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ON | {"image_size": 2, "channels": 3, "output": "softmax"},
+        ON | {"image_size": 2, "channels": 3, "output": "dmol"},
+        A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "softmax"},
+        A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
+        B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
+        B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
+    ],
+    ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
+)
 def test_200_000_samples_follow_the_models_own_probabilities(overrides):
     num = 200_000
     model = random_model(7, 0.3, **overrides)

@@ -42,7 +42,9 @@ def test_each_sub_pixel_has_the_surprise_of_its_own_term(model):
     one, two = (scoring.surprise(model, levels, conditions) for levels in (images, other))
     changed = np.argwhere(np.abs(one - two).max(axis=(0, 3)) > 1e-6)
     assert [tuple(place) for place in changed] == [(images.shape[1] - 1, images.shape[2] - 1)]
-    terms = {k: -float(v[0]) / math.log(2) for k, v in model.log_prob_terms(images, conditions).items()}
+    terms = {
+        k: -float(v[0]) / math.log(2) for k, v in model.log_prob_terms(images, conditions).items()
+    }
     base = one[0, :: images.shape[1] // model.sizes[0][0], :: images.shape[2] // model.sizes[0][1]]
     assert base.sum() == pytest.approx(terms["base"], rel=1e-5)
     for name, value in terms.items():
@@ -72,12 +74,16 @@ def test_scores_are_ranked_and_their_numbers_are_those_of_the_images(tmp_path):
     bits = np.stack([np.full((8, 8, 3), 5.0), np.full((8, 8, 3), 4.0)]).astype("float32")
     bits[1, 0, 0] = 40.0
     orders = {
-        rank_by: [score.file for score in scoring.scores(["noise", "blank"], images, bits, 32, rank_by)]
+        rank_by: [
+            score.file for score in scoring.scores(["noise", "blank"], images, bits, 32, rank_by)
+        ]
         for rank_by in scoring.RANKS
     }
     # Likelier, but simpler by more, and with something odd in it.
     assert orders == {
-        "bits": ["noise", "blank"], "less_png": ["blank", "noise"], "peak": ["blank", "noise"],
+        "bits": ["noise", "blank"],
+        "less_png": ["blank", "noise"],
+        "peak": ["blank", "noise"],
     }
     found = scoring.scores(["noise", "blank"], images, bits, 32)
     first, second = found

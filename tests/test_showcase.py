@@ -69,7 +69,9 @@ def test_each_row_of_samples_stands_beside_what_it_was_asked_by():
     assert [prompt.text for prompt in prompts] == [captions[0] for captions in examples["text"]]
     grid = pictures.grid_size(4, (16, 16), 4, 4)
     for picture in shown.pictures.values():
-        assert picture.shape[1] >= showcase.PANEL_SIDE + grid[1] * 3 // 4  # of pyramids three columns
+        assert (
+            picture.shape[1] >= showcase.PANEL_SIDE + grid[1] * 3 // 4
+        )  # of pyramids three columns
 
 
 def test_upscaled_images_keep_the_pixels_of_the_real_ones():

@@ -7,10 +7,15 @@ from ms_pixelcnn_tf import timing
 CPUINFO = "processor\t: 0\nmodel name\t: A Chip: 9\nflags\t\t: fpu sse2 {flags}\nprocessor\t: 1\nmodel name\t: B\n"
 
 
-@pytest.mark.parametrize("flags, vectors", [
-    ("avx2 avx512f amx_tile", " with AMX"), ("avx2 avx512f", " with AVX-512"), ("avx2", " with AVX2"),
-    ("avx", ""),
-])
+@pytest.mark.parametrize(
+    "flags, vectors",
+    [
+        ("avx2 avx512f amx_tile", " with AMX"),
+        ("avx2 avx512f", " with AVX-512"),
+        ("avx2", " with AVX2"),
+        ("avx", ""),
+    ],
+)
 def test_a_processor_is_named_with_its_widest_vectors(tmp_path, monkeypatch, flags, vectors):
     (tmp_path / "cpuinfo").write_text(CPUINFO.format(flags=flags))
     monkeypatch.setattr(timing, "CPUINFO", tmp_path / "cpuinfo")

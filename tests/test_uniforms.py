@@ -8,11 +8,14 @@ from ms_pixelcnn_tf import uniforms
 from ms_pixelcnn_tf.errors import UserError
 
 
-@pytest.mark.parametrize("key, block, expected", [  # Random123's known answers
-    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
-    ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
-    ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
-])
+@pytest.mark.parametrize(
+    "key, block, expected",
+    [  # Random123's known answers
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
 def test_the_cipher_is_the_published_one(key, block, expected):
     words = [tf.constant(word, tf.uint32) for word in (*key, *block)]
     assert tuple(int(word) for word in uniforms.threefry(words[:2], *words[2:])) == expected
@@ -50,5 +53,7 @@ def test_a_graph_draws_the_same_of_a_seed_that_it_is_given():
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True, 2**63])
 def test_what_is_no_seed_is_told(seed):
-    with pytest.raises(UserError, match="seed is .*; valid: integers from 0 to 9223372036854775807"):
+    with pytest.raises(
+        UserError, match="seed is .*; valid: integers from 0 to 9223372036854775807"
+    ):
         uniforms.check_seed(seed)

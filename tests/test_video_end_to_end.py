@@ -11,10 +11,22 @@ from ms_pixelcnn_tf.cli import evaluate, sample, train
 from ms_pixelcnn_tf.training.monitor import read_metrics
 
 SHORT = [
-    "--image_size=16", "--num_frames=4", "--batch_size=2", "--warmup_steps=0", "--log_every=1",
-    "--evaluation_examples=4", "--sample_every=0", "--frame_blocks=1", "--frame_features=8",
-    "--lstm_features=8", "--frame_decoder_blocks=1", "--base_layers=1", "--base_features=8",
-    "--residual_blocks=1", "--features=8", "--head_features=8",
+    "--image_size=16",
+    "--num_frames=4",
+    "--batch_size=2",
+    "--warmup_steps=0",
+    "--log_every=1",
+    "--evaluation_examples=4",
+    "--sample_every=0",
+    "--frame_blocks=1",
+    "--frame_features=8",
+    "--lstm_features=8",
+    "--frame_decoder_blocks=1",
+    "--base_layers=1",
+    "--base_features=8",
+    "--residual_blocks=1",
+    "--features=8",
+    "--head_features=8",
 ]
 
 

@@ -6,12 +6,27 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.source import ArraySource
 
 MODEL = {
-    "image_size": 4, "base_size": 2, "channels": 1, "num_levels": 2, "base_layers": 1,
-    "base_features": 8, "residual_blocks": 1, "features": 8, "head_features": 8, "num_mixtures": 2,
+    "image_size": 4,
+    "base_size": 2,
+    "channels": 1,
+    "num_levels": 2,
+    "base_layers": 1,
+    "base_features": 8,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 8,
+    "num_mixtures": 2,
 }
 TRAIN = {
-    "batch_size": 4, "steps": 6, "ema_decay": 0.9, "log_every": 2, "evaluate_every": 3,
-    "checkpoint_every": 2, "sample_every": 0, "learning_rate": 0.01, "warmup_steps": 2,
+    "batch_size": 4,
+    "steps": 6,
+    "ema_decay": 0.9,
+    "log_every": 2,
+    "evaluate_every": 3,
+    "checkpoint_every": 2,
+    "sample_every": 0,
+    "learning_rate": 0.01,
+    "warmup_steps": 2,
 }
 
 

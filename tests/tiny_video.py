@@ -6,15 +6,37 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.source import Source
 
 MODEL = {
-    "image_size": 4, "base_size": 2, "channels": 1, "num_levels": 4, "num_frames": 4,
-    "given_frames": 2, "action_size": 3, "state_size": 2, "frame_blocks": 1, "frame_features": 4,
-    "frame_stride": 1, "lstm_features": 4, "frame_decoder_blocks": 1, "base_layers": 1,
-    "base_features": 4, "first_kernel": 3, "residual_blocks": 1, "features": 4, "head_features": 4,
+    "image_size": 4,
+    "base_size": 2,
+    "channels": 1,
+    "num_levels": 4,
+    "num_frames": 4,
+    "given_frames": 2,
+    "action_size": 3,
+    "state_size": 2,
+    "frame_blocks": 1,
+    "frame_features": 4,
+    "frame_stride": 1,
+    "lstm_features": 4,
+    "frame_decoder_blocks": 1,
+    "base_layers": 1,
+    "base_features": 4,
+    "first_kernel": 3,
+    "residual_blocks": 1,
+    "features": 4,
+    "head_features": 4,
     "num_mixtures": 2,
 }
 TRAIN = {
-    "batch_size": 4, "steps": 4, "ema_decay": 0.9, "log_every": 2, "evaluate_every": 2,
-    "checkpoint_every": 2, "sample_every": 0, "learning_rate": 0.01, "warmup_steps": 2,
+    "batch_size": 4,
+    "steps": 4,
+    "ema_decay": 0.9,
+    "log_every": 2,
+    "evaluate_every": 2,
+    "checkpoint_every": 2,
+    "sample_every": 0,
+    "learning_rate": 0.01,
+    "warmup_steps": 2,
     "crop_size": 0,
 }
 SIZES = {"train": 13, "validation": 5, "test_novel": 3}

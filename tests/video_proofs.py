@@ -10,13 +10,31 @@ from ms_pixelcnn_tf.models import make_model
 from proofs import randomise
 
 SMALL_VIDEO = {
-    "image_size": 4, "base_size": 2, "channels": 1, "num_levels": 2, "num_mixtures": 2,
-    "base_layers": 1, "base_features": 6, "first_kernel": 3, "residual_blocks": 1, "features": 6,
-    "head_features": 6, "num_frames": 5, "given_frames": 2, "action_size": 2, "state_size": 1,
-    "frame_blocks": 1, "frame_features": 4, "lstm_features": 5, "frame_decoder_blocks": 1,
+    "image_size": 4,
+    "base_size": 2,
+    "channels": 1,
+    "num_levels": 2,
+    "num_mixtures": 2,
+    "base_layers": 1,
+    "base_features": 6,
+    "first_kernel": 3,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "num_frames": 5,
+    "given_frames": 2,
+    "action_size": 2,
+    "state_size": 1,
+    "frame_blocks": 1,
+    "frame_features": 4,
+    "lstm_features": 5,
+    "frame_decoder_blocks": 1,
 }
 OUTPUTS = {
-    "OT_baseline": "softmax", "OTN": "softmax", "OT": "dmol", "OTlogN": "softmax",
+    "OT_baseline": "softmax",
+    "OTN": "softmax",
+    "OT": "dmol",
+    "OTlogN": "softmax",
     "OT_upscaler": "dmol",
 }
 VARIANTS = tuple(OUTPUTS)

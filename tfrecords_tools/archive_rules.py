@@ -12,8 +12,18 @@ from ms_pixelcnn_tf.errors import UserError
 MAX_MEMBER = 2**29  # bytes of one member in memory
 # What the standard library's readers raise for damaged bytes.
 DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
-    OverflowError, NotImplementedError, RuntimeError, IndexError, KeyError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    IndexError,
+    KeyError,
 )
 
 

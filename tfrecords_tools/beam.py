@@ -37,11 +37,7 @@ class _Conversion(beam.PTransform):
     def expand(self, pipeline):
         jobs = [pipeline | part for part in self._parts]
         jobs = jobs[0] if len(jobs) == 1 else jobs | beam.Flatten()
-        return (
-            jobs
-            | beam.Reshuffle()
-            | "Convert" >> beam.FlatMap(_examples, convert=self._convert)
-        )
+        return jobs | beam.Reshuffle() | "Convert" >> beam.FlatMap(_examples, convert=self._convert)
 
 
 def _read_in_order(source, tasks):

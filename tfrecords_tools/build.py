@@ -59,8 +59,18 @@ def builder_class(dataset):
     return getattr(importlib.import_module(f"tfrecords_tools.{module}"), name)
 
 
-def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, workers=1, runner="",
-          runner_options=()):
+def build(
+    dataset,
+    source,
+    out,
+    *,
+    image_size=0,
+    variant="",
+    max_examples=0,
+    workers=1,
+    runner="",
+    runner_options=(),
+):
     """Builds a data set, unless it is there already.
 
     Args:
@@ -90,8 +100,11 @@ def build(dataset, source, out, *, image_size=0, variant="", max_examples=0, wor
         raise UserError("max_examples and workers must not be below 0 and 1")
     out = pathlib.Path(out).expanduser()
     builder = cls(
-        source=source, options=Options(image_size, variant, max_examples), data_dir=out,
-        workers=workers, beam=bool(runner),
+        source=source,
+        options=Options(image_size, variant, max_examples),
+        data_dir=out,
+        workers=workers,
+        beam=bool(runner),
     )
     is_new = not builder.data_path.exists()
     if is_new:
@@ -137,7 +150,9 @@ def _runner(runner, options, workers):
     if runner.lower() in ("direct", "directrunner"):
         runner = "DirectRunner"
         options = [
-            f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing", *options,
+            f"--direct_num_workers={workers}",
+            "--direct_running_mode=multi_processing",
+            *options,
         ]
     try:
         beam.runners.create_runner(runner)

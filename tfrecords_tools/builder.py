@@ -140,4 +140,3 @@ def jobs_of(tree, tasks):
     for name, content in tree.contents(by_name):
         for task in by_name[name]:
             yield task, content
-

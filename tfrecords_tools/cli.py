@@ -15,20 +15,47 @@ runner go after --, as in: --runner=FlinkRunner -- --flink_master=localhost:8081
 def main(arguments):
     """Builds as the arguments say."""
     parser = flags.Parser("make_tfrecords", DESCRIPTION)
-    parser.add_argument("--dataset", required=True, metavar="NAME",
-                        help="cub, mpii, coco, imagenet or robot_pushing")
+    parser.add_argument(
+        "--dataset",
+        required=True,
+        metavar="NAME",
+        help="cub, mpii, coco, imagenet or robot_pushing",
+    )
     parser.add_argument("--source", required=True, metavar="PATH", help="folder or archive")
     parser.add_argument("--out", required=True, metavar="DIR", help="where built data goes")
-    parser.add_argument("--variant", default="", metavar="NAME",
-                        help="a choice of the data set's own: a wrong one lists them")
-    parser.add_argument("--image_size", type=int, default=0, metavar="INT",
-                        help="side of the stored images, pixels (default 0: the data set's own)")
-    parser.add_argument("--max_examples", type=int, default=0, metavar="INT",
-                        help="at most so many a split (default 0: all)")
-    parser.add_argument("--workers", type=flags.positive, default=os.cpu_count() or 1,
-                        metavar="INT", help="processes (default one a core)")
-    parser.add_argument("--runner", default="", metavar="NAME",
-                        help="convert on Apache Beam: direct, FlinkRunner, SparkRunner, …")
+    parser.add_argument(
+        "--variant",
+        default="",
+        metavar="NAME",
+        help="a choice of the data set's own: a wrong one lists them",
+    )
+    parser.add_argument(
+        "--image_size",
+        type=int,
+        default=0,
+        metavar="INT",
+        help="side of the stored images, pixels (default 0: the data set's own)",
+    )
+    parser.add_argument(
+        "--max_examples",
+        type=int,
+        default=0,
+        metavar="INT",
+        help="at most so many a split (default 0: all)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=flags.positive,
+        default=os.cpu_count() or 1,
+        metavar="INT",
+        help="processes (default one a core)",
+    )
+    parser.add_argument(
+        "--runner",
+        default="",
+        metavar="NAME",
+        help="convert on Apache Beam: direct, FlinkRunner, SparkRunner, …",
+    )
     own, runner_options = split_at_dashes(arguments)
     options = parser.parse(own)
 

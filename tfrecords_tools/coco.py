@@ -28,16 +28,86 @@ from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
 
 CATEGORIES = (
-    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
-    "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog",
-    "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella",
-    "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite",
-    "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle",
-    "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange",
-    "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch", "potted plant",
-    "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone",
-    "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors",
-    "teddy bear", "hair drier", "toothbrush",
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "airplane",
+    "bus",
+    "train",
+    "truck",
+    "boat",
+    "traffic light",
+    "fire hydrant",
+    "stop sign",
+    "parking meter",
+    "bench",
+    "bird",
+    "cat",
+    "dog",
+    "horse",
+    "sheep",
+    "cow",
+    "elephant",
+    "bear",
+    "zebra",
+    "giraffe",
+    "backpack",
+    "umbrella",
+    "handbag",
+    "tie",
+    "suitcase",
+    "frisbee",
+    "skis",
+    "snowboard",
+    "sports ball",
+    "kite",
+    "baseball bat",
+    "baseball glove",
+    "skateboard",
+    "surfboard",
+    "tennis racket",
+    "bottle",
+    "wine glass",
+    "cup",
+    "fork",
+    "knife",
+    "spoon",
+    "bowl",
+    "banana",
+    "apple",
+    "sandwich",
+    "orange",
+    "broccoli",
+    "carrot",
+    "hot dog",
+    "pizza",
+    "donut",
+    "cake",
+    "chair",
+    "couch",
+    "potted plant",
+    "bed",
+    "dining table",
+    "toilet",
+    "tv",
+    "laptop",
+    "mouse",
+    "remote",
+    "keyboard",
+    "cell phone",
+    "microwave",
+    "oven",
+    "toaster",
+    "sink",
+    "refrigerator",
+    "book",
+    "clock",
+    "vase",
+    "scissors",
+    "teddy bear",
+    "hair drier",
+    "toothbrush",
 )
 SIDE = 256
 CELLS = 32
@@ -69,20 +139,24 @@ class Coco(PaperBuilder):
     @staticmethod
     def describe(options):
         side = options.image_size or SIDE
-        features = tfds.features.FeaturesDict({
-            "image": tfds.features.Image(shape=(side, side, 3)),
-            "captions": tfds.features.Sequence(tfds.features.Text()),
-            # A map is nearly empty: compressed it is a thousandth of its 80 KiB.
-            "segmentation": tfds.features.Tensor(
-                shape=(CELLS, CELLS, len(CATEGORIES)), dtype=np.uint8, encoding="zlib"
-            ),
-            "file": tfds.features.Text(),
-            "image_id": np.int64,
-        })
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(side, side, 3)),
+                "captions": tfds.features.Sequence(tfds.features.Text()),
+                # A map is nearly empty: compressed it is a thousandth of its 80 KiB.
+                "segmentation": tfds.features.Tensor(
+                    shape=(CELLS, CELLS, len(CATEGORIES)), dtype=np.uint8, encoding="zlib"
+                ),
+                "file": tfds.features.Text(),
+                "image_id": np.int64,
+            }
+        )
         line = f"MS-COCO {options.variant}, central square, {side}x{side}"
-        return line, features, {
-            "segmentation_names": CATEGORIES, "segmentation_rule": RULE, "square": True,
-        }
+        return (
+            line,
+            features,
+            {"segmentation_names": CATEGORIES, "segmentation_rule": RULE, "square": True},
+        )
 
     @staticmethod
     def plan(tree, options, skip):
@@ -115,9 +189,10 @@ class Coco(PaperBuilder):
             yield task.key, Skipped(MALFORMED)
         side = options.image_size or SIDE
         stored = decode.crop_and_resize(image, (side, side))
-        yield task.key, {
-            **annotation, "image": images.encoded(stored), "segmentation": segmentation,
-        }
+        yield (
+            task.key,
+            {**annotation, "image": images.encoded(stored), "segmentation": segmentation},
+        )
 
 
 def segment(objects, width, height):
@@ -242,8 +317,11 @@ def _planned(tree, folder, captions, seen, skip):
             skip("images without captions")
         else:
             annotation = {
-                "captions": captions[number], "objects": objects.get(number, []),
-                "size": [row["width"], row["height"]], "file": file, "image_id": number,
+                "captions": captions[number],
+                "objects": objects.get(number, []),
+                "size": [row["width"], row["height"]],
+                "file": file,
+                "image_id": number,
             }
             tasks.append(Task(file, members[file], annotation))
         seen.update((number, file))

@@ -28,13 +28,24 @@ from tfrecords_tools.pickles import loads
 from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
 
 PARTS = (
-    "back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing",
-    "nape", "right eye", "right leg", "right wing", "tail", "throat",
+    "back",
+    "beak",
+    "belly",
+    "breast",
+    "crown",
+    "forehead",
+    "left eye",
+    "left leg",
+    "left wing",
+    "nape",
+    "right eye",
+    "right leg",
+    "right wing",
+    "tail",
+    "throat",
 )
 NUM_CLASSES = 200
-SPLIT_LISTS = (
-    "trainclasses.txt", "valclasses.txt", "testclasses.txt", "test/filenames.pickle",
-)
+SPLIT_LISTS = ("trainclasses.txt", "valclasses.txt", "testclasses.txt", "test/filenames.pickle")
 MIRROR = tuple(
     PARTS.index(part.replace("left", "·").replace("right", "left").replace("·", "right"))
     for part in PARTS
@@ -60,14 +71,16 @@ class Cub(PaperBuilder):
     @staticmethod
     def describe(options):
         size = f"shorter side {options.image_size}" if options.image_size else "source resolution"
-        features = tfds.features.FeaturesDict({
-            "image": tfds.features.Image(shape=(None, None, 3)),
-            "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
-            "captions": tfds.features.Sequence(tfds.features.Text()),
-            "keypoints": tfds.features.Tensor(shape=(len(PARTS), 3), dtype=np.float32),
-            "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
-            "file": tfds.features.Text(),
-        })
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(None, None, 3)),
+                "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
+                "captions": tfds.features.Sequence(tfds.features.Text()),
+                "keypoints": tfds.features.Tensor(shape=(len(PARTS), 3), dtype=np.float32),
+                "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+                "file": tfds.features.Text(),
+            }
+        )
         line = f"CUB-200-2011, {options.variant} split, {size}"
         return line, features, {"keypoint_names": PARTS, "keypoint_mirror": MIRROR}
 
@@ -77,8 +90,14 @@ class Cub(PaperBuilder):
         top = listing[: -len("images.txt")]
         tables = {
             name: f"{top}{name}.txt"
-            for name in ("images", "image_class_labels", "bounding_boxes", "train_test_split",
-                         "classes", "parts/part_locs")
+            for name in (
+                "images",
+                "image_class_labels",
+                "bounding_boxes",
+                "train_test_split",
+                "classes",
+                "parts/part_locs",
+            )
         }
         missing = [path for path in tables.values() if path not in tree.members]
         if missing:
@@ -128,10 +147,14 @@ class Cub(PaperBuilder):
         if options.variant == "disjoint":
             told = [name for name in SPLIT_LISTS if tree.find_all(name)]
             rule = " and ".join([*told, "the class's number"])
-        return Plan(plan, {
-            "split_rule": rule, "class_names": list(classes.values()),
-            "num_captions": fewest(captions),
-        })
+        return Plan(
+            plan,
+            {
+                "split_rule": rule,
+                "class_names": list(classes.values()),
+                "num_captions": fewest(captions),
+            },
+        )
 
     @staticmethod
     def convert(options, task, content):

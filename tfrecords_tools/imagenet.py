@@ -18,7 +18,7 @@ import re
 import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools import images, imagenet_small
+from tfrecords_tools import imagenet_small, images
 from tfrecords_tools.archives import content_bytes
 from tfrecords_tools.builder import PaperBuilder
 from tfrecords_tools.tasks import Plan, Task
@@ -30,16 +30,24 @@ VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 TEST = re.compile(r"ILSVRC2012_test_\d{8}\.jpe?g", re.IGNORECASE)
 # Lists of all classes, each line beginning with a wnid; needed only where folders of some lack.
 CLASS_LISTS = (
-    "LOC_synset_mapping.txt", "synsets.txt", "synsets", "synset_words.txt", "imagenet_labels.txt",
-    "imagenet2012_labels.txt", "map_clsloc.txt",
+    "LOC_synset_mapping.txt",
+    "synsets.txt",
+    "synsets",
+    "synset_words.txt",
+    "imagenet_labels.txt",
+    "imagenet2012_labels.txt",
+    "map_clsloc.txt",
 )
 # The validation images' wnids, a line each, in the order of their numbers.
 WNID_LISTS = (
-    "validation_labels.txt", "imagenet_2012_validation_labels.txt",
+    "validation_labels.txt",
+    "imagenet_2012_validation_labels.txt",
     "imagenet2012_validation_labels.txt",
 )
 KAGGLE, TRUTH, META = (
-    "LOC_val_solution.csv", "data/ILSVRC2012_validation_ground_truth.txt", "data/meta.mat"
+    "LOC_val_solution.csv",
+    "data/ILSVRC2012_validation_ground_truth.txt",
+    "data/meta.mat",
 )
 LABEL_LISTS = (*WNID_LISTS, KAGGLE, "ILSVRC2012_devkit_t12.tar.gz")
 LABEL_ORDER = "sorted wnids"

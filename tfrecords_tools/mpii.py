@@ -36,9 +36,22 @@ from tfrecords_tools.mpii_layouts import read_people
 from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
 
 JOINTS = (
-    "right ankle", "right knee", "right hip", "left hip", "left knee", "left ankle", "pelvis",
-    "thorax", "upper neck", "head top", "right wrist", "right elbow", "right shoulder",
-    "left shoulder", "left elbow", "left wrist",
+    "right ankle",
+    "right knee",
+    "right hip",
+    "left hip",
+    "left knee",
+    "left ankle",
+    "pelvis",
+    "thorax",
+    "upper neck",
+    "head top",
+    "right wrist",
+    "right elbow",
+    "right shoulder",
+    "left shoulder",
+    "left elbow",
+    "left wrist",
 )
 PARTS = (*JOINTS, "head centre")
 SIDE = 256
@@ -74,22 +87,28 @@ class Mpii(PaperBuilder):
     @staticmethod
     def describe(options):
         side = options.image_size or SIDE
-        features = tfds.features.FeaturesDict({
-            "image": tfds.features.Image(shape=(side, side, 3)),
-            "captions": tfds.features.Sequence(tfds.features.Text()),
-            "keypoints": tfds.features.Tensor(shape=(len(PARTS), 3), dtype=np.float32),
-            "file": tfds.features.Text(),
-        })
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(shape=(side, side, 3)),
+                "captions": tfds.features.Sequence(tfds.features.Text()),
+                "keypoints": tfds.features.Tensor(shape=(len(PARTS), 3), dtype=np.float32),
+                "file": tfds.features.Text(),
+            }
+        )
         line = f"MPII Human Pose, single people, square around the person, {side}x{side}"
-        return line, features, {
-            "keypoint_names": PARTS,
-            "keypoint_mirror": _mirror(PARTS),
-            "square": True,
-            "crop_rule": "side = ceil(scale * 200 * 1.1), centred on the person; black outside",
-            "split_rule": "own validation file if any, else tenths by SHA-256 of the name",
-            "visibility_rule": "as annotated; the layout json tells absent joints only; the head "
-                               "centre is in the layout matlab only",
-        }
+        return (
+            line,
+            features,
+            {
+                "keypoint_names": PARTS,
+                "keypoint_mirror": _mirror(PARTS),
+                "square": True,
+                "crop_rule": "side = ceil(scale * 200 * 1.1), centred on the person; black outside",
+                "split_rule": "own validation file if any, else tenths by SHA-256 of the name",
+                "visibility_rule": "as annotated; the layout json tells absent joints only; the head "
+                "centre is in the layout matlab only",
+            },
+        )
 
     @staticmethod
     def plan(tree, options, skip):
@@ -137,9 +156,14 @@ class Mpii(PaperBuilder):
         keypoints[:, :2] = (keypoints[:, :2] - box[:2]) * (side / (box[2] - box[0]))
         keypoints[~(present & in_image & in_box)] = 0
         stored = decode.resize(image.crop(box), (side, side))
-        yield task.key, {
-            **annotation, "image": images.encoded(stored), "keypoints": keypoints.astype("float32"),
-        }
+        yield (
+            task.key,
+            {
+                **annotation,
+                "image": images.encoded(stored),
+                "keypoints": keypoints.astype("float32"),
+            },
+        )
 
 
 def _by_image(people, skip):
@@ -166,7 +190,8 @@ def _images(tree):
 def _captions(tree):
     """dict image name without ending → its captions; None where the source has none at all."""
     names = [
-        name for name in tree.members
+        name
+        for name in tree.members
         if name.endswith(".txt") and any(folder in name.split("/")[:-1] for folder in CAPTIONS)
     ]
     if not names:

@@ -22,8 +22,10 @@ from ms_pixelcnn_tf.errors import UserError
 MATLAB = "mpii_human_pose_v1_u12_1.mat"
 # Layout → split → names of its files.
 FILES = {
-    "json": {"validation": ("valid.json", "mpii_val.json"),
-             "train": ("train.json", "mpii_train.json")},
+    "json": {
+        "validation": ("valid.json", "mpii_val.json"),
+        "train": ("train.json", "mpii_train.json"),
+    },
     "h5": {"validation": ("valid.h5",), "train": ("train.h5",)},
 }
 NUM_JOINTS = 16
@@ -190,8 +192,18 @@ def _json(content, name, split, skip):
                 skip("images without annotation")
                 continue
             raise UserError(f"{name}: person {index} has no {missing[0]}; valid: MSRA's layout")
-        people.append(_person(name, index, split, row["image"], row["center"], row["scale"],
-                              row["joints"], row["joints_vis"]))
+        people.append(
+            _person(
+                name,
+                index,
+                split,
+                row["image"],
+                row["center"],
+                row["scale"],
+                row["joints"],
+                row["joints_vis"],
+            )
+        )
     return people
 
 
@@ -212,8 +224,18 @@ def _h5(content, name, split, skip):
     for index, image in enumerate(names):
         scale = scales[index] / H5_SCALE
         centre = centres[index] - np.array([0, H5_LOWERED * scale])
-        people.append(_person(name, index, split, _text(image), centre, scale, parts[index],
-                              visible[index] * is_present[index]))
+        people.append(
+            _person(
+                name,
+                index,
+                split,
+                _text(image),
+                centre,
+                scale,
+                parts[index],
+                visible[index] * is_present[index],
+            )
+        )
     return people
 
 
@@ -238,7 +260,9 @@ def _person(name, index, split, image, centre, scale, joints, visible):
     joints = np.asarray(joints, "float64")
     visible, centre = np.asarray(visible, "float64"), np.asarray(centre, "float64")
     if (
-        joints.shape != (NUM_JOINTS, 2) or visible.shape != (NUM_JOINTS,) or centre.shape != (2,)
+        joints.shape != (NUM_JOINTS, 2)
+        or visible.shape != (NUM_JOINTS,)
+        or centre.shape != (2,)
         or not isinstance(image, str)
     ):
         raise UserError(

@@ -21,9 +21,20 @@ NUMBERS = "biufcSU"  # kinds of numpy's types that are data: numbers, truth valu
 KEYS = (str, bytes, int, float, bool, np.generic)  # no tuples: to hash one takes stack without end
 # What makes other objects than lists, dicts, strings and numbers, or reads outside of the pickle.
 REFUSED = (
-    pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
-    pickle.PERSID, pickle.BINPERSID, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER, pickle.FROZENSET,
-    pickle.EMPTY_SET, pickle.ADDITEMS,
+    pickle.INST,
+    pickle.OBJ,
+    pickle.NEWOBJ,
+    pickle.NEWOBJ_EX,
+    pickle.EXT1,
+    pickle.EXT2,
+    pickle.EXT4,
+    pickle.PERSID,
+    pickle.BINPERSID,
+    pickle.NEXT_BUFFER,
+    pickle.READONLY_BUFFER,
+    pickle.FROZENSET,
+    pickle.EMPTY_SET,
+    pickle.ADDITEMS,
 )
 
 
@@ -181,14 +192,16 @@ class _Unpickler(pickle._Unpickler):
                 raise UserError(f"has a {type(key).__name__} as a key; refused")
 
 
-_Unpickler.dispatch.update({
-    pickle.BUILD[0]: _Unpickler.load_build,
-    pickle.SETITEM[0]: _Unpickler.load_setitem,
-    pickle.SETITEMS[0]: _Unpickler.load_setitems,
-    pickle.DICT[0]: _Unpickler.load_dict,
-    pickle.BYTEARRAY8[0]: _Unpickler.load_bytearray8,
-    **{opcode[0]: _Unpickler.load_refused for opcode in REFUSED},
-})
+_Unpickler.dispatch.update(
+    {
+        pickle.BUILD[0]: _Unpickler.load_build,
+        pickle.SETITEM[0]: _Unpickler.load_setitem,
+        pickle.SETITEMS[0]: _Unpickler.load_setitems,
+        pickle.DICT[0]: _Unpickler.load_dict,
+        pickle.BYTEARRAY8[0]: _Unpickler.load_bytearray8,
+        **{opcode[0]: _Unpickler.load_refused for opcode in REFUSED},
+    }
+)
 
 
 class _Reader:

@@ -62,19 +62,22 @@ class RobotPushing(PaperBuilder):
     def describe(options):
         side = _side(options)
         pose = tfds.features.Tensor(shape=(LENGTH,), dtype=np.float32)
-        features = tfds.features.FeaturesDict({
-            "frames": tfds.features.Sequence(
-                tfds.features.Image(shape=(side, side, 3), encoding_format="png")
-            ),
-            "actions": tfds.features.Sequence(pose),
-            "states": tfds.features.Sequence(pose),
-            "file": tfds.features.Text(),
-            "key": tfds.features.Text(),
-        })
+        features = tfds.features.FeaturesDict(
+            {
+                "frames": tfds.features.Sequence(
+                    tfds.features.Image(shape=(side, side, 3), encoding_format="png")
+                ),
+                "actions": tfds.features.Sequence(pose),
+                "states": tfds.features.Sequence(pose),
+                "file": tfds.features.Text(),
+                "key": tfds.features.Text(),
+            }
+        )
         geometry = GEOMETRY[options.variant]
         line = f"Google robot pushing, {side}x{side}, {geometry}"
         metadata = {
-            "geometry": geometry, "min_steps": MIN_STEPS,
+            "geometry": geometry,
+            "min_steps": MIN_STEPS,
             "validation": f"train files whose number % {EVERY} is {VALIDATION}",
             "sequences_by_steps": collections.Counter(),
         }
@@ -158,7 +161,8 @@ def _sequence(record, options, where):
     while True:
         step = f"move/{len(frames)}"
         keys = (
-            f"{step}/image/encoded", f"{step}/commanded_pose/vec_pitch_yaw",
+            f"{step}/image/encoded",
+            f"{step}/commanded_pose/vec_pitch_yaw",
             f"{step}/endeffector/vec_pitch_yaw",
         )
         if any(key not in features for key in keys):

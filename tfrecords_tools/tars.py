@@ -12,9 +12,7 @@ from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import archive_rules
 
 PLAIN = (".tar",)
-COMPRESSED = {
-    ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.bz2": bz2.open, ".tar.xz": lzma.open,
-}
+COMPRESSED = {".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.bz2": bz2.open, ".tar.xz": lzma.open}
 BLOCK = 512
 # What a compressed tar may grow to: images hardly shrink, so this is far beyond any data set.
 MAX_GROWTH, GROWTH_SLACK = 100, 2**28

@@ -9,8 +9,8 @@ from ms_pixelcnn_tf import contact_sheet, data, pictures, pixels
 from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
 from ms_pixelcnn_tf.prompts import Names, Prompt
-from ms_pixelcnn_tf.training.trained import load_model, trained_parts
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import load_model, trained_parts
 from parts import detector
 from parts.batches import in_batches
 from parts.prompts import SPLIT, prompts
@@ -45,8 +45,12 @@ def write(options, runs):
         results.append(found | {"unconditional_nats": plain_nats})
         rows.append(figure_rows(model, options.rows))
     results = {
-        "machine": machine.describe(), "prompts": options.prompts, "examples": options.examples,
-        "notes": options.note, "runs": results, "unconditional": stages(folder / plain),
+        "machine": machine.describe(),
+        "prompts": options.prompts,
+        "examples": options.examples,
+        "notes": options.note,
+        "runs": results,
+        "unconditional": stages(folder / plain),
     }
     page = markdown(results)
     write_results(options.out, NAME, page, results)
@@ -60,11 +64,17 @@ def stages(workdir):
     parts = trained_parts(workdir).items()
     for folder, run in sorted(parts, key=lambda part: _first_scale(part[1].model)):
         last = read_metrics(folder)[-1]
-        found.append({
-            "scales": run.model.scale, "steps": last["step"], "examples": last["examples"],
-            "minutes": last["seconds"] / 60, "processor_minutes": last["cpu_seconds"] / 60,
-            "training_bits": last["train_bits"], "validation_bits": last["validation_bits"],
-        })
+        found.append(
+            {
+                "scales": run.model.scale,
+                "steps": last["step"],
+                "examples": last["examples"],
+                "minutes": last["seconds"] / 60,
+                "processor_minutes": last["cpu_seconds"] / 60,
+                "training_bits": last["train_bits"],
+                "validation_bits": last["validation_bits"],
+            }
+        )
     return found
 
 
@@ -90,7 +100,8 @@ def answers(model, num):
     asked = prompts(source, num, kind_of(model.config))
     usual = prompts(source, num, kind_of(model.config), "validation")
     related, usual_related = (
-        prompts(source, num, kind_of(model.config), split, "relation") for split in (SPLIT, "validation")
+        prompts(source, num, kind_of(model.config), split, "relation")
+        for split in (SPLIT, "validation")
     )
     real = source.examples(SPLIT, asked.indices, ("image",))["image"]
     levels = model.config.num_levels
@@ -183,9 +194,7 @@ def shifted(values):
 
 def exchanged(asked):
     """What prompts that relate two shapes ask for, the colours of the two exchanged."""
-    return [
-        [(second[0], *first[1:]), (first[0], *second[1:])] for first, second in asked
-    ]
+    return [[(second[0], *first[1:]), (first[0], *second[1:])] for first, second in asked]
 
 
 def shown(images, asked):
@@ -239,8 +248,12 @@ def validation(config, num):
     source = source_of(config)
     repeats = source.num_captions if "text" in fields else 1
     batches = pipeline.evaluation_batches(
-        source, split="validation", batch_size=BATCH, num_levels=config.num_levels,
-        fields=fields, limit=num,
+        source,
+        split="validation",
+        batch_size=BATCH,
+        num_levels=config.num_levels,
+        fields=fields,
+        limit=num,
     )
     rows = {field: [] for field in fields}
     for batch in pipeline.iterate(batches):
@@ -274,7 +287,9 @@ def figure_rows(model, num):
     source, config = source_of(model.config), model.config
     kind = kind_of(config)
     asked = prompts(source, num, kind)
-    repeated = {name: np.repeat(np.asarray(v), SAMPLES, axis=0) for name, v in asked.conditions.items()}
+    repeated = {
+        name: np.repeat(np.asarray(v), SAMPLES, axis=0) for name, v in asked.conditions.items()
+    }
     repeated["text"] = repeated["text"].tolist()
     found = model.sample(num * SAMPLES, repeated, seed=0)
     scales = [pixels.dequantise(scale, config.num_levels) for scale in model.trajectory(found)]
@@ -282,7 +297,11 @@ def figure_rows(model, num):
     names = Names((), source.keypoint_names, source.class_names)
     panels, drawn = [], []
     for row in range(num):
-        maps = {"keypoints": points[row]} if kind == "keypoints" else {kind: asked.conditions[kind][row]}
+        maps = (
+            {"keypoints": points[row]}
+            if kind == "keypoints"
+            else {kind: asked.conditions[kind][row]}
+        )
         prompt = Prompt(text=asked.conditions["text"][row], **maps)
         panels.append(contact_sheet.panel(prompt, names, config.image_size, 40 * SCALE))
         own = slice(row * SAMPLES, (row + 1) * SAMPLES)
@@ -303,7 +322,13 @@ def padded(pictures_):
 def order_table(runs):
     """What stands at the place of each listed shape, as Markdown."""
     rows = [
-        (run["run"], pairs, order, f"{shares['asked']}", *(f"{shares[kind]:.3f}" for kind in OUTCOMES))
+        (
+            run["run"],
+            pairs,
+            order,
+            f"{shares['asked']}",
+            *(f"{shares[kind]:.3f}" for kind in OUTCOMES),
+        )
         for run in runs
         for pairs, key in (("held out", "by_order"), ("shown", "usual_by_order"))
         for order, shares in run[key].items()
@@ -319,11 +344,25 @@ def read_back_table(runs):
     """What the likelihood says of the colours, as Markdown."""
     scales = list(runs[0]["read_back"]["main"])
     rows = [
-        (run["run"], shape, f"{1 / len(COLOUR_NAMES):.3f}",
-         *(f"{run[key][shape][scale]:.3f}" for key in ("read_back", "usual_read_back") for scale in scales))
-        for run in runs for shape in ("main", "second")
+        (
+            run["run"],
+            shape,
+            f"{1 / len(COLOUR_NAMES):.3f}",
+            *(
+                f"{run[key][shape][scale]:.3f}"
+                for key in ("read_back", "usual_read_back")
+                for scale in scales
+            ),
+        )
+        for run in runs
+        for shape in ("main", "second")
     ]
-    header = ("model", "shape", "chance", *(f"{pairs}: {scale}" for pairs in ("held out", "shown") for scale in scales))
+    header = (
+        "model",
+        "shape",
+        "chance",
+        *(f"{pairs}: {scale}" for pairs in ("held out", "shown") for scale in scales),
+    )
     return (
         "\n## Read back\n\nThe colour of a shape, guessed as the one of the "
         f"{len(COLOUR_NAMES)} whose name in the caption gives the real picture the highest "
@@ -340,9 +379,9 @@ def markdown(results):
         f"{machine.sentences(described)} Models of `shapes`, 32×32 RGB, 32 levels, each trained on one core.\n\n"
         f"{results['prompts']} held-out prompts a model, of split novel: each names a pair of kind and "
         "colour that no training image shows. Its caption lists all shapes of the picture with their "
-        "colours (\"a large red circle and a small blue square\"), its maps say where they are. Beside "
+        'colours ("a large red circle and a small blue square"), its maps say where they are. Beside '
         "them as many of split validation, whose pairs training shows; and as many whose captions relate "
-        "two shapes (\"a red circle above a blue square\"). The detector looks for the asked colour at "
+        'two shapes ("a red circle above a blue square"). The detector looks for the asked colour at '
         "the asked place.\n\n## Asked and shown\n\n"
     ]
     rows = []
@@ -359,15 +398,26 @@ def markdown(results):
         ):
             found = run[key]
             target = {
-                "detector": f"≥ {DETECTOR_GOAL:.2f}", "own": f"≥ {GOAL:.2f}",
+                "detector": f"≥ {DETECTOR_GOAL:.2f}",
+                "own": f"≥ {GOAL:.2f}",
                 "related": f"≥ {GOAL:.2f}; chance {run['related_chance']:.2f}",
                 "captions_of_others": f"chance {run['chance']:.2f}",
             }.get(key, "")
             shares = [f"{found[k]:.3f}" for k in ("right", "right_main", "right_others", "none")]
             rows.append((run["run"], label, *shares, target))
-    header = ("model", "what was read", "right", "main shape", "other shapes", "no shape there", "target")
+    header = (
+        "model",
+        "what was read",
+        "right",
+        "main shape",
+        "other shapes",
+        "no shape there",
+        "target",
+    )
     parts.append(markdown_table(header, rows))
-    asked, usual, related = (results["runs"][0][kind]["asked"] for kind in ("own", "usual", "related"))
+    asked, usual, related = (
+        results["runs"][0][kind]["asked"] for kind in ("own", "usual", "related")
+    )
     parts.append(
         f"\nRight: of {asked} shapes ({usual} of validation, {related} of captions that relate) whose "
         "colour the captions name, the share whose place shows it. Chance: how often another prompt's "
@@ -380,8 +430,11 @@ def markdown(results):
         "caption each.\n\n"
     )
     rows = [
-        (run["run"], *(f"{run[key]:.1f}" for key in ("nats", "nats_of_others", "unconditional_nats")),
-         f"{run['unconditional_nats'] - run['nats']:+.1f}")
+        (
+            run["run"],
+            *(f"{run[key]:.1f}" for key in ("nats", "nats_of_others", "unconditional_nats")),
+            f"{run['unconditional_nats'] - run['nats']:+.1f}",
+        )
         for run in results["runs"]
     ]
     header = ("model", "own conditions", "conditions of others", "model without", "gain")
@@ -389,13 +442,29 @@ def markdown(results):
     named = [(run["run"], run["stages"]) for run in results["runs"]]
     named.append(("unconditional", results["unconditional"]))
     rows = [
-        (name, stage["scales"], f"{stage['steps']:,}", f"{stage['examples']:,}",
-         f"{stage['minutes']:.1f}", f"{stage['processor_minutes']:.1f}",
-         f"{stage['training_bits']:.3f}", f"{stage['validation_bits']:.3f}")
-        for name, found in named for stage in found
+        (
+            name,
+            stage["scales"],
+            f"{stage['steps']:,}",
+            f"{stage['examples']:,}",
+            f"{stage['minutes']:.1f}",
+            f"{stage['processor_minutes']:.1f}",
+            f"{stage['training_bits']:.3f}",
+            f"{stage['validation_bits']:.3f}",
+        )
+        for name, found in named
+        for stage in found
     ]
-    header = ("model", "scales", "steps", "images seen", "minutes", "of processor", "training, bits",
-              "validation, bits")
+    header = (
+        "model",
+        "scales",
+        "steps",
+        "images seen",
+        "minutes",
+        "of processor",
+        "training, bits",
+        "validation, bits",
+    )
     parts += [
         markdown_table(header, rows),
         "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the pyramid of "

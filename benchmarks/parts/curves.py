@@ -5,7 +5,7 @@ PAPER_GAP = 0.12
 
 
 def time_field(curves):
-    """"cpu_seconds" if every record of every curve has it, else "seconds" (wall-clock).
+    """ "cpu_seconds" if every record of every curve has it, else "seconds" (wall-clock).
 
     On a machine that others use too, processor time is what a run had to work with.
 

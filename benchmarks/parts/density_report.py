@@ -3,16 +3,17 @@
 import pathlib
 import sys
 
+import numpy as np
+import PIL
+
 import flops
 import machine
 import ms_pixelcnn_tf as ms
-import numpy as np
-import PIL
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.training.trained import read_run
 from ms_pixelcnn_tf.training.loop import load_source
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import read_run
 from parts import codecs, figures
 from parts.curves import PAPER_GAP, compare
 from parts.tables import markdown_table, write_results
@@ -101,50 +102,67 @@ def markdown(results):
     on_processor = results["time_field"] == "cpu_seconds"
     clock = (
         "processor time (the wall-clock time of a core that has nothing else to do)"
-        if on_processor else "wall-clock time"
+        if on_processor
+        else "wall-clock time"
     )
     lossless = "; ".join(f"{name}: {bits:.2f}" for name, bits in results["lossless_bits"].items())
-    return "\n".join([
-        "# Density of photographs\n",
-        f"{results['data']}. Bits per sub-pixel on the first {results['validation_images']:,} "
-        f"validation images, sorted by name, with averaged weights. `{COMMAND} train` makes the "
-        f"runs (their configurations stand in `benchmarks/density.py`), `{COMMAND} report` this "
-        f"page. {machine.sentences(results['machine'])}\n",
-        *(f"{note}\n" for note in results["notes"]),
-        "## The runs\n",
-        _runs(runs),
-        f"Time is {clock} of the training steps, each run on one core; images/s are by that time. "
-        "GFLOP are of the likelihood of one image (`bin/benchmark flops`); a training step takes 3 "
-        "times that an image. Train: mean since the validation before, with each step's weights.\n",
-        "## OlogN beside ON\n",
-        _comparison(runs, minutes, results["common_examples"]),
-        f"Gaps are to {results['baseline']}; below zero the run is better. The paper's OlogN − ON "
-        f"is {results['paper_gap']:+.2f} on ImageNet 32×32, both trained to convergence. Equal "
-        "time and equal images are as far as every run goes, read off the validation curves on "
-        "straight lines. A run that is read before its end has not lowered its learning rate as "
-        "far, which counts against it.\n",
-        "![validation curves](density.png)\n",
-        "## Lossless files of the same images\n",
-        f"{lossless}. Bits per sub-pixel, one file an image with its header, encoded by Pillow "
-        f"{results['pillow']} ({results['lossless_settings']}).\n",
-        "## Terms\n",
-        _terms(runs),
-        "Bits per sub-pixel of each term, at the end.\n",
-        "## Samples\n",
-        f"Seed {SAMPLE_SEED}, not picked.\n",
-        "![samples](density_samples.png)\n",
-    ])
+    return "\n".join(
+        [
+            "# Density of photographs\n",
+            f"{results['data']}. Bits per sub-pixel on the first {results['validation_images']:,} "
+            f"validation images, sorted by name, with averaged weights. `{COMMAND} train` makes the "
+            f"runs (their configurations stand in `benchmarks/density.py`), `{COMMAND} report` this "
+            f"page. {machine.sentences(results['machine'])}\n",
+            *(f"{note}\n" for note in results["notes"]),
+            "## The runs\n",
+            _runs(runs),
+            f"Time is {clock} of the training steps, each run on one core; images/s are by that time. "
+            "GFLOP are of the likelihood of one image (`bin/benchmark flops`); a training step takes 3 "
+            "times that an image. Train: mean since the validation before, with each step's weights.\n",
+            "## OlogN beside ON\n",
+            _comparison(runs, minutes, results["common_examples"]),
+            f"Gaps are to {results['baseline']}; below zero the run is better. The paper's OlogN − ON "
+            f"is {results['paper_gap']:+.2f} on ImageNet 32×32, both trained to convergence. Equal "
+            "time and equal images are as far as every run goes, read off the validation curves on "
+            "straight lines. A run that is read before its end has not lowered its learning rate as "
+            "far, which counts against it.\n",
+            "![validation curves](density.png)\n",
+            "## Lossless files of the same images\n",
+            f"{lossless}. Bits per sub-pixel, one file an image with its header, encoded by Pillow "
+            f"{results['pillow']} ({results['lossless_settings']}).\n",
+            "## Terms\n",
+            _terms(runs),
+            "Bits per sub-pixel of each term, at the end.\n",
+            "## Samples\n",
+            f"Seed {SAMPLE_SEED}, not picked.\n",
+            "![samples](density_samples.png)\n",
+        ]
+    )
 
 
 def _runs(runs):
     return markdown_table(
-        ["run", "parameters", "GFLOP", "steps", "images seen", "images/s", "minutes", "train",
-         "**validation**"],
+        [
+            "run",
+            "parameters",
+            "GFLOP",
+            "steps",
+            "images seen",
+            "images/s",
+            "minutes",
+            "train",
+            "**validation**",
+        ],
         [
             [
-                name, f"{run['parameters'] / 1e6:.2f} M", f"{run['flops_per_image'] / 1e9:.2f}",
-                f"{run['step']:,}", f"{run['examples']:,}", f"{run['images_per_second']:.1f}",
-                f"{run['seconds'] / 60:.1f}", _bits(run["train_bits"]),
+                name,
+                f"{run['parameters'] / 1e6:.2f} M",
+                f"{run['flops_per_image'] / 1e9:.2f}",
+                f"{run['step']:,}",
+                f"{run['examples']:,}",
+                f"{run['images_per_second']:.1f}",
+                f"{run['seconds'] / 60:.1f}",
+                _bits(run["train_bits"]),
                 f"**{_bits(run['validation_bits'])}**",
             ]
             for name, run in runs.items()
@@ -157,8 +175,11 @@ def _comparison(runs, minutes, examples):
         ["run", f"at {minutes:.1f} minutes", "gap", f"at {examples:,} images", "gap"],
         [
             [
-                name, _bits(run["bits_at_equal_time"]), _gap(run["gap_at_equal_time"]),
-                _bits(run["bits_at_equal_examples"]), _gap(run["gap_at_equal_examples"]),
+                name,
+                _bits(run["bits_at_equal_time"]),
+                _gap(run["gap_at_equal_time"]),
+                _bits(run["bits_at_equal_examples"]),
+                _gap(run["gap_at_equal_examples"]),
             ]
             for name, run in runs.items()
         ],

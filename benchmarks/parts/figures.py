@@ -37,12 +37,19 @@ def plot_curves(path, curves, comparison, codec):
             bits = [record["validation_bits"] for record in curve]
             axis.plot(places, bits, color=colour, marker="o", markersize=3, label=name)
         axis.axvline(common / unit, color="#999999", linestyle=":")
-        axis.annotate(f" {mark}", (common / unit, 1), xycoords=("data", "axes fraction"), va="top",
-                      **NOTE)
+        axis.annotate(
+            f" {mark}", (common / unit, 1), xycoords=("data", "axes fraction"), va="top", **NOTE
+        )
         if codec[1] < top:
             axis.axhline(codec[1], color="#999999", linestyle="--", linewidth=1)
-            axis.annotate(codec[0], (1, codec[1]), xycoords=("axes fraction", "data"), ha="right",
-                          va="bottom", **NOTE)
+            axis.annotate(
+                codec[0],
+                (1, codec[1]),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                **NOTE,
+            )
         axis.set_xlim(left=0)
         axis.set_xlabel(label)
         axis.grid(color="#eeeeee")
@@ -67,7 +74,10 @@ def plot_samples(path, samples):
     height, width, _ = rows[0].shape
     scale = 11 / width  # inches a pixel
     figure, axes = plt.subplots(
-        len(rows), 1, figsize=(11, len(rows) * (height * scale + 0.35)), squeeze=False,
+        len(rows),
+        1,
+        figsize=(11, len(rows) * (height * scale + 0.35)),
+        squeeze=False,
         constrained_layout=True,
     )
     for axis, label, row in zip(np.ravel(axes), samples, rows):

@@ -47,8 +47,10 @@ class FloorSubject:
         if self._samples and not self._is_video:
             operations, seconds = self._profile()
         return {
-            "parameters": int(self._model.count_params()), "flops": self._flops(),
-            "batch": self._batch, "memory_sampling": self._memory[0],
+            "parameters": int(self._model.count_params()),
+            "flops": self._flops(),
+            "batch": self._batch,
+            "memory_sampling": self._memory[0],
             "memory_training": self._memory[1],
             "parts": profile.by_part(operations),
             "operations": sum(runs for _, runs in operations.values()),
@@ -94,7 +96,8 @@ class FloorSubject:
         }
         return flops.graph_flops(
             lambda frames, own: rollout.log_prob_by_frame(self._model, frames, own),
-            tf.TensorSpec(shape, tf.int32), conditions,
+            tf.TensorSpec(shape, tf.int32),
+            conditions,
         )
 
     def _score(self):

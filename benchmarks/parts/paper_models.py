@@ -6,8 +6,9 @@ def add_flags(parser, number):
     parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
     parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
     parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
-    parser.add_argument("--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)",
-                        **number)
+    parser.add_argument(
+        "--layers", default=4, help="gated layers of OlogN's base and B's decoder (4)", **number
+    )
     parser.add_argument("--on_layers", default=15, help="gated layers of ON (15)", **number)
 
 
@@ -17,9 +18,18 @@ def fields(options, variant, size, **own):
         base = {"base_layers": options.on_layers}
     else:
         base = {"base_layers": options.layers, "base_size": options.base}
-    return {
-        "preset": "paper", "variant": variant, "image_size": size,
-        "base_features": options.width, "features": options.width, "head_features": options.width,
-        "decoder_features": options.width, "residual_blocks": options.blocks,
-        "decoder_layers": options.layers,
-    } | base | own
+    return (
+        {
+            "preset": "paper",
+            "variant": variant,
+            "image_size": size,
+            "base_features": options.width,
+            "features": options.width,
+            "head_features": options.width,
+            "decoder_features": options.width,
+            "residual_blocks": options.blocks,
+            "decoder_layers": options.layers,
+        }
+        | base
+        | own
+    )

@@ -35,7 +35,8 @@ class PeerSubject:
     def measure(self):
         """One round, seconds."""
         found = {
-            "training": seconds_of(self._train), "likelihood": seconds_of(self._score),
+            "training": seconds_of(self._train),
+            "likelihood": seconds_of(self._score),
             "one": seconds_of(self._sample),
         }
         if self._round == 0:
@@ -62,8 +63,13 @@ class OwnSubject(PeerSubject):
     """
 
     def __init__(self, fields, size, batch, many):
-        run = make_run(**fields, image_size=size, batch_size=batch, optimizer="adam",
-                       learning_rate=LEARNING_RATE)
+        run = make_run(
+            **fields,
+            image_size=size,
+            batch_size=batch,
+            optimizer="adam",
+            learning_rate=LEARNING_RATE,
+        )
         self._model = make_model(run.model)
         self.parameters = int(self._model.count_params())
         optimizer = build_optimizer(run.train)
@@ -93,9 +99,7 @@ class TfpSubject(PeerSubject):
         import tensorflow_probability as tfp
         import tf_keras
 
-        self._law = tfp.distributions.PixelCNN(
-            (size, size, 3), num_filters=filters, dropout_p=0.0
-        )
+        self._law = tfp.distributions.PixelCNN((size, size, 3), num_filters=filters, dropout_p=0.0)
         self._law.log_prob(np.zeros((1, size, size, 3), "float32"))  # makes the variables
         variables = self._law.network.trainable_variables
         self.parameters = int(sum(np.prod(variable.shape) for variable in variables))

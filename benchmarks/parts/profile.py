@@ -15,9 +15,29 @@ from ms_pixelcnn_tf.networks import UpscalerA
 
 # Operations that move numbers and compute none.
 MOVES = {
-    "Cast", "Concat", "ConcatV2", "DepthToSpace", "ExpandDims", "Fill", "Gather", "GatherV2",
-    "Identity", "Pack", "Pad", "PadV2", "Reshape", "Slice", "SpaceToDepth", "Split", "SplitV",
-    "Squeeze", "StridedSlice", "Tile", "Transpose", "Unpack", "_MklTranspose",
+    "Cast",
+    "Concat",
+    "ConcatV2",
+    "DepthToSpace",
+    "ExpandDims",
+    "Fill",
+    "Gather",
+    "GatherV2",
+    "Identity",
+    "Pack",
+    "Pad",
+    "PadV2",
+    "Reshape",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "SplitV",
+    "Squeeze",
+    "StridedSlice",
+    "Tile",
+    "Transpose",
+    "Unpack",
+    "_MklTranspose",
 }
 # Parts of a sampler by the scope that its operations stand in; the first that fits.
 PARTS = ("inverse CDF", "heads", "base", "decoder", "trunk", "other")
@@ -52,10 +72,13 @@ def scopes(model):
         with keras.name_scope("inverse_cdf"):
             return type(law).decode_channel(law, *arguments)
 
-    with mock.patch.object(sampling, "decode_raster", decode_raster), \
-            mock.patch.object(sampling, "decode_pixels", with_heads), \
-            mock.patch.object(UpscalerA, "channel_params", in_heads(UpscalerA.channel_params)), \
-            mock.patch.object(law, "decode_channel", decode_channel), unfused():
+    with (
+        mock.patch.object(sampling, "decode_raster", decode_raster),
+        mock.patch.object(sampling, "decode_pixels", with_heads),
+        mock.patch.object(UpscalerA, "channel_params", in_heads(UpscalerA.channel_params)),
+        mock.patch.object(law, "decode_channel", decode_channel),
+        unfused(),
+    ):
         yield
 
 

@@ -62,7 +62,9 @@ def prompts(source, num, kind="text", split=SPLIT, form="list"):
             asked.append(named)
             indices.append(index)
     if len(indices) < num:
-        raise UserError(f"split {split} has {len(indices)} prompts of form {form}; {num} were asked for")
+        raise UserError(
+            f"split {split} has {len(indices)} prompts of form {form}; {num} were asked for"
+        )
     indices = np.array(indices)
     examples = source.examples(split, indices, (kind,) if kind in MAPS else ())
     found = {"text": texts}

@@ -45,15 +45,18 @@ class Sampler:
         operations an example."""
         return {
             "first_seconds": self.first if self.scale == 1 else None,
-            "memory_before": self.memory[0], "memory": self.memory[1],
-            "parameters": int(self.model.count_params()), "extrapolated_by": self.scale,
+            "memory_before": self.memory[0],
+            "memory": self.memory[1],
+            "parameters": int(self.model.count_params()),
+            "extrapolated_by": self.scale,
             "flops": self.flops(),
         }
 
     def measure(self):
         """One round: seconds of sampling and of the likelihood."""
         return {
-            "sampling": self.scale * seconds_of(self.sample), "likelihood": seconds_of(self.score),
+            "sampling": self.scale * seconds_of(self.sample),
+            "likelihood": seconds_of(self.score),
         }
 
 
@@ -126,7 +129,11 @@ class StepByStep:
 
         base = shape(model.sizes[0])
         self._pixel = compile_function(
-            pixel, model, uniforms=(base, drawn), levels=(base, "int32"), log_probs=(base, drawn),
+            pixel,
+            model,
+            uniforms=(base, drawn),
+            levels=(base, "int32"),
+            log_probs=(base, drawn),
             position=((), "int32"),
         )
         self._groups = {}
@@ -137,7 +144,8 @@ class StepByStep:
                     lambda model, known, uniforms, upscaler=upscaler: sampling.decode_group(
                         upscaler, upscaler.trunk(known), uniforms, score=False
                     )[0],
-                    model, known=(shape(size, group - 1), "int32"),
+                    model,
+                    known=(shape(size, group - 1), "int32"),
                     uniforms=(shape(size), drawn),
                 )
 
@@ -189,8 +197,9 @@ class VideoSampler(Sampler):
         ).astype("int32")
         sizes = {"actions": config.action_size, "states": config.state_size}
         self._conditions = {
-            name: generator.uniform(-1, 1, (self._batch, config.num_frames, sizes[name]))
-            .astype("float32")
+            name: generator.uniform(-1, 1, (self._batch, config.num_frames, sizes[name])).astype(
+                "float32"
+            )
             for name in config.conditions
         }
         if self._sampler == "naive":
@@ -229,7 +238,8 @@ class VideoSampler(Sampler):
             hidden = tf.TensorSpec((1, *model.past.size, config.lstm_features))
             evaluation = flops.graph_flops(
                 lambda frame, hidden: model.decoder.log_prob_terms(Past(frame, hidden), frame),
-                frame, hidden,
+                frame,
+                hidden,
             )
             return length * math.prod(shape) * evaluation
 
@@ -269,7 +279,8 @@ def evaluations(model, count):
     a row, each time reading what the one before found, as in sampling, so none can be left out."""
     config = model.config
     return compile_function(
-        lambda model, images: _repeated(model.base, images, count), model,
+        lambda model, images: _repeated(model.base, images, count),
+        model,
         images=((*config.image_size, config.channels), "int32"),
     )
 
@@ -286,7 +297,9 @@ def frame_evaluations(model, count):
         return _repeated(evaluate, frame, count)
 
     return compile_function(
-        run, model, frame=((*config.image_size, config.channels), "int32"),
+        run,
+        model,
+        frame=((*config.image_size, config.channels), "int32"),
         hidden=((*model.past.size, config.lstm_features), "float32"),
     )
 

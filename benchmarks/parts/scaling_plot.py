@@ -21,7 +21,10 @@ def plot(folder, found):
     """
     panels = (
         ("seconds an image", lambda one: one["seconds"]),
-        ("microseconds a pixel", lambda one: {k: 1e6 * v for k, v in one["seconds_a_pixel"].items()}),
+        (
+            "microseconds a pixel",
+            lambda one: {k: 1e6 * v for k, v in one["seconds_a_pixel"].items()},
+        ),
         ("peak memory, GiB", lambda one: {"median": (one["memory"] or 0) / 1024}),
     )
     figure, axes = plt.subplots(1, len(panels), figsize=(12, 3.8), constrained_layout=True)
@@ -35,8 +38,16 @@ def plot(folder, found):
                 [v["median"] - v.get("min", v["median"]) for v in values],
                 [v.get("max", v["median"]) - v["median"] for v in values],
             ]
-            axis.errorbar([one["size"] for one in own], middle, spread, color=colour, marker="o",
-                          markersize=4, capsize=2, label=name)
+            axis.errorbar(
+                [one["size"] for one in own],
+                middle,
+                spread,
+                color=colour,
+                marker="o",
+                markersize=4,
+                capsize=2,
+                label=name,
+            )
         axis.set_xscale("log", base=2)
         axis.set_xticks(sides, [f"{side}²" for side in sides])
         if "memory" in label:

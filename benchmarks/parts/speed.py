@@ -12,13 +12,16 @@ from parts import paper_models, rounds
 from parts.tables import markdown_table
 from parts.timing import format_spread
 
-HOW = {
-    "naive": "naive", "cached": "cached", "steps": "a step a call", "graph": "in-graph",
-}
+HOW = {"naive": "naive", "cached": "cached", "steps": "a step a call", "graph": "in-graph"}
 PAPER = {  # Table 4, seconds on a Quadro M4000: of 30 images of 32x32, of a frame of 64x64
-    ("ON", "naive"): 120.0, ("OlogN", "steps"): 1.17, ("OlogN", "graph"): 1.14,
-    ("OTN", "naive"): 1929.8, ("OT", "steps"): 0.38, ("OT", "graph"): 0.37,
-    ("OTlogN", "steps"): 3.82, ("OTlogN", "graph"): 3.07,
+    ("ON", "naive"): 120.0,
+    ("OlogN", "steps"): 1.17,
+    ("OlogN", "graph"): 1.14,
+    ("OTN", "naive"): 1929.8,
+    ("OT", "steps"): 0.38,
+    ("OT", "graph"): 0.37,
+    ("OTlogN", "steps"): 3.82,
+    ("OTlogN", "graph"): 3.07,
 }
 PAPER_BATCH = 30  # of the images
 
@@ -62,31 +65,46 @@ def image_rows(options):
                 fields = paper_models.fields(options, size=options.size, output=output, **own)
                 for sampler in samplers:
                     work = "parts.samplers:ImageSampler", fields, batch, sampler
-                    yield Row(group, name, own["variant"], sampler,
-                              (*work, options.naive_evaluations))
+                    yield Row(
+                        group, name, own["variant"], sampler, (*work, options.naive_evaluations)
+                    )
 
 
 HALF = ", encoder at half size"  # ends the name of a video model with the cheaper frame encoder
 VIDEOS = {
-    "OT_baseline": ("graph",), "OTN": ("naive", "cached"), "OT": ("steps", "graph"),
-    "OTlogN": ("steps", "graph"), f"OT{HALF}": ("graph",), f"OTlogN{HALF}": ("graph",),
+    "OT_baseline": ("graph",),
+    "OTN": ("naive", "cached"),
+    "OT": ("steps", "graph"),
+    "OTlogN": ("steps", "graph"),
+    f"OT{HALF}": ("graph",),
+    f"OTlogN{HALF}": ("graph",),
 }
 
 
 def video_rows(options):
     """The group of videos."""
     shared = {
-        "preset": options.preset, "dataset": "shapes_push", "image_size": options.video_size,
+        "preset": options.preset,
+        "dataset": "shapes_push",
+        "image_size": options.video_size,
         "num_frames": options.frames,
     }
     for model, samplers in VIDEOS.items():
-        variant, stride = model.removesuffix(HALF), options.frame_stride * (1 + model.endswith(HALF))
+        variant, stride = (
+            model.removesuffix(HALF),
+            options.frame_stride * (1 + model.endswith(HALF)),
+        )
         fields = shared | {"variant": variant, "frame_stride": stride}
         for sampler in samplers:
             work = "parts.samplers:VideoSampler", fields, options.video_batch, sampler
-            yield Row(f"videos, batch {options.video_batch}", model, variant, sampler,
-                      (*work, options.naive_evaluations, options.cached_frames),
-                      options.frames - 2)
+            yield Row(
+                f"videos, batch {options.video_batch}",
+                model,
+                variant,
+                sampler,
+                (*work, options.naive_evaluations, options.cached_frames),
+                options.frames - 2,
+            )
 
 
 def measure(rows, repeats):
@@ -106,8 +124,12 @@ def _result(row, members, times, facts):
     (naive,) = [facts[other.name] for other in members if other.sampler == "naive"]
     facts = facts[row.name]
     result = {
-        "group": row.group, "model": row.model, "variant": row.variant, "sampler": row.sampler,
-        "frames": row.frames, **facts,
+        "group": row.group,
+        "model": row.model,
+        "variant": row.variant,
+        "sampler": row.sampler,
+        "frames": row.frames,
+        **facts,
         "sampling_seconds": rounds.spread_of(own, "sampling"),
         "likelihood_seconds": rounds.spread_of(own, "likelihood"),
         "sampling_over_likelihood": rounds.ratios(own, own, "sampling", "likelihood"),
@@ -136,8 +158,15 @@ def table(results):
         frames = members[0]["frames"]
         unit = "s a frame" if frames else "s a batch"
         header = [
-            "sampler", unit, "× naive", "× cached", "sample / likelihood", "× naive, by operations",
-            "first sample, s", "peak memory, GiB", f"paper, {unit}",
+            "sampler",
+            unit,
+            "× naive",
+            "× cached",
+            "sample / likelihood",
+            "× naive, by operations",
+            "first sample, s",
+            "peak memory, GiB",
+            f"paper, {unit}",
         ]
         rows = [_cells(result, frames) for result in members]
         parts.append(f"### {group[0].upper()}{group[1:]}\n\n{markdown_table(header, rows)}\n")
@@ -159,7 +188,8 @@ def _cells(result, frames):
     return [
         f"{result['model']}, {HOW[result['sampler']]}",
         format_spread(seconds, digits) + "\\*" * extrapolated,
-        _times(result["faster_than_naive"]), _times(result["faster_than_cached"]),
+        _times(result["faster_than_naive"]),
+        _times(result["faster_than_cached"]),
         format_spread(ratio, 0 if ratio["median"] >= 100 else 2),
         "–" if operations is None else f"{operations:,.0f}",
         "–" if first is None else f"{first:.1f}",
@@ -185,19 +215,21 @@ def page(results, how, goals):
     """
     before = [row["memory_before"] for row in results["rows"] if row["memory_before"]]
     memory = f", of which {max(before) / 1024:.2f} GiB before the model is built" if before else ""
-    return "\n".join([
-        "# Table 4\n",
-        f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
-        how + "\n",
-        f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
-        "its first sample counts building the model and tracing; its peak memory is resident, up to "
-        f"that sample{memory}. By operations: the multiply-adds of its networks, counted, beside those of the "
-        "naive sampler's evaluations (of a video without what it spends on the past); times would stand so "
-        "if all ran equally fast. \"A step a call\" is a Python loop over compiled steps, as the "
-        "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of it), a group "
-        "of a scale, a frame of a video. \\* Extrapolated from a part. The paper's seconds are of a Quadro "
-        "M4000, 32×32 and 64×64, of an upscaler and a law that it does not name: set its ratios beside "
-        "ours, not its times.\n",
-        table(results["rows"]).rstrip("\n") + "\n",
-        goals,
-    ])
+    return "\n".join(
+        [
+            "# Table 4\n",
+            f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
+            how + "\n",
+            f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
+            "its first sample counts building the model and tracing; its peak memory is resident, up to "
+            f"that sample{memory}. By operations: the multiply-adds of its networks, counted, beside those of the "
+            "naive sampler's evaluations (of a video without what it spends on the past); times would stand so "
+            'if all ran equally fast. "A step a call" is a Python loop over compiled steps, as the '
+            "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of it), a group "
+            "of a scale, a frame of a video. \\* Extrapolated from a part. The paper's seconds are of a Quadro "
+            "M4000, 32×32 and 64×64, of an upscaler and a law that it does not name: set its ratios beside "
+            "ours, not its times.\n",
+            table(results["rows"]).rstrip("\n") + "\n",
+            goals,
+        ]
+    )

@@ -1,8 +1,9 @@
 """One model on the bench: its likelihood, its sampling, its training step, timed in turn."""
 
-import flops
 import numpy as np
 import tensorflow as tf
+
+import flops
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.step import make_train_step

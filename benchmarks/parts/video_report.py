@@ -11,8 +11,8 @@ from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from parts.batches import in_batches
 from parts.tables import markdown_table, write_results
 
@@ -20,15 +20,15 @@ NAME = "video"
 SPLITS = ("train", "validation", "test_seen", "test_novel")
 # Table 2: nats per sub-pixel. Rows of three columns leave out train.
 PAPER = {
-    "OT_baseline": (None, 2.06, 2.08, 2.07), "OTN": (None, 0.62, 0.64, 0.64),
-    "OT": (1.03, 1.04, 1.04, 1.04), "OTlogN": (0.74, 0.74, 1.06, 0.97),
+    "OT_baseline": (None, 2.06, 2.08, 2.07),
+    "OTN": (None, 0.62, 0.64, 0.64),
+    "OT": (1.03, 1.04, 1.04, 1.04),
+    "OTlogN": (0.74, 0.74, 1.06, 0.97),
 }
 ORDER = ("OTN", "OTlogN", "OT", "OT_baseline")  # as the paper has them, best first
 BATCH = 10
 PUSHED = 0.35  # displacement of an object, table units, that counts as a push
-PUSH_KINDS = {
-    "real_": "real", "copied_": "frame before", "ahead_": "a frame ahead", "": "samples",
-}
+PUSH_KINDS = {"real_": "real", "copied_": "frame before", "ahead_": "a frame ahead", "": "samples"}
 PUSH_PLACES = {"at_front": "front", "at_push": "moved", "at_end": "end", "at_start": "start"}
 EDGE = 0.7  # of an object's radius ahead of its centre: what it covers last, and moves on to first
 SCALE = 3
@@ -67,8 +67,12 @@ def write(options, runs, command):
         if name in PAPER:
             models[name] = model
     results = {
-        "command": command, "machine": machine.describe(), "examples": options.examples,
-        "description": source.description, "notes": options.note, "runs": found,
+        "command": command,
+        "machine": machine.describe(),
+        "examples": options.examples,
+        "description": source.description,
+        "notes": options.note,
+        "runs": found,
     }
     page = markdown(results)
     write_results(options.out, NAME, page, results)
@@ -82,7 +86,9 @@ def training(folder):
     last = read_metrics(folder)[-1]
     return {
         "past_samples": read_run(folder).train.past_samples,
-        "steps": last["step"], "clips": last["examples"], "minutes": last["seconds"] / 60,
+        "steps": last["step"],
+        "clips": last["examples"],
+        "minutes": last["seconds"] / 60,
         "cpu_minutes": last["cpu_seconds"] / 60,
     }
 
@@ -91,7 +97,11 @@ def batches(model, source, num, split="test_seen"):
     """The first clips of a split as the model takes them: dict field → numpy."""
     fields = ("frames", *model.config.conditions)
     found = pipeline.evaluation_batches(
-        source, split=split, batch_size=num, num_levels=model.config.num_levels, fields=fields,
+        source,
+        split=split,
+        batch_size=num,
+        num_levels=model.config.num_levels,
+        fields=fields,
         limit=num,
     )
     return {name: np.asarray(v) for name, v in next(pipeline.iterate(found)).items()}
@@ -159,7 +169,9 @@ def pushes(model, source, num):
     sampled = np.concatenate([frames[:, :given], np.concatenate(sampled)], axis=1)
     found = {"objects": len(wanted)}
     shown_clips = {
-        "real_": frames, "copied_": np.roll(frames, 1, axis=1), "ahead_": np.concatenate(ahead),
+        "real_": frames,
+        "copied_": np.roll(frames, 1, axis=1),
+        "ahead_": np.concatenate(ahead),
         "": sampled,
     }
     for prefix, levels in shown_clips.items():
@@ -170,8 +182,10 @@ def pushes(model, source, num):
             path = episode.positions[:, which]
             fastest, front = front_of(path, episode.objects[which].radius, given)
             for name, seen, place, reach in (
-                ("at_front", fastest, front, 0), ("at_push", pushed, path[pushed], 0.5),
-                ("at_end", -1, path[-1], 0.5), ("at_start", -1, path[given - 1], 0.5),
+                ("at_front", fastest, front, 0),
+                ("at_push", pushed, path[pushed], 0.5),
+                ("at_end", -1, path[-1], 0.5),
+                ("at_start", -1, path[given - 1], 0.5),
             ):
                 shown[name].append(shows(clip[seen], episode.objects[which], place, reach))
         found |= {prefix + place: float(np.mean(values)) for place, values in shown.items()}
@@ -255,20 +269,37 @@ def markdown(results):
     ]
     parts += [f"\n{note}\n" for note in results["notes"]]
     order = sorted((n for n in runs if n in PAPER), key=lambda n: runs[n]["nats"]["test_seen"])
-    parts.append(f"\nOrder here, best first: {' < '.join(order)}; in the paper: {' < '.join(ORDER)}.\n")
+    parts.append(
+        f"\nOrder here, best first: {' < '.join(order)}; in the paper: {' < '.join(ORDER)}.\n"
+    )
     parts.append(
         "\n## What the actions tell\n\nNats per sub-pixel of test_seen, each clip with the actions of "
         "another one from the last given frame on, its own states kept; and with the other one's "
         "states after the given frames as well.\n\n"
     )
     kinds = ("actions", "actions and states")
-    parts.append(markdown_table(
-        ("variant", "own", *(f"others' {kind}" for kind in kinds), *(f"worse by, {k}" for k in kinds)),
-        [(name, f"{f['nats']['test_seen']:.3f}",
-          *(f"{f['nats_of_others'][kind]:.3f}" for kind in kinds),
-          *(f"{f['nats_of_others'][kind] - f['nats']['test_seen']:+.3f}" for kind in kinds))
-         for name, f in runs.items()],
-    ))
+    parts.append(
+        markdown_table(
+            (
+                "variant",
+                "own",
+                *(f"others' {kind}" for kind in kinds),
+                *(f"worse by, {k}" for k in kinds),
+            ),
+            [
+                (
+                    name,
+                    f"{f['nats']['test_seen']:.3f}",
+                    *(f"{f['nats_of_others'][kind]:.3f}" for kind in kinds),
+                    *(
+                        f"{f['nats_of_others'][kind] - f['nats']['test_seen']:+.3f}"
+                        for kind in kinds
+                    ),
+                )
+                for name, f in runs.items()
+            ],
+        )
+    )
     parts += augmented(runs)
     parts.append(
         "\n## What a push moves\n\nObjects that truly move far after the given frames: the share of "
@@ -279,18 +310,57 @@ def markdown(results):
         "ones before it, of which the last one alone, copied, shows what needs no model. Runs with "
         "`past_samples` were trained to look back at their own samples.\n\n"
     )
-    parts.append(markdown_table(
-        ("variant", "objects", *(f"{kind}: {place}" for kind in PUSH_KINDS.values()
-                                 for place in PUSH_PLACES.values())),
-        [(name, f["pushes"]["objects"], *(f"{f['pushes'][kind + place]:.2f}" for kind in PUSH_KINDS
-                                          for place in PUSH_PLACES)) for name, f in runs.items()],
-    ))
+    parts.append(
+        markdown_table(
+            (
+                "variant",
+                "objects",
+                *(
+                    f"{kind}: {place}"
+                    for kind in PUSH_KINDS.values()
+                    for place in PUSH_PLACES.values()
+                ),
+            ),
+            [
+                (
+                    name,
+                    f["pushes"]["objects"],
+                    *(
+                        f"{f['pushes'][kind + place]:.2f}"
+                        for kind in PUSH_KINDS
+                        for place in PUSH_PLACES
+                    ),
+                )
+                for name, f in runs.items()
+            ],
+        )
+    )
     parts.append("\n## Training\n\n")
-    parts.append(markdown_table(
-        ("variant", "parameters", "past_samples", "steps", "clips seen", "minutes", "CPU minutes"),
-        [(name, f"{f['parameters']:,}", f["past_samples"], f"{f['steps']:,}", f"{f['clips']:,}",
-          f"{f['minutes']:.1f}", f"{f['cpu_minutes']:.1f}") for name, f in runs.items()],
-    ))
+    parts.append(
+        markdown_table(
+            (
+                "variant",
+                "parameters",
+                "past_samples",
+                "steps",
+                "clips seen",
+                "minutes",
+                "CPU minutes",
+            ),
+            [
+                (
+                    name,
+                    f"{f['parameters']:,}",
+                    f["past_samples"],
+                    f"{f['steps']:,}",
+                    f"{f['clips']:,}",
+                    f"{f['minutes']:.1f}",
+                    f"{f['cpu_minutes']:.1f}",
+                )
+                for name, f in runs.items()
+            ],
+        )
+    )
     parts.append(
         "\n![film strips](video.png)\n\nClips of test_seen and how each model goes on from their first "
         "frames (orange border), given the arm's actions and states; every second frame.\n"

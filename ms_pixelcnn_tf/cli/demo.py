@@ -14,13 +14,21 @@ from ms_pixelcnn_tf.timing import REPEATS, median_seconds
 
 STEPS = 1800
 RECIPE = {
-    "dataset": "shapes", "preset": "tiny", "image_size": 32, "base_size": 4,
+    "dataset": "shapes",
+    "preset": "tiny",
+    "image_size": 32,
+    "base_size": 4,
     # 5 bits: with 8, two thirds of the time go into 256-way logits, and most of what there is to
     # learn is the sensor's noise.
     "num_levels": 32,
     # What stands where is given, by kind; colours, light and ground are the model's.
-    "conditions": "segmentation", "spatial_features": 24, "spatial_blocks": 2,
-    "log_every": 20, "evaluate_every": 600, "evaluation_examples": 200, "checkpoint_every": 600,
+    "conditions": "segmentation",
+    "spatial_features": 24,
+    "spatial_blocks": 2,
+    "log_every": 20,
+    "evaluate_every": 600,
+    "evaluation_examples": 200,
+    "checkpoint_every": 600,
     "sample_every": 600,
 }
 ROWS = 4  # of samples, each with one of every kind; all are sampled at once
@@ -32,9 +40,16 @@ MARKER = ".demo"  # stands in a run's folder that the demo made, and may remove
 def main(arguments):
     """Runs the demo."""
     parser = flags.Parser("demo", __doc__.split(": ", 1)[1])
-    parser.add_argument("--out", default="demo", metavar="DIR", help="where all goes (default demo)")
-    parser.add_argument("--steps", type=flags.positive, default=STEPS, metavar="INT",
-                        help=f"training steps (default {STEPS})")
+    parser.add_argument(
+        "--out", default="demo", metavar="DIR", help="where all goes (default demo)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=flags.positive,
+        default=STEPS,
+        metavar="INT",
+        help=f"training steps (default {STEPS})",
+    )
     options = parser.parse(arguments)
     out = Path(options.out)
     workdir = out / "run"
@@ -44,9 +59,9 @@ def main(arguments):
         from ms_pixelcnn_tf import contact_sheet, pictures, pixels
         from ms_pixelcnn_tf.evaluation import evaluate
         from ms_pixelcnn_tf.models import MultiscalePixelCNN
+        from ms_pixelcnn_tf.prompts import Names, Prompt, to_conditions
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.monitor import TENSORBOARD
-        from ms_pixelcnn_tf.prompts import Names, Prompt, to_conditions
     started = time.perf_counter()
     source = loop.load_source(run)
     run = loop.fit_to_source(run, source)
@@ -56,7 +71,8 @@ def main(arguments):
     print(f"data: {source.description}")
     print(
         f"training OlogN for {run.train.steps} steps of {run.train.batch_size} images of "
-        f"{run.model.num_levels} levels a sub-pixel", flush=True,
+        f"{run.model.num_levels} levels a sub-pixel",
+        flush=True,
     )
     model = loop.train(run, workdir, source)
     result = evaluate(model, source, "validation", run.train.batch_size)
@@ -99,9 +115,9 @@ def segmentations(source):
     """Maps of validation images, `ROWS` of every kind of largest shape, one of each in turn."""
     indices = np.arange(LOOKED_AT)
     labels = source.examples("validation", indices, ("label",))["label"]
-    chosen = np.stack([
-        indices[labels == label][:ROWS] for label in range(source.num_classes)
-    ], axis=1).ravel()
+    chosen = np.stack(
+        [indices[labels == label][:ROWS] for label in range(source.num_classes)], axis=1
+    ).ravel()
     values = source.examples("validation", chosen, ("segmentation",))["segmentation"]
     return segmentation_maps(values, source.num_segments)
 

@@ -4,7 +4,6 @@ import json
 
 from ms_pixelcnn_tf.cli import flags
 
-
 DESCRIPTION = """Scores each example of a split once, exactly; of a video the frames after those
 given."""
 
@@ -20,7 +19,9 @@ def main(arguments):
     parser.add_argument(
         "--batch_size", type=flags.positive, metavar="INT", help="(default the run's)"
     )
-    parser.add_argument("--data_dir", metavar="DIR", help="where the data is now (default the run's)")
+    parser.add_argument(
+        "--data_dir", metavar="DIR", help="where the data is now (default the run's)"
+    )
     flags.add_checkpoint_flag(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse(arguments)
@@ -28,9 +29,9 @@ def main(arguments):
 
     with flags.quiet_start():
         from ms_pixelcnn_tf.evaluation import evaluate
-        from ms_pixelcnn_tf.training.trained import load_model, read_run
         from ms_pixelcnn_tf.training.datasheet import check_same_classes
         from ms_pixelcnn_tf.training.loop import load_source
+        from ms_pixelcnn_tf.training.trained import load_model, read_run
     run = read_run(options.workdir)
     source = load_source(run, options.data_dir)
     source.size(options.split)  # an unknown split is told before the model is built

@@ -14,17 +14,36 @@ def main(arguments):
     """Exports as the arguments say."""
     parser = flags.Parser("export", DESCRIPTION)
     flags.add_model_flags(parser)
-    parser.add_argument("--out", required=True, type=os.path.expanduser, metavar="DIR",
-                        help="folder of the exports, one a version")
-    parser.add_argument("--version", type=flags.positive, metavar="INT",
-                        help="(default one more than the largest in --out)")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="folder of the exports, one a version",
+    )
+    parser.add_argument(
+        "--version",
+        type=flags.positive,
+        metavar="INT",
+        help="(default one more than the largest in --out)",
+    )
     flags.add_checkpoint_flag(parser)
-    parser.add_argument("--splits", default="", metavar="NAMES",
-                        help="splits to score anew for the card, as validation,test (default: what the "
-                        "run's last validation found)")
-    parser.add_argument("--limit", type=flags.positive, metavar="INT",
-                        help="of these only the first examples (default all)")
-    parser.add_argument("--data_dir", metavar="DIR", help="where the data is now (default the run's)")
+    parser.add_argument(
+        "--splits",
+        default="",
+        metavar="NAMES",
+        help="splits to score anew for the card, as validation,test (default: what the "
+        "run's last validation found)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=flags.positive,
+        metavar="INT",
+        help="of these only the first examples (default all)",
+    )
+    parser.add_argument(
+        "--data_dir", metavar="DIR", help="where the data is now (default the run's)"
+    )
     options = parser.parse(arguments)
     workdir = flags.model_folder(options)
     if os.path.exists(options.out) and not os.path.isdir(options.out):
@@ -48,9 +67,7 @@ def main(arguments):
     if missing:
         made = "x".join(map(str, model.config.image_size))
         print(f"missing: scale {', '.join(missing)}; exported is what there is, up to {made}")
-    facts = model_card.facts(
-        model, run, workdir, options.checkpoint, source, splits, options.limit
-    )
+    facts = model_card.facts(model, run, workdir, options.checkpoint, source, splits, options.limit)
     folder = saved_model.export(
         model, run, options.out, facts, datasheet.text(workdir), options.version
     )
@@ -58,7 +75,9 @@ def main(arguments):
         print(f"  {name}({', '.join(graph['inputs'])})")
     print(f"wrote {folder}")
     base = os.path.abspath(options.out)
-    print(f"next: tensorflow_model_server --rest_api_port=8501 --model_name=model --model_base_path={base}")
+    print(
+        f"next: tensorflow_model_server --rest_api_port=8501 --model_name=model --model_base_path={base}"
+    )
 
 
 if __name__ == "__main__":

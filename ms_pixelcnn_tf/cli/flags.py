@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 
+from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.configs import (
     PRESETS,
     VARIANT_FIELDS,
@@ -20,9 +21,7 @@ from ms_pixelcnn_tf.configs import (
     field_table,
     parse_size,
 )
-from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.errors import UserError
-
 
 OUT_OF_MEMORY = (
     "out of memory; training: give --micro_batch_size, a part of the batch at a time, which leaves the "
@@ -65,8 +64,11 @@ def add_config_flags(parser, exclude=()):
     A flag that is not given leaves no attribute, so that the preset decides.
     """
     titles = {
-        "model": "the model", "image": "a model of images", "video": "a model of videos",
-        "data": "the data", "train": "training",
+        "model": "the model",
+        "image": "a model of images",
+        "video": "a model of videos",
+        "data": "the data",
+        "train": "training",
     }
     groups = {part: parser.add_argument_group(title) for part, title in titles.items()}
     for name, (part, field) in field_table().items():
@@ -86,9 +88,12 @@ def add_config_flags(parser, exclude=()):
 
 def add_model_flags(parser):
     """Adds --workdir and --model, of which one says where the model is: see `model_folder`."""
-    parser.add_argument("--workdir", type=os.path.expanduser, metavar="DIR", help="folder of the run")
     parser.add_argument(
-        "--model", metavar="NAME|DIR",
+        "--workdir", type=os.path.expanduser, metavar="DIR", help="folder of the run"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|DIR",
         help=f"in its place a model that ships, {', '.join(ready_made.names())}, or an export's folder",
     )
 
@@ -113,7 +118,9 @@ def model_folder(options):
 def add_checkpoint_flag(parser):
     """Adds --checkpoint, the weights to load."""
     parser.add_argument(
-        "--checkpoint", default="last", metavar="NAME",
+        "--checkpoint",
+        default="last",
+        metavar="NAME",
         help="last, or best: of the best validation (default last)",
     )
 

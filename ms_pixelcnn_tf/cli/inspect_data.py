@@ -16,20 +16,38 @@ def main(arguments):
     parser = flags.Parser("inspect_data", "Draws examples of a data set, as training reads them.")
     parser.add_argument("--dataset", required=True, metavar="NAME", help=", ".join(data.names()))
     parser.add_argument("--data_dir", metavar="DIR", help="folder or archive, if it needs one")
-    parser.add_argument("--image_size", type=flags.size, metavar="SIZE",
-                        help="32 or 32x48 (default the data set's own)")
-    parser.add_argument("--source_size", type=flags.positive, default=0, metavar="INT",
-                        help="size to read at, of which every n-th pixel is kept (image_size's own)")
+    parser.add_argument(
+        "--image_size",
+        type=flags.size,
+        metavar="SIZE",
+        help="32 or 32x48 (default the data set's own)",
+    )
+    parser.add_argument(
+        "--source_size",
+        type=flags.positive,
+        default=0,
+        metavar="INT",
+        help="size to read at, of which every n-th pixel is kept (image_size's own)",
+    )
     parser.add_argument("--labels", default="none", help="folder data: 'folders' for classes")
-    parser.add_argument("--num_frames", type=flags.positive, metavar="INT",
-                        help="of a video (default 20)")
+    parser.add_argument(
+        "--num_frames", type=flags.positive, metavar="INT", help="of a video (default 20)"
+    )
     parser.add_argument("--split", default="train", help="(default train)")
-    parser.add_argument("--num", type=flags.positive, default=24, metavar="INT",
-                        help="examples (default 24)")
+    parser.add_argument(
+        "--num", type=flags.positive, default=24, metavar="INT", help="examples (default 24)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="which (default 0)")
-    parser.add_argument("--columns", type=flags.positive, default=6, metavar="INT",
-                        help="pictures a row (default 6)")
-    parser.add_argument("--out", default="preview.png", metavar="FILE", help="(default preview.png)")
+    parser.add_argument(
+        "--columns",
+        type=flags.positive,
+        default=6,
+        metavar="INT",
+        help="pictures a row (default 6)",
+    )
+    parser.add_argument(
+        "--out", default="preview.png", metavar="FILE", help="(default preview.png)"
+    )
     options = parser.parse(arguments)
     if options.dataset not in data.names():
         raise unknown("dataset", options.dataset, data.names())
@@ -38,8 +56,11 @@ def main(arguments):
         from ms_pixelcnn_tf import contact_sheet, pictures
 
         source = data.load(
-            options.dataset, image_size=options.image_size, data_dir=options.data_dir,
-            labels=options.labels, num_frames=options.num_frames,
+            options.dataset,
+            image_size=options.image_size,
+            data_dir=options.data_dir,
+            labels=options.labels,
+            num_frames=options.num_frames,
             source_size=options.source_size,
         )
     size = source.size(options.split)

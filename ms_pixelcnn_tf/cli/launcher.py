@@ -62,8 +62,13 @@ def launch(arguments, scales, workdir, program=PROGRAM):
         processes = {
             # A session of its own: a terminal's Ctrl-C comes once, from here.
             scale: subprocess.Popen(
-                [*program, *own], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", start_new_session=True, env=environment,
+                [*program, *own],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                env=environment,
             )
             for scale, own in each.items()
         }

@@ -10,15 +10,23 @@ from ms_pixelcnn_tf.prompts import Names, make_prompt
 def add_prompt_flags(parser, label_default=""):
     """Adds one flag a condition."""
     group = parser.add_argument_group("what to show, as far as the model is conditioned on it")
-    group.add_argument("--label", metavar="CLASS",
-                       help=f"class of all images, by number or name{label_default}")
+    group.add_argument(
+        "--label", metavar="CLASS", help=f"class of all images, by number or name{label_default}"
+    )
     group.add_argument("--text", metavar="CAPTION", help="caption of all images")
-    group.add_argument("--keypoints", type=os.path.expanduser, metavar="FILE.json",
-                       help="one [x, y, visible] a part, in pixels of the model's images, or "
-                       '{"size": [height, width], "points": {"part": [x, y]}}')
-    group.add_argument("--segmentation", type=os.path.expanduser, metavar="FILE.png",
-                       help="indexed or gray PNG of any size: 0 the ground, 1 + k class k, "
-                       "255 unknown")
+    group.add_argument(
+        "--keypoints",
+        type=os.path.expanduser,
+        metavar="FILE.json",
+        help="one [x, y, visible] a part, in pixels of the model's images, or "
+        '{"size": [height, width], "points": {"part": [x, y]}}',
+    )
+    group.add_argument(
+        "--segmentation",
+        type=os.path.expanduser,
+        metavar="FILE.png",
+        help="indexed or gray PNG of any size: 0 the ground, 1 + k class k, 255 unknown",
+    )
 
 
 def given_flags(options):

@@ -16,22 +16,47 @@ Give --workdir several times to lay runs side by side."""
 def main(arguments):
     """Reports as the arguments say."""
     parser = flags.Parser("report", DESCRIPTION)
-    parser.add_argument("--workdir", action="append", default=[], type=os.path.expanduser, metavar="DIR",
-                        help="folder of a run; may be given several times")
-    parser.add_argument("--model", action="append", default=[], metavar="NAME|DIR",
-                        help="a model that ships, or an export's folder; may be given several times")
-    parser.add_argument("--out", default="report.html", type=os.path.expanduser, metavar="FILE",
-                        help="(default report.html)")
+    parser.add_argument(
+        "--workdir",
+        action="append",
+        default=[],
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="folder of a run; may be given several times",
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME|DIR",
+        help="a model that ships, or an export's folder; may be given several times",
+    )
+    parser.add_argument(
+        "--out",
+        default="report.html",
+        type=os.path.expanduser,
+        metavar="FILE",
+        help="(default report.html)",
+    )
     parser.add_argument("--title", metavar="TEXT", help="(default the runs' names)")
-    parser.add_argument("--examples", type=flags.positive, default=200, metavar="INT",
-                        help="scored of each split, from its beginning (default 200)")
+    parser.add_argument(
+        "--examples",
+        type=flags.positive,
+        default=200,
+        metavar="INT",
+        help="scored of each split, from its beginning (default 200)",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="of samples (default 0)")
-    parser.add_argument("--data_dir", metavar="DIR", help="where the data is now (default the runs')")
+    parser.add_argument(
+        "--data_dir", metavar="DIR", help="where the data is now (default the runs')"
+    )
     flags.add_checkpoint_flag(parser)
     options = parser.parse(arguments)
     folders = [*options.workdir, *(str(ready_made.find(model)) for model in options.model)]
     if not folders:
-        raise UserError("no run given; give --workdir=DIR, or --model: " + ", ".join(ready_made.names()))
+        raise UserError(
+            "no run given; give --workdir=DIR, or --model: " + ", ".join(ready_made.names())
+        )
     if options.seed < 0:
         raise UserError(f"seed is {options.seed}; valid: 0 or more")
     if os.path.isdir(options.out):

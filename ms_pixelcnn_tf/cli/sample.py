@@ -13,23 +13,39 @@ def main(arguments):
     """Samples as the arguments say."""
     parser = flags.Parser("sample", "Draws images, or videos, and writes them as one picture.")
     flags.add_model_flags(parser)
-    parser.add_argument("--num", type=flags.positive, metavar="INT",
-                        help="number of images, with --prompts for each (default 16), or of clips "
-                        f"(default {sample_video.NUM})")
+    parser.add_argument(
+        "--num",
+        type=flags.positive,
+        metavar="INT",
+        help="number of images, with --prompts for each (default 16), or of clips "
+        f"(default {sample_video.NUM})",
+    )
     flags.add_checkpoint_flag(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
-    parser.add_argument("--out", metavar="FILE",
-                        help=f"(default samples.png; of videos {sample_video.OUT})")
-    parser.add_argument("--trajectory", action="store_true",
-                        help="one row an image: the pyramid from base to target")
-    parser.add_argument("--scale", type=flags.positive, metavar="INT",
-                        help="magnification (default 4; of videos to frames of about "
-                        f"{sample_video.FRAME_SIDE} pixels)")
+    parser.add_argument(
+        "--out", metavar="FILE", help=f"(default samples.png; of videos {sample_video.OUT})"
+    )
+    parser.add_argument(
+        "--trajectory",
+        action="store_true",
+        help="one row an image: the pyramid from base to target",
+    )
+    parser.add_argument(
+        "--scale",
+        type=flags.positive,
+        metavar="INT",
+        help="magnification (default 4; of videos to frames of about "
+        f"{sample_video.FRAME_SIDE} pixels)",
+    )
     prompt_flags.add_prompt_flags(parser, label_default=" (without other conditions: all in turn)")
-    parser.add_argument("--prompts", type=os.path.expanduser, metavar="FILE.jsonl",
-                        help="a row a prompt, each line one as JSON: "
-                        '{"text": "a red star", "label": 3, "keypoints": [[x, y, visible], …] or '
-                        '"FILE.json", "segmentation": "FILE.png"}; paths are relative to the file')
+    parser.add_argument(
+        "--prompts",
+        type=os.path.expanduser,
+        metavar="FILE.jsonl",
+        help="a row a prompt, each line one as JSON: "
+        '{"text": "a red star", "label": 3, "keypoints": [[x, y, visible], …] or '
+        '"FILE.json", "segmentation": "FILE.png"}; paths are relative to the file',
+    )
     sample_video.add_video_flags(parser)
     options = parser.parse(arguments)
     flags.model_folder(options)

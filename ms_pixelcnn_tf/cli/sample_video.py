@@ -11,9 +11,7 @@ from ms_pixelcnn_tf.configs import CONDITIONS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
-FLAGS = (
-    "dataset", "data_dir", "split", "first", "futures", "fps", "actions", "states", "upscaler",
-)
+FLAGS = ("dataset", "data_dir", "split", "first", "futures", "fps", "actions", "states", "upscaler")
 IMAGE_FLAGS = ("trajectory", "prompts", *CONDITIONS)
 SUFFIXES = (".gif", ".webp", ".png")
 UPSCALER = "OT_upscaler"
@@ -31,24 +29,44 @@ def add_video_flags(parser):
         "(--out=FILE.gif or .webp) with a film strip beside it, or the strip alone (.png)"
     )
     group.add_argument("--dataset", metavar="NAME", help="whose clips to go on (default the run's)")
-    group.add_argument("--data_dir", type=os.path.expanduser, metavar="DIR",
-                       help="where the data is now (default the run's)")
+    group.add_argument(
+        "--data_dir",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="where the data is now (default the run's)",
+    )
     group.add_argument("--split", help=f"(default {SPLIT}, else the last)")
-    group.add_argument("--first", type=int, metavar="INDEX",
-                       help="the first of the --num clips (default 0)")
-    group.add_argument("--futures", type=flags.positive, metavar="INT",
-                       help="samples of each clip (default 1)")
-    group.add_argument("--fps", type=flags.positive, metavar="INT",
-                       help=f"frames a second (default {FPS})")
-    group.add_argument("--actions", type=os.path.expanduser, metavar="FILE.npy",
-                       help="drive the arm yourself: [T, A] floats, or [clips, T, A]; used from "
-                       "the last given frame on, those before led to the given frames")
-    group.add_argument("--states", type=os.path.expanduser, metavar="FILE.npy",
-                       help="the states that --actions lead to, [T, S] or [clips, T, S]; used "
-                       "after the given frames (default, for shapes_push: the arm follows and "
-                       "meets nothing)")
-    group.add_argument("--upscaler", action="append", type=os.path.expanduser, metavar="DIR",
-                       help="run of an OT_upscaler that doubles the size; may be repeated")
+    group.add_argument(
+        "--first", type=int, metavar="INDEX", help="the first of the --num clips (default 0)"
+    )
+    group.add_argument(
+        "--futures", type=flags.positive, metavar="INT", help="samples of each clip (default 1)"
+    )
+    group.add_argument(
+        "--fps", type=flags.positive, metavar="INT", help=f"frames a second (default {FPS})"
+    )
+    group.add_argument(
+        "--actions",
+        type=os.path.expanduser,
+        metavar="FILE.npy",
+        help="drive the arm yourself: [T, A] floats, or [clips, T, A]; used from "
+        "the last given frame on, those before led to the given frames",
+    )
+    group.add_argument(
+        "--states",
+        type=os.path.expanduser,
+        metavar="FILE.npy",
+        help="the states that --actions lead to, [T, S] or [clips, T, S]; used "
+        "after the given frames (default, for shapes_push: the arm follows and "
+        "meets nothing)",
+    )
+    group.add_argument(
+        "--upscaler",
+        action="append",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="run of an OT_upscaler that doubles the size; may be repeated",
+    )
 
 
 def check_no_video_flags(options, config):
@@ -112,7 +130,11 @@ def sample(options, run):
 def set_defaults(options, size):
     """Fills in what was not given, and checks --out, --fps and --first."""
     defaults = {
-        "num": NUM, "out": OUT, "fps": FPS, "first": 0, "futures": 1,
+        "num": NUM,
+        "out": OUT,
+        "fps": FPS,
+        "first": 0,
+        "futures": 1,
         "scale": max(1, FRAME_SIDE // max(size)),
     }
     for name, value in defaults.items():

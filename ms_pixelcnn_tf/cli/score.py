@@ -22,23 +22,51 @@ BRIGHTEST = 2  # of a heat map, in surprises of a uniform guess
 def main(arguments):
     """Scores as the arguments say."""
     parser = flags.Parser("score", DESCRIPTION)
-    parser.add_argument("images", metavar="DIR|FILE", type=os.path.expanduser,
-                        help="images; they are cropped and averaged down to the model's size")
+    parser.add_argument(
+        "images",
+        metavar="DIR|FILE",
+        type=os.path.expanduser,
+        help="images; they are cropped and averaged down to the model's size",
+    )
     flags.add_model_flags(parser)
     flags.add_checkpoint_flag(parser)
-    parser.add_argument("--out", default="scores.csv", type=os.path.expanduser, metavar="FILE",
-                        help="(default scores.csv)")
-    parser.add_argument("--heatmaps", type=os.path.expanduser, metavar="DIR",
-                        help="write each image beside its surprise, −log p of its sub-pixels, as a PNG; "
-                        f"brightest from {BRIGHTEST} times the bits of a uniform guess on")
-    parser.add_argument("--subpixels", type=os.path.expanduser, metavar="FILE.npz",
-                        help="write −log p of each sub-pixel, bits [n, H, W, C], with the file names")
-    parser.add_argument("--rank_by", default="peak", metavar="NAME",
-                        help="peak, less_png or bits (default peak)")
-    parser.add_argument("--batch_size", type=flags.positive, default=32, metavar="INT",
-                        help="images at once (default 32)")
-    parser.add_argument("--scale", type=flags.positive, default=4, metavar="INT",
-                        help="magnification of heat maps (default 4)")
+    parser.add_argument(
+        "--out",
+        default="scores.csv",
+        type=os.path.expanduser,
+        metavar="FILE",
+        help="(default scores.csv)",
+    )
+    parser.add_argument(
+        "--heatmaps",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="write each image beside its surprise, −log p of its sub-pixels, as a PNG; "
+        f"brightest from {BRIGHTEST} times the bits of a uniform guess on",
+    )
+    parser.add_argument(
+        "--subpixels",
+        type=os.path.expanduser,
+        metavar="FILE.npz",
+        help="write −log p of each sub-pixel, bits [n, H, W, C], with the file names",
+    )
+    parser.add_argument(
+        "--rank_by", default="peak", metavar="NAME", help="peak, less_png or bits (default peak)"
+    )
+    parser.add_argument(
+        "--batch_size",
+        type=flags.positive,
+        default=32,
+        metavar="INT",
+        help="images at once (default 32)",
+    )
+    parser.add_argument(
+        "--scale",
+        type=flags.positive,
+        default=4,
+        metavar="INT",
+        help="magnification of heat maps (default 4)",
+    )
     prompt_flags.add_prompt_flags(parser)
     options = parser.parse(arguments)
     workdir = flags.model_folder(options)
@@ -57,7 +85,9 @@ def main(arguments):
     if not isinstance(config, ModelConfig):
         raise UserError(f"{workdir} is a run of videos; bin/score takes one of images")
     if config.channels not in (1, 3):
-        raise UserError(f"the model is of {config.channels} channels; valid, to read image files: 1 or 3")
+        raise UserError(
+            f"the model is of {config.channels} channels; valid, to read image files: 1 or 3"
+        )
     prompt = prompt_flags.flags_prompt(options, config, prompt_flags.read_names(workdir))
     conditions = prompts.to_conditions([prompt], config) or None
     if options.heatmaps is not None:
@@ -69,7 +99,9 @@ def main(arguments):
     model.check_held(config.scale_names)
 
     def progress(batches):
-        return tqdm(batches, desc="scoring", unit="batch", disable=not sys.stderr.isatty(), leave=False)
+        return tqdm(
+            batches, desc="scoring", unit="batch", disable=not sys.stderr.isatty(), leave=False
+        )
 
     surprises = scoring.surprise(model, images, conditions, options.batch_size, progress)
     found = scoring.scores(names, images, surprises, config.num_levels, options.rank_by)
@@ -82,9 +114,13 @@ def main(arguments):
         of_name = dict(zip(names, zip(images, surprises)))
         digits = len(str(len(found)))
         for rank, score in enumerate(found, 1):
-            picture = scoring.heat_map(*of_name[score.file], config.num_levels, highest, options.scale)
+            picture = scoring.heat_map(
+                *of_name[score.file], config.num_levels, highest, options.scale
+            )
             flat = os.path.splitext(score.file)[0].replace(os.sep, "_")[-MAX_NAME:]
-            pictures.write_png(os.path.join(options.heatmaps, f"{rank:0{digits}}-{flat}.png"), picture)
+            pictures.write_png(
+                os.path.join(options.heatmaps, f"{rank:0{digits}}-{flat}.png"), picture
+            )
     show(found, options)
 
 
@@ -102,7 +138,9 @@ def check_paths(options):
             raise UserError(f"--heatmaps {options.heatmaps} is not empty; give a new folder")
         inside = os.path.realpath(options.heatmaps) + os.sep
         if inside.startswith(os.path.realpath(options.images) + os.sep):
-            raise UserError("--heatmaps is in the folder of the images, and would be scored next time; give another")
+            raise UserError(
+                "--heatmaps is in the folder of the images, and would be scored next time; give another"
+            )
 
 
 def show(found, options):
@@ -114,8 +152,10 @@ def show(found, options):
     width = max(4, *(len(score.file) for score in shown))
     print(f"{'file':{width}}  {'bits':>7}  {'of PNG':>7}  {'less PNG':>8}  {'peak':>7}")
     for score in shown:
-        print(f"{score.file:{width}}  {score.bits_per_dim:7.3f}  {score.png_bits_per_dim:7.3f}  "
-              f"{score.corrected_bits_per_dim:8.3f}  {score.peak_bits:7.3f}")
+        print(
+            f"{score.file:{width}}  {score.bits_per_dim:7.3f}  {score.png_bits_per_dim:7.3f}  "
+            f"{score.corrected_bits_per_dim:8.3f}  {score.peak_bits:7.3f}"
+        )
     if len(found) > SHOWN:
         print(f"and {len(found) - SHOWN} more, less odd")
     print(f"wrote {options.out}")

@@ -15,6 +15,16 @@ def _run(module):
 
 demo, evaluate, export, inspect_data, report, sample, score, train, upscale = (
     functools.partial(_run, f"ms_pixelcnn_tf.cli.{name}")
-    for name in ("demo", "evaluate", "export", "inspect_data", "report", "sample", "score", "train", "upscale")
+    for name in (
+        "demo",
+        "evaluate",
+        "export",
+        "inspect_data",
+        "report",
+        "sample",
+        "score",
+        "train",
+        "upscale",
+    )
 )
 make_tfrecords = functools.partial(_run, "tfrecords_tools.cli")

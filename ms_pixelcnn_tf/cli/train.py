@@ -33,13 +33,17 @@ def parse(arguments):
         fields["scale"] = "all"
     run = make_run(preset=preset, **fields)
     if each and run.model.variant != "OlogN":
-        raise UserError(f"scale is each, but variant {run.model.variant} has no scales; valid: OlogN")
+        raise UserError(
+            f"scale is each, but variant {run.model.variant} has no scales; valid: OlogN"
+        )
     if run.data.dataset not in data.names():
         raise unknown("dataset", run.data.dataset, data.names())
     if run.data.data_dir:  # so that the run can be evaluated from any folder
         data_dir = os.path.abspath(os.path.expanduser(run.data.data_dir))
         run = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=data_dir))
-    return run, os.path.expanduser(workdir or "") or f"runs/{run.data.dataset}-{run.model.variant}-{preset}"
+    return run, os.path.expanduser(
+        workdir or ""
+    ) or f"runs/{run.data.dataset}-{run.model.variant}-{preset}"
 
 
 def main(arguments):

@@ -11,25 +11,54 @@ def main(arguments):
     """Upscales as the arguments say."""
     parser = flags.Parser("upscale", "Draws images that have the given pixels, and others between.")
     flags.add_model_flags(parser)
-    parser.add_argument("--input", required=True, type=os.path.expanduser, metavar="FILE|DIR",
-                        help="an image, or a folder of images")
-    parser.add_argument("--from", required=True, dest="low", type=flags.size, metavar="SIZE",
-                        help="size of the given pixels, one of the model's; larger images are "
-                        "sub-sampled to it")
-    parser.add_argument("--to", dest="high", type=flags.size, metavar="SIZE",
-                        help="size wanted, one of the model's (default the largest that its scales "
-                        "reach)")
-    parser.add_argument("--num", type=flags.positive, default=4, metavar="INT",
-                        help="samples an image (default 4)")
+    parser.add_argument(
+        "--input",
+        required=True,
+        type=os.path.expanduser,
+        metavar="FILE|DIR",
+        help="an image, or a folder of images",
+    )
+    parser.add_argument(
+        "--from",
+        required=True,
+        dest="low",
+        type=flags.size,
+        metavar="SIZE",
+        help="size of the given pixels, one of the model's; larger images are sub-sampled to it",
+    )
+    parser.add_argument(
+        "--to",
+        dest="high",
+        type=flags.size,
+        metavar="SIZE",
+        help="size wanted, one of the model's (default the largest that its scales reach)",
+    )
+    parser.add_argument(
+        "--num", type=flags.positive, default=4, metavar="INT", help="samples an image (default 4)"
+    )
     flags.add_checkpoint_flag(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="INT", help="(default 0)")
-    parser.add_argument("--out", default="upscaled.png", type=os.path.expanduser, metavar="FILE",
-                        help="a row an image: given pixels, the image if it had more, samples "
-                        "(default upscaled.png)")
-    parser.add_argument("--outdir", type=os.path.expanduser, metavar="DIR",
-                        help="also write each sample as a PNG of its own")
-    parser.add_argument("--scale", type=flags.positive, default=2, metavar="INT",
-                        help="magnification of --out (default 2)")
+    parser.add_argument(
+        "--out",
+        default="upscaled.png",
+        type=os.path.expanduser,
+        metavar="FILE",
+        help="a row an image: given pixels, the image if it had more, samples "
+        "(default upscaled.png)",
+    )
+    parser.add_argument(
+        "--outdir",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="also write each sample as a PNG of its own",
+    )
+    parser.add_argument(
+        "--scale",
+        type=flags.positive,
+        default=2,
+        metavar="INT",
+        help="magnification of --out (default 2)",
+    )
     prompt_flags.add_prompt_flags(parser)
     options = parser.parse(arguments)
     flags.model_folder(options)

@@ -1,8 +1,8 @@
 """Configurations as plain frozen data, and the recipes by name."""
 
-from ms_pixelcnn_tf.configs.presets import PRESETS, VARIANT_FIELDS, VIDEO_PRESETS, make_run
 from ms_pixelcnn_tf.configs.checks import replace, unknown
 from ms_pixelcnn_tf.configs.model import CONDITIONS, VARIANTS, ModelConfig
+from ms_pixelcnn_tf.configs.presets import PRESETS, VARIANT_FIELDS, VIDEO_PRESETS, make_run
 from ms_pixelcnn_tf.configs.schema import (
     DataConfig,
     RunConfig,
@@ -14,7 +14,22 @@ from ms_pixelcnn_tf.configs.video import VIDEO_FIELDS, VIDEO_VARIANTS, VideoConf
 from ms_pixelcnn_tf.sizes import parse_size
 
 __all__ = [
-    "CONDITIONS", "PRESETS", "VARIANTS", "VARIANT_FIELDS", "VIDEO_FIELDS", "VIDEO_PRESETS",
-    "VIDEO_VARIANTS", "DataConfig", "ModelConfig", "RunConfig", "TrainConfig", "VideoConfig",
-    "field_table", "make_run", "model_type", "parse_size", "replace", "unknown",
+    "CONDITIONS",
+    "PRESETS",
+    "VARIANTS",
+    "VARIANT_FIELDS",
+    "VIDEO_FIELDS",
+    "VIDEO_PRESETS",
+    "VIDEO_VARIANTS",
+    "DataConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TrainConfig",
+    "VideoConfig",
+    "field_table",
+    "make_run",
+    "model_type",
+    "parse_size",
+    "replace",
+    "unknown",
 ]

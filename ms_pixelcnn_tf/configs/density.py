@@ -23,7 +23,8 @@ class DensityConfig:
 
     variant: str = doc(
         "images: ON (Gated PixelCNN at full size) or OlogN (multiscale); videos: OT_baseline, OTN, "
-        "OT, OTlogN or OT_upscaler", "OlogN",
+        "OT, OTlogN or OT_upscaler",
+        "OlogN",
     )
     image_size: tuple[int, int] = doc("target size, 32 or 32x48 (height x width)", (32, 32))
     base_size: tuple[int, int] = doc("size of the autoregressive base of a pyramid", (8, 8))
@@ -51,7 +52,13 @@ class DensityConfig:
             raise UserError(f"first_kernel is {self.first_kernel}; valid: odd numbers from 3")
         check_at_least(self, 0, "residual_blocks")
         check_at_least(
-            self, 1, "channels", "num_mixtures", "base_layers", "base_features", "features",
+            self,
+            1,
+            "channels",
+            "num_mixtures",
+            "base_layers",
+            "base_features",
+            "features",
             "head_features",
         )
 

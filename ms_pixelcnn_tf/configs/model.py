@@ -24,7 +24,8 @@ class ModelConfig(DensityConfig):
     num_segments: int = doc("classes of the segmentation to condition on; 0 for none", 0)
     scale: str = doc(
         "what the model holds of its scales: all, or some by their larger size, as base,8,16; an "
-        "assembled model's, as base;8,16, are parts that were trained apart", "all",
+        "assembled model's, as base;8,16, are parts that were trained apart",
+        "all",
     )
     upscaler: str = doc("A (pixels of a group independent) or B (autoregressive patches)", "A")
     patch_size: int = doc("side M of type B's patches", 4)
@@ -38,19 +39,33 @@ class ModelConfig(DensityConfig):
     joint_features: int = doc("width of the layer where captions or labels meet maps", 64)
     encoder_shared_to: int = doc(
         "of the scales trained together, the base and those up to this size share their encoders "
-        "of the conditions, each above has its own", 32,
+        "of the conditions, each above has its own",
+        32,
     )
 
     def __post_init__(self):
         super().__post_init__()
         check_choice(self, "upscaler", ("A", "B"))
         check_at_least(
-            self, 0, "num_classes", "num_keypoints", "num_segments", "spatial_blocks",
+            self,
+            0,
+            "num_classes",
+            "num_keypoints",
+            "num_segments",
+            "spatial_blocks",
             "encoder_shared_to",
         )
         check_at_least(
-            self, 1, "patch_size", "decoder_layers", "decoder_features", "label_features",
-            "text_features", "text_width", "spatial_features", "joint_features",
+            self,
+            1,
+            "patch_size",
+            "decoder_layers",
+            "decoder_features",
+            "label_features",
+            "text_features",
+            "text_width",
+            "spatial_features",
+            "joint_features",
         )
         self.check_orders_channels("base_features", "head_features", "decoder_features")
         if self.variant == "OlogN":
@@ -90,7 +105,9 @@ class ModelConfig(DensityConfig):
     def conditions(self):
         """Names of the conditions: some of label, text, keypoints and segmentation."""
         taken = {
-            "label": self.num_classes, "text": self.text, "keypoints": self.num_keypoints,
+            "label": self.num_classes,
+            "text": self.text,
+            "keypoints": self.num_keypoints,
             "segmentation": self.num_segments,
         }
         return tuple(name for name, value in taken.items() if value)
@@ -151,7 +168,9 @@ class ModelConfig(DensityConfig):
         groups, size_of = {}, dict(zip(self.scale_names, self.sizes))
         for part in self.scale_parts if self.conditions else ():
             sharing = [
-                name for name in part if self.encoder_shared_to
+                name
+                for name in part
+                if self.encoder_shared_to
                 and (name == "base" or max(size_of[name]) <= self.encoder_shared_to)
             ]
             for name in part:

@@ -15,7 +15,6 @@ from ms_pixelcnn_tf.configs.video import VIDEO_VARIANTS, VideoConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
 
-
 AUGMENTATIONS = ("jitter", "mirror")
 
 
@@ -35,7 +34,8 @@ class DataConfig:
     train_examples: int = doc("training examples of the procedural sets", TRAIN_EXAMPLES)
     source_size: int = doc(
         "longer side at which images or frames are read before every n-th pixel is kept, as an "
-        "upscaler will be given them; 0 for image_size", 0,
+        "upscaler will be given them; 0 for image_size",
+        0,
     )
 
     def __post_init__(self):
@@ -64,7 +64,8 @@ class TrainConfig:
     batch_size: int = doc("images or clips a step", 32)
     micro_batch_size: int = doc(
         "examples whose gradient is computed at once, a divisor of batch_size: less memory for the "
-        "same step; 0 for all", 0,
+        "same step; 0 for all",
+        0,
     )
     steps: int = doc("optimiser steps", 2000)
     optimizer: str = doc("adam or rmsprop", "adam")
@@ -72,7 +73,8 @@ class TrainConfig:
     final_learning_rate: float = doc("at the last step", 1e-5)
     schedule: str = doc(
         "exponential or cosine, from learning_rate to final_learning_rate; or steps, which "
-        "multiplies it by drop_factor at each of drop_steps", "cosine",
+        "multiplies it by drop_factor at each of drop_steps",
+        "cosine",
     )
     drop_steps: str = doc("schedule=steps: when it drops, as 83000,113000", "")
     drop_factor: float = doc("schedule=steps: what it is multiplied by", 0.3)
@@ -80,7 +82,9 @@ class TrainConfig:
     epsilon: float = doc("the optimiser's epsilon", 1e-8)
     centered: bool = doc("rmsprop: divide by the gradient's deviation, not its magnitude", False)
     gradient_clip_norm: float = doc("largest global gradient norm; 0 for no clipping", 1.0)
-    ema_decay: float = doc("decay of the weight average used to evaluate and sample; 0 for none", 0.0)
+    ema_decay: float = doc(
+        "decay of the weight average used to evaluate and sample; 0 for none", 0.0
+    )
     crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
     flip: bool = doc("mirror images at random", False)
     map_dropout: float = doc(
@@ -89,16 +93,19 @@ class TrainConfig:
     )
     maps_from: int = doc(
         "step from which keypoints and segmentations are shown: with captions beside them, which "
-        "are hardly learnt where a map tells most, a tenth of the steps", 0,
+        "are hardly learnt where a map tells most, a tenth of the steps",
+        0,
     )
     map_noise: float = doc(
         "part of the examples whose segmentation names other classes than are there, and whose "
         "keypoints are moved by up to 2 cells, drawn anew each epoch: where a map goes with colours in "
-        "the data, so that captions decide on these", 0.0,
+        "the data, so that captions decide on these",
+        0.0,
     )
     past_samples: int = doc(
         "videos: passes in which the model samples the frames that it looks back at, each a frame "
-        "further from the true ones: so that sampling forgives its own faults; 0: true ones only", 0,
+        "further from the true ones: so that sampling forgives its own faults; 0: true ones only",
+        0,
     )
     augment: str = doc(
         "change clips at random: some of jitter (shifted by up to 1/16 of the side, brighter or "
@@ -107,7 +114,8 @@ class TrainConfig:
     )
     random_crop: bool = doc(
         "cut larger images at random places, not at their centres, and longer videos at random "
-        "starts", False,
+        "starts",
+        False,
     )
     seed: int = doc("seed of the weights, the order of examples and the crops", 0)
     log_every: int = doc("steps between training scalars", 50)
@@ -117,23 +125,43 @@ class TrainConfig:
     checkpoints_kept: int = doc("how many of the last checkpoints stay, beside the best", 3)
     sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
     max_skipped_steps: int = doc(
-        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the run", 10,
+        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the run",
+        10,
     )
     max_damaged_examples: int = doc(
-        "training examples that may be damaged; others take their places, with a warning", 10,
+        "training examples that may be damaged; others take their places, with a warning", 10
     )
-    deterministic: bool = doc("ask TensorFlow for the same bits on every run, perhaps slower", False)
+    deterministic: bool = doc(
+        "ask TensorFlow for the same bits on every run, perhaps slower", False
+    )
 
     def __post_init__(self):
         check_choice(self, "optimizer", ("adam", "rmsprop"))
         check_choice(self, "schedule", ("exponential", "cosine", "steps"))
         check_at_least(
-            self, 1, "batch_size", "steps", "log_every", "evaluate_every", "checkpoint_every",
-            "checkpoints_kept", "max_skipped_steps",
+            self,
+            1,
+            "batch_size",
+            "steps",
+            "log_every",
+            "evaluate_every",
+            "checkpoint_every",
+            "checkpoints_kept",
+            "max_skipped_steps",
         )
         check_at_least(
-            self, 0, "warmup_steps", "gradient_clip_norm", "crop_size", "sample_every",
-            "evaluation_examples", "seed", "micro_batch_size", "max_damaged_examples", "maps_from", "past_samples",
+            self,
+            0,
+            "warmup_steps",
+            "gradient_clip_norm",
+            "crop_size",
+            "sample_every",
+            "evaluation_examples",
+            "seed",
+            "micro_batch_size",
+            "max_damaged_examples",
+            "maps_from",
+            "past_samples",
         )
         if self.seed >= 2**32:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
@@ -160,7 +188,9 @@ class TrainConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; valid: 0 to 1")
         if self.maps_from >= self.steps:
-            raise UserError(f"maps_from is {self.maps_from}, of {self.steps} steps; valid: below that")
+            raise UserError(
+                f"maps_from is {self.maps_from}, of {self.steps} steps; valid: below that"
+            )
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}; valid: 0 up to, not including, 1")
 
@@ -290,7 +320,9 @@ def field_table():
     for those that image and video models share."""
     table = {}
     for part, types in {
-        "model": (ModelConfig, VideoConfig), "data": (DataConfig,), "train": (TrainConfig,),
+        "model": (ModelConfig, VideoConfig),
+        "data": (DataConfig,),
+        "train": (TrainConfig,),
     }.items():
         for config in types:
             for field in dataclasses.fields(config):

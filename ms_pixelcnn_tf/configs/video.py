@@ -38,7 +38,8 @@ class VideoConfig(DensityConfig):
     frame_features: int = doc("width c of residual multiplicative blocks; they carry 2c", 128)
     frame_stride: int = doc(
         "the frame encoder and the ConvLSTM work at 1/stride of a frame's size; 1 is the "
-        "paper's resolution-preserving encoder", 1,
+        "paper's resolution-preserving encoder",
+        1,
     )
     lstm_features: int = doc("width of the ConvLSTM", 256)
     frame_decoder_blocks: int = doc(
@@ -52,7 +53,12 @@ class VideoConfig(DensityConfig):
         super().__post_init__()
         check_at_least(self, 0, "action_size", "state_size", "frame_blocks")
         check_at_least(
-            self, 1, "given_frames", "frame_features", "frame_stride", "lstm_features",
+            self,
+            1,
+            "given_frames",
+            "frame_features",
+            "frame_stride",
+            "lstm_features",
             "frame_decoder_blocks",
         )
         if self.variant in ("OT", "OTlogN", "OT_upscaler"):

@@ -56,12 +56,16 @@ def _built(class_name, image_size):
 
 _ENTRIES = {
     "shapes": _Entry(
-        "procedural.shapes", "Shapes", ("image_size", "channels", "seed", "train_examples"),
+        "procedural.shapes",
+        "Shapes",
+        ("image_size", "channels", "seed", "train_examples"),
         image_size=32,
     ),
     "shapes_push": _Entry(
-        "procedural.shapes_push", "ShapesPush",
-        ("image_size", "seed", "num_frames", "train_examples"), image_size=64,
+        "procedural.shapes_push",
+        "ShapesPush",
+        ("image_size", "seed", "num_frames", "train_examples"),
+        image_size=64,
     ),
     "folder": _Entry(
         "folder",
@@ -169,11 +173,13 @@ def load(
         raise UserError(f"channels is {channels!r}; give 1 (gray) or 3 (RGB)")
     if not isinstance(seed, numbers.Integral) or seed < 0:
         raise UserError(f"the data's seed is {seed!r}; give an integer of 0 or above")
-    if type(train_examples) is bool or not isinstance(train_examples, numbers.Integral) or train_examples < 1:
+    if (
+        type(train_examples) is bool
+        or not isinstance(train_examples, numbers.Integral)
+        or train_examples < 1
+    ):
         raise UserError(f"train_examples is {train_examples!r}; give an integer of 1 or above")
-    source_class = getattr(
-        importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name
-    )
+    source_class = getattr(importlib.import_module(f"{__name__}.{entry.module}"), entry.class_name)
     named = {"name": name} if entry.takes_name else {}
     source = source_class(**named, **{option: given[option] for option in entry.options})
     return Subsampled(source, factor) if factor > 1 else source

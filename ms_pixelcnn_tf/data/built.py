@@ -16,7 +16,10 @@ from ms_pixelcnn_tf.sizes import format_size
 CACHE_BYTES = 2**30  # of decoded images a split
 # Feature of the records → field of the examples.
 FIELDS = {
-    "image": "image", "label": "label", "captions": "text", "keypoints": "keypoints",
+    "image": "image",
+    "label": "label",
+    "captions": "text",
+    "keypoints": "keypoints",
     "segmentation": "segmentation",
 }
 
@@ -53,7 +56,8 @@ class Built(RecordSource):
         colours = "RGB" if channels == 3 else "gray"
         self.description = f"{self.built_line}; cut to {format_size(self.image_size)}, {colours}"
         self.fields = tuple(
-            field for name, field in FIELDS.items()
+            field
+            for name, field in FIELDS.items()
             if name in self.features and (field != "text" or self.num_captions)
         )
         self._cache = {}

@@ -16,10 +16,14 @@ BUILDS = {
     "coco": (r"coco/.*",),
     "imagenet": (r"imagenet/full.*", r"imagenet2012/?.*"),
     "imagenet32": (
-        r"imagenet/(new|old)32.*", r"imagenet_resized/32x32", r"downsampled_imagenet/32x32",
+        r"imagenet/(new|old)32.*",
+        r"imagenet_resized/32x32",
+        r"downsampled_imagenet/32x32",
     ),
     "imagenet64": (
-        r"imagenet/(new|old)64.*", r"imagenet_resized/64x64", r"downsampled_imagenet/64x64",
+        r"imagenet/(new|old)64.*",
+        r"imagenet_resized/64x64",
+        r"downsampled_imagenet/64x64",
     ),
     "robot_pushing": (r"robot_pushing/.*",),
     "bair_robot_pushing_small": (r"bair_robot_pushing_small/?.*",),

@@ -94,7 +94,8 @@ class BuiltVideo(RecordSource):
         held_out = rows % HELD_OUT == HELD_OUT - 1
         if held_out.any():
             self._rows = {
-                "train": ("train", rows[~held_out]), "validation": ("train", rows[held_out])
+                "train": ("train", rows[~held_out]),
+                "validation": ("train", rows[held_out]),
             }
             self.splits = (*self.splits, "validation")
             self.description += f"; validation: every {HELD_OUT}th training sequence"

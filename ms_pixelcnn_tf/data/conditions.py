@@ -8,6 +8,7 @@ from ms_pixelcnn_tf.sizes import MAP_SIZE
 
 POINT_NOISE = 2  # cells of a map
 
+
 def keypoint_maps(keypoints, image_size):
     """Keypoints as one map a part.
 
@@ -95,9 +96,7 @@ def chosen_captions(text, uniforms):
 
 def numbered_captions(text, numbers):
     """Caption `numbers[i]` of each example, counted round where it has fewer: object `[n]` of str."""
-    return np.array(
-        [_caption(captions, number) for captions, number in zip(text, numbers)], object
-    )
+    return np.array([_caption(captions, number) for captions, number in zip(text, numbers)], object)
 
 
 def _caption(captions, number):

@@ -81,7 +81,9 @@ class Folder(ArraySource):
         validation = np.array([in_validation(digests[row], validation_fraction) for row in rows])
         self._count = len(rows)
         self._digest = hashlib.sha256(b"".join(sorted(digests[row] for row in rows)))
-        self._digest.update(repr([paths[kept[row]] for row in rows] if self.num_classes else None).encode())
+        self._digest.update(
+            repr([paths[kept[row]] for row in rows] if self.num_classes else None).encode()
+        )
         # By content, so that the first examples are a fair part of all, of every class.
         in_order = np.array(sorted(rows[validation], key=lambda row: digests[row]), "int64")
         for split, chosen in (("train", rows[~validation]), ("validation", in_order)):

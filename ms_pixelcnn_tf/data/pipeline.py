@@ -146,7 +146,9 @@ def training_batches(
             examples["text"] = conditions.chosen_captions(examples["text"], which)
         if map_noise and "keypoints" in fields:
             uniforms = draws.point_uniforms(seed, positions, source.num_keypoints)
-            examples = conditions.with_moved_points(examples, uniforms, map_noise, source.image_size)
+            examples = conditions.with_moved_points(
+                examples, uniforms, map_noise, source.image_size
+            )
         examples = _as_models_take(examples, source)
         if map_noise:
             uniforms = draws.uniforms(seed, draws.CLASSES, positions)
@@ -216,9 +218,7 @@ def check_changes(source, fields, flip=False, random_crop=False, augment=()):
         )
     if random_crop and not source.takes_places:
         what = "a video" if source.is_video else "an image"
-        raise UserError(
-            f"{source.name} has no more of {what} than it gives; turn random_crop off"
-        )
+        raise UserError(f"{source.name} has no more of {what} than it gives; turn random_crop off")
 
 
 def iterate(dataset):

@@ -125,7 +125,7 @@ class RecordSource(Source):
             ) from error
         return pixels.reshape(height, width, self.channels), box
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 (a source lives as long as its run)
+    @functools.cache  # noqa: B019 (a source lives as long as its run)
     def _wanted(self, names):
         """The features of those names, and which of them stay encoded."""
         if names is None:
@@ -135,7 +135,7 @@ class RecordSource(Source):
         decoders = {n: decoder for n, decoder in (self._decoders or {}).items() if n in names}
         return features, decoders or None
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 (as above)
+    @functools.cache  # noqa: B019 (as above)
     def _index(self, split):
         """`(file number, offset, length)` of each record, int64 `[N]` each."""
         paths = self._paths[split]

@@ -108,8 +108,12 @@ class Source(abc.ABC):
         found = hashlib.sha256()
         for split in self.splits:
             indices = np.linspace(0, self.size(split) - 1, LOOKED_AT).astype("int64")
-            told = {"label": self.num_classes, "text": self.num_captions,
-                    "actions": self.action_size, "states": self.state_size}
+            told = {
+                "label": self.num_classes,
+                "text": self.num_captions,
+                "actions": self.action_size,
+                "states": self.state_size,
+            }
             fields = (self.example_field, *(field for field, size in told.items() if size))
             for field, values in self.examples(split, np.unique(indices), fields).items():
                 found.update(f"{split} {field} {values.shape}".encode())
@@ -122,9 +126,7 @@ class Source(abc.ABC):
     def check_split(self, split):
         """Raises UserError, listing the splits, unless `split` is one of them."""
         if split not in self.splits:
-            raise UserError(
-                f"{self.name} has no split {split!r}; it has: {', '.join(self.splits)}"
-            )
+            raise UserError(f"{self.name} has no split {split!r}; it has: {', '.join(self.splits)}")
 
     def check_indices(self, split, indices):
         """`indices` as int64 `[n]`; raises UserError unless all are in 0…`size(split)`-1."""
@@ -142,9 +144,7 @@ class Source(abc.ABC):
             return tuple(known)
         unknown = [field for field in fields if field not in known]
         if unknown:
-            raise UserError(
-                f"{self.name} has no field {unknown[0]!r}; it has: {', '.join(known)}"
-            )
+            raise UserError(f"{self.name} has no field {unknown[0]!r}; it has: {', '.join(known)}")
         return tuple(fields)
 
 

@@ -49,7 +49,9 @@ class Tolerance:
     def _count(self, index, error):
         with self._lock:
             self._damaged.add(index)
-            if len(self._damaged) > self._limit or len(self._damaged) == self._source.size(self._split):
+            if len(self._damaged) > self._limit or len(self._damaged) == self._source.size(
+                self._split
+            ):
                 raise UserError(
                     f"{error}; {len(self._damaged)} examples of split {self._split} are damaged, more "
                     f"than max_damaged_examples, {self._limit}: build the data again"

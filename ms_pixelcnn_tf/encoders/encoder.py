@@ -91,11 +91,17 @@ class Encoder(keras.layers.Layer):
         self.joint, self.widths = {}, {}
         if self.vectors and self.maps:
             # Of the layer for the maps `Code.at` takes the kernel.
-            self.widths = {"joint_maps": config.map_features, "joint_vector": config.vector_features}
+            self.widths = {
+                "joint_maps": config.map_features,
+                "joint_vector": config.vector_features,
+            }
             self.joint = {
                 name: keras.layers.Dense(
-                    config.conditioning_features, use_bias=name == "joint_vector",
-                    bias_initializer="ones", dtype=policy, name=name,
+                    config.conditioning_features,
+                    use_bias=name == "joint_vector",
+                    bias_initializer="ones",
+                    dtype=policy,
+                    name=name,
                 )
                 for name in self.widths
             }

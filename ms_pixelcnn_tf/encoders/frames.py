@@ -59,8 +59,11 @@ class FrameEncoder(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "num_levels": self.num_levels, "channels": self.channels, "features": self.features,
-            "num_blocks": len(self.blocks), "stride": self.stride,
+            "num_levels": self.num_levels,
+            "channels": self.channels,
+            "features": self.features,
+            "num_blocks": len(self.blocks),
+            "stride": self.stride,
         }
 
 

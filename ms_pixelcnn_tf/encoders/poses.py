@@ -47,7 +47,9 @@ class PoseEncoder(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "features": self.features, "pose_size": self.pose_size, "size": self.size,
+            "features": self.features,
+            "pose_size": self.pose_size,
+            "size": self.size,
         }
 
 

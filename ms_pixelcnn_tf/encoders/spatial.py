@@ -49,5 +49,7 @@ class SpatialEncoder(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "inputs": self.inputs, "features": self.features, "num_blocks": len(self.blocks),
+            "inputs": self.inputs,
+            "features": self.features,
+            "num_blocks": len(self.blocks),
         }

@@ -39,14 +39,21 @@ class TextEncoder(keras.layers.Layer):
         policy = self.dtype_policy
         self.convolutions = [
             keras.layers.Conv1D(
-                filters, KERNEL, activation="relu", kernel_initializer="he_normal", dtype=policy,
+                filters,
+                KERNEL,
+                activation="relu",
+                kernel_initializer="he_normal",
+                dtype=policy,
                 name=f"conv{index}",
             )
             for index, filters in enumerate((3 * width // 4, width, features))
         ]
         self.pool = keras.layers.MaxPooling1D(POOL, dtype=policy)
         self.recurrent = keras.layers.GRU(
-            features, return_sequences=True, dtype=policy, name="gru",
+            features,
+            return_sequences=True,
+            dtype=policy,
+            name="gru",
             use_cudnn=False,  # a graph that was made beside a GPU runs without one
         )
 

@@ -33,12 +33,16 @@ def facts(model, run, workdir, checkpoint="last", source=None, splits=(), limit=
     """
     before = card.read(workdir) or {}  # of an export, or of a model that ships
     sheet = datasheet.read(workdir)
-    description = source.description if source else sheet["description"] if sheet else run.data.dataset
+    description = (
+        source.description if source else sheet["description"] if sheet else run.data.dataset
+    )
     if run.data.source_size and not source:
         description += f"; every {run.data.source_size // max(run.model.image_size)}. pixel of each row and column"
     step, bits = _validated(workdir, checkpoint)
     if splits:
-        bits = [_scored(model, source, split, run.train.examples_at_once, limit) for split in splits]
+        bits = [
+            _scored(model, source, split, run.train.examples_at_once, limit) for split in splits
+        ]
     return {
         "made": datetime.date.today().isoformat(),
         "dataset": run.data.dataset,
@@ -65,13 +69,20 @@ def _validated(workdir, checkpoint):
     anything was: a list of one dict. Of scales trained apart: the most steps, and an empty list."""
     apart = parts.parts(workdir)
     found = [
-        there[-1] for folder in (apart or [workdir])
+        there[-1]
+        for folder in (apart or [workdir])
         if (there := snapshots.steps(pathlib.Path(folder) / trained.CHOICES[checkpoint]))
     ]
     step = max(found, default=0)
-    lines = [] if apart else [line for line in monitor.read_metrics(workdir) if line["step"] == step]
+    lines = (
+        [] if apart else [line for line in monitor.read_metrics(workdir) if line["step"] == step]
+    )
     return step, [
-        {"split": "validation", "examples": line.get("validation_examples"), "bits_per_dim": line["validation_bits"]}
+        {
+            "split": "validation",
+            "examples": line.get("validation_examples"),
+            "bits_per_dim": line["validation_bits"],
+        }
         for line in lines
     ]
 
@@ -87,7 +98,8 @@ def page(facts):
         f"- Conditions: {', '.join(facts['conditions']) or 'none'}.",
         f"- Parameters: {facts['parameters']:,}; training steps: {facts['step']:,}; seed {facts['seed']}.",
         f"- Exported {facts['made']} with "
-        + ", ".join(f"{name} {version}" for name, version in facts["versions"].items()) + ".",
+        + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+        + ".",
     ]
     if facts["missing_scales"]:
         lines.append(f"- Scales not trained, and not here: {', '.join(facts['missing_scales'])}.")
@@ -98,7 +110,10 @@ def page(facts):
             f"| {row['split']} | {row['examples'] or '–'} | {row['bits_per_dim']:.4f} |"
             for row in facts["bits_per_dim"]
         ]
-        lines += ["", "They compare with other figures only on the very same pixels, as named above."]
+        lines += [
+            "",
+            "They compare with other figures only on the very same pixels, as named above.",
+        ]
     else:
         lines.append("Not measured.")
     lines += ["", "## Signatures", ""]

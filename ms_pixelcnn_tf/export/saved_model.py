@@ -1,9 +1,9 @@
 """Writing a model as a SavedModel, in the layout from which TensorFlow Serving takes its versions.
 
-    OUT/1/saved_model.pb, variables/   the SavedModel
-    OUT/1/config.json, data.json       as of a run, so that `ms.load` reads an export without running it
-    OUT/1/card.json, MODEL_CARD.md     what it is, for programs and for people; the files' SHA-256
-    OUT/2/…                            the next export
+OUT/1/saved_model.pb, variables/   the SavedModel
+OUT/1/config.json, data.json       as of a run, so that `ms.load` reads an export without running it
+OUT/1/card.json, MODEL_CARD.md     what it is, for programs and for people; the files' SHA-256
+OUT/2/…                            the next export
 """
 
 import os
@@ -29,8 +29,12 @@ from ms_pixelcnn_tf.training.snapshots import by_name
 
 
 def export(
-    model: MultiscalePixelCNN | VideoPixelCNN, run: RunConfig, out: "str | os.PathLike[str]",
-    facts: dict[str, Any], datasheet: str | None = None, version: int | None = None,
+    model: MultiscalePixelCNN | VideoPixelCNN,
+    run: RunConfig,
+    out: "str | os.PathLike[str]",
+    facts: dict[str, Any],
+    datasheet: str | None = None,
+    version: int | None = None,
 ) -> pathlib.Path:
     """Writes a model; whole, or not at all.
 

@@ -64,7 +64,9 @@ def _of_images(model):
         fits = [tf.reduce_all(size == model.sizes[start]) for start in starts]
         valid = ", ".join(format_size(model.sizes[start]) for start in starts)
         checked = _check(tf.reduce_any(fits), f"low_resolution: valid sizes are {valid}")
-        with tf.control_dependencies([checked]):  # before a branch finds a shape that is not its own
+        with tf.control_dependencies(
+            [checked]
+        ):  # before a branch finds a shape that is not its own
             branch = tf.argmax(fits, output_type=tf.int32)
 
         def from_size(start):
@@ -115,7 +117,9 @@ def _of_videos(model):
 
     def decode(uniforms, given_frames, **sequences):
         _check_uniforms(uniforms)
-        _check(tf.shape(uniforms)[0] == tf.shape(given_frames)[0], "give one set of uniforms a video")
+        _check(
+            tf.shape(uniforms)[0] == tf.shape(given_frames)[0], "give one set of uniforms a video"
+        )
         levels = _checked_levels(model, "given_frames", given_frames)
         sequences = _sequences(model, sequences, tf.shape(uniforms)[0])
         return {"frames": rollout.decode_cached(model, uniforms, levels, sequences, score=False)}
@@ -129,10 +133,15 @@ def _of_videos(model):
 
     def upscale(low_frames, given_frames, seed):
         _check_request(seed)
-        checked = _check(tf.shape(low_frames)[0] == tf.shape(given_frames)[0], "give as many given_frames as low_frames")
+        checked = _check(
+            tf.shape(low_frames)[0] == tf.shape(given_frames)[0],
+            "give as many given_frames as low_frames",
+        )
         with tf.control_dependencies([checked]):
             low_levels = _checked_levels(model, "low_frames", tf.identity(low_frames))
-        known = low_levels[:, : config.given_frames] == tf.cast(given_frames, "int32")[:, :, ::2, ::2]
+        known = (
+            low_levels[:, : config.given_frames] == tf.cast(given_frames, "int32")[:, :, ::2, ::2]
+        )
         _check(tf.reduce_all(known), "every second pixel of given_frames is not low_frames'")
         drawn = _drawn(model, seed, tf.shape(given_frames)[0], predicted)
         levels = _checked_levels(model, "given_frames", given_frames)
@@ -174,7 +183,8 @@ def _levels(name, shape):
 def _condition_specs(shapes):
     """Specs of conditions; a caption is a string."""
     return [
-        tf.TensorSpec((None,), tf.string, name) if name == "text"
+        tf.TensorSpec((None,), tf.string, name)
+        if name == "text"
         else tf.TensorSpec((None, *shape), dtype, name)
         for name, (shape, dtype) in shapes.items()
     ]
@@ -210,7 +220,9 @@ def _checked_levels(model, name, levels):
 
 
 def _check_uniforms(drawn):
-    _check(tf.reduce_all((drawn >= 0) & (drawn < 1)), "uniforms: valid are 0 up to, not including, 1")
+    _check(
+        tf.reduce_all((drawn >= 0) & (drawn < 1)), "uniforms: valid are 0 up to, not including, 1"
+    )
 
 
 def _check_request(seed, number=None):

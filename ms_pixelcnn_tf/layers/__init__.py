@@ -11,7 +11,15 @@ from ms_pixelcnn_tf.layers.of_distribution import OfDistribution
 from ms_pixelcnn_tf.layers.residual import ResidualBlock
 
 __all__ = [
-    "ChannelHead", "Constant", "ConvLSTM", "GatedLayer", "GivenRows", "MaskedConvolution",
-    "MaskedDense", "MultiplicativeUnit", "OfDistribution", "ResidualBlock",
+    "ChannelHead",
+    "Constant",
+    "ConvLSTM",
+    "GatedLayer",
+    "GivenRows",
+    "MaskedConvolution",
+    "MaskedDense",
+    "MultiplicativeUnit",
+    "OfDistribution",
+    "ResidualBlock",
     "ResidualMultiplicativeBlock",
 ]

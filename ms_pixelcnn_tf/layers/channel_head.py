@@ -56,20 +56,26 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         self.kernel = self.add_weight(
             shape=(law.channels, 1 + self.hidden, law.num_outputs),
             initializer=GivenRows(own, keras.initializers.RandomNormal(stddev=0.01)),
-            autocast=False, name="kernel",
+            autocast=False,
+            name="kernel",
         )
         self.bias = self.add_weight(
-            shape=(law.num_params,), initializer=Constant(law.initial_params()),
-            autocast=False, name="bias",
+            shape=(law.num_params,),
+            initializer=Constant(law.initial_params()),
+            autocast=False,
+            name="bias",
         )
 
     def call(self, maps, prediction, pixels):
         hidden = ops.relu(self.reading(maps) + self.earlier_channels(pixels))
         hidden = ops.split(hidden, self.distribution.channels, axis=-1)
-        return ops.concatenate([
-            self._output(hidden[channel], prediction, channel)
-            for channel in range(self.distribution.channels)
-        ], axis=-1)
+        return ops.concatenate(
+            [
+                self._output(hidden[channel], prediction, channel)
+                for channel in range(self.distribution.channels)
+            ],
+            axis=-1,
+        )
 
     def channel(self, read, prediction, pixels, channel):
         """Parameters of one channel, for decoding.

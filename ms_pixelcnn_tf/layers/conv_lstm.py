@@ -56,7 +56,8 @@ class ConvLSTM(keras.layers.Layer):
             shape=(*size, features, 4 * features), initializer="orthogonal", name="recurrent_kernel"
         )
         self.bias = self.add_weight(
-            shape=(4 * features,), initializer=Constant(np.repeat([0, 1, 0, 0], features)),
+            shape=(4 * features,),
+            initializer=Constant(np.repeat([0, 1, 0, 0], features)),
             name="bias",
         )
         for norm in (self.read_norm, self.recurrent_norm):
@@ -100,5 +101,7 @@ class ConvLSTM(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "features": self.features, "inputs": self.inputs, "kernel_size": self.kernel_size,
+            "features": self.features,
+            "inputs": self.inputs,
+            "kernel_size": self.kernel_size,
         }

@@ -67,7 +67,8 @@ class GatedLayer(keras.layers.Layer):
         add = self.add_weight
         self.vertical_kernel = add(
             shape=(self.rows, self.kernel_size, inputs, gates),
-            initializer="glorot_uniform", name="vertical_kernel",
+            initializer="glorot_uniform",
+            name="vertical_kernel",
         )
         self.vertical_bias = add(shape=(gates,), initializer="zeros", name="vertical_bias")
         self.link_kernel = add(shape=(gates, gates), initializer="glorot_uniform", name="link")
@@ -85,7 +86,7 @@ class GatedLayer(keras.layers.Layer):
         side, above = self.reach, self.kernel_size // 2
         padded = ops.pad(vertical, ((0, 0), (above, 0), (side, side), (0, 0)))
         if self.first:
-            padded = padded[:, :height + above - 1]
+            padded = padded[:, : height + above - 1]
         vertical_gates = self.vertical_gates(padded)
         vertical_conditioning, horizontal_conditioning = self.split_conditioning(conditioning)
 

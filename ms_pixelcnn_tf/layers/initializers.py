@@ -42,6 +42,4 @@ class GivenRows(keras.initializers.Initializer):
         return ops.concatenate([ops.cast(self.rows, drawn.dtype), drawn], axis=-2)
 
     def get_config(self):
-        return {
-            "rows": self.rows.tolist(), "drawn": keras.initializers.serialize(self.drawn)
-        }
+        return {"rows": self.rows.tolist(), "drawn": keras.initializers.serialize(self.drawn)}

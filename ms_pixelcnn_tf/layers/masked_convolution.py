@@ -37,8 +37,14 @@ class MaskedConvolution(keras.layers.Layer):
     Reference: van den Oord et al. (2016a), section 3.4.
     """
 
-    def __init__(self, input_groups, output_groups, mask_type="B",
-                 kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        input_groups,
+        output_groups,
+        mask_type="B",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.input_groups = [int(g) for g in input_groups]
         self.output_groups = [int(g) for g in output_groups]

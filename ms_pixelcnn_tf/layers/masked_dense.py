@@ -25,8 +25,15 @@ class MaskedDense(keras.layers.Layer):
         `[..., len(output_groups)]`.
     """
 
-    def __init__(self, input_groups, output_groups, mask_type="B",
-                 kernel_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):
+    def __init__(
+        self,
+        input_groups,
+        output_groups,
+        mask_type="B",
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.input_groups = [int(g) for g in input_groups]
         self.output_groups = [int(g) for g in output_groups]
@@ -40,9 +47,7 @@ class MaskedDense(keras.layers.Layer):
         self.kernel = self.add_weight(
             shape=shape, initializer=self.kernel_initializer, name="kernel"
         )
-        self.bias = self.add_weight(
-            shape=shape[1:], initializer=self.bias_initializer, name="bias"
-        )
+        self.bias = self.add_weight(shape=shape[1:], initializer=self.bias_initializer, name="bias")
 
     def masked_kernel(self):
         """`[inputs, outputs]`, the kernel as the call uses it."""

@@ -29,7 +29,12 @@ class ResidualBlock(keras.layers.Layer):
         self.features = features
         policy = self.dtype_policy
         self.spatial = keras.layers.Conv2D(
-            features, 3, padding="same", kernel_initializer="he_normal", dtype=policy, name="spatial"
+            features,
+            3,
+            padding="same",
+            kernel_initializer="he_normal",
+            dtype=policy,
+            name="spatial",
         )
         self.pointwise = keras.layers.Dense(
             features, kernel_initializer="zeros", dtype=policy, name="pointwise"

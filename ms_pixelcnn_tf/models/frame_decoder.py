@@ -140,7 +140,8 @@ class Naive:
     def group(self, upscaler, context, uniforms, conditioning):
         return sampling.decode_naive(
             upscaler.distribution,
-            lambda x: upscaler(upscaler.trunk(context, conditioning), x), uniforms,
+            lambda x: upscaler(upscaler.trunk(context, conditioning), x),
+            uniforms,
         )
 
 
@@ -166,9 +167,15 @@ class ScaleDecoder(keras.layers.Layer):
         }
         self.upscalers = [
             UpscalerA(
-                distribution, group, config.residual_blocks, config.features,
-                config.head_features, conditioning_features, previous=True,
-                dtype=self.dtype_policy, name=f"group{group}",
+                distribution,
+                group,
+                config.residual_blocks,
+                config.features,
+                config.head_features,
+                conditioning_features,
+                previous=True,
+                dtype=self.dtype_policy,
+                name=f"group{group}",
             )
             for group in groups
         ]

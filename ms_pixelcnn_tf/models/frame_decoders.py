@@ -13,12 +13,7 @@ from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.distributions import Categorical
 from ms_pixelcnn_tf.encoders.frames import stack_blocks
 from ms_pixelcnn_tf.layers import Constant, GivenRows, ResidualMultiplicativeBlock
-from ms_pixelcnn_tf.models.frame_decoder import (
-    Factor,
-    FrameDecoder,
-    ScaleDecoder,
-    scale_prefix,
-)
+from ms_pixelcnn_tf.models.frame_decoder import Factor, FrameDecoder, ScaleDecoder, scale_prefix
 from ms_pixelcnn_tf.models.given import Previous, conditioning_of
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
@@ -53,7 +48,8 @@ class IndependentDecoder(FrameDecoder):
             channels * law.num_params,
             kernel_initializer=GivenRows(rows.reshape(channels, -1), "glorot_uniform"),
             bias_initializer=Constant(np.tile(law.initial_params(), channels)),
-            dtype=policy.variable_dtype, name="head",
+            dtype=policy.variable_dtype,
+            name="head",
         )
 
     def build(self, past_shape=None):
@@ -87,9 +83,7 @@ class IndependentDecoder(FrameDecoder):
         yield Factor("frame", self.params(past), frame[..., None])
 
     def _decode(self, past, uniforms, ways):
-        levels, log_probs = ways.independent(
-            self.distribution, lambda: self.params(past), uniforms
-        )
+        levels, log_probs = ways.independent(self.distribution, lambda: self.params(past), uniforms)
         return levels, [log_probs]
 
 
@@ -105,9 +99,13 @@ class RasterDecoder(FrameDecoder):
         self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
         self.conditioning = conditioning_of(config, config.image_size)
         self.network = MultiplicativePixelCNN(
-            self.distribution, config.frame_decoder_blocks, config.frame_features,
-            config.head_features, config.lstm_features + self.previous.features,
-            dtype=policy, name="network",
+            self.distribution,
+            config.frame_decoder_blocks,
+            config.frame_features,
+            config.head_features,
+            config.lstm_features + self.previous.features,
+            dtype=policy,
+            name="network",
         )
 
     def build(self, past_shape=None):
@@ -146,7 +144,9 @@ class GroupsDecoder(FrameDecoder):
         super().__init__(config, **kwargs)
         self.upscales = config.variant == "OT_upscaler"
         self.scale = ScaleDecoder(
-            config, self.distribution, config.image_size,
+            config,
+            self.distribution,
+            config.image_size,
             groups=(2, 3, 4) if self.upscales else (1, 2, 3, 4),
             prefix=scale_prefix(config.image_size) if self.upscales else "",
             conditioning_features=0 if self.upscales else config.lstm_features,
@@ -179,15 +179,25 @@ class PyramidDecoder(FrameDecoder):
         self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
         self.conditioning = conditioning_of(config, config.base_size)
         self.base = GatedPixelCNN(
-            self.distribution, config.base_layers, config.base_features, config.head_features,
-            config.first_kernel, predicted=True,
+            self.distribution,
+            config.base_layers,
+            config.base_features,
+            config.head_features,
+            config.first_kernel,
+            predicted=True,
             conditioning_features=config.lstm_features + self.previous.features,
-            dtype=policy, name="base",
+            dtype=policy,
+            name="base",
         )
         self.scales = [
             ScaleDecoder(
-                config, self.distribution, size, (2, 3, 4), scale_prefix(size),
-                config.lstm_features, name=f"scale{index}",
+                config,
+                self.distribution,
+                size,
+                (2, 3, 4),
+                scale_prefix(size),
+                config.lstm_features,
+                name=f"scale{index}",
             )
             for index, size in enumerate(config.sizes[1:], 1)
         ]
@@ -232,8 +242,11 @@ class PyramidDecoder(FrameDecoder):
 
 
 DECODERS = {
-    "OT_baseline": IndependentDecoder, "OTN": RasterDecoder, "OT": GroupsDecoder,
-    "OTlogN": PyramidDecoder, "OT_upscaler": GroupsDecoder,
+    "OT_baseline": IndependentDecoder,
+    "OTN": RasterDecoder,
+    "OT": GroupsDecoder,
+    "OTlogN": PyramidDecoder,
+    "OT_upscaler": GroupsDecoder,
 }
 
 

@@ -71,8 +71,12 @@ class Previous(keras.layers.Layer):
         identity = np.zeros((3, 3, channels, channels))
         identity[1, 1] = np.eye(channels)
         self.prediction = keras.layers.Conv2D(
-            channels, 3, padding="same", kernel_initializer=Constant(identity),
-            dtype=self.variable_dtype, name="prediction",
+            channels,
+            3,
+            padding="same",
+            kernel_initializer=Constant(identity),
+            dtype=self.variable_dtype,
+            name="prediction",
         )
 
     @property

@@ -69,8 +69,13 @@ class MultiscalePixelCNN(keras.Model):
         self.base, self.upscalers, self.term_dims = None, [], {}
         if "base" in config.held_scales:
             self.base = GatedPixelCNN(
-                self.distribution, config.base_layers, config.base_features, config.head_features,
-                config.first_kernel, name="base", **shared,
+                self.distribution,
+                config.base_layers,
+                config.base_features,
+                config.head_features,
+                config.first_kernel,
+                name="base",
+                **shared,
             )
             self.term_dims["base"] = math.prod(self.sizes[0]) * config.channels
         for index in self.held_indices():
@@ -184,8 +189,12 @@ class MultiscalePixelCNN(keras.Model):
         return ops.convert_to_numpy(levels), ops.convert_to_numpy(log_prob)
 
     def upscale(
-        self, low_resolution: Array, to: Size | None = None, conditions: Conditions = None,
-        uniforms: Array | None = None, seed: int = 0,
+        self,
+        low_resolution: Array,
+        to: Size | None = None,
+        conditions: Conditions = None,
+        uniforms: Array | None = None,
+        seed: int = 0,
     ) -> Levels:
         """Super-resolution: larger images of which the given one is the sub-sampled part.
 
@@ -310,15 +319,21 @@ class MultiscalePixelCNN(keras.Model):
     def _make_upscaler(self, size, group, term, shared):
         config = self.config
         arguments = {
-            "distribution": self.distribution, "group": group,
-            "num_blocks": config.residual_blocks, "features": config.features,
-            "head_features": config.head_features, "name": term.replace("/", "_"), **shared,
+            "distribution": self.distribution,
+            "group": group,
+            "num_blocks": config.residual_blocks,
+            "features": config.features,
+            "head_features": config.head_features,
+            "name": term.replace("/", "_"),
+            **shared,
         }
         if config.upscaler == "A":
             return UpscalerA(**arguments)
         patch_size = tuple(min(config.patch_size, side) for side in size)
         return UpscalerB(
-            **arguments, patch_size=patch_size, decoder_layers=config.decoder_layers,
+            **arguments,
+            patch_size=patch_size,
+            decoder_layers=config.decoder_layers,
             decoder_features=config.decoder_features,
         )
 

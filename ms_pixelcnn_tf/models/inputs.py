@@ -178,7 +178,9 @@ def check_conditions(config, conditions, batch_size):
 def condition_limits(config):
     """The largest value of each condition; the smallest is 0."""
     return {
-        "label": config.num_classes - 1, "text": len(text.ALPHABET), "keypoints": 1,
+        "label": config.num_classes - 1,
+        "text": len(text.ALPHABET),
+        "keypoints": 1,
         "segmentation": 1,
     }
 

@@ -30,14 +30,22 @@ class PastEncoder(keras.layers.Layer):
         self.fields = config.conditions
         self.size = tuple(side // config.frame_stride for side in config.image_size)
         self.frames = FrameEncoder(
-            config.num_levels, config.channels, config.frame_features, config.frame_blocks,
-            config.frame_stride, dtype=policy, name="frames",
+            config.num_levels,
+            config.channels,
+            config.frame_features,
+            config.frame_blocks,
+            config.frame_stride,
+            dtype=policy,
+            name="frames",
         )
         self.poses, self.widths = None, {"frames": 2 * config.frame_features}
         if self.fields:
             self.widths["poses"] = config.lstm_features
             self.poses = PoseEncoder(
-                self.widths["poses"], config.action_size + config.state_size, self.size, dtype=policy,
+                self.widths["poses"],
+                config.action_size + config.state_size,
+                self.size,
+                dtype=policy,
                 name="poses",
             )
         self.norms = {

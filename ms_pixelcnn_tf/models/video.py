@@ -200,7 +200,10 @@ class VideoPixelCNN(keras.Model):
         return self._decode_in_parts(given, conditions, self.config.predicted_frames, seed=seed)
 
     def decode(
-        self, uniforms: Array, given_frames: Array, conditions: Conditions = None,
+        self,
+        uniforms: Array,
+        given_frames: Array,
+        conditions: Conditions = None,
         sampler: str = "cached",
     ) -> Levels:
         """The predicted frames from uniforms, by inverse CDF.
@@ -221,7 +224,10 @@ class VideoPixelCNN(keras.Model):
         return self._decode_in_parts(given, conditions, length, uniforms, sampler=sampler)
 
     def decode_with_log_prob(
-        self, uniforms: Array, given_frames: Array, conditions: Conditions = None,
+        self,
+        uniforms: Array,
+        given_frames: Array,
+        conditions: Conditions = None,
         sampler: str = "cached",
     ) -> tuple[Levels, np.ndarray]:
         """`decode`, all videos at once, and log p of each as accumulated on the way: `[B]`, nats
@@ -229,7 +235,11 @@ class VideoPixelCNN(keras.Model):
         return self._decode(sampler, *self._checked(uniforms, given_frames, conditions))
 
     def upscale(
-        self, low_frames: Array, given_frames: Array, uniforms: Array | None = None, seed: int = 0,
+        self,
+        low_frames: Array,
+        given_frames: Array,
+        uniforms: Array | None = None,
+        seed: int = 0,
         sampler: str = "cached",
     ) -> Levels:
         """Videos of twice the size, of which the given ones are the sub-sampled part.

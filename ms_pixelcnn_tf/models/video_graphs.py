@@ -38,11 +38,11 @@ class VideoGraphs:
         self._decode = {}  # (T - G, whether scored) → function
 
         self.log_prob_by_frame = self._compile(
-            rollout.log_prob_by_frame, frames=clip,
-            conditions=video_inputs.condition_shapes(config),
+            rollout.log_prob_by_frame, frames=clip, conditions=video_inputs.condition_shapes(config)
         )
         self.forced_log_prob_by_frame = self._compile(
-            rollout.forced_log_prob_by_frame, frames=clip,
+            rollout.forced_log_prob_by_frame,
+            frames=clip,
             sequences=self._sequences(config.num_frames),
         )
         self.start = self._compile(
@@ -53,7 +53,8 @@ class VideoGraphs:
         )
         self.naive = self._compile(
             lambda model, uniforms, known: model.decoder.decode_naive(Past(**known), uniforms),
-            uniforms=drawn, known=known,
+            uniforms=drawn,
+            known=known,
         )
 
     def decode(self, length, score):
@@ -64,7 +65,8 @@ class VideoGraphs:
             drawn, _ = self._levels((length, *config.image_size))
             self._decode[length, score] = self._compile(
                 functools.partial(rollout.decode_cached, score=score),
-                uniforms=(drawn, uniforms_dtype(config)), given=self._given,
+                uniforms=(drawn, uniforms_dtype(config)),
+                given=self._given,
                 sequences=self._sequences(self._total),
             )
         return self._decode[length, score]

@@ -85,7 +85,9 @@ def check_draws(config, uniforms, chosen, batch_size):
     passes, length = chosen.shape[1], config.num_frames
     inputs.check_shape("chosen", chosen, (passes, length), batch_size)
     size = (passes, length, *config.image_size)
-    inputs.check_shape("uniforms", inputs.as_array("uniforms", uniforms), (*size, config.channels), batch_size)
+    inputs.check_shape(
+        "uniforms", inputs.as_array("uniforms", uniforms), (*size, config.channels), batch_size
+    )
     return inputs.check_plain_uniforms(config, uniforms, size), chosen
 
 

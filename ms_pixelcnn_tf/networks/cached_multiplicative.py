@@ -45,9 +45,10 @@ class CachedMultiplicativePixelCNN:
         self.distribution = network.distribution
         self.batch = batch
         self.height, self.width = size
-        self.convolutions = [network.entry, *(
-            unit.convolution for block in network.blocks for unit in block.units
-        )]
+        self.convolutions = [
+            network.entry,
+            *(unit.convolution for block in network.blocks for unit in block.units),
+        ]
         self._prepare_weights()
         self._prepare_conditioning(conditioning)
         prediction = ops.cast(prediction, network.variable_dtype)
@@ -180,13 +181,19 @@ class CachedMultiplicativePixelCNN:
         }
         self.slices[4] = [(4 * start, 4 * end) for start, end in self.slices[1]]
         # Within 4c gates: the gates and the update of one group side by side, groups in order.
-        self.order = np.concatenate([
-            np.r_[tuple(np.s_[part * width + start : part * width + end] for part in range(4))]
-            for start, end in self.slices[1]
-        ])
+        self.order = np.concatenate(
+            [
+                np.r_[tuple(np.s_[part * width + start : part * width + end] for part in range(4))]
+                for start, end in self.slices[1]
+            ]
+        )
         self.kernels = [convolution.kernels() for convolution in self.convolutions]
         self.pointwise = [
-            (block.narrow.masked_kernel(), block.widen.masked_kernel(), self._cast(block.widen.bias))
+            (
+                block.narrow.masked_kernel(),
+                block.widen.masked_kernel(),
+                self._cast(block.widen.bias),
+            )
             for block in network.blocks
         ]
         self.left_entry = network.entry.left_kernel()
@@ -231,9 +238,7 @@ class CachedMultiplicativePixelCNN:
             return
         at_entry, in_blocks = self.network.project(conditioning)
         # Rows first, so that a row is read by its index: [H or 1, B, W or 1, ·].
-        self.conditioning = [
-            ops.transpose(share, (1, 0, 2, 3)) for share in (at_entry, *in_blocks)
-        ]
+        self.conditioning = [ops.transpose(share, (1, 0, 2, 3)) for share in (at_entry, *in_blocks)]
 
     def _conditioning_row(self, row):
         """Shares of the entry and of each block, `[B, 1, W or 1, ·]`; zeros without one."""

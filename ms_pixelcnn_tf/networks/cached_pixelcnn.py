@@ -86,9 +86,7 @@ class CachedPixelCNN:
         """State left of so many images: nothing but padding."""
         network, (first, *others) = self.network, self.network.layers
         left = ops.zeros((batch, first.reach, len(first.input_groups)), network.variable_dtype)
-        return left, [
-            ops.zeros((batch, network.features), network.compute_dtype) for _ in others
-        ]
+        return left, [ops.zeros((batch, network.features), network.compute_dtype) for _ in others]
 
     def begin_pixel(self, state, starts, column):
         """Parameters of one pixel, channel by channel.
@@ -153,9 +151,9 @@ class CachedPixelCNN:
         network, features = self.network, self.network.features
         slices = group_slices(network.layers[0].groups, network.num_groups)
         # Within 2F gates, tanh and σ halves of one group side by side, groups in order.
-        self.order = np.concatenate([
-            np.r_[start:end, features + start:features + end] for start, end in slices
-        ])
+        self.order = np.concatenate(
+            [np.r_[start:end, features + start : features + end] for start, end in slices]
+        )
         self.gate_starts = [2 * start for start, _ in slices[1:]]
         cast = self._cast
         self.links = [

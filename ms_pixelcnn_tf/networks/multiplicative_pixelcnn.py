@@ -45,12 +45,15 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
     Reference: Kalchbrenner et al. (2016b), "PixelCNN Decoders"; Reed et al. (2017), section 4.3.
     """
 
-    def __init__(self, distribution, num_blocks, features, head_features, conditioning_features=0,
-                 **kwargs):
+    def __init__(
+        self, distribution, num_blocks, features, head_features, conditioning_features=0, **kwargs
+    ):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
-            "num_blocks": num_blocks, "features": features, "head_features": head_features,
+            "num_blocks": num_blocks,
+            "features": features,
+            "head_features": head_features,
             "conditioning_features": conditioning_features,
         }
         self.features = features

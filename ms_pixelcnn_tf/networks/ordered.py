@@ -23,5 +23,6 @@ def make_logits(distribution, head_groups, num_groups, policy):
         feature_groups(distribution.num_params, num_groups),
         kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
         bias_initializer=Constant(distribution.initial_params()),
-        dtype=policy.variable_dtype, name="logits",
+        dtype=policy.variable_dtype,
+        name="logits",
     )

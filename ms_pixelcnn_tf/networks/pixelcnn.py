@@ -40,13 +40,25 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
     Reference: van den Oord et al. (2016b), section 2; conditioning by a vector or a map, section 2.3.
     """
 
-    def __init__(self, distribution, num_layers, features, head_features, first_kernel=7,
-                 conditioning_features=0, predicted=False, **kwargs):
+    def __init__(
+        self,
+        distribution,
+        num_layers,
+        features,
+        head_features,
+        first_kernel=7,
+        conditioning_features=0,
+        predicted=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
-            "num_layers": num_layers, "features": features, "head_features": head_features,
-            "first_kernel": first_kernel, "conditioning_features": conditioning_features,
+            "num_layers": num_layers,
+            "features": features,
+            "head_features": head_features,
+            "first_kernel": first_kernel,
+            "conditioning_features": conditioning_features,
             "predicted": predicted,
         }
         self.features = features
@@ -60,15 +72,25 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         self.layers = []
         for index in range(num_layers):
             first = index == 0
-            self.layers.append(GatedLayer(
-                inputs if first else hidden, features, self.num_groups,
-                first_kernel if first else 3, first, dtype=policy, name=f"gated{index}",
-            ))
+            self.layers.append(
+                GatedLayer(
+                    inputs if first else hidden,
+                    features,
+                    self.num_groups,
+                    first_kernel if first else 3,
+                    first,
+                    dtype=policy,
+                    name=f"gated{index}",
+                )
+            )
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
         self.neighbours = None
         if not predicted:
             self.neighbours = keras.layers.Dense(
-                channels, use_bias=False, dtype=policy.variable_dtype, name="neighbours",
+                channels,
+                use_bias=False,
+                dtype=policy.variable_dtype,
+                name="neighbours",
                 kernel_initializer=Constant(np.tile(0.5 * np.eye(channels), (2, 1))),
             )
         self.logits = make_logits(distribution, head, self.num_groups, policy)

@@ -50,8 +50,17 @@ class Trunk(keras.layers.Layer):
         the law on it: much of what there is to know is there from the first step.
     """
 
-    def __init__(self, num_levels, channels, group, num_blocks, features,
-                 conditioning_features=0, previous=False, **kwargs):
+    def __init__(
+        self,
+        num_levels,
+        channels,
+        group,
+        num_blocks,
+        features,
+        conditioning_features=0,
+        previous=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.num_levels = num_levels
         self.context_channels = channels * (group - 1 + 4 * previous)
@@ -59,7 +68,11 @@ class Trunk(keras.layers.Layer):
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
         self.prediction = keras.layers.Conv2D(
-            channels, 3, padding="same", dtype=policy.variable_dtype, name="prediction",
+            channels,
+            3,
+            padding="same",
+            dtype=policy.variable_dtype,
+            name="prediction",
             kernel_initializer=_same_group(group) if previous else _mean_of_groups,
         )
         self.blocks = [
@@ -104,6 +117,7 @@ def _mean_of_groups(shape, dtype=None):
 
 def _same_group(group):
     """The initialiser of a kernel that picks one group of the frame before, at the same place."""
+
     def initializer(shape, dtype=None):
         kernel, channels = np.zeros(shape), shape[-1]
         kernel[1, 1, channels * (group - 1) : channels * group] = np.eye(channels)
@@ -126,20 +140,39 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
     `[B, H, W, distribution.num_params]`.
     """
 
-    def __init__(self, distribution, group, num_blocks, features, head_features,
-                 conditioning_features=0, previous=False, **kwargs):
+    def __init__(
+        self,
+        distribution,
+        group,
+        num_blocks,
+        features,
+        head_features,
+        conditioning_features=0,
+        previous=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
-            "group": group, "num_blocks": num_blocks, "features": features,
-            "head_features": head_features, "conditioning_features": conditioning_features,
+            "group": group,
+            "num_blocks": num_blocks,
+            "features": features,
+            "head_features": head_features,
+            "conditioning_features": conditioning_features,
             "previous": previous,
         }
         self.features = features
         policy = self.dtype_policy
         self.trunk = Trunk(
-            distribution.num_levels, distribution.channels, group, num_blocks, features,
-            conditioning_features, previous, dtype=policy, name="trunk",
+            distribution.num_levels,
+            distribution.channels,
+            group,
+            num_blocks,
+            features,
+            conditioning_features,
+            previous,
+            dtype=policy,
+            name="trunk",
         )
         if distribution.channel_autoregressive:
             self.head = ChannelHead(
@@ -153,7 +186,8 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
                 distribution.num_params,
                 kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
                 bias_initializer=Constant(distribution.initial_params()),
-                dtype=policy.variable_dtype, name="head",
+                dtype=policy.variable_dtype,
+                name="head",
             )
 
     def build(self, known_shape=None, levels_shape=None):
@@ -166,8 +200,8 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     def call(self, known, levels):
         """Args:
-            known: from the trunk.
-            levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
+        known: from the trunk.
+        levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
         maps, prediction = known
         if self.distribution.channel_autoregressive:
@@ -207,27 +241,54 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         decoder_layers, decoder_features: of the shallow Gated PixelCNN.
     """
 
-    def __init__(self, distribution, group, num_blocks, features, head_features, patch_size,
-                 decoder_layers, decoder_features, conditioning_features=0, **kwargs):
+    def __init__(
+        self,
+        distribution,
+        group,
+        num_blocks,
+        features,
+        head_features,
+        patch_size,
+        decoder_layers,
+        decoder_features,
+        conditioning_features=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
-            "group": group, "num_blocks": num_blocks, "features": features,
-            "head_features": head_features, "patch_size": tuple(patch_size),
-            "decoder_layers": decoder_layers, "decoder_features": decoder_features,
+            "group": group,
+            "num_blocks": num_blocks,
+            "features": features,
+            "head_features": head_features,
+            "patch_size": tuple(patch_size),
+            "decoder_layers": decoder_layers,
+            "decoder_features": decoder_features,
             "conditioning_features": conditioning_features,
         }
         self.features = features
         self.patch_size = patch_size
         policy = self.dtype_policy
         self.trunk = Trunk(
-            distribution.num_levels, distribution.channels, group, num_blocks, features,
-            conditioning_features, dtype=policy, name="trunk",
+            distribution.num_levels,
+            distribution.channels,
+            group,
+            num_blocks,
+            features,
+            conditioning_features,
+            dtype=policy,
+            name="trunk",
         )
         self.decoder = GatedPixelCNN(
-            distribution, decoder_layers, decoder_features, head_features,
+            distribution,
+            decoder_layers,
+            decoder_features,
+            head_features,
             first_kernel=2 * max(patch_size) - 1 if max(patch_size) > 1 else 3,
-            conditioning_features=features, predicted=True, dtype=policy, name="decoder",
+            conditioning_features=features,
+            predicted=True,
+            dtype=policy,
+            name="decoder",
         )
 
     def build(self, known_shape=None, levels_shape=None):

@@ -35,32 +35,52 @@ def chart(curves, x_name, y_name):
     def place(x, y):
         across = (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0])
         up = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
-        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (
+            HEIGHT - TOP - BOTTOM
+        )
 
     drawn = []
     for tick in y_ticks:
         _, y = place(x_ticks[0], tick)
-        drawn.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="rule"))
+        drawn.append(
+            element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="rule")
+        )
         drawn.append(element("text", _short(tick), x=LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end"))
     for tick in x_ticks:
         x, _ = place(tick, y_ticks[0])
-        drawn.append(element("text", _short(tick), x=f"{x:.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle"))
-    drawn.append(element("text", x_name, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle"))
+        drawn.append(
+            element(
+                "text", _short(tick), x=f"{x:.1f}", y=HEIGHT - BOTTOM + 16, text_anchor="middle"
+            )
+        )
+    drawn.append(
+        element("text", x_name, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, text_anchor="middle")
+    )
     for _, colour, dashed, each in curves:
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in each if p[1] <= y_ticks[-1]))
-        drawn.append(element("polyline", points=path, class_=f"{colour} {'dashed' if dashed else ''}"))
+        path = " ".join(
+            f"{x:.1f},{y:.1f}" for x, y in (place(*p) for p in each if p[1] <= y_ticks[-1])
+        )
+        drawn.append(
+            element("polyline", points=path, class_=f"{colour} {'dashed' if dashed else ''}")
+        )
         x, y = place(each[-1][0], min(each[-1][1], y_ticks[-1]))
         drawn.append(element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, class_=colour))
     title = f"{y_name} by {x_name}"
-    svg = element("svg", element("title", title), *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
+    svg = element(
+        "svg", element("title", title), *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img"
+    )
     legend = [
         element(
-            "li", element("span", class_=f"key {colour} {'dashed' if dashed else ''}"), " ",
+            "li",
+            element("span", class_=f"key {colour} {'dashed' if dashed else ''}"),
+            " ",
             f"{name}, at the end {number(each[-1][1], 3)}",
         )
         for name, colour, dashed, each in curves
     ]
-    return element("figure", svg, element("ul", *legend, class_="legend"), element("figcaption", title))
+    return element(
+        "figure", svg, element("ul", *legend, class_="legend"), element("figcaption", title)
+    )
 
 
 def _range(values):

@@ -21,7 +21,8 @@ def element(name, *content, **attributes):
     """An element; an attribute's name may end in an underscore."""
     shown = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
-        for key, value in attributes.items() if value is not None
+        for key, value in attributes.items()
+        if value is not None
     )
     return Markup(f"<{name}{shown}>{''.join(map(text, content))}</{name}>")
 
@@ -36,7 +37,9 @@ def table(columns, rows, caption=None):
     return element(
         "div",
         element(
-            "table", element("caption", caption) if caption else "", element("thead", head),
+            "table",
+            element("caption", caption) if caption else "",
+            element("thead", head),
             element("tbody", *body),
         ),
         class_="wide",
@@ -54,8 +57,15 @@ def film(pictures, caption, fps=5):
     """A figure of uint8 `[T, H, W, 3]` that moves without end, as a WebP inside the page."""
     first, *others = [Image.fromarray(frame) for frame in np.asarray(pictures, "uint8")]
     file = io.BytesIO()
-    first.save(file, "WEBP", save_all=True, append_images=others, duration=round(1000 / fps), loop=0,
-               lossless=True)
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=round(1000 / fps),
+        loop=0,
+        lossless=True,
+    )
     return figure(file.getvalue(), "webp", pictures.shape[1:3], caption)
 
 

@@ -52,17 +52,26 @@ def build(subjects, title, examples, seed, progress=lambda text: None):
     progress("drawing curves")
     sections = [_runs(subjects), _curves(subjects), _likelihoods(subjects, examples, progress)]
     progress("timing")
-    sections += [_sampling(subjects), _pictures(subjects, seed, progress), _configurations(subjects)]
+    sections += [
+        _sampling(subjects),
+        _pictures(subjects, seed, progress),
+        _configurations(subjects),
+    ]
     versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("ms_pixelcnn_tf", "tensorflow", "keras")
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("ms_pixelcnn_tf", "tensorflow", "keras")
     )
     made = f"Made {datetime.date.today().isoformat()} on {machine()} with {versions}."
     body = element(
         "body", element("h1", title), element("p", made, class_="faint"), *filter(None, sections)
     )
     head = element(
-        "head", Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", title), element("style", Markup(STYLE)),
+        "head",
+        Markup(
+            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        ),
+        element("title", title),
+        element("style", Markup(STYLE)),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
@@ -86,18 +95,34 @@ def _runs(subjects):
         told = {row["split"]: row["bits_per_dim"] for row in subject.card.get("bits_per_dim", ())}
         missing = getattr(subject.run.model, "missing_scales", ())
         steps = max((line["step"] for line in last), default=subject.card.get("step"))
-        rows.append((
-            subject.name, subject.data, subject.run.model.variant,
-            ", ".join(subject.run.model.conditions) or "none",
-            number(subject.parameters, 0), number(steps, 0),
-            number(max((line["examples"] for line in last), default=None), 0),
-            number(sum(line["cpu_seconds"] for line in last) / 60 if last else None, 1),
-            number(last[0]["validation_bits"] if whole else told.get("validation")),
-            number(best if whole else None),
-            f"lacks {', '.join(missing)}" if missing else "",
-        ))
-    columns = ("run", "data", "variant", "conditions", "parameters", "steps", "examples seen", "processor, min",
-               "validation, bits", "best, bits", "")
+        rows.append(
+            (
+                subject.name,
+                subject.data,
+                subject.run.model.variant,
+                ", ".join(subject.run.model.conditions) or "none",
+                number(subject.parameters, 0),
+                number(steps, 0),
+                number(max((line["examples"] for line in last), default=None), 0),
+                number(sum(line["cpu_seconds"] for line in last) / 60 if last else None, 1),
+                number(last[0]["validation_bits"] if whole else told.get("validation")),
+                number(best if whole else None),
+                f"lacks {', '.join(missing)}" if missing else "",
+            )
+        )
+    columns = (
+        "run",
+        "data",
+        "variant",
+        "conditions",
+        "parameters",
+        "steps",
+        "examples seen",
+        "processor, min",
+        "validation, bits",
+        "best, bits",
+        "",
+    )
     if len(rows) == 1:  # as a list, which a narrow screen shows whole
         rows = [(name, value) for name, value in zip(columns, rows[0]) if value]
         return _section("The run", element("div", table(("", ""), rows), class_="facts"))
@@ -137,17 +162,28 @@ def _likelihoods(subjects, examples, progress):
         rows = [("all", *(_units(result, nats) for result in found.values()))]
         first = next(iter(found.values()))
         for term in (*first.scales, *(name for name in first.terms if not first.scales)):
-            rows.append((term, *(
-                _units((result.scales or result.terms)[term], nats) for result in found.values()
-            )))
+            rows.append(
+                (
+                    term,
+                    *(
+                        _units((result.scales or result.terms)[term], nats)
+                        for result in found.values()
+                    ),
+                )
+            )
         if subject.source.is_video:
             rows += [
-                (f"frame {frame.frame}", *(_units(result.frames[index], nats) for result in found.values()))
+                (
+                    f"frame {frame.frame}",
+                    *(_units(result.frames[index], nats) for result in found.values()),
+                )
                 for index, frame in enumerate(first.frames)
             ]
         rows.append(("examples", *(f"{result.examples:,}" for result in found.values())))
         content += [heading, table(("", *found), rows, f"{unit} per sub-pixel; {subject.data}")]
-    beside = {id(table_): table_ for table_ in (published.likelihoods_beside(s.run) for s in subjects)}
+    beside = {
+        id(table_): table_ for table_ in (published.likelihoods_beside(s.run) for s in subjects)
+    }
     for one in beside.values():
         content.append(_published(one, "likelihoods compare on the very same pixels only"))
     return _section("Likelihood", *content)
@@ -160,7 +196,8 @@ def _units(result, nats):
 def _published(one, warning):
     rows = [(name, *(number(value, 2) for value in values)) for name, values in one.rows.items()]
     return element(
-        "details", element("summary", f"As published: {one.title}"),
+        "details",
+        element("summary", f"As published: {one.title}"),
         table(("", *one.columns), rows, f"{one.pixels}; {warning}"),
     )
 
@@ -168,13 +205,15 @@ def _published(one, warning):
 def _sampling(subjects):
     rows = [
         (subject.name, subject.run.model.variant, what, together, number(seconds), number(ratio, 2))
-        for subject in subjects for what, together, seconds, ratio in subject.speeds()
+        for subject in subjects
+        for what, together, seconds, ratio in subject.speeds()
     ]
     if not rows:
         return ""
     columns = ("run", "variant", "what", "together", "seconds a frame", "in likelihoods' times")
     return _section(
-        "Sampling", table(columns, rows, f"median of three calls, on {machine()}"),
+        "Sampling",
+        table(columns, rows, f"median of three calls, on {machine()}"),
         _published(published.TABLE_4, "another machine"),
     )
 
@@ -190,15 +229,20 @@ def _pictures(subjects, seed, progress):
         if not figures:
             why = subject.reason or "the run has not all of its scales"
             figures = [element("p", f"No pictures: {why}", class_="faint")]
-        columns.append(element("div", element("h3", subject.name) if len(subjects) > 1 else "", *figures))
-    return _section("What it makes" if len(subjects) == 1 else "What they make",
-                    element("div", *columns, class_="runs"))
+        columns.append(
+            element("div", element("h3", subject.name) if len(subjects) > 1 else "", *figures)
+        )
+    return _section(
+        "What it makes" if len(subjects) == 1 else "What they make",
+        element("div", *columns, class_="runs"),
+    )
 
 
 def _configurations(subjects):
     fields = [
         {
-            name: value for part in dataclasses.asdict(subject.run).values()
+            name: value
+            for part in dataclasses.asdict(subject.run).values()
             for name, value in part.items()
         }
         for subject in subjects

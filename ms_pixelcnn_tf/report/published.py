@@ -29,8 +29,16 @@ TABLE_1 = Published(
     "Table 1, conditional images, nats per sub-pixel",
     "CUB at 256x256 with captions and keypoints, MPII with captions and keypoints, MS-COCO with captions and "
     "a segmentation",
-    ("CUB train", "CUB validation", "CUB test", "MPII train", "MPII validation", "MPII test", "COCO train",
-     "COCO validation"),
+    (
+        "CUB train",
+        "CUB validation",
+        "CUB test",
+        "MPII train",
+        "MPII validation",
+        "MPII test",
+        "COCO train",
+        "COCO validation",
+    ),
     {
         "PixelCNN": (2.91, 2.93, 2.92, 2.90, 2.92, 2.92, 3.07, 3.08),
         "Multiscale PixelCNN": (2.98, 2.99, 2.98, 2.91, 3.03, 3.03, 3.14, 3.16),

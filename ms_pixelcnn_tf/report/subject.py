@@ -59,7 +59,8 @@ class Subject:
         batch_size = self.run.train.examples_at_once
         return {
             split: evaluate(self.model, self.source, split, batch_size, limit=examples)
-            for split in self.source.splits if self.source.size(split)
+            for split in self.source.splits
+            if self.source.size(split)
         }
 
     def speeds(self):
@@ -67,7 +68,9 @@ class Subject:
         the likelihood's."""
         if not self.is_whole:
             return []
-        return (self._video_speeds if self.run.model.variant.startswith("OT") else self._image_speeds)()
+        return (
+            self._video_speeds if self.run.model.variant.startswith("OT") else self._image_speeds
+        )()
 
     def _image_speeds(self):
         config, rows = self.model.config, []
@@ -82,10 +85,14 @@ class Subject:
             rows.append(("sample", batch, sampled / batch, sampled / scored))
             if config.variant == "ON":
                 evaluations = math.prod(levels.shape[1:])
-                rows.append((
-                    f"naive: {evaluations:,} evaluations, extrapolated from a likelihood's time", batch,
-                    scored * evaluations / batch, evaluations,
-                ))
+                rows.append(
+                    (
+                        f"naive: {evaluations:,} evaluations, extrapolated from a likelihood's time",
+                        batch,
+                        scored * evaluations / batch,
+                        evaluations,
+                    )
+                )
         return rows
 
     def _video_speeds(self):
@@ -113,16 +120,21 @@ class Subject:
         split = "validation"
         if self.source.is_video:
             real, made = showcase.clips(model, self.source, seed, split)
-            yield f"First clips of {split}, and samples of their starts", showcase.strip(config, real, made)
+            yield (
+                f"First clips of {split}, and samples of their starts",
+                showcase.strip(config, real, made),
+            )
             clips = pixels.dequantise(np.stack([real, made], axis=1), config.num_levels)
-            yield "The same, moving", animation.animate(
-                clips, ("real", "sample"), config.given_frames, FILM_SCALE
+            yield (
+                "The same, moving",
+                animation.animate(clips, ("real", "sample"), config.given_frames, FILM_SCALE),
             )
             return
         shown = showcase.show(model, self.source, seed, split)
         beside = set(config.conditions) - {"label"}
         yield (
-            f"Samples{', beside what was asked for' if beside else ''}", shown.pictures["samples"]
+            f"Samples{', beside what was asked for' if beside else ''}",
+            shown.pictures["samples"],
         )
         if "trajectories" in shown.pictures:
             sizes = ", ".join("x".join(map(str, size)) for size in model.sizes)
@@ -134,7 +146,10 @@ class Subject:
                 showcase.upscaled(model, self.source, seed, start, split),
             )
         heat, highest = showcase.surprises(model, self.source, split)
-        yield f"Surprise, −log p of each pixel's sub-pixels: black 0, yellow {highest:.1f} bits and more", heat
+        yield (
+            f"Surprise, −log p of each pixel's sub-pixels: black 0, yellow {highest:.1f} bits and more",
+            heat,
+        )
 
 
 def read(workdir, name, data_dir=None, checkpoint="last"):
@@ -149,8 +164,12 @@ def read(workdir, name, data_dir=None, checkpoint="last"):
         "": monitor.read_metrics(workdir)
     }
     found = Subject(
-        name, run, sheet["description"] if sheet else run.data.dataset, curves,
-        card.read(workdir) or {}, load_model(workdir, checkpoint=checkpoint),
+        name,
+        run,
+        sheet["description"] if sheet else run.data.dataset,
+        curves,
+        card.read(workdir) or {},
+        load_model(workdir, checkpoint=checkpoint),
     )
     try:
         source = load_source(run, data_dir)

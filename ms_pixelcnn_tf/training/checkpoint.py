@@ -1,14 +1,14 @@
 """A run's folder: its configuration and its checkpoints; `trained` is the way back to a model.
 
-    config.json            the whole `RunConfig`
-    data.json              what the data was (`datasheet`)
-    checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
-                           `tf.train.Checkpoint`; variables by name. The last few stay
-    best/step-N            the averaged weights of the best validation
-    metrics.jsonl          the validation curve
-    scales/                instead of all this: scales trained apart (`parts`)
-    tensorboard/           scalars and sample grids
-    training.lock          which process trains in it (`lock`)
+config.json            the whole `RunConfig`
+data.json              what the data was (`datasheet`)
+checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
+                       `tf.train.Checkpoint`; variables by name. The last few stay
+best/step-N            the averaged weights of the best validation
+metrics.jsonl          the validation curve
+scales/                instead of all this: scales trained apart (`parts`)
+tensorboard/           scalars and sample grids
+training.lock          which process trains in it (`lock`)
 """
 
 import dataclasses
@@ -29,8 +29,15 @@ GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
 # What may change from one session of a run to the next: no weight depends on it, but for the rounding of
 # sums, in another order, on the last.
 FREE_FIELDS = (
-    "data_dir", "log_every", "evaluate_every", "checkpoint_every", "checkpoints_kept", "sample_every",
-    "max_skipped_steps", "max_damaged_examples", "micro_batch_size",
+    "data_dir",
+    "log_every",
+    "evaluate_every",
+    "checkpoint_every",
+    "checkpoints_kept",
+    "sample_every",
+    "max_skipped_steps",
+    "max_damaged_examples",
+    "micro_batch_size",
 )
 
 
@@ -78,9 +85,7 @@ def claim(workdir, run):
 def _check_same_run(workdir, old, new):
     """Raises UserError naming the first differing fields."""
     if new.train.steps >= old.train.steps:
-        old = dataclasses.replace(
-            old, train=dataclasses.replace(old.train, steps=new.train.steps)
-        )
+        old = dataclasses.replace(old, train=dataclasses.replace(old.train, steps=new.train.steps))
     old_fields, new_fields = (
         {
             field: value
@@ -164,10 +169,12 @@ class Checkpoints:
         """
         if snapshots.read_newest(self._checkpoint, self._folder) is None:
             return State()
-        state = State(**{
-            field.name: field.type(self._counts[field.name].numpy())
-            for field in dataclasses.fields(State)
-        })
+        state = State(
+            **{
+                field.name: field.type(self._counts[field.name].numpy())
+                for field in dataclasses.fields(State)
+            }
+        )
         self._saved_step = state.step
         return state
 

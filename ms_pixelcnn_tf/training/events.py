@@ -29,7 +29,9 @@ def cut(folder, is_kept):
         kept = [_kept(record, is_kept) for record in records]
         if whole and kept == records:
             continue
-        if not any(tf.compat.v1.Event.FromString(record).summary.value for record in kept if record):
+        if not any(
+            tf.compat.v1.Event.FromString(record).summary.value for record in kept if record
+        ):
             path.unlink()
             continue
         with replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:

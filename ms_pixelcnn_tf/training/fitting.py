@@ -69,9 +69,7 @@ def fit_to_source(run, source):
             "can be taken for; leave it out"
         )
     fields = (source.example_field, *model.conditions)
-    check_changes(
-        source, fields, run.train.flip, run.train.random_crop, run.train.augmentations
-    )
+    check_changes(source, fields, run.train.flip, run.train.random_crop, run.train.augmentations)
     return dataclasses.replace(run, model=model)
 
 
@@ -83,8 +81,10 @@ def level_histogram(source, config):
     examples = source.examples("train", np.unique(indices), (field,))[field]
     levels = pixels.quantise(examples, config.num_levels)
     return np.stack(
-        [np.bincount(levels[..., c].ravel(), minlength=config.num_levels)
-         for c in range(config.channels)]
+        [
+            np.bincount(levels[..., c].ravel(), minlength=config.num_levels)
+            for c in range(config.channels)
+        ]
     )
 
 

@@ -42,10 +42,15 @@ def training_in(workdir):
                 f"{owner.get('host', 'unknown')}, since {owner.get('since', 'unknown')}; wait for it, "
                 f"stop it, or give another --workdir (if no such process runs, remove {path})"
             )
-        _write(descriptor, {
-            "pid": os.getpid(), "host": socket.gethostname(), "began": _began(os.getpid()),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        })
+        _write(
+            descriptor,
+            {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "began": _began(os.getpid()),
+                "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+            },
+        )
         try:
             yield
         finally:

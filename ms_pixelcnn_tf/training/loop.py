@@ -45,7 +45,9 @@ BAD_BATCH = "bad_batch.npz"
 
 
 def train(
-    run: RunConfig, workdir: "str | os.PathLike[str]", source: Source | None = None,
+    run: RunConfig,
+    workdir: "str | os.PathLike[str]",
+    source: Source | None = None,
     replicas: Replicas | None = None,
 ) -> MultiscalePixelCNN | VideoPixelCNN:
     """Trains a run to its last step, or goes on with the one in `workdir`.
@@ -124,9 +126,7 @@ class _Session:
             self._checkpoints = Checkpoints(
                 workdir, self._model, self.averaged, optimizer, config.checkpoints_kept
             )
-        self._train_step = make_train_step(
-            self._model, self.averaged, optimizer, config, replicas
-        )
+        self._train_step = make_train_step(self._model, self.averaged, optimizer, config, replicas)
         self.state = self._checkpoints.restore()
         if replicas.workers > 1:  # one may have read what another could not
             replicas.check_agreement("checkpoint", str(self.state.step))
@@ -253,8 +253,12 @@ class _Session:
         config, state = self._run.train, self.state
         if self._replicas.is_chief:
             evaluation = evaluate(
-                self.averaged, self._source, "validation", config.examples_at_once,
-                limit=config.evaluation_examples, before_batch=give_up,
+                self.averaged,
+                self._source,
+                "validation",
+                config.examples_at_once,
+                limit=config.evaluation_examples,
+                before_batch=give_up,
             )
             if evaluation.bits_per_dim < self.monitor.best_bits:
                 self._checkpoints.save_best(state)

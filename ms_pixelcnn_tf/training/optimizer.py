@@ -19,7 +19,13 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(
-        self, learning_rate, final_learning_rate, warmup_steps, steps, schedule, drop_steps=(),
+        self,
+        learning_rate,
+        final_learning_rate,
+        warmup_steps,
+        steps,
+        schedule,
+        drop_steps=(),
         drop_factor=1.0,
     ):
         self.learning_rate = learning_rate

@@ -54,7 +54,8 @@ def parts(workdir):
     the folders' names."""
     folders = sorted(path.parent for path in (pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
     return {
-        folder: read_config(folder / CONFIG) for folder in folders
+        folder: read_config(folder / CONFIG)
+        for folder in folders
         if latest_checkpoint(folder) or is_trained_in(folder)
     }
 

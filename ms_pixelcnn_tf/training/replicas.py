@@ -17,8 +17,11 @@ from ms_pixelcnn_tf.errors import UserError
 CHECKED_DIGITS = 6  # hexadecimal, of a hash: sums of its square are exact in float64
 
 LOSSES = (  # what TensorFlow raises when a peer of a collective operation is lost
-    tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError, tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
 )
 
 
@@ -147,7 +150,11 @@ def sum_over_replicas(tensors):
 
 def _reason(error):
     """What TensorFlow's error says first, in up to 200 characters."""
-    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Graph exec")]
+    lines = [
+        line
+        for line in str(error).splitlines()
+        if line.strip() and not line.startswith("Graph exec")
+    ]
     return lines[0].strip()[:200] if lines else type(error).__name__
 
 
@@ -160,7 +167,8 @@ def _place_in_cluster():
     try:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         tasks = [
-            (kind, index) for kind in ("chief", "worker")
+            (kind, index)
+            for kind in ("chief", "worker")
             for index in range(len(config.get("cluster", {}).get(kind, ())))
         ]
         if len(tasks) < 2:

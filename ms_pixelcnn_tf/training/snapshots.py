@@ -107,7 +107,9 @@ def read(checkpoint, path):
         status.assert_existing_objects_matched()
         status.expect_partial()  # a model alone leaves the optimiser's variables unread
     except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"the checkpoint {path} is of another model: {first_line(error)}") from error
+        raise UserError(
+            f"the checkpoint {path} is of another model: {first_line(error)}"
+        ) from error
 
 
 def _publish(folder, step):

@@ -2,25 +2,40 @@
 
 import json
 
-import conditioning
 import numpy as np
 import pytest
-from parts import conditioning_report
-from parts.prompts import SPLIT, prompts
 from PIL import Image
 
+import conditioning
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import loop, parts
+from parts import conditioning_report
+from parts.prompts import SPLIT, prompts
 
 SMALL = {
-    "num_levels": 32, "image_size": 32, "base_size": 8, "base_layers": 1, "base_features": 8,
-    "residual_blocks": 1, "features": 8, "head_features": 8, "text_features": 8, "text_width": 8,
-    "spatial_features": 4, "spatial_blocks": 1, "joint_features": 8, "label_features": 4,
-    "encoder_shared_to": 0, "steps": 2, "batch_size": 2, "warmup_steps": 0,
-    "evaluation_examples": 2, "sample_every": 0,
+    "num_levels": 32,
+    "image_size": 32,
+    "base_size": 8,
+    "base_layers": 1,
+    "base_features": 8,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 8,
+    "text_features": 8,
+    "text_width": 8,
+    "spatial_features": 4,
+    "spatial_blocks": 1,
+    "joint_features": 8,
+    "label_features": 4,
+    "encoder_shared_to": 0,
+    "steps": 2,
+    "batch_size": 2,
+    "warmup_steps": 0,
+    "evaluation_examples": 2,
+    "sample_every": 0,
 }
 
 
@@ -45,7 +60,9 @@ def test_exchanged_colours_are_those_of_the_other_place():
     related = prompts(source, 60, "keypoints", form="relation")
     images = source.examples(SPLIT, related.indices, ("image",))["image"]
     assert conditioning_report.hits(images, related.asked)["right"] >= 0.99
-    assert conditioning_report.hits(images, conditioning_report.exchanged(related.asked))["right"] == 0
+    assert (
+        conditioning_report.hits(images, conditioning_report.exchanged(related.asked))["right"] == 0
+    )
     twice = conditioning_report.exchanged(conditioning_report.exchanged(related.asked))
     assert twice == related.asked
 
@@ -77,7 +94,7 @@ def test_shares_are_of_main_and_other_shapes():
     alone = conditioning_report.hits(images, mains)
     whole = conditioning_report.hits(images, asked)
     assert alone["right"] == whole["right_main"]
-    share = (whole["right_main"] * 60 + whole["right_others"] * (whole["asked"] - 60))
+    share = whole["right_main"] * 60 + whole["right_others"] * (whole["asked"] - 60)
     assert whole["right"] == pytest.approx(share / whole["asked"])
 
 
@@ -94,7 +111,11 @@ def test_the_stages_of_a_run_are_all_of_its_scales():
         assert scales == "base,16,32"
         assert {run.data for run in runs} == {runs[0].data}
         conditional = name != "unconditional"
-        for field, told in (("maps_from", False), ("map_dropout", False), ("map_noise", conditional)):
+        for field, told in (
+            ("maps_from", False),
+            ("map_dropout", False),
+            ("map_noise", conditional),
+        ):
             changed = [getattr(run.train, field) > 0 for run in runs]
             assert changed == [conditional, told]
 
@@ -146,11 +167,14 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
     assert figure.shape[0] > 2 * 3 * 32 and figure.std() > 10
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["train", "--only=text"], "unknown run 'text'"),
-    (["train", "--only=text-keypoints", "--stage=64"], "unknown stage '64'"),
-    (["report", "--workdir=absent"], "absent"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["train", "--only=text"], "unknown run 'text'"),
+        (["train", "--only=text-keypoints", "--stage=64"], "unknown stage '64'"),
+        (["report", "--workdir=absent"], "absent"),
+    ],
+)
 def test_mistakes_are_told(arguments, message):
     with pytest.raises(UserError, match=message):
         conditioning.main(arguments)

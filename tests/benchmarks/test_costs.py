@@ -2,15 +2,25 @@
 
 import costs
 import flops
-
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import make_model
 
 SMALL = {
-    "base_layers": 1, "base_features": 8, "residual_blocks": 1, "features": 8, "head_features": 8,
-    "frame_blocks": 0, "frame_features": 8, "lstm_features": 8, "frame_decoder_blocks": 1,
+    "base_layers": 1,
+    "base_features": 8,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 8,
+    "frame_blocks": 0,
+    "frame_features": 8,
+    "lstm_features": 8,
+    "frame_decoder_blocks": 1,
 }
-IMAGE = {name: SMALL[name] for name in list(SMALL)[:5]} | {"image_size": 8, "base_size": 4, "crop_size": 0}
+IMAGE = {name: SMALL[name] for name in list(SMALL)[:5]} | {
+    "image_size": 8,
+    "base_size": 4,
+    "crop_size": 0,
+}
 
 
 def test_an_image_models_step_is_three_times_its_likelihood():
@@ -33,7 +43,9 @@ def test_captions_cost_what_their_layers_do():
 
 def test_a_video_costs_more_with_every_frame():
     found = [
-        costs.step_flops(make_run("shapes_push", "OTlogN", **SMALL, image_size=8, base_size=4, num_frames=n))[0]
+        costs.step_flops(
+            make_run("shapes_push", "OTlogN", **SMALL, image_size=8, base_size=4, num_frames=n)
+        )[0]
         for n in (3, 4, 5)
     ]
     assert found[1] - found[0] == found[2] - found[1] > 0

@@ -2,16 +2,16 @@
 
 import json
 
-import density
 import numpy as np
 import pytest
-from parts import codecs, curves, density_report, timing
 
+import density
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.monitor import METRICS
+from parts import codecs, curves, density_report, timing
 from tiny import TinySource, tiny_run
 
 

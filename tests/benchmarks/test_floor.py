@@ -3,19 +3,26 @@
 import importlib
 import json
 
-import floor
 import in_process
 import numpy as np
 import pytest
-from parts import profile, rounds
 
+import floor
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
+from parts import profile, rounds
 
 SMALL = [
-    "--batch=2", "--size=8", "--base=4", "--width=8", "--blocks=1", "--layers=1", "--on_layers=1",
-    "--repeats=2", "--output=dmol",
+    "--batch=2",
+    "--size=8",
+    "--base=4",
+    "--width=8",
+    "--blocks=1",
+    "--layers=1",
+    "--on_layers=1",
+    "--repeats=2",
+    "--output=dmol",
 ]
 
 
@@ -80,9 +87,18 @@ def test_parts_are_told_by_scope():
 
 
 def test_scopes_change_no_sample():
-    fields = {"image_size": 8, "base_size": 4, "base_layers": 1, "base_features": 6,
-              "residual_blocks": 1, "features": 6, "head_features": 6, "decoder_layers": 1,
-              "decoder_features": 6, "upscaler": "B"}
+    fields = {
+        "image_size": 8,
+        "base_size": 4,
+        "base_layers": 1,
+        "base_features": 6,
+        "residual_blocks": 1,
+        "features": 6,
+        "head_features": 6,
+        "decoder_layers": 1,
+        "decoder_features": 6,
+        "upscaler": "B",
+    }
     uniforms = np.random.default_rng(0).random((2, 8, 8, 3), dtype="float32")
     plain, scoped = ms.build_model(**fields), ms.build_model(**fields)
     for new, old in zip(scoped.variables, plain.variables, strict=True):
@@ -106,5 +122,7 @@ def test_a_wrong_part_is_told():
 @pytest.mark.parametrize("name", ["floor", "peers", "precision", "soak"])
 def test_another_backend_is_told(monkeypatch, name):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    with pytest.raises(UserError, match="KERAS_BACKEND is jax; this benchmark is of TensorFlow alone"):
+    with pytest.raises(
+        UserError, match="KERAS_BACKEND is jax; this benchmark is of TensorFlow alone"
+    ):
         importlib.import_module(name).main([])

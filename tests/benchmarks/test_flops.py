@@ -1,6 +1,5 @@
 """The count against counts by hand, and against TensorFlow's own profiler."""
 
-import flops
 import keras
 import pytest
 import tensorflow as tf
@@ -8,15 +7,25 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2 as frozen,
 )
 
+import flops
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.layers import GatedLayer, MaskedDense
 from ms_pixelcnn_tf.models import likelihood
 
 # 12x12 images, so that no map is a power of two and a swapped factor shows.
 SMALL = {
-    "image_size": 12, "base_size": 6, "base_layers": 2, "base_features": 10, "residual_blocks": 2,
-    "features": 12, "head_features": 9, "decoder_layers": 2, "decoder_features": 11,
-    "patch_size": 3, "num_levels": 16, "num_mixtures": 3,
+    "image_size": 12,
+    "base_size": 6,
+    "base_layers": 2,
+    "base_features": 10,
+    "residual_blocks": 2,
+    "features": 12,
+    "head_features": 9,
+    "decoder_layers": 2,
+    "decoder_features": 11,
+    "patch_size": 3,
+    "num_levels": 16,
+    "num_mixtures": 3,
 }
 
 
@@ -63,9 +72,13 @@ def profiled_products(model, batch):
     shape = (batch, *model.config.image_size, model.config.channels)
     function = tf.function(lambda images: model.log_prob(images))
     graph = frozen(function.get_concrete_function(tf.TensorSpec(shape, tf.int32))).graph
-    options = tf.compat.v1.profiler.ProfileOptionBuilder(
-        tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
-    ).with_empty_output().build()
+    options = (
+        tf.compat.v1.profiler.ProfileOptionBuilder(
+            tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+        )
+        .with_empty_output()
+        .build()
+    )
     found = tf.compat.v1.profiler.profile(graph, cmd="op", options=options)
     total = 0
     while found.children:  # a list of kinds of operation, each the child of the one before
@@ -79,7 +92,8 @@ def profiled_products(model, batch):
 def test_the_graph_counts_what_the_layers_count(variant, upscaler):
     model = ms.build_model(variant=variant, upscaler=upscaler, **SMALL)
     graph = flops.graph_flops(
-        lambda images: likelihood.log_prob_terms(model, images, {}), tf.TensorSpec((1, 12, 12, 3), tf.int32)
+        lambda images: likelihood.log_prob_terms(model, images, {}),
+        tf.TensorSpec((1, 12, 12, 3), tf.int32),
     )
     assert graph == sum(flops.forward_flops(model).values())
 
@@ -88,7 +102,8 @@ def test_products_in_a_graph_by_hand():
     def function(maps, rows):
         kernel, matrix = tf.ones((3, 3, 5, 7)), tf.ones((4, 6, 2))
         return (
-            tf.nn.conv2d(maps, kernel, 1, "SAME"), tf.matmul(rows, rows, transpose_a=True),
+            tf.nn.conv2d(maps, kernel, 1, "SAME"),
+            tf.matmul(rows, rows, transpose_a=True),
             tf.matmul(matrix, matrix, transpose_b=True),
         )
 
@@ -107,7 +122,9 @@ def test_calls_loops_and_branches_in_a_graph_by_hand():
         return tf.matmul(rows, rows, transpose_b=True)
 
     def function(rows, steps):
-        branch = tf.cond(steps[0, 0, 0] > 0, lambda: product(rows), lambda: rows @ tf.ones((3, 8)) @ tf.eye(8))
+        branch = tf.cond(
+            steps[0, 0, 0] > 0, lambda: product(rows), lambda: rows @ tf.ones((3, 8)) @ tf.eye(8)
+        )
         return product(rows), product(rows), recurrent(steps), branch
 
     shapes = tf.TensorSpec((8, 3)), tf.TensorSpec((1, 7, 3))
@@ -119,7 +136,9 @@ def test_calls_loops_and_branches_in_a_graph_by_hand():
 def test_a_loop_of_unknown_length_is_told():
     def function(rows, number):
         return tf.while_loop(
-            lambda index, rows: index < number, lambda index, rows: (index + 1, rows @ rows), (0, rows)
+            lambda index, rows: index < number,
+            lambda index, rows: (index + 1, rows @ rows),
+            (0, rows),
         )
 
     with pytest.raises(ValueError, match="does not tell how often it runs"):

@@ -13,9 +13,9 @@ def options(tmp_path_factory):
     root = tmp_path_factory.mktemp("cub")
     write_cub(root / "source")
     build("cub", root / "source", root / "built")
-    return benchmark.parse([
-        f"--data_dir={root / 'built'}", "--size=16", "--batch=4", "--examples=8", "--repeats=2",
-    ])
+    return benchmark.parse(
+        [f"--data_dir={root / 'built'}", "--size=16", "--batch=4", "--examples=8", "--repeats=2"]
+    )
 
 
 def test_every_reading_is_taken_and_shown(options):
@@ -28,8 +28,14 @@ def test_every_reading_is_taken_and_shown(options):
     ratios = [p / d for p, d in zip(subject.readings["pipeline"], subject.readings["decoder"])]
     assert result["pipeline_over_decoder"]["min"] == pytest.approx(min(ratios))
     page = benchmark.markdown(
-        {"command": "bin/benchmark input", "size": 16, "threads": 2, "datasets": [result],
-         "training_images_per_second": 7.0}, "A machine.",
+        {
+            "command": "bin/benchmark input",
+            "size": 16,
+            "threads": 2,
+            "datasets": [result],
+            "training_images_per_second": 7.0,
+        },
+        "A machine.",
     )
     assert "| cub |" in page and "disjoint split" in page and "7 images/s" in page
 

@@ -1,18 +1,24 @@
 """The tasks of odd images are what they say, and AUROC is."""
 
 import numpy as np
-import odd_images
 import pytest
 
+import odd_images
 from ms_pixelcnn_tf.data.procedural.shapes import Shapes
 
 SOURCE = Shapes((16, 16))
 
 
-@pytest.mark.parametrize("usual, odd, expected", [
-    ([0, 1, 2], [3, 4], 1.0), ([3, 4], [0, 1], 0.0), ([1, 1], [1, 1, 1], 0.5), ([0, 2], [1, 3], 0.75),
-    ([0, 1], [1, 2], 0.875),
-])
+@pytest.mark.parametrize(
+    "usual, odd, expected",
+    [
+        ([0, 1, 2], [3, 4], 1.0),
+        ([3, 4], [0, 1], 0.0),
+        ([1, 1], [1, 1, 1], 0.5),
+        ([0, 2], [1, 3], 0.75),
+        ([0, 1], [1, 2], 0.875),
+    ],
+)
 def test_auroc(usual, odd, expected):
     assert odd_images.auroc(np.array(usual), np.array(odd)) == pytest.approx(expected)
 

@@ -4,13 +4,13 @@ import importlib.util
 import json
 
 import in_process
-import peers
 import pytest
-from parts import rounds
 
+import peers
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import make_model
+from parts import rounds
 
 SMALL = ["--filters=4", "--size=8", "--batch=2", "--many=2", "--repeats=2", "--blocks=1"]
 HAVE_PEER = importlib.util.find_spec("tensorflow_probability") is not None

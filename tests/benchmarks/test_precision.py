@@ -2,15 +2,23 @@
 
 import json
 
-import precision
 import pytest
 
+import precision
 from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.errors import UserError
 
 SMALL = {
-    "base_layers": 1, "base_features": 6, "residual_blocks": 1, "features": 6, "head_features": 6,
-    "decoder_layers": 1, "decoder_features": 6, "output": "dmol", "crop_size": 0, "batch_size": 2,
+    "base_layers": 1,
+    "base_features": 6,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "decoder_layers": 1,
+    "decoder_features": 6,
+    "output": "dmol",
+    "crop_size": 0,
+    "batch_size": 2,
 }
 ARGUMENTS = ["--preset=small", "--size=8", "--steps=4", "--examples=4"]
 
@@ -39,7 +47,8 @@ def test_the_goal_is_judged_by_validation():
         return {"bits": {"validation": validation, "novel": 2.0}}
 
     results = {
-        "command": "", "machine": precision.machine.describe(),
+        "command": "",
+        "machine": precision.machine.describe(),
         "settings": vars(precision.parse(ARGUMENTS)),
     }
     for gap, met in ((0.009, "yes"), (-0.009, "yes"), (0.011, "no"), (-0.011, "no")):

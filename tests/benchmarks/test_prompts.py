@@ -84,5 +84,7 @@ def test_prompts_of_another_split_ask_for_pairs_that_training_shows():
 
 def test_more_prompts_than_there_are_is_told():
     source = data.load("shapes", image_size=8)
-    with pytest.raises(UserError, match="split novel has 2000 prompts of form list; 2001 were asked for"):
+    with pytest.raises(
+        UserError, match="split novel has 2000 prompts of form list; 2001 were asked for"
+    ):
         prompts(source, 2001)

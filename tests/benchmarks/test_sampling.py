@@ -4,16 +4,24 @@ import json
 
 import numpy as np
 import pytest
+
+import ms_pixelcnn_tf as ms
 import sampling
+from ms_pixelcnn_tf.errors import UserError
 from parts import tables
 from parts.samplers import evaluations
 
-import ms_pixelcnn_tf as ms
-from ms_pixelcnn_tf.errors import UserError
-
 SMALL = [
-    "--batch=2", "--size=4", "--base=2", "--width=8", "--blocks=1", "--layers=1", "--on_layers=1",
-    "--repeats=2", "--naive_evaluations=2", "--outputs=dmol",
+    "--batch=2",
+    "--size=4",
+    "--base=2",
+    "--width=8",
+    "--blocks=1",
+    "--layers=1",
+    "--on_layers=1",
+    "--repeats=2",
+    "--naive_evaluations=2",
+    "--outputs=dmol",
 ]
 
 

@@ -5,15 +5,20 @@ import json
 import in_process
 import numpy as np
 import pytest
-import scaling
-from parts import rounds
 from PIL import Image
 
+import scaling
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
+from parts import rounds
 
 SMALL = [
-    "--base=2", "--width=8", "--blocks=1", "--layers=1", "--on_layers=1", "--repeats=2",
+    "--base=2",
+    "--width=8",
+    "--blocks=1",
+    "--layers=1",
+    "--on_layers=1",
+    "--repeats=2",
     "--output=dmol",
 ]
 
@@ -24,7 +29,11 @@ def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, ca
     page = (tmp_path / "scaling.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
     found = json.loads((tmp_path / "scaling.json").read_text(encoding="utf-8"))["sizes"]
-    assert [(one["variant"], one["size"]) for one in found] == [("OlogN", 4), ("OlogN", 8), ("ON", 4)]
+    assert [(one["variant"], one["size"]) for one in found] == [
+        ("OlogN", 4),
+        ("OlogN", 8),
+        ("ON", 4),
+    ]
     for one in found:
         a_pixel = one["seconds_a_pixel"]["median"]
         assert a_pixel * one["size"] ** 2 == pytest.approx(one["seconds"]["median"])
@@ -46,8 +55,12 @@ def test_evaluations_grow_with_the_logarithm():
 
 def sizes(**seconds_a_pixel):
     return [
-        {"variant": "OlogN", "size": int(size[1:]), "seconds_a_pixel": {"median": value},
-         "memory": 1024.0 * int(size[1:]) / 100}
+        {
+            "variant": "OlogN",
+            "size": int(size[1:]),
+            "seconds_a_pixel": {"median": value},
+            "memory": 1024.0 * int(size[1:]) / 100,
+        }
         for size, value in seconds_a_pixel.items()
     ]
 

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 import soak
 from ms_pixelcnn_tf.errors import UserError
 

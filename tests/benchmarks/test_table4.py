@@ -5,16 +5,25 @@ import json
 import in_process
 import numpy as np
 import pytest
-import table4
-from parts import rounds, samplers, speed
 
 import ms_pixelcnn_tf as ms
+import table4
 from ms_pixelcnn_tf.errors import UserError
+from parts import rounds, samplers, speed
 from proofs import randomise
 
 SMALL = [
-    "--batches=2", "--size=4", "--base=2", "--width=8", "--blocks=1", "--layers=1", "--on_layers=1",
-    "--repeats=2", "--naive_evaluations=2", "--outputs=dmol", "--only=images",
+    "--batches=2",
+    "--size=4",
+    "--base=2",
+    "--width=8",
+    "--blocks=1",
+    "--layers=1",
+    "--on_layers=1",
+    "--repeats=2",
+    "--naive_evaluations=2",
+    "--outputs=dmol",
+    "--only=images",
 ]
 
 
@@ -31,8 +40,12 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
     assert str(tmp_path) not in page
     rows = json.loads((tmp_path / "table4_images.json").read_text(encoding="utf-8"))["rows"]
     assert [(row["model"], row["sampler"]) for row in rows] == [
-        ("ON", "naive"), ("ON", "cached"), ("OlogN A", "steps"), ("OlogN A", "graph"),
-        ("OlogN B", "steps"), ("OlogN B", "graph"),
+        ("ON", "naive"),
+        ("ON", "cached"),
+        ("OlogN A", "steps"),
+        ("OlogN A", "graph"),
+        ("OlogN B", "steps"),
+        ("OlogN B", "graph"),
     ]
     naive, cached, *others = rows
     assert naive["extrapolated_by"] == 4 * 4 / 2  # a DMOL: one evaluation a pixel
@@ -46,7 +59,8 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
 
 def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
     seconds = {  # by row and round: sampling, likelihood
-        "ON, naive": [(9000, 2), (8000, 2), (9900, 3)], "ON, cached": [(10, 4), (6, 4), (4, 4)],
+        "ON, naive": [(9000, 2), (8000, 2), (9900, 3)],
+        "ON, cached": [(10, 4), (6, 4), (4, 4)],
         "OlogN A, in-graph": [(3, 3), (4, 2), (3.3, 3)],
     }
     rows = [
@@ -75,13 +89,17 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
     lines = [line for line in table4.targets(found).splitlines() if "≤" in line or "≥" in line]
     goals = {line.split("|")[1].strip(): line for line in lines}
     assert goals.keys() == {
-        "sample / likelihood, type A", "sample / likelihood, cached ON", "OlogN (A) against naive ON",
+        "sample / likelihood, type A",
+        "sample / likelihood, cached ON",
+        "OlogN (A) against naive ON",
         "OlogN (A) against cached ON",
     }
     met = {name: line.rsplit("|", 2)[1].strip() for name, line in goals.items()}
     assert met == {
-        "sample / likelihood, type A": "yes", "sample / likelihood, cached ON": "yes",
-        "OlogN (A) against naive ON": "yes", "OlogN (A) against cached ON": "no",
+        "sample / likelihood, type A": "yes",
+        "sample / likelihood, cached ON": "yes",
+        "OlogN (A) against naive ON": "yes",
+        "OlogN (A) against cached ON": "no",
     }
     assert "batch 1 " in goals["OlogN (A) against cached ON"]
     assert "batch 30 " in goals["OlogN (A) against naive ON"]
@@ -100,15 +118,27 @@ def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
     for row in rows:
         config = ms.configs.make_run(**row.worker[1]).model
         assert config.variant == row.variant
-        assert config.base_features == (128 if row.variant != "OT_baseline" else config.base_features)
+        assert config.base_features == (
+            128 if row.variant != "OT_baseline" else config.base_features
+        )
 
 
 @pytest.mark.parametrize(("upscaler", "output"), [("A", "softmax"), ("B", "dmol")])
 def test_steps_one_by_one_decode_the_same_image(upscaler, output):
     model = ms.build_model(
-        upscaler=upscaler, output=output, image_size=8, base_size=2, base_layers=1, base_features=6,
-        residual_blocks=1, features=6, head_features=6, decoder_layers=1, decoder_features=6,
-        patch_size=2, dtype="float64",
+        upscaler=upscaler,
+        output=output,
+        image_size=8,
+        base_size=2,
+        base_layers=1,
+        base_features=6,
+        residual_blocks=1,
+        features=6,
+        head_features=6,
+        decoder_layers=1,
+        decoder_features=6,
+        patch_size=2,
+        dtype="float64",
     )
     randomise(model)
     uniforms = np.random.default_rng(0).random((3, 8, 8, 3))
@@ -121,7 +151,8 @@ def test_steps_one_by_one_decode_the_same_image(upscaler, output):
     [
         (["--only=pictures"], "unknown part 'pictures'.*images"),
         (["--outputs=sofmax"], "unknown output 'sofmax'"),
-        (["--batches=3,no"], "batches"), (["--batches=3,1,3"], "has a number twice"),
+        (["--batches=3,no"], "batches"),
+        (["--batches=3,1,3"], "has a number twice"),
     ],
 )
 def test_wrong_values_are_told(arguments, message):

@@ -1,10 +1,10 @@
 """What results are written with."""
 
 import pytest
-from parts import tables, timing
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
+from parts import tables, timing
 
 
 def parse(out):

@@ -5,11 +5,10 @@ import json
 import in_process
 import numpy as np
 import pytest
-import table4
-import video
-from parts import rounds, samplers, speed, video_report
 from PIL import Image
 
+import table4
+import video
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.configs.presets import VIDEO_PRESETS
@@ -17,12 +16,21 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.training import loop
+from parts import rounds, samplers, speed, video_report
 from proofs import randomise
 
 SMALL = {
-    "image_size": 16, "num_frames": 4, "frame_blocks": 0, "frame_features": 8, "lstm_features": 8,
-    "frame_decoder_blocks": 1, "base_layers": 1, "base_features": 8, "residual_blocks": 1,
-    "features": 8, "head_features": 8,
+    "image_size": 16,
+    "num_frames": 4,
+    "frame_blocks": 0,
+    "frame_features": 8,
+    "lstm_features": 8,
+    "frame_decoder_blocks": 1,
+    "base_layers": 1,
+    "base_features": 8,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 8,
 }
 
 
@@ -46,7 +54,11 @@ def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(VIDEO_PRESETS, "small", VIDEO_PRESETS["small"] | SMALL)
     monkeypatch.setattr(rounds, "workers", in_process.workers)
     arguments = [
-        "--preset=small", "--video_size=16", "--frames=5", "--repeats=1", "--video_batch=2",
+        "--preset=small",
+        "--video_size=16",
+        "--frames=5",
+        "--repeats=1",
+        "--video_batch=2",
         "--naive_evaluations=3",
     ]
     video.main(["speed", *arguments, f"--out={tmp_path}"])
@@ -115,7 +127,13 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("video")
     runs = {"OT": {"variant": "OT"}, "OTlogN-augmented": {"variant": "OTlogN", "augment": "jitter"}}
     for name, fields in runs.items():
-        shared = {"num_frames": 12, "steps": 3, "batch_size": 1, "evaluation_examples": 2, "sample_every": 0}
+        shared = {
+            "num_frames": 12,
+            "steps": 3,
+            "batch_size": 1,
+            "evaluation_examples": 2,
+            "sample_every": 0,
+        }
         run = make_run("shapes_push", **fields, **SMALL | shared)
         source = loop.load_source(run)
         loop.train(loop.fit_to_source(run, source), folder / name, source)
@@ -163,11 +181,14 @@ def test_augmentation_is_set_beside_the_same_run_without():
     assert not list(video_report.augmented({"OTlogN": runs["OTlogN"]}))
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["speeed"], "unknown mode 'speeed'; did you mean 'speed'"),
-    (["train", "--only=OTT"], "unknown run 'OTT'"),
-    (["table2", "--workdir=absent"], "absent"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["speeed"], "unknown mode 'speeed'; did you mean 'speed'"),
+        (["train", "--only=OTT"], "unknown run 'OTT'"),
+        (["table2", "--workdir=absent"], "absent"),
+    ],
+)
 def test_mistakes_are_told(arguments, message):
     with pytest.raises(UserError, match=message):
         video.main(arguments)
@@ -177,7 +198,12 @@ def test_mistakes_are_told(arguments, message):
 def test_without_a_mode_it_is_table_4s_rows_of_videos(arguments, monkeypatch):
     monkeypatch.setattr(video.table4, "main", lambda given: table4.parse(given))
     options = video.main(arguments)
-    assert (options.only, options.preset, options.video_size, options.frames) == ("videos", "paper", 64, 20)
+    assert (options.only, options.preset, options.video_size, options.frames) == (
+        "videos",
+        "paper",
+        64,
+        20,
+    )
     assert options.repeats == (2 if "--repeats=2" in arguments else 5)
 
 
@@ -186,4 +212,6 @@ def test_help_is_of_all_modes(capsys):
         video.main(["--help"])
     shown = capsys.readouterr().out
     assert end.value.code == 0
-    assert all(name in shown for name in ("speed", "train", "table2", "--only", "--core", "--pushes"))
+    assert all(
+        name in shown for name in ("speed", "train", "table2", "--only", "--core", "--pushes")
+    )

@@ -3,9 +3,9 @@
 import os
 
 import pytest
-from parts.worker import Worker, peak_memory, workers
 
 from ms_pixelcnn_tf.errors import UserError
+from parts.worker import Worker, peak_memory, workers
 
 
 def test_workers_are_processes_that_keep_their_subject():
@@ -37,7 +37,9 @@ def test_a_killed_worker_is_told():
     worker.close()
 
 
-@pytest.mark.skipif(peak_memory() is None, reason="this system does not tell a process's peak memory")
+@pytest.mark.skipif(
+    peak_memory() is None, reason="this system does not tell a process's peak memory"
+)
 def test_the_peak_of_memory_is_the_workers_own_and_stays():
     worker = Worker("fake_subject:Holder", 0)
     before, peak = worker.measure()

@@ -9,6 +9,8 @@ from ms_pixelcnn_tf.configs import ModelConfig, field_table
 from ms_pixelcnn_tf.errors import UserError
 
 FREE = {"data_dir"}  # any text may be a folder's name
+
+
 def wrong_values(name, default):
     if name in FREE:
         return []
@@ -24,7 +26,8 @@ def wrong_values(name, default):
 
 
 CASES = [
-    (name, value) for name, (_, field) in sorted(field_table().items())
+    (name, value)
+    for name, (_, field) in sorted(field_table().items())
     for value in wrong_values(name, field.default)
 ]
 
@@ -37,7 +40,9 @@ def test_there_is_a_case_for_every_flag():
 def test_a_wrong_value_is_refused_by_name(name, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     part, _ = field_table()[name]
-    of_videos = part == "model" and name not in {field.name for field in dataclasses.fields(ModelConfig)}
+    of_videos = part == "model" and name not in {
+        field.name for field in dataclasses.fields(ModelConfig)
+    }
     others = ["--dataset=shapes_push", "--variant=OT"] if of_videos else []
     with pytest.raises(UserError) as refused:
         train.parse([*others, f"--{name}={value}"])

@@ -9,9 +9,9 @@ import warnings
 
 import numpy as np
 import pytest
-from commands import exit_status
 from PIL import Image
 
+from commands import exit_status
 from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
 from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.evaluation import Evaluation, FrameResult, TermResult
@@ -20,9 +20,19 @@ from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import read_metrics
 
 SMALL = [
-    "--image_size=8", "--base_size=4", "--num_levels=4", "--base_layers=1", "--base_features=8",
-    "--residual_blocks=1", "--features=8", "--head_features=8", "--num_mixtures=2",
-    "--batch_size=4", "--steps=3", "--evaluation_examples=8", "--sample_every=0",
+    "--image_size=8",
+    "--base_size=4",
+    "--num_levels=4",
+    "--base_layers=1",
+    "--base_features=8",
+    "--residual_blocks=1",
+    "--features=8",
+    "--head_features=8",
+    "--num_mixtures=2",
+    "--batch_size=4",
+    "--steps=3",
+    "--evaluation_examples=8",
+    "--sample_every=0",
 ]
 
 
@@ -36,10 +46,19 @@ def workdir(tmp_path_factory):
 
 def test_flags_become_the_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run, workdir = train.parse([
-        "--dataset=folder", "--data_dir=photos", "--variant", "OlogN", "--preset=small",
-        "--image_size=32x48", "--base_size=4x6", "--flip=false", "--learning_rate=2e-4",
-    ])
+    run, workdir = train.parse(
+        [
+            "--dataset=folder",
+            "--data_dir=photos",
+            "--variant",
+            "OlogN",
+            "--preset=small",
+            "--image_size=32x48",
+            "--base_size=4x6",
+            "--flip=false",
+            "--learning_rate=2e-4",
+        ]
+    )
     assert run.model.image_size == (32, 48) and run.model.base_size == (4, 6)
     assert run.train.flip is False and run.train.learning_rate == 2e-4
     assert run.train.steps == PRESETS["small"]["steps"]
@@ -63,8 +82,14 @@ def test_flags_become_the_configuration(tmp_path, monkeypatch):
         ("--output=dmlo", "did you mean 'dmol'"),
         ("--variant=OTLogN", "did you mean 'OTlogN'"),
         ("--num_frames=20", "num_frames is of models of videos; variant OlogN is of images"),
-        ("--dataset=shapes_push", "variant OlogN a model of images; give a variant of videos: OT_b"),
-        ("--variant=OT", "shapes is a data set of images, variant OT a model of videos; give a data"),
+        (
+            "--dataset=shapes_push",
+            "variant OlogN a model of images; give a variant of videos: OT_b",
+        ),
+        (
+            "--variant=OT",
+            "shapes is a data set of images, variant OT a model of videos; give a data",
+        ),
     ],
 )
 def test_mistakes_are_one_line(monkeypatch, capsys, argument, message):
@@ -88,9 +113,11 @@ def test_help_shows_every_field_without_tensorflow():
     videos = said[said.index("a model of videos:") : said.index("the data:")]
     assert "--num_frames" in videos and "--num_classes" not in videos
     for text in (
-        "a clip (default 20)", "tiny 16; small 16; paper 128; videos: tiny 4,",
+        "a clip (default 20)",
+        "tiny 16; small 16; paper 128; videos: tiny 4,",
         "(default dmol; tiny softmax; small softmax; paper softmax; videos: OT_baseline softmax,",
-        "for all (default 0; videos: paper 1)", "paper exponential; videos: paper steps)",
+        "for all (default 0; videos: paper 1)",
+        "paper exponential; videos: paper steps)",
     ):
         assert text in said
 
@@ -100,10 +127,18 @@ def test_a_line_for_videos_is_a_configuration(monkeypatch, tmp_path):
     run, workdir = train.parse(["--dataset=robot_pushing", "--variant=OT", "--data_dir=data"])
     assert run.model.image_size == (64, 64) and run.model.output == "dmol"
     assert run.data.data_dir == str(tmp_path / "data") and workdir == "runs/robot_pushing-OT-tiny"
-    run, _ = train.parse([
-        "--dataset=bair_robot_pushing_small", "--variant=OTlogN", "--preset=paper", "--augment",
-        "jitter,mirror", "--micro_batch_size=4", "--drop_steps=5,6", "--centered=false",
-    ])
+    run, _ = train.parse(
+        [
+            "--dataset=bair_robot_pushing_small",
+            "--variant=OTlogN",
+            "--preset=paper",
+            "--augment",
+            "jitter,mirror",
+            "--micro_batch_size=4",
+            "--drop_steps=5,6",
+            "--centered=false",
+        ]
+    )
     assert run.train.augmentations == ("jitter", "mirror") and run.train.drops == (5, 6)
     assert (run.model.action_size, run.model.state_size) == (4, 3) and not run.train.centered
 
@@ -119,8 +154,10 @@ def test_a_table_of_videos_tells_frames_apart():
     assert lines[:2] == ["data: films", "split: test_novel, 7 examples"]
     assert lines[2].split() == ["term", "nats/clip", "bits/sub-pixel", "nats/sub-pixel"]
     assert [line.split() for line in lines[3:]] == [
-        ["total", "8.000", "1.0000", "0.5000"], ["group1", "3.000", "0.3750", "0.1875"],
-        ["group2", "5.000", "0.6250", "0.3125"], ["frame", "2", "4.000", "0.5000", "0.2500"],
+        ["total", "8.000", "1.0000", "0.5000"],
+        ["group1", "3.000", "0.3750", "0.1875"],
+        ["group2", "5.000", "0.6250", "0.3125"],
+        ["frame", "2", "4.000", "0.5000", "0.2500"],
         ["frame", "3", "4.000", "0.5000", "0.2500"],
     ]
 
@@ -204,7 +241,9 @@ def test_a_warning_is_one_line(monkeypatch, capsys):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
-    assert exit_status(monkeypatch, train.main, *SMALL, f"--workdir={tmp_path / 'file' / 'run'}") == 2
+    assert (
+        exit_status(monkeypatch, train.main, *SMALL, f"--workdir={tmp_path / 'file' / 'run'}") == 2
+    )
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ") and str(tmp_path / "file") in error
 
@@ -221,8 +260,12 @@ def test_a_run_of_a_newer_version_is_told(workdir, tmp_path, monkeypatch, capsys
 
 
 def test_the_best_checkpoint_can_be_asked_for(workdir, tmp_path, monkeypatch, capsys):
-    assert exit_status(monkeypatch, evaluate.main, f"--workdir={workdir}", "--checkpoint=best",
-                       "--limit=4") == 0
+    assert (
+        exit_status(
+            monkeypatch, evaluate.main, f"--workdir={workdir}", "--checkpoint=best", "--limit=4"
+        )
+        == 0
+    )
     assert "bits/sub-pixel" in capsys.readouterr().out
     for main in (evaluate.main, sample.main):
         assert exit_status(monkeypatch, main, f"--workdir={workdir}", "--checkpoint=bets") == 2

@@ -10,9 +10,19 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
 
 SMALL = {
-    "image_size": 8, "base_size": 4, "base_layers": 1, "base_features": 8, "residual_blocks": 1,
-    "features": 8, "head_features": 8, "spatial_features": 4, "spatial_blocks": 1, "batch_size": 4, "crop_size": 0,
-    "evaluation_examples": 8, "num_levels": 4,
+    "image_size": 8,
+    "base_size": 4,
+    "base_layers": 1,
+    "base_features": 8,
+    "residual_blocks": 1,
+    "features": 8,
+    "head_features": 8,
+    "spatial_features": 4,
+    "spatial_blocks": 1,
+    "batch_size": 4,
+    "crop_size": 0,
+    "evaluation_examples": 8,
+    "num_levels": 4,
 }
 
 
@@ -31,7 +41,9 @@ def test_demo_writes_what_it_says(small, tmp_path, capsys):
     )
     side = 8 * demo.SCALE + 2
     assert grid.shape == (2 + demo.ROWS * side, 2 + 5 * side, 3) and grid.std() > 0
-    assert trajectory.shape[1] == contact_sheet.GAP + 8 * demo.SCALE + 2 + 2 * side  # panel, pyramid
+    assert (
+        trajectory.shape[1] == contact_sheet.GAP + 8 * demo.SCALE + 2 + 2 * side
+    )  # panel, pyramid
     assert trajectory.shape[0] > 5 * side
     assert list((tmp_path / "run" / "tensorboard").iterdir())
     assert latest_step(tmp_path / "run") == 3

@@ -15,9 +15,21 @@ from ms_pixelcnn_tf.training.trained import load_model
 from silent import SilentProgress
 
 RUN = {
-    "dataset": "shapes", "image_size": 16, "base_size": 4, "num_levels": 8, "base_layers": 1,
-    "base_features": 6, "first_kernel": 3, "residual_blocks": 1, "features": 6, "head_features": 6,
-    "crop_size": 0, "batch_size": 2, "steps": 2, "sample_every": 0, "evaluation_examples": 4,
+    "dataset": "shapes",
+    "image_size": 16,
+    "base_size": 4,
+    "num_levels": 8,
+    "base_layers": 1,
+    "base_features": 6,
+    "first_kernel": 3,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "crop_size": 0,
+    "batch_size": 2,
+    "steps": 2,
+    "sample_every": 0,
+    "evaluation_examples": 4,
     "conditions": "label",
 }
 
@@ -58,7 +70,10 @@ def test_what_is_trained_is_exported_and_the_rest_named(workdir, tmp_path, capsy
 
 def test_the_card_has_the_scores_that_evaluation_finds(exported, capsys):
     card = json.loads((exported / "1" / "card.json").read_text())
-    assert [(row["split"], row["examples"]) for row in card["bits_per_dim"]] == [("validation", 3), ("novel", 3)]
+    assert [(row["split"], row["examples"]) for row in card["bits_per_dim"]] == [
+        ("validation", 3),
+        ("novel", 3),
+    ]
     evaluate.main([f"--model={exported}", "--split=novel", "--limit=3", "--json"])
     found = json.loads(capsys.readouterr().out)
     assert found["bits_per_dim"] == pytest.approx(card["bits_per_dim"][1]["bits_per_dim"], rel=1e-6)
@@ -71,20 +86,26 @@ def test_commands_take_an_export_for_a_run(exported, tmp_path, capsys):
     assert (tmp_path / "s.png").is_file()
     export.main([f"--model={exported}", f"--out={tmp_path / 'again'}"])
     again, before = (
-        json.loads((path / "1" / "card.json").read_text()) for path in (tmp_path / "again", exported)
+        json.loads((path / "1" / "card.json").read_text())
+        for path in (tmp_path / "again", exported)
     )
     for field in ("step", "bits_per_dim", "data", "parameters"):
         assert again[field] == before[field]
 
 
-@pytest.mark.parametrize("flags, message", [
-    (["--splits=valid"], "shapes has no split 'valid'; it has"),
-    (["--version=0"], "0 is not above 0"),
-    (["--checkpoint=first"], "unknown checkpoint 'first'"),
-    (["--out={file}"], "is a file; give a folder"),
-    (["--model=nothing", "--workdir="], "both"),
-])
-def test_mistakes_are_told_and_nothing_is_written(workdir, tmp_path, monkeypatch, capsys, flags, message):
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--splits=valid"], "shapes has no split 'valid'; it has"),
+        (["--version=0"], "0 is not above 0"),
+        (["--checkpoint=first"], "unknown checkpoint 'first'"),
+        (["--out={file}"], "is a file; give a folder"),
+        (["--model=nothing", "--workdir="], "both"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_written(
+    workdir, tmp_path, monkeypatch, capsys, flags, message
+):
     (tmp_path / "file").touch()
     flags = [flag.format(file=tmp_path / "file") for flag in flags]
     status = exit_status(
@@ -97,4 +118,6 @@ def test_mistakes_are_told_and_nothing_is_written(workdir, tmp_path, monkeypatch
 def test_a_name_that_is_none_is_told_with_those_there_are():
     with pytest.raises(ms.UserError, match="no model that ships; those are"):
         ms.load("shapes-huge")
-    assert all(name in str(pytest.raises(ms.UserError, ms.load, "x").value) for name in ready_made.names())
+    assert all(
+        name in str(pytest.raises(ms.UserError, ms.load, "x").value) for name in ready_made.names()
+    )

@@ -14,17 +14,34 @@ from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.parts import SCALES
 
 TINY = [
-    "--image_size=8", "--base_size=2", "--num_levels=4", "--channels=1", "--base_layers=1",
-    "--base_features=6", "--first_kernel=3", "--residual_blocks=1", "--features=6",
-    "--head_features=6", "--num_mixtures=2", "--batch_size=2", "--evaluation_examples=2",
-    "--steps=2", "--sample_every=0",
+    "--image_size=8",
+    "--base_size=2",
+    "--num_levels=4",
+    "--channels=1",
+    "--base_layers=1",
+    "--base_features=6",
+    "--first_kernel=3",
+    "--residual_blocks=1",
+    "--features=6",
+    "--head_features=6",
+    "--num_mixtures=2",
+    "--batch_size=2",
+    "--evaluation_examples=2",
+    "--steps=2",
+    "--sample_every=0",
 ]
-PROGRAM = (sys.executable, "-c", "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)")
+PROGRAM = (
+    sys.executable,
+    "-c",
+    "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)",
+)
 
 
 def test_each_scale_has_a_command_of_its_own():
     found = launcher.commands(
-        ["--dataset=shapes", "--scale", "each", "--workdir", "a b", "--steps=3"], ("base", "8"), "c d"
+        ["--dataset=shapes", "--scale", "each", "--workdir", "a b", "--steps=3"],
+        ("base", "8"),
+        "c d",
     )
     assert found == {
         scale: ["--dataset=shapes", "--steps=3", f"--scale={scale}", "--workdir=c d"]
@@ -35,11 +52,18 @@ def test_each_scale_has_a_command_of_its_own():
         assert (run.model.scale, workdir) == (scale, "c d")
 
 
-@pytest.mark.parametrize("arguments, asked", [
-    (["--scale=each"], True), (["--scale", "each"], True), (["--scale=base"], False),
-    (["--workdir=each"], False), ([], False),
-    (["--scale=each", "--scale=base"], False), (["--scale", "base", "--scale=each"], True),
-])
+@pytest.mark.parametrize(
+    "arguments, asked",
+    [
+        (["--scale=each"], True),
+        (["--scale", "each"], True),
+        (["--scale=base"], False),
+        (["--workdir=each"], False),
+        ([], False),
+        (["--scale=each", "--scale=base"], False),
+        (["--scale", "base", "--scale=each"], True),
+    ],
+)
 def test_it_is_asked_for(arguments, asked):
     assert launcher.is_asked_for(arguments) == asked
 
@@ -71,9 +95,17 @@ def test_what_has_no_scales_is_refused(tmp_path):
 
 
 def test_a_signal_goes_on_to_all_and_every_scale_is_saved(tmp_path):
-    command = [*PROGRAM, *TINY, "--steps=100000", "--scale=each", f"--workdir={tmp_path}",
-               "--checkpoint_every=1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    command = [
+        *PROGRAM,
+        *TINY,
+        "--steps=100000",
+        "--scale=each",
+        f"--workdir={tmp_path}",
+        "--checkpoint_every=1",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         folders = [tmp_path / SCALES / scale for scale in ("base", "4", "8")]
         started = time.monotonic()
         while not all(latest_step(folder) > 2 for folder in folders):

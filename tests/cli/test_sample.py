@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from commands import exit_status
-from fake_run import SMALL, make_fake_run, use_real_model
 from PIL import Image
 
+from commands import exit_status
+from fake_run import SMALL, make_fake_run, use_real_model
 from ms_pixelcnn_tf import contact_sheet
 from ms_pixelcnn_tf.cli import flags, sample
 
@@ -102,22 +102,25 @@ def test_labels_alone_fill_a_grid_and_in_a_file_rows(command, tmp_path, monkeypa
 TEXT, LABEL = {"text": True}, {"num_classes": 2}
 
 
-@pytest.mark.parametrize("config, arguments, message", [
-    ({}, ["--label=1"], "this model is unconditional; leave --label out"),
-    ({}, ["--prompts=prompts.jsonl"], "this model is unconditional; leave --prompts out"),
-    (LABEL, ["--text=a"], "this model is conditioned on label; leave --text out"),
-    (LABEL, ["--label=stra"], "did you mean 'star'"),
-    (TEXT, [], "this model is conditioned on text; give --text"),
-    (ALL, ["--text=a"], "segmentation; give --label, --keypoints, --segmentation"),
-    (TEXT, ["--text=a", "--prompts=prompts.jsonl"], "give --prompts or --text, not both"),
-    (TEXT, ["--prompts=prompts.jsonl"], "prompts.jsonl, line 2: text is missing"),
-    (TEXT, ["--prompts=absent.jsonl"], "No such file"),
-    (TEXT, ["--prompts="], "No such file"),
-    (TEXT, ["--text=a", "--num=9000000"], "lower --num or --scale"),
-    (TEXT, ["--text=a", "--seed=-1"], "seed is -1"),
-    ({"num_keypoints": 2}, ["--keypoints=points.json"], "points.json: keypoints are 3 points"),
-    ({"num_segments": 1}, ["--segmentation=mask.png"], "mask.png holds value 2"),
-])
+@pytest.mark.parametrize(
+    "config, arguments, message",
+    [
+        ({}, ["--label=1"], "this model is unconditional; leave --label out"),
+        ({}, ["--prompts=prompts.jsonl"], "this model is unconditional; leave --prompts out"),
+        (LABEL, ["--text=a"], "this model is conditioned on label; leave --text out"),
+        (LABEL, ["--label=stra"], "did you mean 'star'"),
+        (TEXT, [], "this model is conditioned on text; give --text"),
+        (ALL, ["--text=a"], "segmentation; give --label, --keypoints, --segmentation"),
+        (TEXT, ["--text=a", "--prompts=prompts.jsonl"], "give --prompts or --text, not both"),
+        (TEXT, ["--prompts=prompts.jsonl"], "prompts.jsonl, line 2: text is missing"),
+        (TEXT, ["--prompts=absent.jsonl"], "No such file"),
+        (TEXT, ["--prompts="], "No such file"),
+        (TEXT, ["--text=a", "--num=9000000"], "lower --num or --scale"),
+        (TEXT, ["--text=a", "--seed=-1"], "seed is -1"),
+        ({"num_keypoints": 2}, ["--keypoints=points.json"], "points.json: keypoints are 3 points"),
+        ({"num_segments": 1}, ["--segmentation=mask.png"], "mask.png holds value 2"),
+    ],
+)
 def test_mistakes_are_one_line_and_nothing_is_written(
     command, tmp_path, monkeypatch, capsys, config, arguments, message
 ):
@@ -152,7 +155,12 @@ def test_captions_of_any_script_are_drawn(command, tmp_path, monkeypatch):
 
 
 def test_a_real_model_takes_the_conditions(command, tmp_path, monkeypatch):
-    small = SMALL | {"text_features": 8, "text_width": 8, "spatial_features": 4, "spatial_blocks": 1}
+    small = SMALL | {
+        "text_features": 8,
+        "text_width": 8,
+        "spatial_features": 4,
+        "spatial_blocks": 1,
+    }
     config = make_fake_run(tmp_path / "run", monkeypatch, **small, **ALL).config
     use_real_model(monkeypatch, config)
     given = ["--label=star", "--text=a bird", "--keypoints=half.json", "--segmentation=mask.png"]

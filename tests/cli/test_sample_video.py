@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from commands import exit_status
-from fake_run import make_fake_run
 from PIL import Image
 
+from commands import exit_status
+from fake_run import make_fake_run
 from ms_pixelcnn_tf import animation, data, film, pixels
 from ms_pixelcnn_tf.cli import flags, sample
 from ms_pixelcnn_tf.configs import DataConfig, RunConfig, TrainConfig, VideoConfig
@@ -52,14 +52,21 @@ def runs(tmp_path, monkeypatch):
     """Makes runs whose models are `FakeVideo`."""
     monkeypatch.setattr(FakeVideo, "calls", [])
     monkeypatch.setattr(
-        trained, "load_model",
-        lambda path, **options: FakeVideo(trained.read_run(path).model),
+        trained, "load_model", lambda path, **options: FakeVideo(trained.read_run(path).model)
     )
 
     def make(name="run", dataset="shapes_push", data_seed=3, source_size=0, **fields):
-        model = VideoConfig(**({
-            "image_size": SIDE, "num_levels": LEVELS, "num_frames": STEPS, "given_frames": GIVEN,
-        } | fields))
+        model = VideoConfig(
+            **(
+                {
+                    "image_size": SIDE,
+                    "num_levels": LEVELS,
+                    "num_frames": STEPS,
+                    "given_frames": GIVEN,
+                }
+                | fields
+            )
+        )
         where = DataConfig(dataset=dataset, data_seed=data_seed, source_size=source_size)
         run = RunConfig(model, where, TrainConfig())
         (tmp_path / name).mkdir()
@@ -265,47 +272,62 @@ UP16 = ["--upscaler=run16"]
 FRAMES_ALONE = {"action_size": 0, "state_size": 0}
 
 
-@pytest.mark.parametrize("fields, arguments, message", [
-    ({}, ["--text=a star"], "this run is a model of videos (OT); leave --text out"),
-    ({}, ["--label=0"], "leave --label out"),
-    ({}, ["--trajectory"], "leave --trajectory out"),
-    ({}, ["--prompts=a.jsonl"], "leave --prompts out"),
-    ({}, ["--out=a.mp4"], "--out is a.mp4; valid for videos: names in .gif, .webp, .png"),
-    ({}, ["--out="], "--out is ; valid for videos"),
-    ({}, ["--out=run.gif"], "--out run.gif is a folder"),
-    ({}, ["--fps=51"], "--fps is 51; valid: 1 to 50"),
-    ({}, ["--fps=0"], "0 is not above 0"),
-    ({}, ["--split=test"], "has no split 'test'; it has: train"),
-    ({}, ["--first=998"], "clips 998 to 1000 asked for; split test_seen of shapes_push"),
-    ({}, ["--first=-1"], "clips -1 to 1 asked for"),
-    ({}, ["--num=9000000"], "asked for"),
-    ({}, ["--seed=-1"], "seed is -1"),
-    ({}, ["--dataset=shapes"], "shapes is a data set of images"),
-    ({}, ["--dataset=shape"], "unknown dataset 'shape'"),
-    ({}, ["--dataset=robot_pushing"], "robot_pushing needs data_dir"),
-    ({"channels": 1}, [], "channels"),
-    ({"action_size": 4}, [], "actions of 4 numbers; those of shapes_push have 5"),
-    ({"state_size": 3}, [], "states of 3 numbers; those of shapes_push have 5"),
-    ({}, ["--futures=90000000"], "--futures is 90000000; valid: 1 to 1000"),
-    ({}, ["--num=900", "--scale=40"], "900 clips of 5 frames in 2 rows each magnified 40 times"),
-    ({}, ["--futures=1000", "--out=a.webp"], "valid in that format: sides"),
-    ({}, ["--states=good.npy"], "--states is for --actions, which lead to them; give both"),
-    ({}, ["--actions=nan.npy"], "--actions: nan.npy holds nan at frame 1, number 0; valid: finite"),
-    ({}, ["--actions=short.npy"], "short.npy holds [4, 5]; valid: [5, 5] or [3, 5, 5]"),
-    ({}, ["--actions=words.npy"], "words.npy holds <U1; valid: floats"),
-    ({}, ["--actions=pickled.npy"], "pickled.npy is no plain .npy file"),
-    ({}, ["--actions=absent.npy"], "there is no file absent.npy"),
-    ({}, ["--actions="], "there is no file"),
-    ({}, ["--actions=good.npy", "--states=short.npy"], "--states: short.npy holds [4, 5]"),
-    ({"state_size": 0}, ["--actions=good.npy", "--states=good.npy"], "no states; leave --states"),
-    (FRAMES_ALONE, ["--actions=good.npy"], "this model takes no actions; leave --actions out"),
-    ({}, ["--upscaler=absent"], "absent is not a run's folder"),
-    ({}, ["--upscaler=run"], "--upscaler run is a run of OT; valid: of OT_upscaler"),
-    ({}, [*UP16, *UP16], "makes frames of 16 of 8, but is given 16"),
-    ({"image_size": 16}, UP16, "makes frames of 16 of 8, but is given 16"),
-    ({"num_levels": 256}, UP16, "run16 has num_levels 64; run 256"),
-    ({"image_size": 256}, ["--upscaler=run512"], "give sides from 8 to 256 pixels"),
-])
+@pytest.mark.parametrize(
+    "fields, arguments, message",
+    [
+        ({}, ["--text=a star"], "this run is a model of videos (OT); leave --text out"),
+        ({}, ["--label=0"], "leave --label out"),
+        ({}, ["--trajectory"], "leave --trajectory out"),
+        ({}, ["--prompts=a.jsonl"], "leave --prompts out"),
+        ({}, ["--out=a.mp4"], "--out is a.mp4; valid for videos: names in .gif, .webp, .png"),
+        ({}, ["--out="], "--out is ; valid for videos"),
+        ({}, ["--out=run.gif"], "--out run.gif is a folder"),
+        ({}, ["--fps=51"], "--fps is 51; valid: 1 to 50"),
+        ({}, ["--fps=0"], "0 is not above 0"),
+        ({}, ["--split=test"], "has no split 'test'; it has: train"),
+        ({}, ["--first=998"], "clips 998 to 1000 asked for; split test_seen of shapes_push"),
+        ({}, ["--first=-1"], "clips -1 to 1 asked for"),
+        ({}, ["--num=9000000"], "asked for"),
+        ({}, ["--seed=-1"], "seed is -1"),
+        ({}, ["--dataset=shapes"], "shapes is a data set of images"),
+        ({}, ["--dataset=shape"], "unknown dataset 'shape'"),
+        ({}, ["--dataset=robot_pushing"], "robot_pushing needs data_dir"),
+        ({"channels": 1}, [], "channels"),
+        ({"action_size": 4}, [], "actions of 4 numbers; those of shapes_push have 5"),
+        ({"state_size": 3}, [], "states of 3 numbers; those of shapes_push have 5"),
+        ({}, ["--futures=90000000"], "--futures is 90000000; valid: 1 to 1000"),
+        (
+            {},
+            ["--num=900", "--scale=40"],
+            "900 clips of 5 frames in 2 rows each magnified 40 times",
+        ),
+        ({}, ["--futures=1000", "--out=a.webp"], "valid in that format: sides"),
+        ({}, ["--states=good.npy"], "--states is for --actions, which lead to them; give both"),
+        (
+            {},
+            ["--actions=nan.npy"],
+            "--actions: nan.npy holds nan at frame 1, number 0; valid: finite",
+        ),
+        ({}, ["--actions=short.npy"], "short.npy holds [4, 5]; valid: [5, 5] or [3, 5, 5]"),
+        ({}, ["--actions=words.npy"], "words.npy holds <U1; valid: floats"),
+        ({}, ["--actions=pickled.npy"], "pickled.npy is no plain .npy file"),
+        ({}, ["--actions=absent.npy"], "there is no file absent.npy"),
+        ({}, ["--actions="], "there is no file"),
+        ({}, ["--actions=good.npy", "--states=short.npy"], "--states: short.npy holds [4, 5]"),
+        (
+            {"state_size": 0},
+            ["--actions=good.npy", "--states=good.npy"],
+            "no states; leave --states",
+        ),
+        (FRAMES_ALONE, ["--actions=good.npy"], "this model takes no actions; leave --actions out"),
+        ({}, ["--upscaler=absent"], "absent is not a run's folder"),
+        ({}, ["--upscaler=run"], "--upscaler run is a run of OT; valid: of OT_upscaler"),
+        ({}, [*UP16, *UP16], "makes frames of 16 of 8, but is given 16"),
+        ({"image_size": 16}, UP16, "makes frames of 16 of 8, but is given 16"),
+        ({"num_levels": 256}, UP16, "run16 has num_levels 64; run 256"),
+        ({"image_size": 256}, ["--upscaler=run512"], "give sides from 8 to 256 pixels"),
+    ],
+)
 def test_mistakes_are_one_line_and_nothing_is_written(
     command, runs, tmp_path, capsys, fields, arguments, message
 ):
@@ -334,7 +356,8 @@ def test_states_of_other_data_are_asked_for(command, runs, tmp_path, capsys, mon
     source.name, source.splits = "others", ("train", "holdout")
     monkeypatch.setattr(source, "size", lambda split: 100)
     monkeypatch.setattr(
-        source, "examples",
+        source,
+        "examples",
         lambda split, indices, fields: data.load("shapes_push", image_size=SIDE).examples(
             "train", indices, fields
         ),
@@ -347,10 +370,20 @@ def test_states_of_other_data_are_asked_for(command, runs, tmp_path, capsys, mon
     assert "of others, split holdout;" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flag", [
-    "--actions=a.npy", "--states=a.npy", "--futures=2", "--fps=8", "--first=0", "--split=test_seen",
-    "--dataset=shapes", "--data_dir=.", "--upscaler=run",
-])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--actions=a.npy",
+        "--states=a.npy",
+        "--futures=2",
+        "--fps=8",
+        "--first=0",
+        "--split=test_seen",
+        "--dataset=shapes",
+        "--data_dir=.",
+        "--upscaler=run",
+    ],
+)
 def test_a_model_of_images_takes_no_flag_of_videos(command, tmp_path, monkeypatch, capsys, flag):
     make_fake_run(tmp_path / "run", monkeypatch)
     assert command(flag) == 2
@@ -386,8 +419,7 @@ def test_real_models_roll_out_and_upscale_twice(command, runs, monkeypatch):
     runs("run16", **small | upscaler | {"image_size": 16, "num_frames": 3})
     runs("run32", **small | upscaler | {"image_size": 32, "num_frames": 2})
     monkeypatch.setattr(
-        trained, "load_model",
-        lambda path, **options: VideoPixelCNN(trained.read_run(path).model)
+        trained, "load_model", lambda path, **options: VideoPixelCNN(trained.read_run(path).model)
     )
     with eagerly():
         assert command("--upscaler=run16", "--upscaler=run32") == 0

@@ -14,9 +14,21 @@ from ms_pixelcnn_tf.training.trained import load_model
 from silent import SilentProgress
 
 RUN = {
-    "dataset": "shapes", "image_size": 8, "base_size": 4, "num_levels": 32, "base_layers": 1,
-    "base_features": 6, "first_kernel": 3, "residual_blocks": 1, "features": 6, "head_features": 6,
-    "crop_size": 0, "batch_size": 8, "steps": 30, "sample_every": 0, "evaluation_examples": 4,
+    "dataset": "shapes",
+    "image_size": 8,
+    "base_size": 4,
+    "num_levels": 32,
+    "base_layers": 1,
+    "base_features": 6,
+    "first_kernel": 3,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "crop_size": 0,
+    "batch_size": 8,
+    "steps": 30,
+    "sample_every": 0,
+    "evaluation_examples": 4,
 }
 
 
@@ -47,8 +59,17 @@ def photos(tmp_path_factory):
 
 def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, capsys):
     out, heat, raw = tmp_path / "s.csv", tmp_path / "heat", tmp_path / "bits.npz"
-    score.main([f"--workdir={workdir}", str(photos), f"--out={out}", f"--heatmaps={heat}",
-                f"--subpixels={raw}", "--batch_size=2", "--scale=3"])
+    score.main(
+        [
+            f"--workdir={workdir}",
+            str(photos),
+            f"--out={out}",
+            f"--heatmaps={heat}",
+            f"--subpixels={raw}",
+            "--batch_size=2",
+            "--scale=3",
+        ]
+    )
     said = capsys.readouterr()
     rows = list(csv.DictReader(out.open()))
     assert [row["rank"] for row in rows] == list("12345") and rows[0]["file"] == "noise.png"
@@ -56,7 +77,10 @@ def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, c
     assert said.out.splitlines()[1].startswith("noise.png")
     peaks = [float(row["peak_bits"]) for row in rows]
     assert peaks == sorted(peaks, reverse=True)
-    assert sorted(path.name for path in heat.iterdir())[0] == "1-noise.png" and len(list(heat.iterdir())) == 5
+    assert (
+        sorted(path.name for path in heat.iterdir())[0] == "1-noise.png"
+        and len(list(heat.iterdir())) == 5
+    )
     picture = np.asarray(Image.open(heat / "1-noise.png"))
     assert picture.shape == (8 * 3 + 4, 2 * 8 * 3 + 6, 3) and picture.std() > 5
     with np.load(raw) as found:
@@ -69,8 +93,12 @@ def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, c
 
 
 def test_ranks_are_by_what_is_asked_for(workdir, photos, tmp_path):
-    score.main([f"--workdir={workdir}", str(photos), f"--out={tmp_path / 's.csv'}", "--rank_by=less_png"])
-    corrected = [float(row["corrected_bits_per_dim"]) for row in csv.DictReader((tmp_path / "s.csv").open())]
+    score.main(
+        [f"--workdir={workdir}", str(photos), f"--out={tmp_path / 's.csv'}", "--rank_by=less_png"]
+    )
+    corrected = [
+        float(row["corrected_bits_per_dim"]) for row in csv.DictReader((tmp_path / "s.csv").open())
+    ]
     assert corrected == sorted(corrected, reverse=True)
 
 
@@ -80,18 +108,21 @@ def test_one_image_is_scored_too(workdir, photos, tmp_path):
     assert row["file"] == "noise.png"
 
 
-@pytest.mark.parametrize("flags, message", [
-    (["nowhere"], "nowhere is not there; give a folder of images, or one image"),
-    (["{photos}/notes.txt"], "holds no image that can be read"),
-    (["{photos}", "--out={photos}"], "--out {photos} is a folder; give a file"),
-    (["{photos}", "--heatmaps={photos}/noise.png"], "is a file; give a folder"),
-    (["{photos}", "--heatmaps={photos}/heat"], "--heatmaps is in the folder of the images"),
-    (["{photos}", "--label=1"], "this model is unconditional; leave --label out"),
-    (["{photos}", "--batch_size=0"], "0 is not above 0"),
-    (["{photos}", "--rank_by=peek"], "unknown rank_by 'peek'; did you mean 'peak'"),
-    ([], "the following arguments are required: DIR|FILE"),
-    (["{photos}", "--model=shapes-tiny"], "both of --workdir and --model given"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["nowhere"], "nowhere is not there; give a folder of images, or one image"),
+        (["{photos}/notes.txt"], "holds no image that can be read"),
+        (["{photos}", "--out={photos}"], "--out {photos} is a folder; give a file"),
+        (["{photos}", "--heatmaps={photos}/noise.png"], "is a file; give a folder"),
+        (["{photos}", "--heatmaps={photos}/heat"], "--heatmaps is in the folder of the images"),
+        (["{photos}", "--label=1"], "this model is unconditional; leave --label out"),
+        (["{photos}", "--batch_size=0"], "0 is not above 0"),
+        (["{photos}", "--rank_by=peek"], "unknown rank_by 'peek'; did you mean 'peak'"),
+        ([], "the following arguments are required: DIR|FILE"),
+        (["{photos}", "--model=shapes-tiny"], "both of --workdir and --model given"),
+    ],
+)
 def test_mistakes_are_told(workdir, photos, tmp_path, monkeypatch, capsys, flags, message):
     monkeypatch.chdir(tmp_path)
     flags = [flag.format(photos=photos) for flag in flags]

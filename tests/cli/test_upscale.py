@@ -1,13 +1,13 @@
 """bin/upscale: given pixels stay, samples are reproducible, each mistake is told."""
 
-import fake_run
 import keras
 import numpy as np
 import pytest
-from commands import exit_status
-from fake_run import SMALL, FakeModel, make_fake_run, use_real_model
 from PIL import Image
 
+import fake_run
+from commands import exit_status
+from fake_run import SMALL, FakeModel, make_fake_run, use_real_model
 from ms_pixelcnn_tf import pixels, upscaling
 from ms_pixelcnn_tf.cli import upscale
 from ms_pixelcnn_tf.configs import ModelConfig
@@ -158,12 +158,24 @@ def test_a_smaller_target_is_sub_sampled_of_the_largest(tmp_path):
 LARGE = ModelConfig(image_size=64, base_size=8)  # sizes 8, 16, 32, 64
 
 
-@pytest.mark.parametrize("side, low, high, step, real", [
-    (16, 8, 32, 2, None), (16, 8, 16, 2, 1), (16, 16, 64, 1, None), (8, 8, 64, 1, None),
-    (64, 16, 64, 4, 1), (64, 16, 32, 4, 2), (64, 8, 16, 8, 4), (32, 8, 64, 4, None),
-    (128, 16, 64, 8, 2), (128, 64, 64, 2, 2),  # twice the model's largest
-    (48, 8, 16, 6, 3), (48, 8, 32, 6, None), (24, 8, 16, 3, None),  # three times a size of its
-])
+@pytest.mark.parametrize(
+    "side, low, high, step, real",
+    [
+        (16, 8, 32, 2, None),
+        (16, 8, 16, 2, 1),
+        (16, 16, 64, 1, None),
+        (8, 8, 64, 1, None),
+        (64, 16, 64, 4, 1),
+        (64, 16, 32, 4, 2),
+        (64, 8, 16, 8, 4),
+        (32, 8, 64, 4, None),
+        (128, 16, 64, 8, 2),
+        (128, 64, 64, 2, 2),  # twice the model's largest
+        (48, 8, 16, 6, 3),
+        (48, 8, 32, 6, None),
+        (24, 8, 16, 3, None),  # three times a size of its
+    ],
+)
 def test_an_image_of_the_models_sizes_keeps_its_own_pixels(tmp_path, side, low, high, step, real):
     image = noise(side, side, 3)
     Image.fromarray(image).save(tmp_path / "a.png")
@@ -176,8 +188,9 @@ def test_an_image_of_the_models_sizes_keeps_its_own_pixels(tmp_path, side, low, 
         np.testing.assert_array_equal(found.real, image[::real, ::real])
 
 
-@pytest.mark.parametrize("size, resampled", [((20, 20), (16, 16)), ((16, 40), (16, 16)),
-                                             ((70, 65), (64, 64))])
+@pytest.mark.parametrize(
+    "size, resampled", [((20, 20), (16, 16)), ((16, 40), (16, 16)), ((70, 65), (64, 64))]
+)
 def test_other_images_are_averaged_to_the_largest_size_that_they_fill(tmp_path, size, resampled):
     path = str(tmp_path / "a.png")
     Image.fromarray(noise(*size, 3)).save(path)
@@ -212,27 +225,30 @@ def test_no_two_samples_have_one_name():
     assert upscaling.output_names(["in/a.png", "in/a.jpg"]) == ["a.png", "a.jpg"]
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--from=5"], "--from is 5; the model's sizes: 4, 8, 16"),
-    (["--from=4x8"], "--from is 4x8; the model's sizes: 4, 8, 16"),
-    (["--to=32"], "--to is 32; the model's sizes: 4, 8, 16"),
-    (["--from=8", "--to=4"], "--from 8 is not below --to 4; the model's sizes: 4, 8, 16"),
-    (["--from=16"], "--from 16 is not below --to 16"),
-    (["--input=absent.png"], "absent.png: No such file"),
-    (["--input=photos/notes.txt"], "photos/notes.txt: not a PNG"),
-    (["--input=photos/tiny.png"], "its 3x9 pixels are less than 4"),
-    (["--input=photos/folder"], "folder photos/folder holds no image"),
-    (["--num=100000000"], "lower --num or --scale"),
-    (["--num=0"], "0 is not above 0"),
-    (["--seed=-1"], "seed is -1"),
-    (["--label=1"], "this model is unconditional; leave --label out"),
-    (["--out=photos"], "--out photos is a folder"),
-    (["--out=photos/sheet.png"], "--out is in the folder of the inputs"),
-    (["--input=photos/b-low.png", "--out=photos/b-low.png"], "--out is the input"),
-    (["--outdir=photos"], "--outdir is the folder of the inputs"),
-    (["--outdir=photos/notes.txt"], "--outdir photos/notes.txt is a file"),
-    (["--form=8"], "did you mean --from"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--from=5"], "--from is 5; the model's sizes: 4, 8, 16"),
+        (["--from=4x8"], "--from is 4x8; the model's sizes: 4, 8, 16"),
+        (["--to=32"], "--to is 32; the model's sizes: 4, 8, 16"),
+        (["--from=8", "--to=4"], "--from 8 is not below --to 4; the model's sizes: 4, 8, 16"),
+        (["--from=16"], "--from 16 is not below --to 16"),
+        (["--input=absent.png"], "absent.png: No such file"),
+        (["--input=photos/notes.txt"], "photos/notes.txt: not a PNG"),
+        (["--input=photos/tiny.png"], "its 3x9 pixels are less than 4"),
+        (["--input=photos/folder"], "folder photos/folder holds no image"),
+        (["--num=100000000"], "lower --num or --scale"),
+        (["--num=0"], "0 is not above 0"),
+        (["--seed=-1"], "seed is -1"),
+        (["--label=1"], "this model is unconditional; leave --label out"),
+        (["--out=photos"], "--out photos is a folder"),
+        (["--out=photos/sheet.png"], "--out is in the folder of the inputs"),
+        (["--input=photos/b-low.png", "--out=photos/b-low.png"], "--out is the input"),
+        (["--outdir=photos"], "--outdir is the folder of the inputs"),
+        (["--outdir=photos/notes.txt"], "--outdir photos/notes.txt is a file"),
+        (["--form=8"], "did you mean --from"),
+    ],
+)
 def test_mistakes_are_one_line_and_nothing_is_written(
     command, tmp_path, monkeypatch, capsys, arguments, message
 ):

@@ -61,97 +61,127 @@ def test_the_data_says_what_an_action_is_where_it_is_not_of_five_numbers():
         for model in [make_run(name, "OT").model]
     }
     assert sizes == {
-        "robot_pushing": (5, 5), "bair_robot_pushing_small": (4, 3), "shapes_push": (5, 5)
+        "robot_pushing": (5, 5),
+        "bair_robot_pushing_small": (4, 3),
+        "shapes_push": (5, 5),
     }
     without = make_run("bair_robot_pushing_small", "OT", action_size=0).model
     assert without.conditions == ("states",)
 
 
-@pytest.mark.parametrize("base, image, sizes", [
-    ((4, 6), (32, 48), [(4, 6), (8, 12), (16, 24), (32, 48)]),
-    ((1, 3), (2, 6), [(1, 3), (2, 6)]),
-])
+@pytest.mark.parametrize(
+    "base, image, sizes",
+    [((4, 6), (32, 48), [(4, 6), (8, 12), (16, 24), (32, 48)]), ((1, 3), (2, 6), [(1, 3), (2, 6)])],
+)
 def test_sizes_double_from_base_to_image(base, image, sizes):
     assert ModelConfig(base_size=base, image_size=image).sizes == sizes
     assert ModelConfig(variant="ON", base_size=base, image_size=image).sizes == [image]
 
 
-@pytest.mark.parametrize("base, image", [
-    ((8, 8), (24, 24)), ((8, 8), (32, 16)), ((4, 6), (32, 32)), ((16, 16), (8, 8)),
-    ((5, 5), (32, 32)), ((8, 4), (16, 16)),
-])
+@pytest.mark.parametrize(
+    "base, image",
+    [
+        ((8, 8), (24, 24)),
+        ((8, 8), (32, 16)),
+        ((4, 6), (32, 32)),
+        ((16, 16), (8, 8)),
+        ((5, 5), (32, 32)),
+        ((8, 4), (16, 16)),
+    ],
+)
 def test_sizes_that_do_not_meet(base, image):
     with pytest.raises(UserError, match=r"does not reach image_size .* by doubling") as error:
         ModelConfig(base_size=base, image_size=image)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("image, base", [
-    (32, (8, 8)), ((32, 48), (8, 12)), (8, (4, 4)), (2, (1, 1)), (256, (8, 8)), (18, (9, 9)),
-])
+@pytest.mark.parametrize(
+    "image, base",
+    [(32, (8, 8)), ((32, 48), (8, 12)), (8, (4, 4)), (2, (1, 1)), (256, (8, 8)), (18, (9, 9))],
+)
 def test_default_base(image, base):
     assert make_run(image_size=image).model.base_size == base
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"image_size": 33}, "leaves OlogN no scale"),
-    ({"image_size": 32, "base_size": 32}, "leaves OlogN no scale"),
-    ({"image_size": 12, "upscaler": "B"}, "patch_size 4 does not divide the group maps of 6;"),
-    ({"num_levels": 1}, "2 to 256"),
-    ({"num_levels": 257}, "2 to 256"),
-    ({"base_features": 2, "output": "softmax"}, "at least 3 features"),
-    ({"crop_size": 15}, "even"),
-    ({"crop_size": 12, "upscaler": "B", "image_size": 32}, "multiples of 8"),
-    ({"seed": -1}, "0 or more"),
-    ({"seed": 2**32}, "below"),
-    ({"ema_decay": 1.0}, "ema_decay"),
-    ({"learning_rate": 0.0}, "above 0"),
-    ({"learning_rate": float("nan")}, "finite"),
-    ({"epsilon": float("inf")}, "finite"),
-    ({"gradient_clip_norm": float("inf")}, "gradient_clip_norm"),
-    ({"learning_rate": 5e-6}, "final_learning_rate is 1e-05, above learning_rate"),
-    ({"validation_fraction": 1.0}, "between 0 and 1"),
-    ({"labels": "folder"}, "did you mean 'folders'"),
-    ({"data_seed": -1}, "0 or more"),
-    ({"image_size": 32.9}, "32x48"),
-    ({"image_size": float("inf")}, "32x48"),
-    ({"preset": ["tiny"]}, "unknown preset"),
-    ({"steps": 2.5}, "an int such as"),
-    ({"flip": 1}, "a bool such as"),
-    ({"featuers": 3}, "did you mean 'features'"),
-    ({"first_kernel": 4}, "odd"),
-    ({"residual_blocks": 0, "num_classes": 2}, "a conditional upscaler needs at least 1"),
-    ({"scale": "base,12"}, "unknown scale '12'"),
-    ({"image_size": "3x4x5"}, "32x48"),
-    ({"dtype": "float16"}, "valid: float32"),
-    ({"variant": "OTT"}, "did you mean 'OT'.*ON, OlogN, OT_baseline, OTN, OT, OTlogN, OT_upscaler"),
-    ({"variant": "OlogM"}, "did you mean 'OlogN'"),
-    ({"variant": "OT-baseline"}, "did you mean 'OT_baseline'"),
-    ({"variant": "OT", "upscaler": "B"}, "upscaler is of models of images; variant OT is of videos"),
-    ({"num_frames": 3}, "num_frames is of models of videos; variant OlogN is of images"),
-    ({"variant": "OTN", "output": "dmol"}, "output is dmol; variant OTN has softmax only"),
-    ({"maps_from": 9, "steps": 9}, "maps_from is 9, of 9 steps; valid: below that"),
-    ({"train_examples": 0}, "train_examples is 0; valid: 1 or more"),
-    ({"maps_from": -1}, "maps_from is -1; valid: 0 or more"),
-    ({"map_dropout": 1.5}, "map_dropout is 1.5; valid: 0 to 1"),
-    ({"past_samples": -1}, "past_samples is -1; valid: 0 or more"),
-    ({"map_noise": -0.5}, "map_noise is -0.5; valid: 0 to 1"),
-    ({"variant": "OT", "flip": True}, "flip is for images; augment=mirror mirrors videos"),
-    ({"augment": "mirror"}, "augment is mirror, which is for videos; flip mirrors images"),
-    ({"past_samples": 1}, "past_samples is 1, which is for videos; leave it out"),
-    ({"variant": "OT_upscaler", "past_samples": 1},
-     "past_samples is 1; valid with OT_baseline, OTN, OT and OTlogN"),
-    ({"variant": "OT", "augment": "miror"}, "did you mean 'mirror'"),
-    ({"variant": "OT", "crop_size": 8}, "only OT_upscaler is trained on crops: give 0 for OT"),
-    ({"variant": "OT", "conditions": "text"}, "conditions name text, which is for images"),
-    ({"variant": "OT", "num_frames": 2}, "num_frames is 2, of which 2 are given; valid: 3 or more"),
-    ({"variant": "OT", "image_size": 33, "frame_stride": 1}, "needs even sides"),
-    ({"variant": "OT", "image_size": 33}, "frame_stride 2 does not divide frames of 33"),
-    ({"variant": "OTlogN", "base_size": 64}, "variant OTN"),
-    ({"batch_size": 6, "micro_batch_size": 4}, "micro_batch_size 4 does not divide batch_size 6"),
-    ({"batch_size": 4, "micro_batch_size": 8}, "micro_batch_size 8 does not divide batch_size 4"),
-    ({"micro_batch_size": -1}, "micro_batch_size is -1; valid: 0 or more"),
-])
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"image_size": 33}, "leaves OlogN no scale"),
+        ({"image_size": 32, "base_size": 32}, "leaves OlogN no scale"),
+        ({"image_size": 12, "upscaler": "B"}, "patch_size 4 does not divide the group maps of 6;"),
+        ({"num_levels": 1}, "2 to 256"),
+        ({"num_levels": 257}, "2 to 256"),
+        ({"base_features": 2, "output": "softmax"}, "at least 3 features"),
+        ({"crop_size": 15}, "even"),
+        ({"crop_size": 12, "upscaler": "B", "image_size": 32}, "multiples of 8"),
+        ({"seed": -1}, "0 or more"),
+        ({"seed": 2**32}, "below"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"learning_rate": float("nan")}, "finite"),
+        ({"epsilon": float("inf")}, "finite"),
+        ({"gradient_clip_norm": float("inf")}, "gradient_clip_norm"),
+        ({"learning_rate": 5e-6}, "final_learning_rate is 1e-05, above learning_rate"),
+        ({"validation_fraction": 1.0}, "between 0 and 1"),
+        ({"labels": "folder"}, "did you mean 'folders'"),
+        ({"data_seed": -1}, "0 or more"),
+        ({"image_size": 32.9}, "32x48"),
+        ({"image_size": float("inf")}, "32x48"),
+        ({"preset": ["tiny"]}, "unknown preset"),
+        ({"steps": 2.5}, "an int such as"),
+        ({"flip": 1}, "a bool such as"),
+        ({"featuers": 3}, "did you mean 'features'"),
+        ({"first_kernel": 4}, "odd"),
+        ({"residual_blocks": 0, "num_classes": 2}, "a conditional upscaler needs at least 1"),
+        ({"scale": "base,12"}, "unknown scale '12'"),
+        ({"image_size": "3x4x5"}, "32x48"),
+        ({"dtype": "float16"}, "valid: float32"),
+        (
+            {"variant": "OTT"},
+            "did you mean 'OT'.*ON, OlogN, OT_baseline, OTN, OT, OTlogN, OT_upscaler",
+        ),
+        ({"variant": "OlogM"}, "did you mean 'OlogN'"),
+        ({"variant": "OT-baseline"}, "did you mean 'OT_baseline'"),
+        (
+            {"variant": "OT", "upscaler": "B"},
+            "upscaler is of models of images; variant OT is of videos",
+        ),
+        ({"num_frames": 3}, "num_frames is of models of videos; variant OlogN is of images"),
+        ({"variant": "OTN", "output": "dmol"}, "output is dmol; variant OTN has softmax only"),
+        ({"maps_from": 9, "steps": 9}, "maps_from is 9, of 9 steps; valid: below that"),
+        ({"train_examples": 0}, "train_examples is 0; valid: 1 or more"),
+        ({"maps_from": -1}, "maps_from is -1; valid: 0 or more"),
+        ({"map_dropout": 1.5}, "map_dropout is 1.5; valid: 0 to 1"),
+        ({"past_samples": -1}, "past_samples is -1; valid: 0 or more"),
+        ({"map_noise": -0.5}, "map_noise is -0.5; valid: 0 to 1"),
+        ({"variant": "OT", "flip": True}, "flip is for images; augment=mirror mirrors videos"),
+        ({"augment": "mirror"}, "augment is mirror, which is for videos; flip mirrors images"),
+        ({"past_samples": 1}, "past_samples is 1, which is for videos; leave it out"),
+        (
+            {"variant": "OT_upscaler", "past_samples": 1},
+            "past_samples is 1; valid with OT_baseline, OTN, OT and OTlogN",
+        ),
+        ({"variant": "OT", "augment": "miror"}, "did you mean 'mirror'"),
+        ({"variant": "OT", "crop_size": 8}, "only OT_upscaler is trained on crops: give 0 for OT"),
+        ({"variant": "OT", "conditions": "text"}, "conditions name text, which is for images"),
+        (
+            {"variant": "OT", "num_frames": 2},
+            "num_frames is 2, of which 2 are given; valid: 3 or more",
+        ),
+        ({"variant": "OT", "image_size": 33, "frame_stride": 1}, "needs even sides"),
+        ({"variant": "OT", "image_size": 33}, "frame_stride 2 does not divide frames of 33"),
+        ({"variant": "OTlogN", "base_size": 64}, "variant OTN"),
+        (
+            {"batch_size": 6, "micro_batch_size": 4},
+            "micro_batch_size 4 does not divide batch_size 6",
+        ),
+        (
+            {"batch_size": 4, "micro_batch_size": 8},
+            "micro_batch_size 8 does not divide batch_size 4",
+        ),
+        ({"micro_batch_size": -1}, "micro_batch_size is -1; valid: 0 or more"),
+    ],
+)
 def test_values_out_of_range_are_told_at_construction(fields, message):
     with pytest.raises(ValueError, match=message) as error:
         make_run(**fields)
@@ -171,11 +201,19 @@ def test_json_of_before_there_were_videos_stays_readable():
     assert RunConfig.from_json(json.dumps(parts)) == run
 
 
-@pytest.mark.parametrize("text", [
-    "", "{", "[]", "3", "{}", '{"model": {}, "data": {}}',
-    '{"model": {"colour": 1}, "data": {}, "train": {}}',
-    '{"model": [], "data": {}, "train": {}}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "{}",
+        '{"model": {}, "data": {}}',
+        '{"model": {"colour": 1}, "data": {}, "train": {}}',
+        '{"model": [], "data": {}, "train": {}}',
+    ],
+)
 def test_json_that_is_no_run_is_told(text):
     with pytest.raises(UserError):
         RunConfig.from_json(text)

@@ -165,11 +165,17 @@ def test_what_to_sample_the_past_with_is_drawn_anew_and_resumes():
     assert not found.keys() & original.keys()
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"past_samples": -1}, "past_samples is -1; give an integer of 0 or above"),
-    ({"past_samples": 1, "fields": ("actions",)}, "past_samples is 1, without the field frames"),
-    ({"map_noise": -1.0}, "map_noise is -1.0"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"past_samples": -1}, "past_samples is -1; give an integer of 0 or above"),
+        (
+            {"past_samples": 1, "fields": ("actions",)},
+            "past_samples is 1, without the field frames",
+        ),
+        ({"map_noise": -1.0}, "map_noise is -1.0"),
+    ],
+)
 def test_draws_that_cannot_be_are_told(options, message):
     with pytest.raises(UserError, match=message):
         batches(TinyFilm(), **options)
@@ -185,7 +191,9 @@ def test_what_is_drawn_for_a_position_stays_what_it_was():
     (drawn,) = draws.point_uniforms(0, np.arange(1), 1)
     np.testing.assert_allclose(drawn, [0.71652518, 0.86507437, 0.20213547], atol=1e-8)
     (drawn,) = draws.sample_uniforms(0, [3], (2, 2))
-    np.testing.assert_allclose(drawn, [[0.64761997, 0.9319829], [0.50490052, 0.00110848]], atol=1e-7)
+    np.testing.assert_allclose(
+        drawn, [[0.64761997, 0.9319829], [0.50490052, 0.00110848]], atol=1e-7
+    )
     (drawn,) = draws.chances(0, np.array([3]), (1, 2))
     np.testing.assert_allclose(drawn, [[0.42302152, 0.55499247]], atol=1e-8)
 
@@ -198,7 +206,8 @@ def test_videos_start_at_random_places():
     for _ in range(10):
         for clip in next(stream)["frames"]:
             starts |= {
-                start for start in range(4)
+                start
+                for start in range(4)
                 if (frames[:, start : start + 4] == clip).all(axis=(1, 2, 3, 4)).any()
             }
     assert starts == {0, 1, 2, 3}
@@ -225,9 +234,9 @@ def test_what_cannot_be_mirrored_is_told():
         batches(data.load("shapes_push", image_size=8), random_crop=True)
 
 
-@pytest.mark.parametrize("name, names", [
-    ("none", ()), ("mirror", ("mirror",)), ("mirror,jitter", ("jitter", "mirror")),
-])
+@pytest.mark.parametrize(
+    "name, names", [("none", ()), ("mirror", ("mirror",)), ("mirror,jitter", ("jitter", "mirror"))]
+)
 def test_augment_is_told_by_name_in_any_order(name, names):
     train = make_run(variant="OT", augment=name).train
     assert train.augmentations == names and train.augment == (",".join(names) or "none")

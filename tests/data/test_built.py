@@ -26,10 +26,14 @@ REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 def write_tfds(data_dir, name, config, features, splits, version="1.0.0"):
     """Builds a data set with TFDS itself, under any builder's name."""
     namespace = {
-        "name": name, "VERSION": tfds.core.Version(version), "pkg_dir_path": None,
+        "name": name,
+        "VERSION": tfds.core.Version(version),
+        "pkg_dir_path": None,
         "_info": lambda self: tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict(features) if isinstance(features, dict) else features,
+            features=tfds.features.FeaturesDict(features)
+            if isinstance(features, dict)
+            else features,
         ),
         "_split_generators": lambda self, manager: {
             split: iter(list(enumerate(examples))) for split, examples in splits.items()
@@ -39,7 +43,9 @@ def write_tfds(data_dir, name, config, features, splits, version="1.0.0"):
     if config:
         namespace["BUILDER_CONFIGS"] = [tfds.core.BuilderConfig(name=config, version=version)]
     cls = type(tfds.core.GeneratorBasedBuilder)(
-        f"Made{name}{config}".replace("_", ""), (tfds.core.GeneratorBasedBuilder,), namespace,
+        f"Made{name}{config}".replace("_", ""),
+        (tfds.core.GeneratorBasedBuilder,),
+        namespace,
         skip_registration=True,
     )
     builder = cls(data_dir=str(data_dir))
@@ -70,12 +76,15 @@ def damaged(cub, tmp_path):
     return tmp_path / "copy", path
 
 
-@pytest.mark.parametrize("name, builder, config", [
-    ("imagenet", "imagenet2012", ""),
-    ("imagenet32", "imagenet_resized", "32x32"),
-    ("imagenet32", "downsampled_imagenet", "32x32"),
-    ("imagenet64", "imagenet_resized", "64x64"),
-])
+@pytest.mark.parametrize(
+    "name, builder, config",
+    [
+        ("imagenet", "imagenet2012", ""),
+        ("imagenet32", "imagenet_resized", "32x32"),
+        ("imagenet32", "downsampled_imagenet", "32x32"),
+        ("imagenet64", "imagenet_resized", "64x64"),
+    ],
+)
 def test_tfdss_own_imagenets(tmp_path, name, builder, config):
     side = int(config.split("x")[0]) if config else 48
     pictures = images(5, side, side)
@@ -88,7 +97,10 @@ def test_tfdss_own_imagenets(tmp_path, name, builder, config):
     source = data.load(name, data_dir=str(tmp_path), image_size=side)
     assert source.size("train") == 5 and source.size("validation") == 2
     found = source.examples("train", np.arange(5))
-    order = [int(np.abs(pictures.astype(int) - image).sum((1, 2, 3)).argmin()) for image in found["image"]]
+    order = [
+        int(np.abs(pictures.astype(int) - image).sum((1, 2, 3)).argmin())
+        for image in found["image"]
+    ]
     assert sorted(order) == list(range(5))
     np.testing.assert_array_equal(found["image"], pictures[order])
     if builder == "imagenet_resized":
@@ -107,19 +119,33 @@ def write_bair(data_dir, frames, wrong=()):
     positions = np.random.default_rng(2).normal(size=(count, steps, 3)).astype("float32")
     for field, *place, value in wrong:
         {"actions": actions, "states": positions}[field][(*place, 1)] = value
-    features = tfds.features.Sequence({
-        "action": tfds.features.Tensor(shape=(4,), dtype=np.float32),
-        "endeffector_pos": tfds.features.Tensor(shape=(3,), dtype=np.float32),
-        "image_aux1": tfds.features.Image(shape=(height, width, 3)),
-        "image_main": tfds.features.Image(shape=(height, width, 3)),
-    })
+    features = tfds.features.Sequence(
+        {
+            "action": tfds.features.Tensor(shape=(4,), dtype=np.float32),
+            "endeffector_pos": tfds.features.Tensor(shape=(3,), dtype=np.float32),
+            "image_aux1": tfds.features.Image(shape=(height, width, 3)),
+            "image_main": tfds.features.Image(shape=(height, width, 3)),
+        }
+    )
     examples = [
-        [{"action": actions[n, t], "endeffector_pos": positions[n, t],
-          "image_aux1": frames[n, t] // 2, "image_main": frames[n, t]} for t in range(steps)]
+        [
+            {
+                "action": actions[n, t],
+                "endeffector_pos": positions[n, t],
+                "image_aux1": frames[n, t] // 2,
+                "image_main": frames[n, t],
+            }
+            for t in range(steps)
+        ]
         for n in range(count)
     ]
-    write_tfds(data_dir, "bair_robot_pushing_small", "", features,
-               {"train": examples, "test": examples[:2]})
+    write_tfds(
+        data_dir,
+        "bair_robot_pushing_small",
+        "",
+        features,
+        {"train": examples, "test": examples[:2]},
+    )
     return actions, positions
 
 
@@ -146,7 +172,9 @@ def test_bairs_clips_are_as_long_as_asked_and_some_validate(tmp_path):
     source = data.load("bair_robot_pushing_small", num_frames=3, **options)
     assert (source.num_frames, source.action_size, source.state_size) == (3, 4, 3)
     assert {split: source.size(split) for split in source.splits} == {
-        "train": 43, "test": 2, "validation": 2
+        "train": 43,
+        "test": 2,
+        "validation": 2,
     }
     found = [
         source.examples(split, np.arange(source.size(split)), ("actions",))["actions"]
@@ -159,16 +187,20 @@ def test_bairs_clips_are_as_long_as_asked_and_some_validate(tmp_path):
     assert "clips of 3 frames" in source.description
     assert "validation: every 20th training sequence" in source.description
     too_long = data.load("bair_robot_pushing_small", num_frames=6, **options)
-    with pytest.raises(UserError, match="validation, example 1: 5 steps; a clip takes 6: give a sm"):
+    with pytest.raises(
+        UserError, match="validation, example 1: 5 steps; a clip takes 6: give a sm"
+    ):
         too_long.examples("validation", [1])
     for wrong in (0, 2.5):
-        with pytest.raises(UserError, match=f"num_frames is {wrong}; give an integer of 1 or above"):
+        with pytest.raises(
+            UserError, match=f"num_frames is {wrong}; give an integer of 1 or above"
+        ):
             data.load("bair_robot_pushing_small", num_frames=wrong, **options)
 
 
-@pytest.mark.parametrize("fields, decoded", [
-    (("frames",), 7), (("actions", "states"), 0), (("actions",), 0), (None, 7),
-])
+@pytest.mark.parametrize(
+    "fields, decoded", [(("frames",), 7), (("actions", "states"), 0), (("actions",), 0), (None, 7)]
+)
 def test_of_a_sequence_only_what_is_asked_for_is_decoded(tmp_path, monkeypatch, fields, decoded):
     frames = images(14, 8, 8).reshape(2, 7, 8, 8, 3)
     write_bair(tmp_path, frames)
@@ -176,7 +208,8 @@ def test_of_a_sequence_only_what_is_asked_for_is_decoded(tmp_path, monkeypatch, 
     source = data.load("bair_robot_pushing_small", num_frames=4, **options)
     whole, seen, decode_image = source.examples("train", [1]), [], Feature.decode_example_np
     monkeypatch.setattr(
-        Feature, "decode_example_np",
+        Feature,
+        "decode_example_np",
         lambda self, content: seen.append(content) or decode_image(self, content),
     )
     found = source.examples("train", [1], fields)
@@ -221,7 +254,11 @@ def test_num_frames_is_for_videos():
     with pytest.raises(UserError, match="dataset shapes takes no num_frames=3"):
         data.load("shapes", num_frames=3)
     assert data.video_names() == ("shapes_push", "robot_pushing", "bair_robot_pushing_small")
-    assert data.load("shapes_push", num_frames=7).examples("train", [0])["states"].shape == (1, 7, 5)
+    assert data.load("shapes_push", num_frames=7).examples("train", [0])["states"].shape == (
+        1,
+        7,
+        5,
+    )
 
 
 def test_repeated_reads_agree_whatever_the_cache(cub):
@@ -285,14 +322,20 @@ def test_another_data_set_under_the_name_is_told(damaged):
 
 
 def test_no_build_and_several_are_told(cub, tmp_path):
-    with pytest.raises(UserError, match="no built data of coco .*bin/make_tfrecords --dataset=coco"):
+    with pytest.raises(
+        UserError, match="no built data of coco .*bin/make_tfrecords --dataset=coco"
+    ):
         data.load("coco", data_dir=str(cub))
     with pytest.raises(UserError, match="needs data_dir"):
         data.load("coco")
     for variant in ("new32", "old32"):
-        write_tfds(tmp_path, "imagenet", variant,
-                   {"image": tfds.features.Image(shape=(None, None, 3))},
-                   {"train": [{"image": image} for image in images(1, 32, 32)]})
+        write_tfds(
+            tmp_path,
+            "imagenet",
+            variant,
+            {"image": tfds.features.Image(shape=(None, None, 3))},
+            {"train": [{"image": image} for image in images(1, 32, 32)]},
+        )
     with pytest.raises(UserError, match="several builds of imagenet32; give --data_dir one of"):
         data.load("imagenet32", data_dir=str(tmp_path))
     one = data.load("imagenet32", data_dir=str(tmp_path / "imagenet" / "old32" / "1.0.0"))
@@ -326,20 +369,38 @@ def test_of_several_sizes_the_smallest_that_is_enough(cub, tmp_path):
     write_cub(root)
     for size in (16, 48):
         build("cub", root, tmp_path / "built", image_size=size)
-    stored = {side: data.load("cub", data_dir=str(tmp_path / "built"), image_size=side).description
-              for side in (8, 16, 17, 48, 64)}
+    stored = {
+        side: data.load("cub", data_dir=str(tmp_path / "built"), image_size=side).description
+        for side in (8, 16, 17, 48, 64)
+    }
     for side, enough in ((8, 16), (16, 16), (17, 48), (48, 48), (64, 48)):
         assert f"shorter side {enough}" in stored[side]
 
 
 def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, capsys):
     workdir = f"--workdir={tmp_path / 'run'}"
-    train.main([
-        "--dataset=cub", f"--data_dir={cub}", workdir, "--image_size=8", "--base_size=4",
-        "--base_layers=1", "--base_features=8", "--residual_blocks=1", "--features=8",
-        "--head_features=8", "--label_features=4", "--num_classes=200", "--flip", "--random_crop",
-        "--steps=2", "--batch_size=3", "--sample_every=0", "--num_levels=8",
-    ])
+    train.main(
+        [
+            "--dataset=cub",
+            f"--data_dir={cub}",
+            workdir,
+            "--image_size=8",
+            "--base_size=4",
+            "--base_layers=1",
+            "--base_features=8",
+            "--residual_blocks=1",
+            "--features=8",
+            "--head_features=8",
+            "--label_features=4",
+            "--num_classes=200",
+            "--flip",
+            "--random_crop",
+            "--steps=2",
+            "--batch_size=3",
+            "--sample_every=0",
+            "--num_levels=8",
+        ]
+    )
     evaluate.main([workdir, "--split=test"])
     said = capsys.readouterr().out
     assert said.count("CUB-200-2011, disjoint split, shorter side 32") == 3
@@ -347,9 +408,19 @@ def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, caps
 
 
 SMALL = [
-    "--dataset=cub", "--image_size=8", "--base_size=4", "--base_layers=1", "--base_features=8",
-    "--residual_blocks=1", "--features=8", "--head_features=8", "--steps=9", "--batch_size=4",
-    "--output=dmol", "--sample_every=0", "--log_every=1",
+    "--dataset=cub",
+    "--image_size=8",
+    "--base_size=4",
+    "--base_layers=1",
+    "--base_features=8",
+    "--residual_blocks=1",
+    "--features=8",
+    "--head_features=8",
+    "--steps=9",
+    "--batch_size=4",
+    "--output=dmol",
+    "--sample_every=0",
+    "--log_every=1",
 ]
 
 
@@ -398,10 +469,19 @@ def difference(content, side, place=None):
     return abs(np.asarray(full).astype(int) - np.asarray(scaled)).mean()
 
 
-@pytest.mark.parametrize("size, ratio", [
-    ((63, 300), 1), ((64, 64), 2), ((127, 129), 2), ((131, 129), 4), ((255, 700), 4),
-    ((1001, 257), 8), ((2049, 1111), 8), ((400, 33), 1),
-])
+@pytest.mark.parametrize(
+    "size, ratio",
+    [
+        ((63, 300), 1),
+        ((64, 64), 2),
+        ((127, 129), 2),
+        ((131, 129), 4),
+        ((255, 700), 4),
+        ((1001, 257), 8),
+        ((2049, 1111), 8),
+        ((400, 33), 1),
+    ],
+)
 def test_jpegs_are_shrunk_while_they_are_decoded(size, ratio):
     for place in (None, (0.3, 0.9)):
         image = Image.open(io.BytesIO(photograph(*size)))
@@ -438,14 +518,19 @@ def test_keypoints_lie_on_their_pixels_after_decoding_at_a_part_of_the_size(tmp_
         pixels[y - radius : y + radius + 1, x - radius : x + radius + 1] = 240
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
-        examples.append({
-            "image": buffer.getvalue(),
-            "keypoints": np.array([[x + 0.5, y + 0.5, 1]], "float32"),
-        })
-    write_tfds(tmp_path, "cub", "disjoint", {
-        "image": tfds.features.Image(shape=(None, None, 3)),
-        "keypoints": tfds.features.Tensor(shape=(1, 3), dtype=np.float32),
-    }, {"train": examples})
+        examples.append(
+            {"image": buffer.getvalue(), "keypoints": np.array([[x + 0.5, y + 0.5, 1]], "float32")}
+        )
+    write_tfds(
+        tmp_path,
+        "cub",
+        "disjoint",
+        {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "keypoints": tfds.features.Tensor(shape=(1, 3), dtype=np.float32),
+        },
+        {"train": examples},
+    )
     source = data.load("cub", data_dir=str(tmp_path), image_size=48)
     count = len(examples)
     for places in (None, np.full((count, 2), 0.3), np.full((count, 2), 0.6)):
@@ -461,7 +546,11 @@ def test_conditions_come_as_the_models_take_them(cub, tmp_path):
     source = data.load("cub", data_dir=str(cub), image_size=16)
     assert (source.num_keypoints, source.num_segments) == (len(source.keypoint_names), 0)
     batches = pipeline.training_batches(
-        source, batch_size=3, seed=0, flip=True, random_crop=True,
+        source,
+        batch_size=3,
+        seed=0,
+        flip=True,
+        random_crop=True,
         fields=("image", "text", "keypoints"),
     )
     batch = next(batches.as_numpy_iterator())
@@ -475,10 +564,16 @@ def test_conditions_come_as_the_models_take_them(cub, tmp_path):
         {"image": image, "segmentation": generator.integers(0, 2, (32, 32, 6), "uint8")}
         for image in images(2, 32, 32)
     ]
-    write_tfds(tmp_path, "coco", "2017", {
-        "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
-        "segmentation": tfds.features.Tensor(shape=(32, 32, 6), dtype=np.uint8),
-    }, {"train": examples})
+    write_tfds(
+        tmp_path,
+        "coco",
+        "2017",
+        {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "segmentation": tfds.features.Tensor(shape=(32, 32, 6), dtype=np.uint8),
+        },
+        {"train": examples},
+    )
     source = data.load("coco", data_dir=str(tmp_path), image_size=16)
     assert (source.num_keypoints, source.num_segments) == (0, 6)
     assert source.segment_names == ()  # this build does not tell them
@@ -497,10 +592,16 @@ def test_conditions_come_as_the_models_take_them(cub, tmp_path):
 def test_every_fourth_pixel_of_images_and_their_maps_as_they_are(tmp_path):
     pictures, generator = images(3, 32, 40), np.random.default_rng(0)
     maps = generator.integers(0, 2, (3, 32, 32, 2), "uint8")
-    write_tfds(tmp_path, "coco", "2017", {
-        "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
-        "segmentation": tfds.features.Tensor(shape=(32, 32, 2), dtype=np.uint8),
-    }, {"train": [{"image": image, "segmentation": m} for image, m in zip(pictures, maps)]})
+    write_tfds(
+        tmp_path,
+        "coco",
+        "2017",
+        {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "segmentation": tfds.features.Tensor(shape=(32, 32, 2), dtype=np.uint8),
+        },
+        {"train": [{"image": image, "segmentation": m} for image, m in zip(pictures, maps)]},
+    )
     options = dict(data_dir=str(tmp_path), source_size=32)
     small, large = (data.load("coco", image_size=side, **options) for side in (8, 32))
     assert small.takes_places and small.has_threads and small.num_segments == 2

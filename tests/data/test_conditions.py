@@ -14,7 +14,9 @@ def test_keypoint_maps_have_one_cell_a_visible_part():
     maps = conditions.keypoint_maps(points, (96, 64))
     assert maps.shape == (1, 32, 32, 4) and maps.dtype == np.uint8
     assert [tuple(map(int, np.argwhere(maps[0, ..., part])[0])) for part in (0, 1, 3)] == [
-        (0, 0), (31, 31), (1, 15)
+        (0, 0),
+        (31, 31),
+        (1, 15),
     ]
     assert maps.sum(axis=(0, 1, 2)).tolist() == [1, 1, 0, 1]
 
@@ -143,8 +145,10 @@ def test_conditions_have_the_shapes_that_the_source_tells():
         pipeline.training_batches(shapes, seed=0, **options),
         pipeline.evaluation_batches(shapes, split="validation", limit=2, **options),
     ):
-        spec = {field: (part.shape.as_list(), part.dtype.name)
-                for field, part in batches.element_spec.items()}
+        spec = {
+            field: (part.shape.as_list(), part.dtype.name)
+            for field, part in batches.element_spec.items()
+        }
         assert spec == {
             "text": ([2, text.LENGTH], "int32"),
             "keypoints": ([2, 32, 32, 15], "uint8"),
@@ -159,6 +163,7 @@ def test_conditions_have_the_shapes_that_the_source_tells():
 
 def test_a_mirror_comes_before_the_maps():
     """Numbers are mirrored pixel by pixel, with the image, and sampled then."""
+
     class Sided(type(data.load("shapes"))):
         mirrored_fields = ("image", "segmentation")
 

@@ -69,8 +69,7 @@ def only(root, **options):
 
 
 @pytest.mark.parametrize(
-    ("ending", "options"),
-    [("png", {}), ("bmp", {}), ("webp", {"lossless": True})],
+    ("ending", "options"), [("png", {}), ("bmp", {}), ("webp", {"lossless": True})]
 )
 def test_lossless_formats(root, ending, options):
     pixels = save(root / f"a.{ending}", **options)
@@ -400,9 +399,7 @@ def test_labels_without_sub_folders(root):
 
 
 def images_by_split(source):
-    return {
-        split: {image.tobytes() for image in every(source, split)} for split in source.splits
-    }
+    return {split: {image.tobytes() for image in every(source, split)} for split in source.splits}
 
 
 def every(source, split):

@@ -16,9 +16,10 @@ from tiny_video import TinyFilm
 INDICES = np.arange(12)
 
 
-@pytest.mark.parametrize("image_size, source_size, factor", [
-    (32, 64, 2), (16, 48, 3), ((16, 24), 96, 4), ((24, 16), 48, 2),
-])
+@pytest.mark.parametrize(
+    "image_size, source_size, factor",
+    [(32, 64, 2), (16, 48, 3), ((16, 24), 96, 4), ((24, 16), 48, 2)],
+)
 def test_images_and_their_conditions_are_those_of_the_larger(image_size, source_size, factor):
     small = data.load("shapes", image_size=image_size, source_size=source_size)
     large = data.load("shapes", image_size=tuple(factor * side for side in small.image_size))
@@ -54,10 +55,15 @@ def test_keypoints_that_are_mirrored_stay_in_their_cells():
 def test_a_chain_of_upscalers_is_given_what_the_smaller_models_make():
     """8 → 16 → 32, each trained on the same 32x32 videos, bit for bit and in the same order."""
     small, middle, large = (
-        next(pipeline.training_batches(
-            data.load("shapes_push", image_size=side, source_size=32, num_frames=3),
-            batch_size=3, seed=5, fields=("frames", "actions", "states"), num_levels=64,
-        ).as_numpy_iterator())
+        next(
+            pipeline.training_batches(
+                data.load("shapes_push", image_size=side, source_size=32, num_frames=3),
+                batch_size=3,
+                seed=5,
+                fields=("frames", "actions", "states"),
+                num_levels=64,
+            ).as_numpy_iterator()
+        )
         for side in (8, 16, 32)
     )
     for lower, upper in ((small, middle), (middle, large)):
@@ -73,8 +79,13 @@ def test_a_stream_goes_on_where_it_was_and_starts_clips_alike():
     streams = {}
     for start in (0, 2):
         batches = pipeline.training_batches(
-            Subsampled(TinyFilm(8), 2), batch_size=4, seed=3, start_step=start, random_crop=True,
-            augment=("mirror", "jitter"), fields=("frames", "actions", "states"),
+            Subsampled(TinyFilm(8), 2),
+            batch_size=4,
+            seed=3,
+            start_step=start,
+            random_crop=True,
+            augment=("mirror", "jitter"),
+            fields=("frames", "actions", "states"),
         ).as_numpy_iterator()
         streams[start] = [next(batches) for _ in range(4 - start)]
     for going, resumed in zip(streams[0][2:], streams[2]):
@@ -118,9 +129,14 @@ def test_the_description_counts_in_english(factor, ordinal):
 
 def test_a_fingerprint_tells_the_factor_and_the_source():
     prints = [
-        source.fingerprint() for source in (
-            TinyFilm(8), Subsampled(TinyFilm(8), 2), Subsampled(TinyFilm(8), 4), TinyFilm(4),
-            Subsampled(TinyFilm(16), 4), Subsampled(TinySource(), 2),
+        source.fingerprint()
+        for source in (
+            TinyFilm(8),
+            Subsampled(TinyFilm(8), 2),
+            Subsampled(TinyFilm(8), 4),
+            TinyFilm(4),
+            Subsampled(TinyFilm(16), 4),
+            Subsampled(TinySource(), 2),
         )
     ]
     assert len(set(prints)) == len(prints) and {len(found) for found in prints} == {16}
@@ -141,7 +157,8 @@ def test_a_folder_is_read_at_the_larger_size(tmp_path, monkeypatch):
     source = data.load("folder", source_size=12, **options)
     assert source.description.endswith("; every 2nd pixel of 8x12: 4x6")
     found = {
-        image.tobytes() for split in source.splits
+        image.tobytes()
+        for split in source.splits
         for image in source.examples(split, np.arange(source.size(split)))["image"]
     }
     assert found == {image.tobytes() for image in pictures[:, ::2, ::2]}
@@ -158,21 +175,33 @@ def test_its_own_size_is_no_other(source_size):
     assert not isinstance(source, Subsampled) and source.image_size == (32, 48)
 
 
-@pytest.mark.parametrize("name, options, message", [
-    ("shapes", {"image_size": 32, "source_size": 48},
-     "source_size is 48; give 0, to read images at their own size, or a multiple of 32, "
-     "image_size's longer side, such as 64"),
-    ("shapes", {"source_size": 16}, "source_size is 16; give 0, .* a multiple of 32"),
-    ("shapes", {"image_size": (16, 24), "source_size": 32}, "a multiple of 24"),
-    ("shapes", {"source_size": -64}, "source_size is -64"),
-    ("shapes", {"source_size": 64.0}, "source_size is 64.0"),
-    ("shapes", {"source_size": "64"}, "source_size is '64'"),
-    ("shapes", {"source_size": 512}, "give sides from 8 to 256 pixels"),
-    ("shapes_push", {"source_size": 512},
-     "shapes_push draws no frames of 512; give sides from 8 to 256 pixels"),
-    ("tiny-imagenet-32", {"data_dir": "x", "source_size": 64},
-     "tiny-imagenet-32 is read at image_size 32 only, not 64"),
-])
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        (
+            "shapes",
+            {"image_size": 32, "source_size": 48},
+            "source_size is 48; give 0, to read images at their own size, or a multiple of 32, "
+            "image_size's longer side, such as 64",
+        ),
+        ("shapes", {"source_size": 16}, "source_size is 16; give 0, .* a multiple of 32"),
+        ("shapes", {"image_size": (16, 24), "source_size": 32}, "a multiple of 24"),
+        ("shapes", {"source_size": -64}, "source_size is -64"),
+        ("shapes", {"source_size": 64.0}, "source_size is 64.0"),
+        ("shapes", {"source_size": "64"}, "source_size is '64'"),
+        ("shapes", {"source_size": 512}, "give sides from 8 to 256 pixels"),
+        (
+            "shapes_push",
+            {"source_size": 512},
+            "shapes_push draws no frames of 512; give sides from 8 to 256 pixels",
+        ),
+        (
+            "tiny-imagenet-32",
+            {"data_dir": "x", "source_size": 64},
+            "tiny-imagenet-32 is read at image_size 32 only, not 64",
+        ),
+    ],
+)
 def test_sizes_that_cannot_be(name, options, message):
     with pytest.raises(UserError, match=message) as error:
         data.load(name, **options)

@@ -20,7 +20,9 @@ class Damaged(TinySource):
         self.reads.append(list(indices))
         for index in indices:
             if split == "train" and int(index) in self.damaged:
-                raise DamagedExample(f"file x, the record at byte {index}: a checksum does not hold")
+                raise DamagedExample(
+                    f"file x, the record at byte {index}: a checksum does not hold"
+                )
         return super().examples(split, indices, fields)
 
 
@@ -33,8 +35,9 @@ def test_the_next_sound_example_takes_the_place():
     for field in expected:
         np.testing.assert_array_equal(found[field], expected[field])
     assert len(warned) == 3
-    assert "byte 5: a checksum does not hold; another example takes its place (1 of up to 3)" in str(
-        warned[0].message
+    assert (
+        "byte 5: a checksum does not hold; another example takes its place (1 of up to 3)"
+        in str(warned[0].message)
     )
 
 
@@ -48,7 +51,10 @@ def test_each_is_counted_and_warned_of_once():
 
 def test_more_than_the_limit_end_it():
     reader = Tolerance(Damaged([5, 8, 9]), "train", limit=2)
-    with pytest.warns(UserWarning), pytest.raises(UserError, match="byte 8: .*3 examples of split train"):
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(UserError, match="byte 8: .*3 examples of split train"),
+    ):
         reader.examples(np.array([9, 5, 8, 9]), ("image",))
 
 
@@ -65,10 +71,16 @@ def test_a_training_stream_goes_on_and_resumes_the_same(recwarn):
     damaged = [3, 17]
 
     def batches(start, count):
-        stream = iterate(training_batches(
-            Damaged(damaged), batch_size=7, seed=2, start_step=start, max_damaged=2,
-            fields=("image", "label"),
-        ))
+        stream = iterate(
+            training_batches(
+                Damaged(damaged),
+                batch_size=7,
+                seed=2,
+                start_step=start,
+                max_damaged=2,
+                fields=("image", "label"),
+            )
+        )
         return [{k: v.numpy() for k, v in next(stream).items()} for _ in range(count)]
 
     whole, resumed = batches(0, 9), batches(5, 4)  # two epochs

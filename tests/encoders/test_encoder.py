@@ -12,9 +12,17 @@ from ms_pixelcnn_tf.models.inputs import check_conditions
 from proofs import random_conditions, random_levels, random_model
 
 ALL = {
-    "num_classes": 3, "text": True, "num_keypoints": 2, "num_segments": 2, "label_features": 3,
-    "text_features": 4, "text_width": 8, "spatial_features": 5, "spatial_blocks": 1,
-    "joint_features": 6, "encoder_shared_to": 2,  # the base has an encoder of its own, and so has the scale above
+    "num_classes": 3,
+    "text": True,
+    "num_keypoints": 2,
+    "num_segments": 2,
+    "label_features": 3,
+    "text_features": 4,
+    "text_width": 8,
+    "spatial_features": 5,
+    "spatial_blocks": 1,
+    "joint_features": 6,
+    "encoder_shared_to": 2,  # the base has an encoder of its own, and so has the scale above
 }
 BATCH = 5
 

@@ -6,20 +6,30 @@ import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
 from proofs import random_conditions, random_levels, random_model, random_uniforms
-from video_proofs import (
-    random_frames,
-    random_sequences,
-    random_video_model,
-    random_video_uniforms,
-)
+from video_proofs import random_frames, random_sequences, random_video_model, random_video_uniforms
 
 IMAGES = {
     "all": {
-        "upscaler": "A", "output": "softmax", "num_classes": 3, "text": True,
-        "num_keypoints": 2, "num_segments": 2, "channels": 3, "num_levels": 5,
-        "text_features": 4, "text_width": 8, "spatial_features": 4, "spatial_blocks": 1,
+        "upscaler": "A",
+        "output": "softmax",
+        "num_classes": 3,
+        "text": True,
+        "num_keypoints": 2,
+        "num_segments": 2,
+        "channels": 3,
+        "num_levels": 5,
+        "text_features": 4,
+        "text_width": 8,
+        "spatial_features": 4,
+        "spatial_blocks": 1,
     },
-    "B": {"upscaler": "B", "image_size": 8, "output": "dmol", "num_levels": 256, "dtype": "float64"},
+    "B": {
+        "upscaler": "B",
+        "image_size": 8,
+        "output": "dmol",
+        "num_levels": 256,
+        "dtype": "float64",
+    },
     "ON": {"variant": "ON", "output": "softmax", "image_size": 8, "num_classes": 2},
     "part": {"upscaler": "A", "image_size": 8, "scale": "8", "num_classes": 2},
 }
@@ -55,13 +65,19 @@ def _of_images(model):
     asked = given_as_tensors(conditions)
     yield "log_prob_terms", {"images": levels} | asked, terms
     if not config.missing_scales:
-        uniforms = random_uniforms(model, 2, dtype="float64" if config.dtype == "float64" else "float32")
+        uniforms = random_uniforms(
+            model, 2, dtype="float64" if config.dtype == "float64" else "float32"
+        )
         log_prob = np.asarray(model.log_prob(levels, conditions or None))
         yield "log_prob", {"images": levels} | asked, {"log_prob": log_prob}
         decoded = model.decode(uniforms, conditions or None)
         yield "decode", {"uniforms": uniforms} | asked, {"images": decoded}
         sampled = model.sample(2, conditions or None, seed=2**33 + 7)
-        yield "sample", {"seed": np.int64(2**33 + 7), "number": np.int32(2)} | asked, {"images": sampled}
+        yield (
+            "sample",
+            {"seed": np.int64(2**33 + 7), "number": np.int32(2)} | asked,
+            {"images": sampled},
+        )
     for size in model.sizes[-2:-1] if config.missing_scales else model.sizes[:-1]:
         step = config.image_size[0] // size[0]
         low = levels[:, ::step, ::step]
@@ -76,11 +92,19 @@ def _of_videos(model):
     asked = sequences or {}
     terms = {k: np.asarray(v) for k, v in model.log_prob_terms(frames, sequences).items()}
     yield "log_prob_terms", {"frames": frames} | asked, terms
-    yield "log_prob", {"frames": frames} | asked, {"log_prob": np.asarray(model.log_prob(frames, sequences))}
+    yield (
+        "log_prob",
+        {"frames": frames} | asked,
+        {"log_prob": np.asarray(model.log_prob(frames, sequences))},
+    )
     if model.upscales:
         low = frames[:, :, ::2, ::2]
         upscaled = model.upscale(low, given, seed=3)
-        yield "upscale", {"low_frames": low, "given_frames": given, "seed": np.int64(3)}, {"frames": upscaled}
+        yield (
+            "upscale",
+            {"low_frames": low, "given_frames": given, "seed": np.int64(3)},
+            {"frames": upscaled},
+        )
         return
     uniforms = random_video_uniforms(model, 2, dtype="float32")
     decoded = model.decode(uniforms, given, sequences)
@@ -88,7 +112,8 @@ def _of_videos(model):
     futures = {name: np.repeat(values, 3, axis=0) for name, values in asked.items()} or None
     sampled = model.sample(np.repeat(given, 3, axis=0), futures, seed=3)
     yield (
-        "sample", {"seed": np.int64(3), "number": np.int32(3), "given_frames": given} | asked,
+        "sample",
+        {"seed": np.int64(3), "number": np.int32(3), "given_frames": given} | asked,
         {"frames": sampled},
     )
 
@@ -96,7 +121,8 @@ def _of_videos(model):
 def given_as_tensors(conditions):
     """Conditions as a signature takes them."""
     return {
-        name: np.array([caption.encode() for caption in values]) if name == "text"
+        name: np.array([caption.encode() for caption in values])
+        if name == "text"
         else np.asarray(values, "int32" if name == "label" else "float32")
         for name, values in conditions.items()
     }

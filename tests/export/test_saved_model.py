@@ -49,9 +49,16 @@ def answered(tmp_path_factory):
             np.savez(root / name / f"{number}.{signature}.asked.npz", **arguments)
             expected[name, number, signature] = answer
     done = subprocess.run(
-        [sys.executable, "-P" if sys.version_info >= (3, 11) else "-I",
-         str(HERE / "with_tensorflow_alone.py"), str(root)],
-        capture_output=True, text=True, cwd=root, timeout=600,
+        [
+            sys.executable,
+            "-P" if sys.version_info >= (3, 11) else "-I",
+            str(HERE / "with_tensorflow_alone.py"),
+            str(root),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return root, expected
@@ -94,7 +101,9 @@ def test_load_reads_an_export_without_running_it(answered, name, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("file", ["variables/variables.data-00000-of-00001", "config.json", "saved_model.pb"])
+@pytest.mark.parametrize(
+    "file", ["variables/variables.data-00000-of-00001", "config.json", "saved_model.pb"]
+)
 def test_a_changed_file_is_told_by_its_hash(answered, tmp_path, file):
     shutil.copytree(answered[0] / "B" / "export", tmp_path / "1")
     ms.load(tmp_path)
@@ -151,29 +160,66 @@ def test_a_graph_is_of_plain_operations(answered):
     """No XLA, no Python, no call out: what a server without any of it can run."""
     root, _ = answered
     for name in NAMES:
-        read = saved_model_pb2.SavedModel.FromString((root / name / "export" / "saved_model.pb").read_bytes())
+        read = saved_model_pb2.SavedModel.FromString(
+            (root / name / "export" / "saved_model.pb").read_bytes()
+        )
         library = read.meta_graphs[0].graph_def.library.function
         nodes = [node for function in library for node in function.node_def]
         operations = {node.op for node in nodes}
         assert "MatMul" in operations or "Conv2D" in operations
         assert not operations & {"PyFunc", "EagerPyFunc", "ReadFile", "WriteFile"}
         assert not any(name.startswith("Cudnn") for name in operations)
-        assert not any("_XlaMustCompile" in function.attr and function.attr["_XlaMustCompile"].b
-                       for function in library)
+        assert not any(
+            "_XlaMustCompile" in function.attr and function.attr["_XlaMustCompile"].b
+            for function in library
+        )
 
 
-@pytest.mark.parametrize("name, signature, wrong, message", [
-    ("all", "log_prob", {"images": np.full((2, 4, 4, 3), 5, "uint8")}, "images: valid levels are 0 to 4"),
-    ("all", "log_prob", {"label": np.array([0, 3], "int32")}, "label: valid are 0 to 2"),
-    ("all", "log_prob", {"label": np.array([0], "int32")}, "label: give as many as images"),
-    ("all", "sample", {"number": np.int32(3)}, "give as many as images"),
-    ("all", "sample", {"seed": np.int64(-1)}, "seed: valid are 0 to"),
-    ("all", "decode", {"uniforms": np.ones((2, 4, 4, 3), "float32")}, "uniforms: valid are 0 up to"),
-    ("B", "upscale", {"low_resolution": np.zeros((2, 3, 3, 1), "uint8")}, "valid sizes are 2, 4"),
-    ("OT", "sample", {"actions": np.full((2, 5, 2), np.nan, "float32")}, "actions: valid are finite"),
-    ("OT_upscaler", "upscale", {"given_frames": np.ones((2, 2, 4, 4, 1), "uint8")}, "every second pixel"),
-    ("OT_upscaler", "upscale", {"given_frames": np.ones((1, 2, 4, 4, 1), "uint8")}, "give as many given_frames"),
-])
+@pytest.mark.parametrize(
+    "name, signature, wrong, message",
+    [
+        (
+            "all",
+            "log_prob",
+            {"images": np.full((2, 4, 4, 3), 5, "uint8")},
+            "images: valid levels are 0 to 4",
+        ),
+        ("all", "log_prob", {"label": np.array([0, 3], "int32")}, "label: valid are 0 to 2"),
+        ("all", "log_prob", {"label": np.array([0], "int32")}, "label: give as many as images"),
+        ("all", "sample", {"number": np.int32(3)}, "give as many as images"),
+        ("all", "sample", {"seed": np.int64(-1)}, "seed: valid are 0 to"),
+        (
+            "all",
+            "decode",
+            {"uniforms": np.ones((2, 4, 4, 3), "float32")},
+            "uniforms: valid are 0 up to",
+        ),
+        (
+            "B",
+            "upscale",
+            {"low_resolution": np.zeros((2, 3, 3, 1), "uint8")},
+            "valid sizes are 2, 4",
+        ),
+        (
+            "OT",
+            "sample",
+            {"actions": np.full((2, 5, 2), np.nan, "float32")},
+            "actions: valid are finite",
+        ),
+        (
+            "OT_upscaler",
+            "upscale",
+            {"given_frames": np.ones((2, 2, 4, 4, 1), "uint8")},
+            "every second pixel",
+        ),
+        (
+            "OT_upscaler",
+            "upscale",
+            {"given_frames": np.ones((1, 2, 4, 4, 1), "uint8")},
+            "give as many given_frames",
+        ),
+    ],
+)
 def test_what_is_wrong_is_told(answered, name, signature, wrong, message):
     root, expected = answered
     number = next(n for other, n, s in expected if (other, s) == (name, signature))
@@ -186,8 +232,13 @@ def test_what_is_wrong_is_told(answered, name, signature, wrong, message):
 
 def test_the_card(answered):
     folder = answered[0] / "all" / "export"
-    facts, page = json.loads((folder / "card.json").read_text()), (folder / "MODEL_CARD.md").read_text()
-    assert facts["parameters"] == sum(int(np.prod(v.shape)) for v in make("all")[0].trainable_variables)
+    facts, page = (
+        json.loads((folder / "card.json").read_text()),
+        (folder / "MODEL_CARD.md").read_text(),
+    )
+    assert facts["parameters"] == sum(
+        int(np.prod(v.shape)) for v in make("all")[0].trainable_variables
+    )
     assert facts["versions"]["tensorflow"] == tf.__version__ and facts["bits_per_dim"] == []
     assert set(facts["sha256"]) == {
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
@@ -203,7 +254,7 @@ def test_the_command_line_of_tensorflow(answered, tmp_path):
     def cli(*arguments):
         program = "from tensorflow.python.tools.saved_model_cli import main; main()"
         return subprocess.run(
-            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
         ).stdout
 
     shown = cli("show", "--dir", folder, "--all")
@@ -219,8 +270,18 @@ def test_the_command_line_of_tensorflow(answered, tmp_path):
         asked, out = root / "B" / f"{number}.{signature}.asked.npz", tmp_path / str(number)
         inputs = ";".join(f"{key}={asked}[{key}]" for key in graphs[signature]["inputs"])
         files = not any("/" in key for key in wanted)  # which the program would take for folders
-        said = cli("run", "--dir", folder, "--tag_set", "serve", "--signature_def", signature, "--inputs", inputs,
-                   *(["--outdir", str(out)] if files else []))
+        said = cli(
+            "run",
+            "--dir",
+            folder,
+            "--tag_set",
+            "serve",
+            "--signature_def",
+            signature,
+            "--inputs",
+            inputs,
+            *(["--outdir", str(out)] if files else []),
+        )
         for key, values in wanted.items():
             assert f"Result for output key {key}" in said
             if files:

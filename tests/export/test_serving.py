@@ -75,14 +75,16 @@ def test_captions_are_json_strings(served):
     images = json.loads(answer(loaded, body))["outputs"]
     np.testing.assert_array_equal(images, model.sample(1, {"text": caption}, seed=0))
     request = json.loads(body)
-    request["inputs"] = {"seed": 1, "number": 2, "text": ["Ein KREIS über ☃", "a \u0130 \"star\""]}
+    request["inputs"] = {"seed": 1, "number": 2, "text": ["Ein KREIS über ☃", 'a \u0130 "star"']}
     images = json.loads(answer(loaded, json.dumps(request)))["outputs"]
-    np.testing.assert_array_equal(images, model.sample(2, {"text": request["inputs"]["text"]}, seed=1))
+    np.testing.assert_array_equal(
+        images, model.sample(2, {"text": request["inputs"]["text"]}, seed=1)
+    )
 
 
-@pytest.mark.parametrize("inputs", [
-    {"seed": 0.5, "number": 2}, {"seed": "x", "number": 2}, {"seed": [0], "number": 2},
-])
+@pytest.mark.parametrize(
+    "inputs", [{"seed": 0.5, "number": 2}, {"seed": "x", "number": 2}, {"seed": [0], "number": 2}]
+)
 def test_what_does_not_fit_is_refused(served, inputs):
     with pytest.raises((TypeError, ValueError, AssertionError)):
         answer(served["shapes"][0], json.dumps({"signature_name": "sample", "inputs": inputs}))

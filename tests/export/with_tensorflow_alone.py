@@ -8,7 +8,13 @@ class Refusing:
     """Nothing of ours may be imported, nor what we need and TensorFlow does not."""
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("ms_pixelcnn_tf", "PIL", "matplotlib", "tensorflow_datasets", "tqdm"):
+        if name.split(".")[0] in (
+            "ms_pixelcnn_tf",
+            "PIL",
+            "matplotlib",
+            "tensorflow_datasets",
+            "tqdm",
+        ):
             raise ImportError(f"{name} is not to be had here")
         return None
 
@@ -25,6 +31,7 @@ for export in sorted(pathlib.Path(sys.argv[1]).glob("*/export")):
         with np.load(asked) as arguments:
             tensors = {name: tf.constant(values) for name, values in arguments.items()}
         answer = model.signatures[signature](**tensors)
-        np.savez(asked.with_name(asked.name.replace("asked", "answer")), **{
-            name.replace("/", "|"): value.numpy() for name, value in answer.items()
-        })
+        np.savez(
+            asked.with_name(asked.name.replace("asked", "answer")),
+            **{name.replace("/", "|"): value.numpy() for name, value in answer.items()},
+        )

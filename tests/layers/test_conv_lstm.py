@@ -42,6 +42,7 @@ def unrolled(layer, frames):
 
 def scanned(layer, frames):
     """The same by `ops.scan`, over gates read for all frames at once."""
+
     def step(state, read):
         state = layer.step(read, state)
         return state, state  # on TensorFlow, what a scan returns must be like what it carries
@@ -70,8 +71,12 @@ def test_without_normalisation_it_is_what_keras_computes(layer, frames):
     for ours, value in zip(plain(bare), plain(layer)):
         ours.assign(value)
     theirs = keras.layers.ConvLSTM2D(
-        FEATURES, layer.kernel_size, padding="same", recurrent_activation="sigmoid",
-        return_sequences=True, dtype="float64",
+        FEATURES,
+        layer.kernel_size,
+        padding="same",
+        recurrent_activation="sigmoid",
+        return_sequences=True,
+        dtype="float64",
     )
     theirs.build(frames.shape)
     theirs.set_weights([np.asarray(weight) for weight in plain(layer)])

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.layers import (
-    MaskedConvolution,
-    MultiplicativeUnit,
-    ResidualMultiplicativeBlock,
-)
+from ms_pixelcnn_tf.layers import MaskedConvolution, MultiplicativeUnit, ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from proofs import randomise
 
@@ -74,9 +70,7 @@ def test_unit_follows_its_formula(num_groups):
     inputs = random_maps(FEATURES)
     maps = convolved(inputs, full_kernel(unit.convolution), np.asarray(unit.convolution.bias))
     first, second, third, update = np.split(maps, 4, axis=-1)
-    expected = sigmoid(first) * np.tanh(
-        sigmoid(second) * inputs + sigmoid(third) * np.tanh(update)
-    )
+    expected = sigmoid(first) * np.tanh(sigmoid(second) * inputs + sigmoid(third) * np.tanh(update))
     np.testing.assert_allclose(unit(inputs), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -112,11 +106,17 @@ def test_a_fresh_block_is_the_identity_and_still_learns(num_groups):
     assert np.abs(gradient).max() > 1e-3
 
 
-@pytest.mark.parametrize("layer", [
-    MaskedConvolution([0, 1, -1], [0, 0, 1], "A", "he_normal"),
-    MultiplicativeUnit(6), MultiplicativeUnit(6, 3), ResidualMultiplicativeBlock(6),
-    ResidualMultiplicativeBlock(6, 2),
-], ids=lambda layer: f"{type(layer).__name__}-{getattr(layer, 'num_groups', '')}")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        MaskedConvolution([0, 1, -1], [0, 0, 1], "A", "he_normal"),
+        MultiplicativeUnit(6),
+        MultiplicativeUnit(6, 3),
+        ResidualMultiplicativeBlock(6),
+        ResidualMultiplicativeBlock(6, 2),
+    ],
+    ids=lambda layer: f"{type(layer).__name__}-{getattr(layer, 'num_groups', '')}",
+)
 def test_the_configuration_makes_the_same_layer(layer):
     built(layer)
     again = built(type(layer).from_config(layer.get_config()), seed=1)

@@ -27,7 +27,10 @@ from proofs import (
 )
 
 WIDTHS = {
-    "label_features": 3, "text_features": 4, "text_width": 8, "spatial_features": 4,
+    "label_features": 3,
+    "text_features": 4,
+    "text_width": 8,
+    "spatial_features": 4,
     "spatial_blocks": 1,
 }
 TEXT = WIDTHS | {"text": True}
@@ -124,8 +127,10 @@ def test_a_batch_of_conditions_equals_single_calls(network):
     assert (swapped != together).any(), "the conditions should matter"
     np.testing.assert_allclose(
         model.log_prob(together, conditions),
-        [model.log_prob(together[row : row + 1], taken(conditions, [row]))[0]
-         for row in range(batch)],
+        [
+            model.log_prob(together[row : row + 1], taken(conditions, [row]))[0]
+            for row in range(batch)
+        ],
         rtol=1e-5,
     )
 
@@ -139,7 +144,8 @@ SAMPLED = {
     "A-keypoints": {"upscaler": "A", "output": "dmol"} | KEYPOINTS,
     "B-text": {"upscaler": "B", "output": "dmol"} | TEXT,
     "B-keypoints-text": {"upscaler": "B", "output": "softmax"} | KEYPOINTS | TEXT,
-    "A-segmentation-apart": {"upscaler": "A", "output": "softmax"} | SEGMENTATION
+    "A-segmentation-apart": {"upscaler": "A", "output": "softmax"}
+    | SEGMENTATION
     | {"encoder_shared_to": 0},
 }
 
@@ -177,7 +183,13 @@ STARTS = [(0, 0), (1, 2), (2, 1), (1, 0)]  # in blocks of 2x2: 8x8 images have 3
 def large(request):
     """8x8 images from 2x2, on all conditions; patches of one pixel, which any crop keeps whole."""
     return random_model(
-        4, 0.3, upscaler=request.param, image_size=8, base_size=2, patch_size=1, dtype="float64",
+        4,
+        0.3,
+        upscaler=request.param,
+        image_size=8,
+        base_size=2,
+        patch_size=1,
+        dtype="float64",
         **ALL,
     )
 
@@ -243,9 +255,14 @@ def test_conditioning_of_a_crop_is_cut_of_the_whole_map(size):
     crop = Crop((2 * size[0], 2 * size[1]), 8, OFFSETS)
     cut = np.asarray(code.at(size, crop.places))
     assert cut.dtype == np.float64 and cut.shape == (4, 4, 4, whole.shape[-1])
-    for row, (y, x) in enumerate(zip(*(
-        np.zeros(4, int) if index is None else np.asarray(index)[:, 0] for index in crop.places
-    ))):
+    for row, (y, x) in enumerate(
+        zip(
+            *(
+                np.zeros(4, int) if index is None else np.asarray(index)[:, 0]
+                for index in crop.places
+            )
+        )
+    ):
         np.testing.assert_allclose(
             cut[row], whole[row, y : y + 4, x : x + 4], rtol=1e-12, atol=1e-14
         )
@@ -253,10 +270,13 @@ def test_conditioning_of_a_crop_is_cut_of_the_whole_map(size):
 
 def test_conditioning_of_a_crop_costs_the_same_whatever_the_target():
     """No tensor of an image grows with it, and nothing of the graph but the constant weights."""
+
     def largest(side):
         @tf.function
         def conditioning(vector, maps, kernel, offsets):
-            return Code(vector, maps, kernel).at((side, side), Crop((2 * side,) * 2, 8, offsets).places)
+            return Code(vector, maps, kernel).at(
+                (side, side), Crop((2 * side,) * 2, 8, offsets).places
+            )
 
         graph = conditioning.get_concrete_function(
             *map(tf.TensorSpec, ((4, 1, 1, 2), (4, 32, 32, 2), (2, 2), (4, 2)))
@@ -286,9 +306,7 @@ def test_crops_terms_are_the_slice_of_the_whole_ones():
     factors = list(teacher_forced(model, images, conditions))[4:]  # of the scale to 8x8
     for group, (params, _, levels) in zip((2, 3, 4), factors, strict=True):
         log_probs = np.asarray(model.distribution.log_prob(params, levels))
-        expected = [
-            log_probs[i, y : y + 2, x : x + 2].sum() * 4 for i, (y, x) in enumerate(STARTS)
-        ]
+        expected = [log_probs[i, y : y + 2, x : x + 2].sum() * 4 for i, (y, x) in enumerate(STARTS)]
         np.testing.assert_allclose(cropped[f"4to8/group{group}"], expected, rtol=1e-4)
 
 
@@ -298,7 +316,9 @@ def test_crops_terms_are_the_slice_of_the_whole_ones():
 def given(**changes):
     """Right conditions for two images, with changes; None counts as left out."""
     return {
-        "label": [0, 2], "text": ["a", "b"], "keypoints": np.zeros((2, 32, 32, 2)),
+        "label": [0, 2],
+        "text": ["a", "b"],
+        "keypoints": np.zeros((2, 32, 32, 2)),
         "segmentation": np.zeros((2, 32, 32, 3)),
     } | changes
 
@@ -366,8 +386,11 @@ def test_right_conditions_are_taken_in_each_of_their_forms(small):
     expected = np.asarray(small.log_prob(images, given()))
     assert np.isfinite(expected).all()
     for changes in (
-        {"text": text.encode(["a", "b"])}, {"text": np.array(["a", "b"])}, {"text": [b"a", "B"]},
-        {"text": ("A", "b")}, {"text": tf.constant(["a", "B"])},
+        {"text": text.encode(["a", "b"])},
+        {"text": np.array(["a", "b"])},
+        {"text": [b"a", "B"]},
+        {"text": ("A", "b")},
+        {"text": tf.constant(["a", "B"])},
         {"text": np.array(["a", "b"], object)},
         {"keypoints": maps(0, dtype="uint8")},
         {"segmentation": maps(0, parts=3, dtype="bool")},
@@ -395,6 +418,10 @@ def test_strings_in_a_graph_are_told_to_be_codes(small):
 
 
 def test_no_images_take_no_captions(small):
-    nothing = {"label": np.zeros(0, "int32"), "text": [], "keypoints": np.zeros((0, 32, 32, 2)),
-               "segmentation": np.zeros((0, 32, 32, 3))}
+    nothing = {
+        "label": np.zeros(0, "int32"),
+        "text": [],
+        "keypoints": np.zeros((0, 32, 32, 2)),
+        "segmentation": np.zeros((0, 32, 32, 3)),
+    }
     assert small.sample(0, nothing).shape == (0, 4, 4, 1)

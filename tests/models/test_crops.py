@@ -45,11 +45,14 @@ def test_terms_of_crops(upscaler):
         )
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"crop_size": 31}, "even numbers"),
-    ({"crop_size": 12, "upscaler": "B", "image_size": 64}, "multiples of 8"),
-    ({"crop_size": 16, "upscaler": "B", "patch_size": 16}, "multiples of 32"),
-])
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"crop_size": 31}, "even numbers"),
+        ({"crop_size": 12, "upscaler": "B", "image_size": 64}, "multiples of 8"),
+        ({"crop_size": 16, "upscaler": "B", "patch_size": 16}, "multiples of 32"),
+    ],
+)
 def test_crops_that_cut_patches_are_refused(fields, message):
     with pytest.raises(UserError, match=message):
         make_run(**fields)

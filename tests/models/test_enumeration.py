@@ -37,26 +37,48 @@ def test_all_images_have_probability_one(images, network, output, num_classes):
         assert np.abs(laws[0] - laws[1]).sum() > 1e-3, "the label should matter"
 
 
-@pytest.mark.parametrize("overrides", [
-    # Not square, in both directions; patches of 1x2 and 2x1.
-    {"image_size": (2, 4), "base_size": (1, 2), "upscaler": "B", "output": "softmax"},
-    {"image_size": (4, 2), "base_size": (2, 1), "upscaler": "B", "output": "dmol"},
-    {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
-    {"image_size": (2, 3), "variant": "ON", "num_levels": 4, "output": "dmol"},
-    # Four patches in a map; two scales; one layer; a base of one pixel.
-    {"image_size": 4, "base_size": 2, "upscaler": "B", "patch_size": 1, "output": "softmax"},
-    {"image_size": 4, "base_size": 1, "upscaler": "B", "output": "dmol"},
-    {"image_size": 4, "base_size": 1, "upscaler": "A", "residual_blocks": 0, "output": "softmax"},
-    {"image_size": (2, 3), "variant": "ON", "base_layers": 1, "num_levels": 4, "output": "softmax"},
-    # Inner bins of the mixture, between its two open ends, with dependent channels.
-    {"image_size": 2, "base_size": 1, "num_levels": 5, "output": "dmol"},
-    {"image_size": 2, "base_size": 1, "num_levels": 7, "output": "dmol", "upscaler": "B"},
-    {"image_size": (1, 2), "variant": "ON", "channels": 3, "num_levels": 4, "output": "dmol"},
-    {"image_size": 2, "base_size": 1, "channels": 2, "num_levels": 3, "output": "dmol"},
-    {"image_size": 2, "base_size": 1, "channels": 2, "num_levels": 3, "output": "softmax"},
-    {"image_size": (1, 2), "variant": "ON", "channels": 4, "num_levels": 3, "output": "softmax"},
-    {"image_size": (1, 2), "variant": "ON", "channels": 4, "num_levels": 3, "output": "dmol"},
-], ids=lambda overrides: "-".join(f"{value}" for value in overrides.values()).replace(" ", ""))
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        # Not square, in both directions; patches of 1x2 and 2x1.
+        {"image_size": (2, 4), "base_size": (1, 2), "upscaler": "B", "output": "softmax"},
+        {"image_size": (4, 2), "base_size": (2, 1), "upscaler": "B", "output": "dmol"},
+        {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
+        {"image_size": (2, 3), "variant": "ON", "num_levels": 4, "output": "dmol"},
+        # Four patches in a map; two scales; one layer; a base of one pixel.
+        {"image_size": 4, "base_size": 2, "upscaler": "B", "patch_size": 1, "output": "softmax"},
+        {"image_size": 4, "base_size": 1, "upscaler": "B", "output": "dmol"},
+        {
+            "image_size": 4,
+            "base_size": 1,
+            "upscaler": "A",
+            "residual_blocks": 0,
+            "output": "softmax",
+        },
+        {
+            "image_size": (2, 3),
+            "variant": "ON",
+            "base_layers": 1,
+            "num_levels": 4,
+            "output": "softmax",
+        },
+        # Inner bins of the mixture, between its two open ends, with dependent channels.
+        {"image_size": 2, "base_size": 1, "num_levels": 5, "output": "dmol"},
+        {"image_size": 2, "base_size": 1, "num_levels": 7, "output": "dmol", "upscaler": "B"},
+        {"image_size": (1, 2), "variant": "ON", "channels": 3, "num_levels": 4, "output": "dmol"},
+        {"image_size": 2, "base_size": 1, "channels": 2, "num_levels": 3, "output": "dmol"},
+        {"image_size": 2, "base_size": 1, "channels": 2, "num_levels": 3, "output": "softmax"},
+        {
+            "image_size": (1, 2),
+            "variant": "ON",
+            "channels": 4,
+            "num_levels": 3,
+            "output": "softmax",
+        },
+        {"image_size": (1, 2), "variant": "ON", "channels": 4, "num_levels": 3, "output": "dmol"},
+    ],
+    ids=lambda overrides: "-".join(f"{value}" for value in overrides.values()).replace(" ", ""),
+)
 def test_other_shapes_levels_and_channels(overrides):
     model = random_model(2, 0.25, **overrides)
     assert probabilities(model, all_images(model)).sum() == pytest.approx(1.0, abs=1e-4)

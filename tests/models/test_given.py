@@ -39,9 +39,10 @@ def test_it_tells_places_of_a_block_apart_where_an_average_does_not():
     assert not np.allclose(layer(first), layer(second), atol=1e-3)
 
 
-@pytest.mark.parametrize("own_size, size", [
-    ((4, 4), (4, 4)), ((2, 3), (4, 6)), ((6, 6), (4, 4)), ((4, 8), (2, 8)), ((8, 4), (2, 2)),
-])
+@pytest.mark.parametrize(
+    "own_size, size",
+    [((4, 4), (4, 4)), ((2, 3), (4, 6)), ((6, 6), (4, 4)), ((4, 8), (2, 8)), ((8, 4), (2, 2))],
+)
 def test_else_it_is_resized(own_size, size):
     layer, hidden = make(own_size, size), maps(own_size)
     assert not layer.weights

@@ -17,47 +17,56 @@ def model():
     return random_model(num_classes=3, num_levels=4)
 
 
-@pytest.mark.parametrize("images, message", [
-    (np.zeros((2, 4, 4), "uint8"), r"images have shape \(2, 4, 4\); valid: \(batch, 4, 4, 1\)"),
-    (np.zeros((2, 4, 8, 1), "uint8"), "images have shape"),
-    (np.zeros((2, 4, 4, 1), "float32"), "images are float32"),
-    (np.full((2, 4, 4, 1), np.nan), "images are float64"),
-    (np.full((2, 4, 4, 1), 4), "images hold levels 4 to 4; valid: 0 to 3"),
-    (np.full((2, 4, 4, 1), -1), "images hold levels -1"),
-    ("cat.png", "images are <U7; valid: numbers"),
-    (np.array(["cat.png"]), "images are <U7; valid: numbers"),
-    ([[1], [2, 3]], "images are no array"),
-])
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((2, 4, 4), "uint8"), r"images have shape \(2, 4, 4\); valid: \(batch, 4, 4, 1\)"),
+        (np.zeros((2, 4, 8, 1), "uint8"), "images have shape"),
+        (np.zeros((2, 4, 4, 1), "float32"), "images are float32"),
+        (np.full((2, 4, 4, 1), np.nan), "images are float64"),
+        (np.full((2, 4, 4, 1), 4), "images hold levels 4 to 4; valid: 0 to 3"),
+        (np.full((2, 4, 4, 1), -1), "images hold levels -1"),
+        ("cat.png", "images are <U7; valid: numbers"),
+        (np.array(["cat.png"]), "images are <U7; valid: numbers"),
+        ([[1], [2, 3]], "images are no array"),
+    ],
+)
 def test_images(model, images, message):
     with pytest.raises(UserError, match=message):
         model.log_prob(images, LABELS)
 
 
-@pytest.mark.parametrize("uniforms, message", [
-    (np.zeros((2, 4, 4, 3)), "uniforms have shape"),
-    (np.ones((2, 4, 4, 1)), "uniforms hold values from 1.0 to 1.0"),
-    (np.full((2, 4, 4, 1), np.nan), "uniforms hold values from nan"),
-    (np.full((2, 4, 4, 1), -0.1), "uniforms hold values from -0.1"),
-])
+@pytest.mark.parametrize(
+    "uniforms, message",
+    [
+        (np.zeros((2, 4, 4, 3)), "uniforms have shape"),
+        (np.ones((2, 4, 4, 1)), "uniforms hold values from 1.0 to 1.0"),
+        (np.full((2, 4, 4, 1), np.nan), "uniforms hold values from nan"),
+        (np.full((2, 4, 4, 1), -0.1), "uniforms hold values from -0.1"),
+    ],
+)
 def test_uniforms(model, uniforms, message):
     with pytest.raises(UserError, match=message):
         model.decode(uniforms, LABELS)
 
 
-@pytest.mark.parametrize("conditions, message", [
-    (None, "conditions given: none; this model needs label"),
-    ({"label": [0, 1], "text": ["a", "b"]}, "conditions given: label, text"),
-    ({"label": [0]}, r"label has shape \(1,\); valid: \(2,\)"),
-    ({"label": [[0], [1]]}, "label has shape"),
-    ({"label": [0, 3]}, "label 3 is out of range; valid: 0 to 2"),
-    ({"label": [0, -1]}, "label -1 is out of range"),
-    ({"label": [0.0, 1.0]}, "label is float64; valid: integers"),
-    ({"label": ["cat", "dog"]}, "label is <U3; valid: numbers"),
-    ({"label": np.array(["cat", "dog"])}, "label is <U3; valid: numbers"),
-    ({"label": 1}, r"label has shape \(\)"),
-    ({"label": [0, 1, 2]}, r"label has shape \(3,\); valid: \(2,\)"),
-    ([0, 1], "conditions are a list; valid: None or a dict"),
-])
+@pytest.mark.parametrize(
+    "conditions, message",
+    [
+        (None, "conditions given: none; this model needs label"),
+        ({"label": [0, 1], "text": ["a", "b"]}, "conditions given: label, text"),
+        ({"label": [0]}, r"label has shape \(1,\); valid: \(2,\)"),
+        ({"label": [[0], [1]]}, "label has shape"),
+        ({"label": [0, 3]}, "label 3 is out of range; valid: 0 to 2"),
+        ({"label": [0, -1]}, "label -1 is out of range"),
+        ({"label": [0.0, 1.0]}, "label is float64; valid: integers"),
+        ({"label": ["cat", "dog"]}, "label is <U3; valid: numbers"),
+        ({"label": np.array(["cat", "dog"])}, "label is <U3; valid: numbers"),
+        ({"label": 1}, r"label has shape \(\)"),
+        ({"label": [0, 1, 2]}, r"label has shape \(3,\); valid: \(2,\)"),
+        ([0, 1], "conditions are a list; valid: None or a dict"),
+    ],
+)
 def test_conditions(model, conditions, message):
     for call in (
         lambda: model.log_prob(random_levels(model, 2), conditions),

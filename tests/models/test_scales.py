@@ -9,11 +9,17 @@ from proofs import make_model, random_conditions, random_levels, random_model, r
 
 SIZES = {"image_size": 8, "base_size": 2}
 APART = SIZES | {
-    "text": True, "num_segments": 2, "text_features": 4, "text_width": 8, "spatial_features": 4,
-    "spatial_blocks": 1, "encoder_shared_to": 0,
+    "text": True,
+    "num_segments": 2,
+    "text_features": 4,
+    "text_width": 8,
+    "spatial_features": 4,
+    "spatial_blocks": 1,
+    "encoder_shared_to": 0,
 }
 TERMS = {
-    "base": ["base"], "4": [f"2to4/group{g}" for g in (2, 3, 4)],
+    "base": ["base"],
+    "4": [f"2to4/group{g}" for g in (2, 3, 4)],
     "8": [f"4to8/group{g}" for g in (2, 3, 4)],
 }
 
@@ -59,9 +65,10 @@ def test_what_needs_a_missing_scale_names_it():
             call()
 
 
-@pytest.mark.parametrize("given, kept", [
-    ("8,base", "base,8"), ("4,4", "4"), ("8,4,base", "all"), ("base,4,8", "all"), ("all", "all"),
-])
+@pytest.mark.parametrize(
+    "given, kept",
+    [("8,base", "base,8"), ("4,4", "4"), ("8,4,base", "all"), ("base,4,8", "all"), ("all", "all")],
+)
 def test_names_are_put_in_order(given, kept):
     config = ModelConfig(**SIZES, scale=given)
     assert config.scale == kept
@@ -69,15 +76,18 @@ def test_names_are_put_in_order(given, kept):
     assert config == ModelConfig(**SIZES, scale=kept)
 
 
-@pytest.mark.parametrize("scale, message", [
-    ("bse", "unknown scale 'bse'; did you mean 'base'"),
-    ("2", r"unknown scale '2'.*\(valid: all, base, 4, 8\)"),
-    ("base,16", "unknown scale '16'"),
-    ("4x4", "unknown scale '4x4'"),
-    ("", "unknown scale ''"),
-    ("base,", "unknown scale ''"),
-    ("all,4", "unknown scale 'all'"),
-])
+@pytest.mark.parametrize(
+    "scale, message",
+    [
+        ("bse", "unknown scale 'bse'; did you mean 'base'"),
+        ("2", r"unknown scale '2'.*\(valid: all, base, 4, 8\)"),
+        ("base,16", "unknown scale '16'"),
+        ("4x4", "unknown scale '4x4'"),
+        ("", "unknown scale ''"),
+        ("base,", "unknown scale ''"),
+        ("all,4", "unknown scale 'all'"),
+    ],
+)
 def test_unknown_scales_are_told(scale, message):
     with pytest.raises(UserError, match=message):
         ModelConfig(**SIZES, scale=scale)
@@ -124,10 +134,15 @@ def test_terms_of_parts_are_those_of_the_assembled_model(scale):
     assert whole.decode(uniforms, conditions).shape == (3, 8, 8, 1)
 
 
-@pytest.mark.parametrize("given, kept", [
-    ("8;base", "base;8"), ("8,4;base", "base;4,8"), ("8;base,4", "base,4;8"),
-    ("4;base,8", "base,8;4"),
-])
+@pytest.mark.parametrize(
+    "given, kept",
+    [
+        ("8;base", "base;8"),
+        ("8,4;base", "base;4,8"),
+        ("8;base,4", "base,4;8"),
+        ("4;base,8", "base,8;4"),
+    ],
+)
 def test_parts_are_put_in_order(given, kept):
     config = ModelConfig(**APART, scale=given)
     assert config.scale == kept
@@ -136,36 +151,40 @@ def test_parts_are_put_in_order(given, kept):
     assert config.held_scales == tuple(n for n in ("base", "4", "8") if n in given)
 
 
-@pytest.mark.parametrize("scale, message", [
-    ("base;4;base", "scale is base;4;base, two parts of which hold base"),
-    ("base,4;4,8", "two parts of which hold 4"),
-    ("base;", "unknown scale ''"),
-    ("base;all", "unknown scale 'all'"),
-])
+@pytest.mark.parametrize(
+    "scale, message",
+    [
+        ("base;4;base", "scale is base;4;base, two parts of which hold base"),
+        ("base,4;4,8", "two parts of which hold 4"),
+        ("base;", "unknown scale ''"),
+        ("base;all", "unknown scale 'all'"),
+    ],
+)
 def test_wrong_parts_are_told(scale, message):
     with pytest.raises(UserError, match=message):
         ModelConfig(**SIZES, scale=scale)
 
 
-@pytest.mark.parametrize("scale, groups", [
-    ("all", {"encoder": ["base", "8", "16", "32"], "encoder_64": ["64"]}),
-    ("base", {"encoder": ["base"]}),
-    ("8", {"encoder_8": ["8"]}),
-    ("16,32", {"encoder_16": ["16", "32"]}),
-    ("16,64", {"encoder_16": ["16"], "encoder_64": ["64"]}),
-    ("base,8,16,32", {"encoder": ["base", "8", "16", "32"]}),  # as runs had it that shared all
-    ("base,32", {"encoder": ["base", "32"]}),
-    ("base;8;16,32", {"encoder": ["base"], "encoder_8": ["8"], "encoder_16": ["16", "32"]}),
-    ("base,8,16,32;64", {"encoder": ["base", "8", "16", "32"], "encoder_64": ["64"]}),
-])
+@pytest.mark.parametrize(
+    "scale, groups",
+    [
+        ("all", {"encoder": ["base", "8", "16", "32"], "encoder_64": ["64"]}),
+        ("base", {"encoder": ["base"]}),
+        ("8", {"encoder_8": ["8"]}),
+        ("16,32", {"encoder_16": ["16", "32"]}),
+        ("16,64", {"encoder_16": ["16"], "encoder_64": ["64"]}),
+        ("base,8,16,32", {"encoder": ["base", "8", "16", "32"]}),  # as runs had it that shared all
+        ("base,32", {"encoder": ["base", "32"]}),
+        ("base;8;16,32", {"encoder": ["base"], "encoder_8": ["8"], "encoder_16": ["16", "32"]}),
+        ("base,8,16,32;64", {"encoder": ["base", "8", "16", "32"], "encoder_64": ["64"]}),
+    ],
+)
 def test_who_shares_and_under_which_name(scale, groups):
     fields = {"image_size": 64, "base_size": 4, "scale": scale}
     assert ModelConfig(**fields, text=True).encoder_groups() == groups
     assert ModelConfig(**fields).encoder_groups() == {}
     apart = ModelConfig(**fields, text=True, encoder_shared_to=0).encoder_groups()
-    assert apart == {
-        f"encoder_{name}": [name] for names in groups.values() for name in names
-    }
+    assert apart == {f"encoder_{name}": [name] for names in groups.values() for name in names}
 
 
 SIZES_4_TO_256 = [(side, side) for side in (4, 8, 16, 32, 64, 128, 256)]
@@ -177,7 +196,10 @@ PAPER = {  # sizes, conditions, width, maps, groups
     "mpii": (SIZES_4_TO_256, ("text", "keypoints"), 128, {"num_keypoints": 17}, SHARED_TO_32),
     "coco": (SIZES_4_TO_256, ("text", "segmentation"), 128, {"num_segments": 80}, SHARED_TO_32),
     "imagenet": (
-        [(side, side) for side in (8, 16, 32, 64, 128)], ("label",), 256, {"num_classes": 1000},
+        [(side, side) for side in (8, 16, 32, 64, 128)],
+        ("label",),
+        256,
+        {"num_classes": 1000},
         {"encoder": ["base", "16", "32"], "encoder_64": ["64"], "encoder_128": ["128"]},
     ),
 }

@@ -6,19 +6,21 @@ import pytest
 
 from proofs import random_conditions, random_levels, random_model
 
-
 WIDTHS = {"text_features": 4, "text_width": 8, "spatial_features": 4, "spatial_blocks": 1}
 
 
-@pytest.mark.parametrize("overrides", [
-    {"variant": "ON", "output": "softmax"},
-    {"upscaler": "A", "output": "softmax", "num_classes": 3},
-    {"upscaler": "B", "output": "dmol", "image_size": (4, 8), "base_size": (2, 4)},
-    {"upscaler": "A", "output": "dmol", "text": True} | WIDTHS,
-    {"upscaler": "B", "output": "softmax", "text": True, "num_keypoints": 2} | WIDTHS,
-    {"upscaler": "A", "output": "softmax", "num_segments": 3, "encoder_shared_to": 0} | WIDTHS,
-    {"upscaler": "A", "output": "dmol", "text": True, "scale": "base;4"} | WIDTHS,
-])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"variant": "ON", "output": "softmax"},
+        {"upscaler": "A", "output": "softmax", "num_classes": 3},
+        {"upscaler": "B", "output": "dmol", "image_size": (4, 8), "base_size": (2, 4)},
+        {"upscaler": "A", "output": "dmol", "text": True} | WIDTHS,
+        {"upscaler": "B", "output": "softmax", "text": True, "num_keypoints": 2} | WIDTHS,
+        {"upscaler": "A", "output": "softmax", "num_segments": 3, "encoder_shared_to": 0} | WIDTHS,
+        {"upscaler": "A", "output": "dmol", "text": True, "scale": "base;4"} | WIDTHS,
+    ],
+)
 def test_keras_file_round_trip(overrides, tmp_path):
     model = random_model(**overrides)
     model.save(tmp_path / "model.keras")

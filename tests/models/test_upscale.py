@@ -13,7 +13,11 @@ from proofs import random_conditions, random_levels, random_model, random_unifor
 BATCH = 3
 SIZES = {"image_size": (8, 16), "base_size": (2, 4)}
 CONDITIONS = {
-    "text": True, "num_keypoints": 2, "text_features": 4, "text_width": 8, "spatial_features": 4,
+    "text": True,
+    "num_keypoints": 2,
+    "text_features": 4,
+    "text_width": 8,
+    "spatial_features": 4,
     "spatial_blocks": 1,
 }
 MODELS = {
@@ -93,15 +97,18 @@ def test_parts_of_a_batch_are_as_the_whole(model, monkeypatch, drawn):
     assert len(np.unique(whole.reshape(count, -1), axis=0)) == count
 
 
-@pytest.mark.parametrize("fields, size, least, most", [
-    ({"image_size": 32}, 32, 256, 10**4),  # small ones by hundreds
-    ({"image_size": 512}, 512, 1, 1),
-    ({"image_size": 512}, 64, 64, 128),  # what counts is the size that is decoded
-    ({"image_size": 512, "output": "dmol"}, 512, 2, 16),  # a smaller law
-    ({"image_size": 512, "output": "dmol", "features": 1024}, 512, 1, 1),  # wide maps
-    ({"image_size": 2048}, 2048, 1, 1),  # never none
-    ({"image_size": 64, "variant": "ON"}, 64, 256, 10**4),  # a row at a time
-])
+@pytest.mark.parametrize(
+    "fields, size, least, most",
+    [
+        ({"image_size": 32}, 32, 256, 10**4),  # small ones by hundreds
+        ({"image_size": 512}, 512, 1, 1),
+        ({"image_size": 512}, 64, 64, 128),  # what counts is the size that is decoded
+        ({"image_size": 512, "output": "dmol"}, 512, 2, 16),  # a smaller law
+        ({"image_size": 512, "output": "dmol", "features": 1024}, 512, 1, 1),  # wide maps
+        ({"image_size": 2048}, 2048, 1, 1),  # never none
+        ({"image_size": 64, "variant": "ON"}, 64, 256, 10**4),  # a row at a time
+    ],
+)
 def test_how_many_are_decoded_at_once(fields, size, least, most):
     config = ModelConfig(**{"output": "softmax"} | fields)
     law = make_distribution(config.output, config.num_levels, config.channels, config.num_mixtures)
@@ -132,30 +139,40 @@ def zeros(*shape, dtype="uint8"):
 LOW = zeros(2, 2, 4, 1)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"low_resolution": zeros(2, 3, 6, 1)}, "low_resolution is of 3x6; the model's sizes: 2x4, "),
-    ({"low_resolution": zeros(2, 2, 2, 1)}, "low_resolution is of 2"),
-    ({"low_resolution": zeros(2, 4)}, "low_resolution"),
-    ({"low_resolution": zeros(2, 2, 4, 3)}, r"low_resolution has shape \(2, 2, 4, 3\)"),
-    ({"low_resolution": zeros(2, 2, 4)}, "low_resolution has shape"),
-    ({"low_resolution": zeros(2, 2, 4, 1, dtype="float32")}, "low_resolution is float32"),
-    ({"low_resolution": zeros(2, 2, 4, 1) + 4}, "low_resolution holds levels 4 to 4; valid: 0 to"),
-    ({"low_resolution": zeros(2, 8, 16, 1)}, "upscaling from 8x16 to 8x16; give a larger size"),
-    ({"low_resolution": zeros(2, 4, 8, 1), "to": (2, 4)}, "upscaling from 4x8 to 2x4"),
-    ({"to": 8}, "to is of 8; the model's sizes: 2x4, 4x8, 8x16"),
-    ({"to": (16, 32)}, "to is of 16x32"),
-    ({"to": "large"}, "to is 'large'"),
-    ({"uniforms": np.zeros((2, 4, 8, 1))}, r"uniforms have shape \(2, 4, 8, 1\)"),
-    ({"uniforms": np.zeros((3, 8, 16, 1))}, "3 uniforms for 2 images"),
-    ({"uniforms": np.ones((2, 8, 16, 1))}, "uniforms hold values from 1.0"),
-    ({"conditions": {"label": [0, 1]}}, "takes no conditions; got label"),
-    ({"seed": -1}, "seed is -1; valid: integers from 0 to"),
-    ({"seed": 1.5}, "seed is 1.5; valid: integers from 0 to"),
-    ({"seed": None}, "seed is None"),
-    ({"low_resolution": [[[[0], [0]], [[0]]]]}, "low_resolution is no array"),
-    ({"low_resolution": "photo.png"}, "low_resolution is <U9; valid: numbers"),
-    ({"low_resolution": 3}, "low_resolution is of"),
-], ids=lambda value: "")
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            {"low_resolution": zeros(2, 3, 6, 1)},
+            "low_resolution is of 3x6; the model's sizes: 2x4, ",
+        ),
+        ({"low_resolution": zeros(2, 2, 2, 1)}, "low_resolution is of 2"),
+        ({"low_resolution": zeros(2, 4)}, "low_resolution"),
+        ({"low_resolution": zeros(2, 2, 4, 3)}, r"low_resolution has shape \(2, 2, 4, 3\)"),
+        ({"low_resolution": zeros(2, 2, 4)}, "low_resolution has shape"),
+        ({"low_resolution": zeros(2, 2, 4, 1, dtype="float32")}, "low_resolution is float32"),
+        (
+            {"low_resolution": zeros(2, 2, 4, 1) + 4},
+            "low_resolution holds levels 4 to 4; valid: 0 to",
+        ),
+        ({"low_resolution": zeros(2, 8, 16, 1)}, "upscaling from 8x16 to 8x16; give a larger size"),
+        ({"low_resolution": zeros(2, 4, 8, 1), "to": (2, 4)}, "upscaling from 4x8 to 2x4"),
+        ({"to": 8}, "to is of 8; the model's sizes: 2x4, 4x8, 8x16"),
+        ({"to": (16, 32)}, "to is of 16x32"),
+        ({"to": "large"}, "to is 'large'"),
+        ({"uniforms": np.zeros((2, 4, 8, 1))}, r"uniforms have shape \(2, 4, 8, 1\)"),
+        ({"uniforms": np.zeros((3, 8, 16, 1))}, "3 uniforms for 2 images"),
+        ({"uniforms": np.ones((2, 8, 16, 1))}, "uniforms hold values from 1.0"),
+        ({"conditions": {"label": [0, 1]}}, "takes no conditions; got label"),
+        ({"seed": -1}, "seed is -1; valid: integers from 0 to"),
+        ({"seed": 1.5}, "seed is 1.5; valid: integers from 0 to"),
+        ({"seed": None}, "seed is None"),
+        ({"low_resolution": [[[[0], [0]], [[0]]]]}, "low_resolution is no array"),
+        ({"low_resolution": "photo.png"}, "low_resolution is <U9; valid: numbers"),
+        ({"low_resolution": 3}, "low_resolution is of"),
+    ],
+    ids=lambda value: "",
+)
 def test_what_is_wrong_is_told(plain, arguments, message):
     with pytest.raises(UserError, match=message) as error:
         plain.upscale(**{"low_resolution": LOW} | arguments)

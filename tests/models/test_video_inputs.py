@@ -36,35 +36,49 @@ def upscaler():
     return random_video_model("OT_upscaler", num_levels=4)
 
 
-@pytest.mark.parametrize("frames, message", [
-    (FRAMES[:, :2], r"frames have shape \(2, 2, 4, 4, 1\); valid: \(batch, 5, 4, 4, 1\)"),
-    (FRAMES[0], r"frames have shape \(5, 4, 4, 1\); valid"),
-    (np.zeros((2, 5, 8, 8, 1), "uint8"), "frames have shape"),
-    (np.zeros((2, 5, 4, 4, 3), "uint8"), "frames have shape"),
-    (FRAMES.astype("float32"), "frames are float32; valid: integer levels 0 to 3"),
-    (FRAMES + 255, "frames hold levels 255 to 255; valid: 0 to 3"),
-    ("clip.gif", "frames are <U8; valid: numbers"),
-])
+@pytest.mark.parametrize(
+    "frames, message",
+    [
+        (FRAMES[:, :2], r"frames have shape \(2, 2, 4, 4, 1\); valid: \(batch, 5, 4, 4, 1\)"),
+        (FRAMES[0], r"frames have shape \(5, 4, 4, 1\); valid"),
+        (np.zeros((2, 5, 8, 8, 1), "uint8"), "frames have shape"),
+        (np.zeros((2, 5, 4, 4, 3), "uint8"), "frames have shape"),
+        (FRAMES.astype("float32"), "frames are float32; valid: integer levels 0 to 3"),
+        (FRAMES + 255, "frames hold levels 255 to 255; valid: 0 to 3"),
+        ("clip.gif", "frames are <U8; valid: numbers"),
+    ],
+)
 def test_frames(model, frames, message):
     for call in (model.log_prob, model.log_prob_by_frame, model.forced_log_prob_by_frame):
         with pytest.raises(UserError, match=message):
             call(frames, CONDITIONS)
 
 
-@pytest.mark.parametrize("conditions, message", [
-    (None, r"given: none; this model needs actions \(batch, 5, 2\) and states \(batch, 5, 1\)"),
-    ({"actions": ACTIONS}, "conditions given: actions; this model needs"),
-    (CONDITIONS | {"label": [0, 1]}, "conditions given: actions, label, states"),
-    (CONDITIONS | {"actions": np.zeros((2, 5, 5))}, r"actions have .*5\); valid: \(2, 5, 2\)"),
-    (CONDITIONS | {"states": STATES[:, :4]}, r"states have shape \(2, 4, 1\); valid: \(2, 5, 1\)"),
-    (CONDITIONS | {"states": STATES[:1]}, r"states have shape \(1, 5, 1\); valid: \(2, 5, 1\)"),
-    (CONDITIONS | {"states": with_one(STATES, np.nan)}, r"states hold nan at \(1, 3, 0\); valid"),
-    (CONDITIONS | {"actions": with_one(ACTIONS, np.inf)}, r"actions hold inf at \(1, 3, 0\)"),
-    (CONDITIONS | {"actions": with_one(ACTIONS.astype("float64"), 1e300)},
-     r"actions hold 1e\+300 at \(1, 3, 0\); valid: finite numbers in float32"),
-    (CONDITIONS | {"actions": "left"}, "actions are <U4; valid: numbers"),
-    ([ACTIONS], "conditions are a list; valid: None or a dict"),
-])
+@pytest.mark.parametrize(
+    "conditions, message",
+    [
+        (None, r"given: none; this model needs actions \(batch, 5, 2\) and states \(batch, 5, 1\)"),
+        ({"actions": ACTIONS}, "conditions given: actions; this model needs"),
+        (CONDITIONS | {"label": [0, 1]}, "conditions given: actions, label, states"),
+        (CONDITIONS | {"actions": np.zeros((2, 5, 5))}, r"actions have .*5\); valid: \(2, 5, 2\)"),
+        (
+            CONDITIONS | {"states": STATES[:, :4]},
+            r"states have shape \(2, 4, 1\); valid: \(2, 5, 1\)",
+        ),
+        (CONDITIONS | {"states": STATES[:1]}, r"states have shape \(1, 5, 1\); valid: \(2, 5, 1\)"),
+        (
+            CONDITIONS | {"states": with_one(STATES, np.nan)},
+            r"states hold nan at \(1, 3, 0\); valid",
+        ),
+        (CONDITIONS | {"actions": with_one(ACTIONS, np.inf)}, r"actions hold inf at \(1, 3, 0\)"),
+        (
+            CONDITIONS | {"actions": with_one(ACTIONS.astype("float64"), 1e300)},
+            r"actions hold 1e\+300 at \(1, 3, 0\); valid: finite numbers in float32",
+        ),
+        (CONDITIONS | {"actions": "left"}, "actions are <U4; valid: numbers"),
+        ([ACTIONS], "conditions are a list; valid: None or a dict"),
+    ],
+)
 def test_conditions(model, conditions, message):
     for call in (model.log_prob, lambda frames, own: model.sample(frames[:, :2], own)):
         with pytest.raises(UserError, match=message):
@@ -106,14 +120,21 @@ def test_a_graph_that_is_traced_ignores_the_last_actions_too():
     np.testing.assert_allclose(found, model.log_prob(frames, conditions), rtol=1e-6)
 
 
-@pytest.mark.parametrize("uniforms, given, message", [
-    (np.zeros((2, 3, 4, 4, 3)), FRAMES[:, :2], "uniforms have shape"),
-    (np.zeros((2, 2, 4, 4, 1)), FRAMES[:, :2], "uniforms have shape"),
-    (np.ones((2, 3, 4, 4, 1)), FRAMES[:, :2], "uniforms hold values from 1.0"),
-    (np.zeros((3, 3, 4, 4, 1)), FRAMES[:, :2], "3 uniforms for 2 videos; give one a video"),
-    (np.zeros((2, 3, 4, 4, 1)), FRAMES[:, :1], r"given_frames have .*valid: \(batch, 2, 4, 4, 1\)"),
-    (np.zeros((2, 3, 4, 4, 1)), FRAMES[:, :2] + 4, "given_frames hold levels 4"),
-])
+@pytest.mark.parametrize(
+    "uniforms, given, message",
+    [
+        (np.zeros((2, 3, 4, 4, 3)), FRAMES[:, :2], "uniforms have shape"),
+        (np.zeros((2, 2, 4, 4, 1)), FRAMES[:, :2], "uniforms have shape"),
+        (np.ones((2, 3, 4, 4, 1)), FRAMES[:, :2], "uniforms hold values from 1.0"),
+        (np.zeros((3, 3, 4, 4, 1)), FRAMES[:, :2], "3 uniforms for 2 videos; give one a video"),
+        (
+            np.zeros((2, 3, 4, 4, 1)),
+            FRAMES[:, :1],
+            r"given_frames have .*valid: \(batch, 2, 4, 4, 1\)",
+        ),
+        (np.zeros((2, 3, 4, 4, 1)), FRAMES[:, :2] + 4, "given_frames hold levels 4"),
+    ],
+)
 def test_decoding(model, uniforms, given, message):
     with pytest.raises(UserError, match=message):
         model.decode(uniforms, given, CONDITIONS)
@@ -126,18 +147,37 @@ def test_seeds_and_samplers(model):
         model.decode(random_video_uniforms(model, 2), FRAMES[:, :2], CONDITIONS, sampler="fast")
 
 
-@pytest.mark.parametrize("low, given, message", [
-    (FRAMES, FRAMES[:, :2], r"low_frames have shape .*; valid: \(batch, 5, 2, 2, 1\)"),
-    (FRAMES[:, :2, ::2, ::2], FRAMES[:, :2], r"low_frames have .*; valid: \(batch, 3, 2, 2, 1\)"),
-    (FRAMES[:1, :, ::2, ::2], FRAMES[:, :2], "given_frames of 2 videos, low_frames of 1"),
-    (FRAMES[:, :, ::2, ::2], FRAMES[:, :0], r"given_frames have .*; valid: \(batch, 1, 4, 4, 1\)"),
-    (FRAMES[:, :, ::2, ::2], FRAMES, r"low_frames have .*; valid: \(batch, 6, 2, 2, 1\)"),
-    (FRAMES[:, :, ::2, ::2], FRAMES[0], r"given_frames have .*; valid: \(batch, 2, 4, 4, 1\)"),
-    (FRAMES[0, :, ::2, ::2], FRAMES[:, :2], r"low_frames have .*; valid: \(batch, 5, 2, 2, 1\)"),
-    (FRAMES[:, :, ::2, ::2], FRAMES[:, :2, ::2], r"given_frames have .*\(batch, 2, 4, 4, 1\)"),
-    (FRAMES[:, :, ::2, ::2], FRAMES[:, :2] + 1, "every second pixel of given_frames is not the"),
-    (FRAMES[:, :, ::2, ::2] / 2, FRAMES[:, :2], "low_frames are float64"),
-])
+@pytest.mark.parametrize(
+    "low, given, message",
+    [
+        (FRAMES, FRAMES[:, :2], r"low_frames have shape .*; valid: \(batch, 5, 2, 2, 1\)"),
+        (
+            FRAMES[:, :2, ::2, ::2],
+            FRAMES[:, :2],
+            r"low_frames have .*; valid: \(batch, 3, 2, 2, 1\)",
+        ),
+        (FRAMES[:1, :, ::2, ::2], FRAMES[:, :2], "given_frames of 2 videos, low_frames of 1"),
+        (
+            FRAMES[:, :, ::2, ::2],
+            FRAMES[:, :0],
+            r"given_frames have .*; valid: \(batch, 1, 4, 4, 1\)",
+        ),
+        (FRAMES[:, :, ::2, ::2], FRAMES, r"low_frames have .*; valid: \(batch, 6, 2, 2, 1\)"),
+        (FRAMES[:, :, ::2, ::2], FRAMES[0], r"given_frames have .*; valid: \(batch, 2, 4, 4, 1\)"),
+        (
+            FRAMES[0, :, ::2, ::2],
+            FRAMES[:, :2],
+            r"low_frames have .*; valid: \(batch, 5, 2, 2, 1\)",
+        ),
+        (FRAMES[:, :, ::2, ::2], FRAMES[:, :2, ::2], r"given_frames have .*\(batch, 2, 4, 4, 1\)"),
+        (
+            FRAMES[:, :, ::2, ::2],
+            FRAMES[:, :2] + 1,
+            "every second pixel of given_frames is not the",
+        ),
+        (FRAMES[:, :, ::2, ::2] / 2, FRAMES[:, :2], "low_frames are float64"),
+    ],
+)
 def test_upscaling(upscaler, low, given, message):
     with pytest.raises(UserError, match=message):
         upscaler.upscale(low, given)
@@ -181,14 +221,26 @@ def test_models_are_built_by_variant():
 DRAWN, CHOSEN = np.zeros((2, 3, *FRAMES.shape[1:]), "float32"), np.ones((2, 3, 5), bool)
 
 
-@pytest.mark.parametrize("uniforms, chosen, message", [
-    (DRAWN, CHOSEN.astype(int), "chosen is of int64 and shape .2, 3, 5.; valid: bool .batch, passes, 5."),
-    (DRAWN, CHOSEN[0], "chosen is of bool and shape .3, 5.; valid: bool .batch, passes, 5."),
-    (DRAWN, CHOSEN[:, :, :4], r"chosen has shape \(2, 3, 4\); valid: \(2, 3, 5\)"),
-    (DRAWN, CHOSEN[:1], r"chosen has shape \(1, 3, 5\); valid: \(2, 3, 5\)"),
-    (DRAWN[:, :2], CHOSEN, r"uniforms have shape \(2, 2, 5, 4, 4, 1\); valid: \(2, 3, 5, 4, 4, 1\)"),
-    (DRAWN[:1], CHOSEN, "uniforms have shape"), (DRAWN + 1, CHOSEN, "uniforms hold values from 1.0 to 1.0"),
-])
+@pytest.mark.parametrize(
+    "uniforms, chosen, message",
+    [
+        (
+            DRAWN,
+            CHOSEN.astype(int),
+            "chosen is of int64 and shape .2, 3, 5.; valid: bool .batch, passes, 5.",
+        ),
+        (DRAWN, CHOSEN[0], "chosen is of bool and shape .3, 5.; valid: bool .batch, passes, 5."),
+        (DRAWN, CHOSEN[:, :, :4], r"chosen has shape \(2, 3, 4\); valid: \(2, 3, 5\)"),
+        (DRAWN, CHOSEN[:1], r"chosen has shape \(1, 3, 5\); valid: \(2, 3, 5\)"),
+        (
+            DRAWN[:, :2],
+            CHOSEN,
+            r"uniforms have shape \(2, 2, 5, 4, 4, 1\); valid: \(2, 3, 5, 4, 4, 1\)",
+        ),
+        (DRAWN[:1], CHOSEN, "uniforms have shape"),
+        (DRAWN + 1, CHOSEN, "uniforms hold values from 1.0 to 1.0"),
+    ],
+)
 def test_what_the_past_is_sampled_with(model, uniforms, chosen, message):
     with pytest.raises(UserError, match=message):
         model.sampled_past(FRAMES, uniforms, chosen, CONDITIONS)

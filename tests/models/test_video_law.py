@@ -49,10 +49,14 @@ def law_of_last_frame(model, seed, chunk=16384):
     return np.concatenate(law)
 
 
-@pytest.mark.parametrize("pasts, shape", [
-    (1, {"image_size": 4, "base_size": 2, "channels": 1}),  # 65,536 frames
-    (2, {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}),  # 4,096
-], ids=["gray4x4", "rgb2x2"])
+@pytest.mark.parametrize(
+    "pasts, shape",
+    [
+        (1, {"image_size": 4, "base_size": 2, "channels": 1}),  # 65,536 frames
+        (2, {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}),  # 4,096
+    ],
+    ids=["gray4x4", "rgb2x2"],
+)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_all_frames_have_probability_one(variant, pasts, shape):
     model = random_video_model(variant, 1, 0.25, **ONE_FRAME, **shape)
@@ -66,6 +70,7 @@ def test_all_frames_have_probability_one(variant, pasts, shape):
 
 def test_the_proof_sees_a_leak(monkeypatch):
     """Given itself in place of the frame before, a frame tells its own probability."""
+
     def leaking(model, frames, sequences, seen):
         past, own = teacher_forced(model, frames, sequences)
         return past._replace(previous=own), own
@@ -80,8 +85,15 @@ def test_the_proof_sees_a_leak(monkeypatch):
 def test_roll_out_with_the_true_frames_gives_the_likelihood(variant):
     """In float32, and over a clip long enough for the ConvLSTM's state to drift."""
     model = random_video_model(
-        variant, 3, 0.3, num_frames=9, channels=3, num_levels=256, image_size=(4, 8),
-        base_size=(2, 4), frame_stride=2,
+        variant,
+        3,
+        0.3,
+        num_frames=9,
+        channels=3,
+        num_levels=256,
+        image_size=(4, 8),
+        base_size=(2, 4),
+        frame_stride=2,
     )
     frames, conditions = random_frames(model, 2), random_sequences(model, 2)
     at_once = model.log_prob_by_frame(frames, conditions)

@@ -23,13 +23,15 @@ MODELS = {
     "OTN": ("OTN", FULL | {"image_size": (2, 5), "state_size": 0}),
     "OTN-strided": ("OTN", {"frame_stride": 2, "num_levels": 9, "num_frames": 4}),
     "OT": ("OT", FULL | {"image_size": (2, 4), "frame_stride": 2, "action_size": 0}),
-    "OT-softmax": ("OT", {
-        "output": "softmax", "num_levels": 16, "given_frames": 1, "num_frames": 3,
-    }),
+    "OT-softmax": (
+        "OT",
+        {"output": "softmax", "num_levels": 16, "given_frames": 1, "num_frames": 3},
+    ),
     "OTlogN": ("OTlogN", FULL | {"image_size": (4, 8), "base_size": (2, 4), "frame_stride": 2}),
-    "OTlogN-dmol": ("OTlogN", {
-        "output": "dmol", "num_levels": 50, "given_frames": 3, "action_size": 0, "state_size": 0,
-    }),
+    "OTlogN-dmol": (
+        "OTlogN",
+        {"output": "dmol", "num_levels": 50, "given_frames": 3, "action_size": 0, "state_size": 0},
+    ),
 }
 COMPILED = ("baseline-gray", "OTN-strided", "OT-softmax")  # in all; the cached sampler always
 
@@ -116,17 +118,25 @@ def test_videos_are_the_same_however_many_are_decoded_at_once(monkeypatch):
     assert batches == [2, 2, 1] * 2
 
 
-@pytest.mark.parametrize("fields, num_frames, least, most", [
-    ({"image_size": 32, "frame_stride": 2, "lstm_features": 32}, 18, 256, 10**4),  # by hundreds
-    ({"image_size": 64, "lstm_features": 256}, 18, 16, 16),  # the paper's ConvLSTM
-    ({"variant": "OT_baseline", "output": "softmax", "image_size": 64}, 18, 8, 21),
-    ({"variant": "OTN", "output": "softmax", "image_size": 64}, 18, 8, 16),
-    ({"variant": "OT_upscaler", "image_size": 64}, 18, 256, 512),
-    ({"variant": "OT_upscaler", "image_size": 256}, 18, 16, 32),
-    ({"variant": "OT_upscaler", "image_size": 256, "output": "softmax"}, 18, 5, 5),
-    ({"variant": "OT_upscaler", "image_size": 256}, 1000, 1, 1),  # a long video
-    ({"variant": "OT_upscaler", "image_size": 2048, "output": "softmax"}, 1, 1, 1),  # never none
-])
+@pytest.mark.parametrize(
+    "fields, num_frames, least, most",
+    [
+        ({"image_size": 32, "frame_stride": 2, "lstm_features": 32}, 18, 256, 10**4),  # by hundreds
+        ({"image_size": 64, "lstm_features": 256}, 18, 16, 16),  # the paper's ConvLSTM
+        ({"variant": "OT_baseline", "output": "softmax", "image_size": 64}, 18, 8, 21),
+        ({"variant": "OTN", "output": "softmax", "image_size": 64}, 18, 8, 16),
+        ({"variant": "OT_upscaler", "image_size": 64}, 18, 256, 512),
+        ({"variant": "OT_upscaler", "image_size": 256}, 18, 16, 32),
+        ({"variant": "OT_upscaler", "image_size": 256, "output": "softmax"}, 18, 5, 5),
+        ({"variant": "OT_upscaler", "image_size": 256}, 1000, 1, 1),  # a long video
+        (
+            {"variant": "OT_upscaler", "image_size": 2048, "output": "softmax"},
+            1,
+            1,
+            1,
+        ),  # never none
+    ],
+)
 def test_how_many_are_decoded_at_once(fields, num_frames, least, most):
     config = VideoConfig(**fields)
     channels = 1 if config.variant == "OT_baseline" else config.channels
@@ -178,8 +188,12 @@ def test_upscaling_takes_clips_of_any_length_with_any_number_given(upscaler):
     np.testing.assert_array_equal(large[:, :, ::2, ::2], low)
     np.testing.assert_array_equal(large[:, 0], frames[:, 0])
     for sampler, count, stop in (
-        ("cached", 1, 3), ("cached", 2, 4), ("cached", 3, 5), ("stepwise", 1, 5),
-        ("stepwise", 4, 5), ("naive", 3, 5),
+        ("cached", 1, 3),
+        ("cached", 2, 4),
+        ("cached", 3, 5),
+        ("stepwise", 1, 5),
+        ("stepwise", 4, 5),
+        ("naive", 3, 5),
     ):
         with eagerly(sampler == "naive"):
             again = upscale(large[:, :count], stop, sampler)
@@ -189,8 +203,18 @@ def test_upscaling_takes_clips_of_any_length_with_any_number_given(upscaler):
 def test_frames_of_256_pixels_keep_what_is_given():
     """From 128; the first frame, and every second pixel of the others."""
     model = random_video_model(
-        "OT_upscaler", 1, 0.3, image_size=256, channels=3, num_levels=256, num_frames=3,
-        given_frames=1, num_mixtures=1, features=2, head_features=3, dtype="float64",
+        "OT_upscaler",
+        1,
+        0.3,
+        image_size=256,
+        channels=3,
+        num_levels=256,
+        num_frames=3,
+        given_frames=1,
+        num_mixtures=1,
+        features=2,
+        head_features=3,
+        dtype="float64",
     )
     frames = random_frames(model, 1)
     low, uniforms = frames[:, :, ::2, ::2], random_video_uniforms(model, 1)

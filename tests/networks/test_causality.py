@@ -98,7 +98,9 @@ def train(model, steps=4):
     for step in range(steps):
         images = tf.constant(random_levels(model, 4, seed=step), tf.int32)
         with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(sum(likelihood.log_prob_terms(model, images, {}).values()))  # run eagerly: no trace
+            loss = -tf.reduce_mean(
+                sum(likelihood.log_prob_terms(model, images, {}).values())
+            )  # run eagerly: no trace
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
     for variable, old in zip(model.trainable_variables, before):
@@ -111,10 +113,20 @@ def stages(request, tmp_path_factory):
     """A model with its stages: a function from the stage's name to the model in that state."""
     upscaler, output = request.param
     config = {
-        "image_size": tuple(2 * side for side in SIZE), "base_size": SIZE, "channels": 3,
-        "num_levels": 256, "upscaler": upscaler, "output": output, "patch_size": PATCH,
-        "base_layers": 3, "first_kernel": 7, "base_features": 24, "residual_blocks": BLOCKS,
-        "features": 16, "head_features": 48, "decoder_layers": DECODER_LAYERS,
+        "image_size": tuple(2 * side for side in SIZE),
+        "base_size": SIZE,
+        "channels": 3,
+        "num_levels": 256,
+        "upscaler": upscaler,
+        "output": output,
+        "patch_size": PATCH,
+        "base_layers": 3,
+        "first_kernel": 7,
+        "base_features": 24,
+        "residual_blocks": BLOCKS,
+        "features": 16,
+        "head_features": 48,
+        "decoder_layers": DECODER_LAYERS,
         "decoder_features": 24,
     }
     keras.utils.set_random_seed(3)
@@ -136,7 +148,7 @@ def test_pixelcnn_sees_all_of_the_past_and_nothing_else(stages, stage):
     groups, size = groups_of(law)
     reach = pixelcnn_reach(*SIZE, law.channels, groups, layers=3, first_kernel=7, predicts=True)
     assert_same(reach, past(*SIZE, law.channels, groups))  # a map this small is seen whole
-    found, = dependence(model.base, SIZE, groups, [law.channels], size)
+    (found,) = dependence(model.base, SIZE, groups, [law.channels], size)
     assert_same(found, reach)
 
 
@@ -150,7 +162,10 @@ def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, grou
     given = law.channels * (group - 1)
     found_context, found_own = dependence(
         lambda context, levels: upscaler(upscaler.trunk(context), levels),
-        SIZE, groups, [given, law.channels], size,
+        SIZE,
+        groups,
+        [given, law.channels],
+        size,
     )
 
     # A fresh trunk's blocks are the identity: what is in reach is what its entry spans.
@@ -183,7 +198,7 @@ def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(output, layers, first_ke
     groups, size = groups_of(law)
     reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts=True)
     assert (past(*SIZE, channels, groups) & ~reach).any(), "too deep to tell the reach"
-    found, = dependence(network, SIZE, groups, [channels], size)
+    (found,) = dependence(network, SIZE, groups, [channels], size)
     assert_same(found, reach)
 
 
@@ -194,5 +209,5 @@ def test_the_proof_sees_a_leak():
     network.build()
     network.layers[0].current_mask = np.ones_like(network.layers[0].current_mask)
     groups, size = groups_of(law)
-    found, = dependence(network, SIZE, groups, [3], size)
+    (found,) = dependence(network, SIZE, groups, [3], size)
     assert (found & ~past(*SIZE, 3, groups)).any()

@@ -16,8 +16,16 @@ from proofs import randomise
 CONDITIONING = 4
 
 
-def make_network(output="softmax", channels=3, num_levels=8, num_blocks=2, features=7,
-                 conditioning_features=CONDITIONING, weight_scale=None, dtype="float64"):
+def make_network(
+    output="softmax",
+    channels=3,
+    num_levels=8,
+    num_blocks=2,
+    features=7,
+    conditioning_features=CONDITIONING,
+    weight_scale=None,
+    dtype="float64",
+):
     """A small decoder, fresh, or with every variable drawn at random."""
     law = make_distribution(output, num_levels, channels, 2)
     network = MultiplicativePixelCNN(
@@ -48,6 +56,7 @@ STAGES = ("fresh", "trained", "reloaded")
 def seen(convolutions, own):
     """What a single stack of masked 3x3 convolutions sees: as many rows up and columns to the left
     as there are convolutions, but k rows up no more than k columns to the right."""
+
     def sees(up, right):
         if up == 0:
             return -convolutions <= right < 0 or own and right == 0
@@ -82,8 +91,11 @@ def train(network, steps=4):
         assert (np.asarray(variable) != old).any(), variable.path
 
 
-@pytest.fixture(scope="module", params=[("softmax", 3), ("softmax", 1), ("dmol", 3)],
-                ids=lambda param: f"{param[0]}{param[1]}")
+@pytest.fixture(
+    scope="module",
+    params=[("softmax", 3), ("softmax", 1), ("dmol", 3)],
+    ids=lambda param: f"{param[0]}{param[1]}",
+)
 def stages(request):
     """A decoder of one block by stage: fresh, trained, and another with the trained weights."""
     output, channels = request.param
@@ -105,7 +117,10 @@ def test_sees_its_reach_of_the_past_and_nothing_else(stages, stage):
         lambda levels, conditioning, prediction: network(
             levels, conditioning / 128 - 1, prediction / 128 - 1
         ),
-        SIZE, groups, [law.channels, CONDITIONING, law.channels], size,
+        SIZE,
+        groups,
+        [law.channels, CONDITIONING, law.channels],
+        size,
     )
     # A fresh network's blocks are the identity: what is in reach is what its entry sees.
     units = 0 if stage == "fresh" else 2
@@ -133,7 +148,10 @@ def test_the_proof_sees_a_leak():
     groups, size = groups_of(network.distribution)
     found, _ = dependence(
         lambda levels, prediction: network(levels, None, prediction / 128 - 1),
-        SIZE, groups, [3, 3], size,
+        SIZE,
+        groups,
+        [3, 3],
+        size,
     )
     assert (found & ~past(*SIZE, 3, groups)).any()
 
@@ -159,16 +177,25 @@ def probabilities(network, size, seed=0, chunk=8192):
         params = network(levels, given, tf.repeat(prediction, batch, axis=0))
         return tf.reduce_sum(law.log_prob(params, levels), axis=(1, 2, 3))
 
-    return np.concatenate([
-        np.exp(log_prob(tf.constant(everything[start : start + chunk].reshape(-1, *shape))))
-        for start in range(0, len(everything), chunk)
-    ])
+    return np.concatenate(
+        [
+            np.exp(log_prob(tf.constant(everything[start : start + chunk].reshape(-1, *shape))))
+            for start in range(0, len(everything), chunk)
+        ]
+    )
 
 
-@pytest.mark.parametrize("output, channels, size, num_levels", [
-    ("softmax", 1, (4, 4), 2), ("dmol", 1, (4, 4), 2), ("softmax", 3, (2, 2), 2),
-    ("dmol", 3, (2, 2), 2), ("softmax", 2, (1, 3), 4),
-], ids=lambda value: str(value).replace(" ", ""))
+@pytest.mark.parametrize(
+    "output, channels, size, num_levels",
+    [
+        ("softmax", 1, (4, 4), 2),
+        ("dmol", 1, (4, 4), 2),
+        ("softmax", 3, (2, 2), 2),
+        ("dmol", 3, (2, 2), 2),
+        ("softmax", 2, (1, 3), 4),
+    ],
+    ids=lambda value: str(value).replace(" ", ""),
+)
 def test_all_images_have_probability_one(output, channels, size, num_levels):
     network = make_network(output, channels, num_levels, 1, weight_scale=0.3)
     laws = [probabilities(network, size, seed) for seed in range(2)]
@@ -198,7 +225,11 @@ PLACES = {"vector": ((3, 2), True), "one-row": ((1, 4), False), "one-column": ((
 
 def decode_cached(network, uniforms, conditioning, prediction, score=True):
     return decode_raster(
-        network, CachedMultiplicativePixelCNN, uniforms, score, conditioning=conditioning,
+        network,
+        CachedMultiplicativePixelCNN,
+        uniforms,
+        score,
+        conditioning=conditioning,
         prediction=prediction,
     )
 
@@ -215,7 +246,8 @@ def either_way(function):
 
 
 @pytest.mark.parametrize(
-    "name, fused_from", [(name, 1000) for name in SAMPLED] + [("rgb", 1), ("plain", 1), ("vector", 1)],
+    "name, fused_from",
+    [(name, 1000) for name in SAMPLED] + [("rgb", 1), ("plain", 1), ("vector", 1)],
     indirect=["fused_from"],
 )
 def test_cached_is_naive_is_the_likelihood(name, fused_from):

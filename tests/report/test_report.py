@@ -23,20 +23,41 @@ from ms_pixelcnn_tf.training.trained import load_model
 from silent import SilentProgress
 
 SMALL = {
-    "image_size": 8, "num_levels": 16, "base_layers": 1, "base_features": 6, "first_kernel": 3,
-    "residual_blocks": 1, "features": 6, "head_features": 6, "crop_size": 0, "batch_size": 2, "steps": 6,
-    "evaluate_every": 2, "log_every": 2, "sample_every": 0, "checkpoint_every": 6, "evaluation_examples": 4,
+    "image_size": 8,
+    "num_levels": 16,
+    "base_layers": 1,
+    "base_features": 6,
+    "first_kernel": 3,
+    "residual_blocks": 1,
+    "features": 6,
+    "head_features": 6,
+    "crop_size": 0,
+    "batch_size": 2,
+    "steps": 6,
+    "evaluate_every": 2,
+    "log_every": 2,
+    "sample_every": 0,
+    "checkpoint_every": 6,
+    "evaluation_examples": 4,
     "ema_decay": 0.0,
 }
 RUNS = {
     "words <&> masks": {
-        "base_size": 4, "conditions": "text,segmentation", "text_width": 8, "text_features": 4,
-        "spatial_features": 4, "spatial_blocks": 1,
+        "base_size": 4,
+        "conditions": "text,segmentation",
+        "text_width": 8,
+        "text_features": 4,
+        "spatial_features": 4,
+        "spatial_blocks": 1,
     },
     "plain": {"variant": "ON", "learning_rate": 0.02, "conditions": "label"},
 }
 FILM = {
-    "dataset": "shapes_push", "variant": "OTN", "num_frames": 4, "frame_features": 4, "lstm_features": 4,
+    "dataset": "shapes_push",
+    "variant": "OTN",
+    "num_frames": 4,
+    "frame_features": 4,
+    "lstm_features": 4,
 }
 VOID = ("meta", "img", "br", "line", "circle", "polyline")
 
@@ -95,7 +116,9 @@ def test_what_a_run_says_is_text(page):
 
 
 def test_every_picture_shows_something(page):
-    found = re.findall(r'src="data:image/(\w+);base64,([^"]+)" width="(\d+)" height="(\d+)"', page.read_text())
+    found = re.findall(
+        r'src="data:image/(\w+);base64,([^"]+)" width="(\d+)" height="(\d+)"', page.read_text()
+    )
     kinds = [kind for kind, *_ in found]
     # words: samples, pyramid, upscaled, surprise; plain: samples, surprise; film: strip, film.
     assert kinds == ["png"] * 7 + ["webp"]
@@ -128,7 +151,9 @@ def test_it_says_where_runs_differ(page):
 
 
 def test_curves_are_drawn_at_scale():
-    drawn = curves.chart([("one", "c0", False, [(0, 2.0), (50, 1.0), (100, None), (100, 1.5)])], "x", "y")
+    drawn = curves.chart(
+        [("one", "c0", False, [(0, 2.0), (50, 1.0), (100, None), (100, 1.5)])], "x", "y"
+    )
     points = re.search(r'points="([^"]+)"', drawn)[1]
     (x0, y0), (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in points.split())
     assert x1 - x0 == pytest.approx(x2 - x1) and y0 < y2 < y1
@@ -166,17 +191,23 @@ def test_without_its_data_a_run_tells_what_it_can(workdirs, tmp_path, monkeypatc
     monkeypatch.setattr(subject, "load_source", gone)
     report.main([f"--workdir={workdirs['plain']}", f"--out={tmp_path / 'r.html'}"])
     content = (tmp_path / "r.html").read_text()
-    assert "Not scored: the data is not there" in content and "No pictures: the data is not there" in content
+    assert (
+        "Not scored: the data is not there" in content
+        and "No pictures: the data is not there" in content
+    )
     assert "<svg" in content
 
 
-@pytest.mark.parametrize("flags, message", [
-    (["--workdir={plain}", "--workdir={plain}"], "is given twice"),
-    ([], "no run given; give --workdir=DIR, or --model"),
-    (["--workdir=nowhere"], "nowhere is not a run's folder"),
-    (["--workdir={plain}", "--out={plain}"], "is a folder; give a file"),
-    (["--workdir={plain}", "--seed=-1"], "seed is -1"),
-])
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--workdir={plain}", "--workdir={plain}"], "is given twice"),
+        ([], "no run given; give --workdir=DIR, or --model"),
+        (["--workdir=nowhere"], "nowhere is not a run's folder"),
+        (["--workdir={plain}", "--out={plain}"], "is a folder; give a file"),
+        (["--workdir={plain}", "--seed=-1"], "seed is -1"),
+    ],
+)
 def test_mistakes_are_told(workdirs, tmp_path, monkeypatch, capsys, flags, message):
     out = tmp_path / "report.html"
     out.write_text("an older one")
@@ -203,6 +234,8 @@ def test_it_fits_its_window(page, tmp_path, width):
 
 @browser.needed
 def test_it_is_dark_where_the_reader_wants_it(page):
-    light, dark = (browser.screenshot(page.as_uri(), (900, 900), dark=dark) for dark in (False, True))
+    light, dark = (
+        browser.screenshot(page.as_uri(), (900, 900), dark=dark) for dark in (False, True)
+    )
     assert light[2, 2].min() > 240 and dark[2, 2].max() < 40
     assert light.std() > 5 and dark.std() > 5

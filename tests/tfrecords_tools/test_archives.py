@@ -13,7 +13,10 @@ from tfrecords_tools import archive_rules, tars, zips
 from tfrecords_tools.archives import Tree
 
 FILES = {
-    "top/a.txt": b"a", "top/b.bin": bytes(range(256)) * 5, "top/in/c": b"", "top/block": b"x" * 512,
+    "top/a.txt": b"a",
+    "top/b.bin": bytes(range(256)) * 5,
+    "top/in/c": b"",
+    "top/block": b"x" * 512,
 }
 
 
@@ -78,8 +81,9 @@ def test_a_folder_is_its_files_and_those_of_its_archives(tmp_path):
 @pytest.mark.parametrize("plain", [True, False])
 def test_a_tar_of_tars_is_a_folder_of_folders(tmp_path, plain):
     inner = {
-        f"n{number}.tar": write_tar(tmp_path / f"n{number}", {f"n{number}_1.JPEG": b"%d" % number})
-        .read_bytes()
+        f"n{number}.tar": write_tar(
+            tmp_path / f"n{number}", {f"n{number}_1.JPEG": b"%d" % number}
+        ).read_bytes()
         for number in (1, 2)
     }
     for number in (1, 2):
@@ -97,7 +101,9 @@ def test_members_can_be_read_by_another_process(tmp_path):
 
 
 def test_find_takes_the_nearest_to_the_top(tmp_path):
-    tree = Tree(write_folder(tmp_path, {"x/y/images.txt": b"", "x/images.txt": b"", "x/no.txt": b""}))
+    tree = Tree(
+        write_folder(tmp_path, {"x/y/images.txt": b"", "x/images.txt": b"", "x/no.txt": b""})
+    )
     assert tree.find("images.txt") == "x/images.txt"
     assert tree.find("y/images.txt") == "x/y/images.txt"
     with pytest.raises(UserError, match="holds no mages.txt; give the folder"):
@@ -140,7 +146,9 @@ def test_names_that_lead_out_are_refused(tmp_path, name, archive):
         Tree(path)
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+)
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_links_and_devices_are_refused(tmp_path, kind, mode):
     def change(info):
@@ -178,7 +186,9 @@ def test_what_is_no_source_is_told(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         Tree(tmp_path / "nothing")
     (tmp_path / "file.txt").touch()
-    with pytest.raises(UserError, match="is no archive; give a folder, or a file that ends in .tar"):
+    with pytest.raises(
+        UserError, match="is no archive; give a folder, or a file that ends in .tar"
+    ):
         Tree(tmp_path / "file.txt")
 
 

@@ -193,16 +193,19 @@ def test_files_that_have_changed_since_are_told(tmp_path):
         build("cub", tmp_path / "source", tmp_path / "out")
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--dataset=cup"], "unknown dataset 'cup'; did you mean 'cub'"),
-    (["--variant=official2"], "unknown variant 'official2'; did you mean 'official'"),
-    (["--image_size=4"], "image_size is 4; valid: 8 to 1024"),
-    (["--source=nowhere"], "source nowhere does not exist"),
-    (["--workers=0"], "workers"),
-    (["--max_examples=-1"], "max_examples"),
-    (["--runner=nonsense"], "runner"),
-    (["--sourse=x"], "did you mean --source"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--dataset=cup"], "unknown dataset 'cup'; did you mean 'cub'"),
+        (["--variant=official2"], "unknown variant 'official2'; did you mean 'official'"),
+        (["--image_size=4"], "image_size is 4; valid: 8 to 1024"),
+        (["--source=nowhere"], "source nowhere does not exist"),
+        (["--workers=0"], "workers"),
+        (["--max_examples=-1"], "max_examples"),
+        (["--runner=nonsense"], "runner"),
+        (["--sourse=x"], "did you mean --source"),
+    ],
+)
 def test_mistakes_are_one_line(source, tmp_path, monkeypatch, capsys, arguments, message):
     given = {"--dataset": "cub", "--source": str(source), "--out": str(tmp_path)}
     given |= dict(argument.split("=") for argument in arguments)

@@ -42,21 +42,34 @@ def documents(first=1, count=3, year="2017", part="train"):
         for n, file in enumerate(files)
     ]
     objects = [
-        {"id": 10 * n, "image_id": first + n, "category_id": 13, "iscrowd": 0, "segmentation": BOX,
-         "area": 1.0, "bbox": [0, 0, 1, 1]}
+        {
+            "id": 10 * n,
+            "image_id": first + n,
+            "category_id": 13,
+            "iscrowd": 0,
+            "segmentation": BOX,
+            "area": 1.0,
+            "bbox": [0, 0, 1, 1],
+        }
         for n in range(count)
     ]
     captions = [
         {"id": 10 * n + k, "image_id": first + n, "caption": f"Caption {k} of {n}.\n"}
-        for n in range(count) for k in range(5)
+        for n in range(count)
+        for k in range(5)
     ]
     categories = [
         {"supercategory": "x", "id": number, "name": name}
         for number, name in zip(IDS, CATEGORIES, strict=True)
     ]
     return (
-        {"info": {}, "licenses": [], "images": images, "annotations": objects,
-         "categories": categories},
+        {
+            "info": {},
+            "licenses": [],
+            "images": images,
+            "annotations": objects,
+            "categories": categories,
+        },
         {"info": {}, "licenses": [], "images": images, "annotations": captions},
     )
 
@@ -187,16 +200,37 @@ def test_objects_of_a_category_unite_whatever_their_form():
     np.testing.assert_array_equal(together[:, :, 7], apart[:, :, 5])
 
 
-@pytest.mark.parametrize("segmentation", [
-    None, [], [[]], [[1, 2, 3, 4]], [[1, 2, 3, 4, 5, 6, 7]], [["a"] * 6], [[1, 2, 3, 4, 5, None]],
-    [[1e9, 0, 0, 0, 0, 1e9]], [[float("inf")] * 6], [[10**400, 1, 2, 3, 4, 5]], [1, 2, 3], "x", 5,
-    [[[1, 2, 3, 4, 5, 6]]],
-    {}, {"size": [64, 96]}, {"size": [96, 64], "counts": [6144]}, {"size": "x", "counts": []},
-    {"size": [64, 96], "counts": [6145]}, {"size": [64, 96], "counts": [-1, 6145]},
-    {"size": [64, 96], "counts": [True, 6143]}, {"size": [64, 96], "counts": "~~~~"},
-    {"size": [64, 96], "counts": "oooooooooooooooo0"}, {"size": [64, 96], "counts": "P"},
-    {"size": [64, 96], "counts": "é"}, {"size": [64, 96], "counts": ""},
-])
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        None,
+        [],
+        [[]],
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5, 6, 7]],
+        [["a"] * 6],
+        [[1, 2, 3, 4, 5, None]],
+        [[1e9, 0, 0, 0, 0, 1e9]],
+        [[float("inf")] * 6],
+        [[10**400, 1, 2, 3, 4, 5]],
+        [1, 2, 3],
+        "x",
+        5,
+        [[[1, 2, 3, 4, 5, 6]]],
+        {},
+        {"size": [64, 96]},
+        {"size": [96, 64], "counts": [6144]},
+        {"size": "x", "counts": []},
+        {"size": [64, 96], "counts": [6145]},
+        {"size": [64, 96], "counts": [-1, 6145]},
+        {"size": [64, 96], "counts": [True, 6143]},
+        {"size": [64, 96], "counts": "~~~~"},
+        {"size": [64, 96], "counts": "oooooooooooooooo0"},
+        {"size": [64, 96], "counts": "P"},
+        {"size": [64, 96], "counts": "é"},
+        {"size": [64, 96], "counts": ""},
+    ],
+)
 def test_malformed_objects_are_left_out(tmp_path, segmentation):
     files = source_files()
     instances, _ = documents(count=1)
@@ -234,7 +268,9 @@ def test_skips(tmp_path):
     write(tmp_path, files)
     found, skipped = plan(tmp_path)
     assert skipped == {
-        "images listed twice": 2, "images without captions": 1, "images listed but absent": 1,
+        "images listed twice": 2,
+        "images without captions": 1,
+        "images listed but absent": 1,
     }
     assert [task.annotation["image_id"] for task in found["train"]] == [1, 3, 4, 5]
     for task, reason in zip(
@@ -276,8 +312,10 @@ def broken():
         "NaN": (whole.replace(b"[16, 0,", b"[NaN, 0,"), "NaN is no number"),
         "list": (b"[1]", "a list; valid"),
         "no images": ({**instances, "images": None}, "holds no list 'images'"),
-        "no categories": ({k: v for k, v in instances.items() if k != "categories"},
-                          "holds no list 'categories'"),
+        "no categories": (
+            {k: v for k, v in instances.items() if k != "categories"},
+            "holds no list 'categories'",
+        ),
         "captions": (captions, "holds no list 'categories'"),
         "rows": ({**instances, "images": [5]}, r"images\[0\] has no whole number 'id'"),
         "no file": (changed("images", 1, file_name=None), r"images\[1\] has no text 'file_name'"),
@@ -288,8 +326,11 @@ def broken():
         "79": ({**instances, "categories": instances["categories"][:79]}, "are not COCO's 80"),
     }
     return {name: ("instances_train2017.json", *kind) for name, kind in kinds.items()} | {
-        "no caption": ("captions_train2017.json", {"annotations": [{"image_id": 1}]},
-                       r"annotations\[0\] has no text 'caption'"),
+        "no caption": (
+            "captions_train2017.json",
+            {"annotations": [{"image_id": 1}]},
+            r"annotations\[0\] has no text 'caption'",
+        )
     }
 
 
@@ -360,8 +401,9 @@ def test_real_images(tmp_path):
                 assert (number, label) in present
             for key in polygons:
                 if key[0] == number and key not in crowds:
-                    agreed += agrees(polygons[key], *size_of[number],
-                                     example["segmentation"][:, :, key[1]])
+                    agreed += agrees(
+                        polygons[key], *size_of[number], example["segmentation"][:, :, key[1]]
+                    )
         assert agreed > 40
 
 

@@ -15,8 +15,8 @@ from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
 from tfrecords_tools.builder import Options, jobs_of
-from tfrecords_tools.images import decoded
 from tfrecords_tools.cub import MIRROR, PARTS, Cub
+from tfrecords_tools.images import decoded
 from tfrecords_tools.tasks import Skipped, converted
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
@@ -105,8 +105,11 @@ def test_keypoints_stay_on_their_pixels_through_crop_and_resize(built, source, i
                     assert not visible and x == y == 0
                     continue
                 near = image[int(y), int(x)]
-                others = [other for other in range(part + 1, 15) if points[other, 2]
-                          and np.abs(points[other, :2] - (x, y)).max() < 8]
+                others = [
+                    other
+                    for other in range(part + 1, 15)
+                    if points[other, 2] and np.abs(points[other, :2] - (x, y)).max() < 8
+                ]
                 if not others:  # nothing drawn over it
                     assert np.abs(near - colour_of(part)).max() < 90, (part, near)
                     seen += 1
@@ -193,13 +196,17 @@ def test_what_is_left_out_is_counted(copy):
     listing = copy / "CUB_200_2011" / "images.txt"
     listing.write_text(listing.read_text() + f"99 {paths[4].parent.name}/{paths[4].name}\n")
     _, skips = plan_of(copy)
-    assert skips == {"images listed but absent": 2, "images without captions": 1,
-                     "images listed twice": 1}
+    assert skips == {
+        "images listed but absent": 2,
+        "images without captions": 1,
+        "images listed twice": 1,
+    }
 
 
-@pytest.mark.parametrize("content, reason", [
-    (b"", "empty file"), (b"GIF89a", "neither JPEG nor PNG"), (None, "damaged image"),
-])
+@pytest.mark.parametrize(
+    "content, reason",
+    [(b"", "empty file"), (b"GIF89a", "neither JPEG nor PNG"), (None, "damaged image")],
+)
 def test_images_that_are_none_are_skipped(copy, content, reason):
     path = sorted((copy / "CUB_200_2011" / "images").glob("*/*.jpg"))[3]
     path.write_bytes(path.read_bytes()[:200] if content is None else content)
@@ -217,13 +224,16 @@ def test_a_keypoint_out_of_the_image_is_left_out_and_counted(copy, x):
     assert found[1]["keypoints"][0, 2] == 1
 
 
-@pytest.mark.parametrize("name, text, message", [
-    ("image_class_labels.txt", "1 201", "class 201 of image 1; valid: 1 to 200"),
-    ("image_class_labels.txt", "1 x", "image_class_labels.txt, image 1"),
-    ("bounding_boxes.txt", "1 1.0 2.0 3.0", "bounding_boxes.txt, line 1: 4 fields; valid: 5"),
-    ("bounding_boxes.txt", "1 nan 2.0 3.0 4.0", "not finite"),
-    ("parts/part_locs.txt", "1 16 3.0 3.0 1", "part 16; valid: 1 to 15"),
-])
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("image_class_labels.txt", "1 201", "class 201 of image 1; valid: 1 to 200"),
+        ("image_class_labels.txt", "1 x", "image_class_labels.txt, image 1"),
+        ("bounding_boxes.txt", "1 1.0 2.0 3.0", "bounding_boxes.txt, line 1: 4 fields; valid: 5"),
+        ("bounding_boxes.txt", "1 nan 2.0 3.0 4.0", "not finite"),
+        ("parts/part_locs.txt", "1 16 3.0 3.0 1", "part 16; valid: 1 to 15"),
+    ],
+)
 def test_annotation_that_is_none_is_told(copy, name, text, message):
     change(copy / "CUB_200_2011" / name, 0, text)
     with pytest.raises(UserError, match=message):
@@ -251,7 +261,9 @@ class TestReal:
     def test_every_visible_part_is_where_the_annotation_says(self, real):
         """Against an independent reading of the tables, at full size and after the crop."""
         top = pathlib.Path(REAL, "cub", "CUB_200_2011")
-        number_of = dict(line.split()[::-1] for line in (top / "images.txt").read_text().splitlines())
+        number_of = dict(
+            line.split()[::-1] for line in (top / "images.txt").read_text().splitlines()
+        )
         table = np.loadtxt(top / "parts" / "part_locs.txt")
         count = 0
         for split in real.splits:

@@ -31,13 +31,16 @@ from tfrecords_tools.tasks import converted
 
 MAX_EXAMPLES = 150
 bounded = settings(
-    max_examples=MAX_EXAMPLES, deadline=None, derandomize=True,
+    max_examples=MAX_EXAMPLES,
+    deadline=None,
+    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 # Where and how a file's bytes are changed: overwritten, cut out, or doubled.
 changes = st.lists(
     st.tuples(st.sampled_from("ocd"), st.floats(0, 1), st.binary(min_size=1, max_size=8)),
-    min_size=1, max_size=4,
+    min_size=1,
+    max_size=4,
 )
 
 
@@ -163,8 +166,14 @@ def cub(tmp_path_factory):
     return root
 
 
-CUB_TABLES = ("images.txt", "image_class_labels.txt", "bounding_boxes.txt", "train_test_split.txt",
-              "classes.txt", "parts/part_locs.txt")
+CUB_TABLES = (
+    "images.txt",
+    "image_class_labels.txt",
+    "bounding_boxes.txt",
+    "train_test_split.txt",
+    "classes.txt",
+    "parts/part_locs.txt",
+)
 
 
 @pytest.mark.parametrize("table", CUB_TABLES)
@@ -188,11 +197,37 @@ def test_changed_images_of_cub(cub, edits):
 
 documents = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["images", "annotations", "categories", "id", "image_id", "file_name",
-                         "width", "height", "segmentation", "counts", "size", "category_id",
-                         "iscrowd", "caption", "name", "bbox", "joints", "joints_vis", "center",
-                         "scale", "image"]), inner, max_size=6,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "images",
+                    "annotations",
+                    "categories",
+                    "id",
+                    "image_id",
+                    "file_name",
+                    "width",
+                    "height",
+                    "segmentation",
+                    "counts",
+                    "size",
+                    "category_id",
+                    "iscrowd",
+                    "caption",
+                    "name",
+                    "bbox",
+                    "joints",
+                    "joints_vis",
+                    "center",
+                    "scale",
+                    "image",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
     ),
     max_leaves=25,
 )
@@ -214,10 +249,22 @@ def coco(tmp_path_factory):
         "images": [image],
         "categories": [{"id": n + 1, "name": name} for n, name in enumerate(CATEGORIES)],
         "annotations": [
-            {"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 0,
-             "segmentation": [[2.0, 2.0, 20.0, 2.0, 20.0, 18.0]], "bbox": [2, 2, 18, 16]},
-            {"id": 2, "image_id": 1, "category_id": 1, "iscrowd": 1,
-             "segmentation": {"counts": [100, 200, 468], "size": [24, 32]}, "bbox": [0, 0, 9, 9]},
+            {
+                "id": 1,
+                "image_id": 1,
+                "category_id": 3,
+                "iscrowd": 0,
+                "segmentation": [[2.0, 2.0, 20.0, 2.0, 20.0, 18.0]],
+                "bbox": [2, 2, 18, 16],
+            },
+            {
+                "id": 2,
+                "image_id": 1,
+                "category_id": 1,
+                "iscrowd": 1,
+                "segmentation": {"counts": [100, 200, 468], "size": [24, 32]},
+                "bbox": [0, 0, 9, 9],
+            },
         ],
     }
     captions = {"images": [image], "annotations": [{"id": 1, "image_id": 1, "caption": "a thing"}]}
@@ -243,7 +290,9 @@ def replaced(document, place, value):
 
     visit(document)
     # Categories are long and alike: a few of them are enough.
-    places = [p for n, p in enumerate(places) if not (isinstance(p[0], dict) and "name" in p[0]) or n < 20]
+    places = [
+        p for n, p in enumerate(places) if not (isinstance(p[0], dict) and "name" in p[0]) or n < 20
+    ]
     node, key = places[int(place * (len(places) - 1))]
     node[key] = value
     return document
@@ -255,9 +304,7 @@ def replaced(document, place, value):
 def test_coco_with_anything_anywhere(coco, name, place, value):
     path = coco / "annotations" / f"{name}_train2017.json"
     document = replaced(json.loads(path.read_text()), place, value)
-    with_file(
-        path, json.dumps(document).encode(), lambda: convert_everything(Coco, coco, "2017")
-    )
+    with_file(path, json.dumps(document).encode(), lambda: convert_everything(Coco, coco, "2017"))
 
 
 @pytest.fixture(scope="module")
@@ -268,8 +315,13 @@ def mpii(tmp_path_factory):
     from PIL import Image
 
     Image.fromarray(np.zeros((80, 60, 3), "uint8")).save(root / "images" / "1.jpg")
-    person = {"image": "1.jpg", "joints": [[20.0 + n, 30.0 + n] for n in range(16)],
-              "joints_vis": [1] * 16, "scale": 0.3, "center": [30.0, 40.0]}
+    person = {
+        "image": "1.jpg",
+        "joints": [[20.0 + n, 30.0 + n] for n in range(16)],
+        "joints_vis": [1] * 16,
+        "scale": 0.3,
+        "center": [30.0, 40.0],
+    }
     (root / "train.json").write_text(json.dumps([person]))
     return root
 
@@ -282,8 +334,9 @@ def test_mpii_with_anything_anywhere(mpii, place, value):
     with_file(path, json.dumps(document).encode(), lambda: convert_everything(Mpii, mpii, ""))
 
 
-@pytest.mark.parametrize("cls, name", [(Coco, "annotations/instances_train2017.json"),
-                                       (Mpii, "train.json")])
+@pytest.mark.parametrize(
+    "cls, name", [(Coco, "annotations/instances_train2017.json"), (Mpii, "train.json")]
+)
 @settings(bounded, max_examples=60)
 @given(edits=changes)
 def test_changed_json(coco, mpii, cls, name, edits):

@@ -85,19 +85,31 @@ def converted(source, variant="full", size=0):
 
 
 LAYOUTS = {
-    "tars": {"ILSVRC2012_img_train.tar": train_tar(), "ILSVRC2012_img_val.tar": tar(VAL),
-             "validation_labels.txt": LIST},
-    "folders": {**{f"train/{name}": content for name, content in TRAIN.items()},
-                **{f"val/{name}": content for name, content in VAL.items()},
-                "imagenet_2012_validation_labels.txt": LIST},
-    "class folders": {**{f"train/{name}": content for name, content in TRAIN.items()},
-                      **{f"val/{wnid}/{name}": content for wnid, (name, content)
-                         in zip(LIST.split(), VAL.items(), strict=True)}},
-    "kaggle": {**{f"ILSVRC/Data/CLS-LOC/train/{name}": content for name, content in TRAIN.items()},
-               **{f"ILSVRC/Data/CLS-LOC/val/{name}": content for name, content in VAL.items()},
-               "LOC_val_solution.csv": "ImageId,PredictionString\n" + "".join(
-                   f"ILSVRC2012_val_{n:08d},{wnid} 1 2 3 4 \n" for n, wnid in
-                   enumerate(LIST.split(), 1))},
+    "tars": {
+        "ILSVRC2012_img_train.tar": train_tar(),
+        "ILSVRC2012_img_val.tar": tar(VAL),
+        "validation_labels.txt": LIST,
+    },
+    "folders": {
+        **{f"train/{name}": content for name, content in TRAIN.items()},
+        **{f"val/{name}": content for name, content in VAL.items()},
+        "imagenet_2012_validation_labels.txt": LIST,
+    },
+    "class folders": {
+        **{f"train/{name}": content for name, content in TRAIN.items()},
+        **{
+            f"val/{wnid}/{name}": content
+            for wnid, (name, content) in zip(LIST.split(), VAL.items(), strict=True)
+        },
+    },
+    "kaggle": {
+        **{f"ILSVRC/Data/CLS-LOC/train/{name}": content for name, content in TRAIN.items()},
+        **{f"ILSVRC/Data/CLS-LOC/val/{name}": content for name, content in VAL.items()},
+        "LOC_val_solution.csv": "ImageId,PredictionString\n"
+        + "".join(
+            f"ILSVRC2012_val_{n:08d},{wnid} 1 2 3 4 \n" for n, wnid in enumerate(LIST.split(), 1)
+        ),
+    },
 }
 
 
@@ -122,8 +134,10 @@ def test_the_devkit_gives_labels(tmp_path):
     scipy_io.savemat(meta, {"synsets": synsets.reshape(-1, 1)})
     top = "ILSVRC2012_devkit_t12/data/"
     for truth, wanted in (("1\n2\n2\n", [2, 0, 0]), ("3\n1\n2\n", [1, 2, 0])):
-        devkit = {f"{top}meta.mat": meta.getvalue(),
-                  f"{top}ILSVRC2012_validation_ground_truth.txt": truth.encode()}
+        devkit = {
+            f"{top}meta.mat": meta.getvalue(),
+            f"{top}ILSVRC2012_validation_ground_truth.txt": truth.encode(),
+        }
         files = {**LAYOUTS["tars"], "ILSVRC2012_devkit_t12.tar.gz": tar(devkit, "w:gz")}
         del files["validation_labels.txt"]
         found, _ = converted(write(tmp_path, files))
@@ -135,8 +149,15 @@ def test_the_devkit_gives_labels(tmp_path):
 
 
 def test_a_list_of_classes_places_a_subset(tmp_path):
-    write(tmp_path, {**LAYOUTS["tars"], "LOC_synset_mapping.txt": "".join(
-        f"{wnid} some, words\n" for wnid in ["n00000001", *WNIDS])})
+    write(
+        tmp_path,
+        {
+            **LAYOUTS["tars"],
+            "LOC_synset_mapping.txt": "".join(
+                f"{wnid} some, words\n" for wnid in ["n00000001", *WNIDS]
+            ),
+        },
+    )
     found, skipped = converted(tmp_path)
     assert {row["label"] for row in found["train"].values()} == {1, 2, 3}
     assert skipped == {"classes listed but without train images": 1}
@@ -145,11 +166,14 @@ def test_a_list_of_classes_places_a_subset(tmp_path):
         converted(tmp_path)
 
 
-@pytest.mark.parametrize("labels, told", [
-    (None, "without labels; put one of validation_labels.txt"),
-    ("n01440764\n", "has no label of ILSVRC2012_val_00000002.JPEG"),
-    ("1\n2\n3\n", "'1' for ILSVRC2012_val_00000001.JPEG is no wnid"),
-])
+@pytest.mark.parametrize(
+    "labels, told",
+    [
+        (None, "without labels; put one of validation_labels.txt"),
+        ("n01440764\n", "has no label of ILSVRC2012_val_00000002.JPEG"),
+        ("1\n2\n3\n", "'1' for ILSVRC2012_val_00000001.JPEG is no wnid"),
+    ],
+)
 def test_validation_without_labels_is_refused(tmp_path, labels, told):
     files = {**LAYOUTS["tars"], "validation_labels.txt": labels}
     write(tmp_path, {name: content for name, content in files.items() if content is not None})
@@ -228,12 +252,18 @@ class Runs:
         return open, (self.marker, "w")
 
 
-@pytest.mark.parametrize("value, told", [
-    (batch((0, 1, 2, 3, 4)), "labels from 0 to 4; valid: 1 to 1000"),
-    (batch((1, 1001, 2, 3, 4)), "labels from 1 to 1001"), (batch((1, 2)), "one whole number"),
-    (batch(rows=ROWS[:, :300]), "valid: .n, 3072. of uint8"), ({"data": ROWS}, "no batch"),
-    (batch(rows=ROWS.astype(float)), "of float64; valid"), ([1], "no batch"),
-])
+@pytest.mark.parametrize(
+    "value, told",
+    [
+        (batch((0, 1, 2, 3, 4)), "labels from 0 to 4; valid: 1 to 1000"),
+        (batch((1, 1001, 2, 3, 4)), "labels from 1 to 1001"),
+        (batch((1, 2)), "one whole number"),
+        (batch(rows=ROWS[:, :300]), "valid: .n, 3072. of uint8"),
+        ({"data": ROWS}, "no batch"),
+        (batch(rows=ROWS.astype(float)), "of float64; valid"),
+        ([1], "no batch"),
+    ],
+)
 def test_what_is_no_batch_is_refused(tmp_path, value, told):
     with pytest.raises(UserError, match=f"val_data: .*{told}"):
         converted(write(tmp_path, {"val_data": packed(value)}), "new32")
@@ -253,8 +283,7 @@ def test_code_and_damage_in_a_batch_are_refused(tmp_path):
     for npz in (False, True):
         whole = packed(batch(), npz)
         for cut in (0, 100, len(whole) // 2, len(whole) - 1):
-            source = write(tmp_path / f"{npz}{cut}", {
-                "val_data" + ".npz" * npz: whole[:cut]})
+            source = write(tmp_path / f"{npz}{cut}", {"val_data" + ".npz" * npz: whole[:cut]})
             with pytest.raises(UserError, match="val_data") as error:
                 converted(source, "new32")
             assert "\n" not in str(error.value)
@@ -288,13 +317,19 @@ def test_the_variant_is_in_the_line():
 
 
 def test_built_data_names_its_classes(tmp_path):
-    source = write(tmp_path / "new", {
-        "val_data": packed(batch()),
-        "map_clsloc.txt": "n02119789 1 kit_fox\nn01440764 2 tench\nn00000001 3 x\n"})
-    for number, (variant, folder, order, names) in enumerate([
-        ("new32", source, "map_clsloc", ["n02119789", "n01440764", "n00000001"]),
-        ("full", write(tmp_path / "full", LAYOUTS["tars"]), "sorted wnids", WNIDS),
-    ]):
+    source = write(
+        tmp_path / "new",
+        {
+            "val_data": packed(batch()),
+            "map_clsloc.txt": "n02119789 1 kit_fox\nn01440764 2 tench\nn00000001 3 x\n",
+        },
+    )
+    for number, (variant, folder, order, names) in enumerate(
+        [
+            ("new32", source, "map_clsloc", ["n02119789", "n01440764", "n00000001"]),
+            ("full", write(tmp_path / "full", LAYOUTS["tars"]), "sorted wnids", WNIDS),
+        ]
+    ):
         summary = build("imagenet", folder, tmp_path / f"out{number}", variant=variant)
         builder = tfds.builder_from_directory(summary.path)
         assert builder.info.metadata["label_order"] == order
@@ -305,27 +340,43 @@ def test_built_data_names_its_classes(tmp_path):
             assert summary.examples == {"train": 6, "validation": 3}
 
 
-@pytest.mark.parametrize("variant, line", [
-    ("new32", "ImageNet 32x32 new (Chrabaszcz et al. box resize)"),
-    ("old32", "ImageNet 32x32 old (van den Oord et al.)"),
-])
+@pytest.mark.parametrize(
+    "variant, line",
+    [
+        ("new32", "ImageNet 32x32 new (Chrabaszcz et al. box resize)"),
+        ("old32", "ImageNet 32x32 old (van den Oord et al.)"),
+    ],
+)
 def test_training_on_a_small_version_prints_its_name(tmp_path, capsys, variant, line):
     if variant == "new32":
         files = {name: packed(batch()) for name in ("train_data_batch_1", "val_data")}
     else:
         files = {
-            f"{kind}_32x32.tar": tar({
-                f"{kind}_32x32/{n}.png": picture(n, (32, 32), kind="PNG") for n in range(4)
-            })
+            f"{kind}_32x32.tar": tar(
+                {f"{kind}_32x32/{n}.png": picture(n, (32, 32), kind="PNG") for n in range(4)}
+            )
             for kind in ("train", "valid")
         }
     out, workdir = tmp_path / "out", f"--workdir={tmp_path / 'run'}"
     build("imagenet", write(tmp_path / "source", files), out, variant=variant)
-    train.main([
-        "--dataset=imagenet32", f"--data_dir={out}", workdir, "--image_size=8", "--base_size=4",
-        "--base_layers=1", "--base_features=8", "--residual_blocks=1", "--features=8",
-        "--head_features=8", "--steps=2", "--batch_size=2", "--sample_every=0", "--num_levels=8",
-    ])
+    train.main(
+        [
+            "--dataset=imagenet32",
+            f"--data_dir={out}",
+            workdir,
+            "--image_size=8",
+            "--base_size=4",
+            "--base_layers=1",
+            "--base_features=8",
+            "--residual_blocks=1",
+            "--features=8",
+            "--head_features=8",
+            "--steps=2",
+            "--batch_size=2",
+            "--sample_every=0",
+            "--num_levels=8",
+        ]
+    )
     capsys.readouterr()
     evaluate.main([workdir])
     said = capsys.readouterr().out
@@ -341,12 +392,15 @@ def test_real_images_and_orders(tmp_path):
         packs[f"{path.name[:9]}/{path.name[:9]}_1.JPEG"] = path.read_bytes()
     numbers = range(1, 4)
     val = {f"ILSVRC2012_val_{n:08d}.JPEG": picture(n) for n in numbers}
-    write(tmp_path / "s", {
-        "ILSVRC2012_img_train.tar": train_tar(packs),
-        "ILSVRC2012_img_val.tar": tar(val),
-        "validation_labels.txt": (meta / "tfds_validation_labels.txt").read_bytes(),
-        "synsets.txt": (meta / "tfds_labels.txt").read_bytes(),
-    })
+    write(
+        tmp_path / "s",
+        {
+            "ILSVRC2012_img_train.tar": train_tar(packs),
+            "ILSVRC2012_img_val.tar": tar(val),
+            "validation_labels.txt": (meta / "tfds_validation_labels.txt").read_bytes(),
+            "synsets.txt": (meta / "tfds_labels.txt").read_bytes(),
+        },
+    )
     found, skipped = converted(tmp_path / "s")
     assert len(found["train"]) == len(packs) == 63
     assert skipped == {

@@ -36,8 +36,12 @@ def person(name="a.jpg", seed=0, **changes):
     joints = np.stack([places % 5 * 30 + 101, places // 5 * 30 + 51], 1).astype(float)
     joints += generator.integers(0, 9, (16, 2))
     found = {
-        "image": name, "joints": joints, "visible": np.ones(16), "scale": 1.0,
-        "centre": np.array([160.0, 120.0]), "head": (120.0, 60.0, 150.0, 100.0),
+        "image": name,
+        "joints": joints,
+        "visible": np.ones(16),
+        "scale": 1.0,
+        "centre": np.array([160.0, 120.0]),
+        "head": (120.0, 60.0, 150.0, 100.0),
     }
     return {**found, **changes}
 
@@ -56,15 +60,23 @@ def write_images(folder, people, paint=False):
 
 
 def write_json(path, people):
-    path.write_text(json.dumps([
-        {
-            "image": one["image"], "scale": one["scale"], "center": list(one["centre"]),
-            "joints": [[x, y] if v else [-1, -1]
-                       for (x, y), v in zip(one["joints"], one["visible"], strict=True)],
-            "joints_vis": [int(v) for v in one["visible"]],
-        }
-        for one in people
-    ]))
+    path.write_text(
+        json.dumps(
+            [
+                {
+                    "image": one["image"],
+                    "scale": one["scale"],
+                    "center": list(one["centre"]),
+                    "joints": [
+                        [x, y] if v else [-1, -1]
+                        for (x, y), v in zip(one["joints"], one["visible"], strict=True)
+                    ],
+                    "joints_vis": [int(v) for v in one["visible"]],
+                }
+                for one in people
+            ]
+        )
+    )
 
 
 def write_h5(path, people, codes=False):
@@ -101,7 +113,11 @@ def rectangle(one, flag=lambda v: str(int(v))):
             points.append(struct(x=x, y=y, id=joint, is_visible=is_visible))
     x1, y1, x2, y2 = one["head"]
     return struct(
-        x1=x1, y1=y1, x2=x2, y2=y2, scale=one["scale"],
+        x1=x1,
+        y1=y1,
+        x2=x2,
+        y2=y2,
+        scale=one["scale"],
         objpos=struct(x=one["centre"][0], y=one["centre"][1]),
         annopoints=struct(point=row_of(points)) if points else np.zeros((0, 0)),
     )
@@ -114,19 +130,30 @@ def write_mat(path, entries, flag=lambda v: str(int(v))):
         rectangles = [rectangle(one, flag) for one in people or ()]
         if people is None:  # in the test set a rectangle has no points
             rectangles = [struct(scale=1.0, objpos=struct(x=5, y=5))]
-        annolist.append(struct(
-            image=struct(name=name), annorect=row_of(rectangles), frame_sec=np.zeros((0, 0)),
-            vididx=np.zeros((0, 0)),
-        ))
+        annolist.append(
+            struct(
+                image=struct(name=name),
+                annorect=row_of(rectangles),
+                frame_sec=np.zeros((0, 0)),
+                vididx=np.zeros((0, 0)),
+            )
+        )
         single[index, 0] = np.array(alone, float).reshape(-1, 1)
         is_train.append(0 if people is None else 1)
-    act = np.concatenate(
-        [struct(cat_name="", act_name="", act_id=-1) for _ in entries], 0
+    act = np.concatenate([struct(cat_name="", act_name="", act_id=-1) for _ in entries], 0)
+    scipy.io.savemat(
+        path,
+        {
+            "RELEASE": struct(
+                annolist=row_of(annolist),
+                img_train=np.array([is_train], "uint8"),
+                version="12",
+                single_person=single,
+                act=act,
+                video_list=np.zeros((0, 0)),
+            )
+        },
     )
-    scipy.io.savemat(path, {"RELEASE": struct(
-        annolist=row_of(annolist), img_train=np.array([is_train], "uint8"),
-        version="12", single_person=single, act=act, video_list=np.zeros((0, 0)),
-    )})
 
 
 def plan(source):
@@ -207,9 +234,9 @@ def test_the_square_is_as_large_as_told_and_black_outside(tmp_path):
     assert not pixels[:, : image_starts - 2].any()
 
 
-@pytest.mark.parametrize("flag", [
-    lambda v: str(int(v)), lambda v: int(v), lambda v: float(v), lambda v: np.uint8(v),
-])
+@pytest.mark.parametrize(
+    "flag", [lambda v: str(int(v)), lambda v: int(v), lambda v: float(v), lambda v: np.uint8(v)]
+)
 def test_hidden_joints_keep_their_place(tmp_path, flag):
     one = person(hidden=True)
     one["visible"][[3, 8]] = 0
@@ -224,20 +251,25 @@ def test_hidden_joints_keep_their_place(tmp_path, flag):
 def test_matlab_skips(tmp_path):
     people = {name: person(name) for name in ("one.jpg", "two.jpg", "near.jpg", "gone.jpg")}
     write_images(tmp_path, list(people.values())[:3])
-    write_mat(tmp_path / MATLAB, [
-        ("one.jpg", [people["one.jpg"]], [1]),
-        ("two.jpg", [people["two.jpg"], person(seed=2)], [1, 2]),
-        ("near.jpg", [people["near.jpg"]], []),
-        ("gone.jpg", [people["gone.jpg"]], [1]),
-        ("test.jpg", None, [1]),
-        ("empty.jpg", [], []),
-        ("nobody.jpg", [person(visible=np.zeros(16))], [1]),
-        ("one.jpg", [people["one.jpg"]], [1]),
-    ])
+    write_mat(
+        tmp_path / MATLAB,
+        [
+            ("one.jpg", [people["one.jpg"]], [1]),
+            ("two.jpg", [people["two.jpg"], person(seed=2)], [1, 2]),
+            ("near.jpg", [people["near.jpg"]], []),
+            ("gone.jpg", [people["gone.jpg"]], [1]),
+            ("test.jpg", None, [1]),
+            ("empty.jpg", [], []),
+            ("nobody.jpg", [person(visible=np.zeros(16))], [1]),
+            ("one.jpg", [people["one.jpg"]], [1]),
+        ],
+    )
     found, skipped = plan(tmp_path)
     assert [task.key for task in tasks_of(found)] == ["one.jpg"]
     assert skipped == {
-        "images without annotation": 3, "people listed twice": 1, "images of several people": 2,
+        "images without annotation": 3,
+        "people listed twice": 1,
+        "images of several people": 2,
         "images listed but absent": 1,
     }
 
@@ -257,13 +289,16 @@ def test_points_that_cannot_be_are_left_out_and_counted(tmp_path):
     assert not example["keypoints"][:3].any() and reasons == [OFF_CROP]
 
 
-@pytest.mark.parametrize("changes, reason", [
-    ({"scale": -1.0}, "people without a place and a scale"),
-    ({"scale": math.nan}, "people without a place and a scale"),
-    ({"scale": 1e6}, "people of an impossible scale"),
-    ({"centre": np.array([math.inf, 0])}, "people without a place and a scale"),
-    ({"centre": np.array([1e30, 0])}, "people outside their image"),
-])
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"scale": -1.0}, "people without a place and a scale"),
+        ({"scale": math.nan}, "people without a place and a scale"),
+        ({"scale": 1e6}, "people of an impossible scale"),
+        ({"centre": np.array([math.inf, 0])}, "people without a place and a scale"),
+        ({"centre": np.array([1e30, 0])}, "people outside their image"),
+    ],
+)
 def test_people_who_are_nowhere_are_skipped(tmp_path, changes, reason):
     one = person(**changes)
     write_images(tmp_path, [one])
@@ -342,20 +377,29 @@ def test_a_flip_swaps_left_and_right():
             assert other == name
 
 
-@pytest.mark.parametrize("name, content", [
-    ("valid.json", b'[{"image": "a.jpg", "joints": [[1, 2'),
-    ("valid.json", b"{}"),
-    ("valid.json", b"\xff\xfe\x00"),
-    ("valid.json", b"[" * 100000),
-    ("valid.json", b'[{"joints": []}]'),
-    ("valid.json", b'[{"image": "a", "joints": [[1, 2]], "joints_vis": [1], "scale": 1, '
-                   b'"center": [1, 2]}]'),
-    ("valid.json", b'[{"image": "a", "joints": "x", "joints_vis": 1, "scale": {}, "center": 0}]'),
-    ("valid.h5", b"\x89HDF\r\n\x1a\n" + bytes(50)),
-    ("valid.h5", b""),
-    (MATLAB, b"MATLAB 5.0" + bytes(200)),
-    (MATLAB, b""),
-])
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("valid.json", b'[{"image": "a.jpg", "joints": [[1, 2'),
+        ("valid.json", b"{}"),
+        ("valid.json", b"\xff\xfe\x00"),
+        ("valid.json", b"[" * 100000),
+        ("valid.json", b'[{"joints": []}]'),
+        (
+            "valid.json",
+            b'[{"image": "a", "joints": [[1, 2]], "joints_vis": [1], "scale": 1, '
+            b'"center": [1, 2]}]',
+        ),
+        (
+            "valid.json",
+            b'[{"image": "a", "joints": "x", "joints_vis": 1, "scale": {}, "center": 0}]',
+        ),
+        ("valid.h5", b"\x89HDF\r\n\x1a\n" + bytes(50)),
+        ("valid.h5", b""),
+        (MATLAB, b"MATLAB 5.0" + bytes(200)),
+        (MATLAB, b""),
+    ],
+)
 def test_what_is_no_annotation_is_told_in_a_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as error:

@@ -28,7 +28,8 @@ ARRAYS = [
     np.array([1 + 2j], "complex64"),
 ]
 BATCH = {
-    "data": np.arange(24, dtype="uint8").reshape(2, 12), "labels": [1, 1000],
+    "data": np.arange(24, dtype="uint8").reshape(2, 12),
+    "labels": [1, 1000],
     "mean": np.linspace(0, 1, 12),
 }
 
@@ -106,18 +107,25 @@ def test_code_is_refused(tmp_path, protocol):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("value", [
-    np.array([None, 1], object), np.zeros(2, "u1,f4"), np.zeros(2, "M8[s]"), {1, 2}, {(1,): 2},
-])
+@pytest.mark.parametrize(
+    "value",
+    [np.array([None, 1], object), np.zeros(2, "u1,f4"), np.zeros(2, "M8[s]"), {1, 2}, {(1,): 2}],
+)
 def test_what_is_no_plain_data_is_refused(value):
     with pytest.raises(UserError, match="refused"):
         loads(pickle.dumps(value), "x")
 
 
-@pytest.mark.parametrize("content", [
-    b"\x80\x02cos\nsystem\n.", b"(S'x'\nios\nsystem\n.", b"\x80\x02cnumpy\nndarray\n)\x81.",
-    b"Pname\n.", b"\x80\x02\x82\x01.",
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02cos\nsystem\n.",
+        b"(S'x'\nios\nsystem\n.",
+        b"\x80\x02cnumpy\nndarray\n)\x81.",
+        b"Pname\n.",
+        b"\x80\x02\x82\x01.",
+    ],
+)
 def test_every_way_to_name_a_class_is_refused(content):
     with pytest.raises(UserError, match="refused"):
         loads(content, "x")
@@ -141,7 +149,8 @@ def array_pickle(shape, kind=b"u1", content=b"ab"):
         b"\x80\x05cnumpy._core.numeric\n_frombuffer\n(" + held + of_type + length + b"U\x01CtR.",
         b"\x80\x05cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
         b"(K\x01" + length + of_type + b"\x89" + held + b"tb.",
-        b"\x80\x05cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\n" + length
+        b"\x80\x05cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        + length
         + b"U\x01b\x87R.",
         b"\x80\x05cnumpy\nndarray\n" + length + b"\x85R.",
     )
@@ -157,8 +166,11 @@ BOMBS = [
     b"\x80\x02B" + struct.pack("<I", 2**32 - 1) + b"x.",
     b"\x80\x02\x8b" + struct.pack("<I", 2**31 - 1) + b"x.",  # LONG4
     b"\x80\x02c__builtin__\nbytes\n\x8a\x05\x00\x00\x00\x00\x02\x85R.",
-    *array_pickle((HUGE,)), *array_pickle((2**62, 4)), *array_pickle((-1,)),
-    *array_pickle((HUGE,), b"S0", b""), *array_pickle((HUGE, 0), b"O", b""),
+    *array_pickle((HUGE,)),
+    *array_pickle((2**62, 4)),
+    *array_pickle((-1,)),
+    *array_pickle((HUGE,), b"S0", b""),
+    *array_pickle((HUGE, 0), b"O", b""),
     b"\x80\x02" + b"N" + b"\x85" * 10**6 + b"}\x94" + b"0h\x00" + b"N" + b"\x85" * 10**6 + b"Ns.",
 ]
 

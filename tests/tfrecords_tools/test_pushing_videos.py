@@ -4,22 +4,33 @@ import json
 import shutil
 
 import pytest
-from commands import exit_status
 from test_robot_pushing import sequence, write
 
+from commands import exit_status
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
 from ms_pixelcnn_tf.data.records import places
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import latest_step
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from silent import SilentProgress
 from tfrecords_tools.build import build
 
 SMALL = [
-    "--dataset=robot_pushing", "--variant=OT", "--image_size=8", "--num_frames=4", "--num_levels=8",
-    "--frame_features=4", "--lstm_features=4", "--residual_blocks=1", "--features=4",
-    "--head_features=4", "--num_mixtures=2", "--batch_size=2", "--steps=2", "--sample_every=2",
+    "--dataset=robot_pushing",
+    "--variant=OT",
+    "--image_size=8",
+    "--num_frames=4",
+    "--num_levels=8",
+    "--frame_features=4",
+    "--lstm_features=4",
+    "--residual_blocks=1",
+    "--features=4",
+    "--head_features=4",
+    "--num_mixtures=2",
+    "--batch_size=2",
+    "--steps=2",
+    "--sample_every=2",
 ]
 
 
@@ -39,18 +50,30 @@ def built(tmp_path_factory):
 def workdir(built, tmp_path_factory):
     """A run on it."""
     path = tmp_path_factory.mktemp("runs") / "push"
-    train.main([
-        *SMALL, f"--data_dir={built}", f"--workdir={path}", "--augment=jitter", "--random_crop",
-        "--micro_batch_size=1",
-    ])
+    train.main(
+        [
+            *SMALL,
+            f"--data_dir={built}",
+            f"--workdir={path}",
+            "--augment=jitter",
+            "--random_crop",
+            "--micro_batch_size=1",
+        ]
+    )
     return path
 
 
 def test_a_run_says_what_its_data_are_and_both_units(built, workdir, capsys):
-    train.main([
-        *SMALL, f"--data_dir={built}", f"--workdir={workdir}", "--augment=jitter", "--random_crop",
-        "--micro_batch_size=1",
-    ])
+    train.main(
+        [
+            *SMALL,
+            f"--data_dir={built}",
+            f"--workdir={workdir}",
+            "--augment=jitter",
+            "--random_crop",
+            "--micro_batch_size=1",
+        ]
+    )
     said, last = capsys.readouterr().out, read_metrics(workdir)[-1]
     assert said.count("Google robot pushing, 16x16, centre crop; clips of 4 frames, 8, RGB") == 2
     bits, nats = last["validation_bits"], last["validation_nats"]
@@ -117,13 +140,20 @@ class Damaging(SilentProgress):
 
 
 @pytest.mark.parametrize("limit", [1, 0])
-def test_a_record_that_goes_bad_while_training_reads_it(built, tmp_path, monkeypatch, capsys, limit):
+def test_a_record_that_goes_bad_while_training_reads_it(
+    built, tmp_path, monkeypatch, capsys, limit
+):
     monkeypatch.setattr(Damaging, "folder", tmp_path / "built")
     monkeypatch.setattr(loop, "Progress", Damaging)
     shutil.copytree(built, tmp_path / "built")
     arguments = [
-        *SMALL, f"--data_dir={tmp_path / 'built'}", f"--workdir={tmp_path / 'run'}", "--steps=40",
-        f"--max_damaged_examples={limit}", "--sample_every=0", "--checkpoint_every=5",
+        *SMALL,
+        f"--data_dir={tmp_path / 'built'}",
+        f"--workdir={tmp_path / 'run'}",
+        "--steps=40",
+        f"--max_damaged_examples={limit}",
+        "--sample_every=0",
+        "--checkpoint_every=5",
     ]
     status = exit_status(monkeypatch, train.main, *arguments)
     error, told = capsys.readouterr().err, "the checksum of a record's data does not hold"
@@ -137,6 +167,14 @@ def test_a_record_that_goes_bad_while_training_reads_it(built, tmp_path, monkeyp
 
 def test_a_sheet_of_clips(built, tmp_path, capsys):
     out = tmp_path / "sheet.png"
-    inspect_data.main(["--dataset=robot_pushing", f"--data_dir={built}", "--num_frames=5",
-                       "--image_size=16", "--num=2", f"--out={out}"])
+    inspect_data.main(
+        [
+            "--dataset=robot_pushing",
+            f"--data_dir={built}",
+            "--num_frames=5",
+            "--image_size=16",
+            "--num=2",
+            f"--out={out}",
+        ]
+    )
     assert "clips of 5 frames" in capsys.readouterr().out and out.is_file()

@@ -41,7 +41,9 @@ def built(tmp_path_factory):
     for image in pathlib.Path(REAL, "mpii", "mmpose_sample").rglob("*.jpg"):
         (archives / "mpii" / image.name).write_bytes(image.read_bytes())
     for name, source in (
-        ("cub", f"{REAL}/cub"), ("coco", f"{REAL}/coco"), ("mpii", archives / "mpii"),
+        ("cub", f"{REAL}/cub"),
+        ("coco", f"{REAL}/coco"),
+        ("mpii", archives / "mpii"),
         ("imagenet", archives / "ILSVRC2012_img_train.tar"),
     ):
         build(name, source, root, image_size=0)

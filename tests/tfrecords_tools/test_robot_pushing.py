@@ -52,8 +52,11 @@ def sequence(steps, start=0.0, **changes):
         features[f"move/{step}/commanded_pose/vec_pitch_yaw"] = start + pose
         features[f"move/{step}/endeffector/vec_pitch_yaw"] = start - pose
         features[f"move/{step}/joint/positions"] = [0.0] * 7
-    ends = {"image": "image/encoded", "action": "commanded_pose/vec_pitch_yaw",
-            "state": "endeffector/vec_pitch_yaw"}
+    ends = {
+        "image": "image/encoded",
+        "action": "commanded_pose/vec_pitch_yaw",
+        "state": "endeffector/vec_pitch_yaw",
+    }
     for name, value in changes.items():
         step, kind = name.split("_")[1:]
         key = f"move/{step}/{ends[kind]}"
@@ -114,10 +117,16 @@ def test_the_crop_is_central_and_the_squash_is_whole(tmp_path):
         assert abs(squash[:, edge + 1 : side - edge - 1] - [40, 200, 40]).max() < 12
 
 
-@pytest.mark.parametrize("changes, steps", [
-    ({"move_4_image": None}, 4), ({"move_4_image": b""}, 4), ({"move_3_action": None}, 3),
-    ({"move_5_state": None}, 5), ({"move_0_image": None}, 0),
-])
+@pytest.mark.parametrize(
+    "changes, steps",
+    [
+        ({"move_4_image": None}, 4),
+        ({"move_4_image": b""}, 4),
+        ({"move_3_action": None}, 3),
+        ({"move_5_state": None}, 5),
+        ({"move_0_image": None}, 0),
+    ],
+)
 def test_the_run_ends_where_something_lacks(tmp_path, changes, steps):
     write(tmp_path, "train", 0, [sequence(6, **changes)])
     found, reasons = converted(tmp_path)
@@ -128,11 +137,19 @@ def test_the_run_ends_where_something_lacks(tmp_path, changes, steps):
 
 
 def test_what_is_left_out_is_counted(tmp_path):
-    write(tmp_path, "train", 0, [
-        sequence(2), sequence(5, move_3_image=FRAME[:300]), sequence(5, move_1_image=b"none"),
-        sequence(3, move_1_action=[0, 0, float("nan"), 0, 0]),
-        sequence(3, move_2_state=[0, 0, 0, 0, float("inf")]), sequence(3),
-    ])
+    write(
+        tmp_path,
+        "train",
+        0,
+        [
+            sequence(2),
+            sequence(5, move_3_image=FRAME[:300]),
+            sequence(5, move_1_image=b"none"),
+            sequence(3, move_1_action=[0, 0, float("nan"), 0, 0]),
+            sequence(3, move_2_state=[0, 0, 0, 0, float("inf")]),
+            sequence(3),
+        ],
+    )
     found, reasons = converted(tmp_path)
     assert [len(example["frames"]) for example in found.values()] == [3, 3]
     cut, short, lost = robot_pushing.CUT, robot_pushing.SHORT, robot_pushing.NOT_FINITE
@@ -157,8 +174,9 @@ def test_wrong_records_are_told(tmp_path):
 
 def planned(source):
     skipped = {}
-    return RobotPushing.plan(Tree(source), Options(64, "crop"),
-                             lambda reason, count=1: skipped.update({reason: count})).tasks, skipped
+    return RobotPushing.plan(
+        Tree(source), Options(64, "crop"), lambda reason, count=1: skipped.update({reason: count})
+    ).tasks, skipped
 
 
 def test_splits_are_of_whole_files(tmp_path):
@@ -170,7 +188,10 @@ def test_splits_are_of_whole_files(tmp_path):
     plan, skipped = planned(tmp_path)
     files = {split: {task.name for task in tasks} for split, tasks in plan.items()}
     assert {split: len(names) for split, names in files.items()} == {
-        "train": 251, "validation": 13, "test_seen": 5, "test_novel": 5
+        "train": 251,
+        "validation": 13,
+        "test_seen": 5,
+        "test_novel": 5,
     }
     assert len(set.union(*files.values())) == 274
     assert "push_train/push_train.tfrecord-00019-of-00264" in files["validation"]
@@ -197,10 +218,13 @@ def test_other_sources_are_refused(tmp_path):
 
 def read(path, split):
     data = tfds.builder_from_directory(path).as_dataset(split=split)
-    return {row["key"].decode(): row for row in (
-        {"key": row["key"], "actions": list(row["actions"]), "frames": list(row["frames"])}
-        for row in tfds.as_numpy(data)
-    )}
+    return {
+        row["key"].decode(): row
+        for row in (
+            {"key": row["key"], "actions": list(row["actions"]), "frames": list(row["frames"])}
+            for row in tfds.as_numpy(data)
+        )
+    }
 
 
 def test_built_data_is_the_same_with_any_workers_and_trains_in_clips(tmp_path, monkeypatch):

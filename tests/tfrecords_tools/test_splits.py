@@ -6,12 +6,12 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
-
 import test_coco
 import test_imagenet
 import test_mpii
 import test_robot_pushing
+from PIL import Image
+
 from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
 from tfrecords_tools.build import build
@@ -36,13 +36,17 @@ def imagenet(folder):
     images = {f"ILSVRC2012_val_{n:08d}.JPEG": test_imagenet.picture(100 + n) for n in (1, 2, 3)}
     train = {
         f"{wnid}/{wnid}_{n}.JPEG": test_imagenet.picture(10 * place + n)
-        for place, wnid in enumerate(test_imagenet.WNIDS) for n in range(2)
+        for place, wnid in enumerate(test_imagenet.WNIDS)
+        for n in range(2)
     }
-    test_imagenet.write(folder, {
-        "ILSVRC2012_img_train.tar": test_imagenet.train_tar(train),
-        "ILSVRC2012_img_val.tar": test_imagenet.tar(images),
-        "validation_labels.txt": test_imagenet.LIST,
-    })
+    test_imagenet.write(
+        folder,
+        {
+            "ILSVRC2012_img_train.tar": test_imagenet.train_tar(train),
+            "ILSVRC2012_img_val.tar": test_imagenet.tar(images),
+            "validation_labels.txt": test_imagenet.LIST,
+        },
+    )
 
 
 def robot_pushing(folder):
@@ -54,7 +58,11 @@ def robot_pushing(folder):
 
 
 SETS = [
-    (cub, "disjoint"), (cub, "official"), (mpii, ""), (coco, "2017"), (imagenet, "full"),
+    (cub, "disjoint"),
+    (cub, "official"),
+    (mpii, ""),
+    (coco, "2017"),
+    (imagenet, "full"),
     (robot_pushing, "crop"),
 ]
 

@@ -16,7 +16,8 @@ def write(folder, steps, tags=("train/bits", "validation/bits")):
 
 def found(folder):
     return sorted(
-        (step, tag, float(tf.make_ndarray(value.tensor))) for step, tag, value in events.values(folder)
+        (step, tag, float(tf.make_ndarray(value.tensor)))
+        for step, tag, value in events.values(folder)
     )
 
 
@@ -30,7 +31,9 @@ def test_later_steps_go_and_the_rest_stays_in_every_file(tmp_path):
     (file,) = (tmp_path / "other").glob(events.FILES)
     file.rename(tmp_path / f"{file.name}.later")
     events.cut(tmp_path, lambda step, tag: step < 2 or (step == 2 and tag.startswith("train/")))
-    assert found(tmp_path) == expected([(1, "train/bits"), (1, "validation/bits"), (2, "train/bits")])
+    assert found(tmp_path) == expected(
+        [(1, "train/bits"), (1, "validation/bits"), (2, "train/bits")]
+    )
     assert len(list(tmp_path.glob(events.FILES))) == 1  # nothing was left of the other
 
 

@@ -16,8 +16,15 @@ pytestmark = pytest.mark.slow
 KILLS = 20
 STEPS = 300
 RUN = {
-    "steps": STEPS, "checkpoint_every": 2, "evaluate_every": 10, "sample_every": 30, "log_every": 1,
-    "ema_decay": 0.9, "variant": "ON", "image_size": 4, "num_classes": 3,
+    "steps": STEPS,
+    "checkpoint_every": 2,
+    "evaluate_every": 10,
+    "sample_every": 30,
+    "log_every": 1,
+    "ema_decay": 0.9,
+    "variant": "ON",
+    "image_size": 4,
+    "num_classes": 3,
 }
 
 
@@ -82,7 +89,10 @@ def at_any_time(generator):
     """
 
     def moment(process, workdir):
-        last, end = latest_step(workdir) + STEPS // (2 * KILLS), time.monotonic() + generator.uniform(0, 6)
+        last, end = (
+            latest_step(workdir) + STEPS // (2 * KILLS),
+            time.monotonic() + generator.uniform(0, 6),
+        )
         while time.monotonic() < end and latest_step(workdir) < last:
             time.sleep(0.002)
 

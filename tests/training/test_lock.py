@@ -57,15 +57,20 @@ def test_a_lock_of_a_killed_process_is_stale(tmp_path):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
 
 
-@pytest.mark.parametrize("text, taken", [
-    ({"pid": 2**22 + 1, "host": socket.gethostname()}, False),  # beyond Linux's largest
-    ({"pid": os.getpid(), "host": socket.gethostname()}, True),
-    ({"pid": os.getpid(), "host": socket.gethostname(), "began": began(os.getpid())}, True),
-    ({"pid": os.getpid(), "host": socket.gethostname(), "began": 1}, False),  # its number, anew
-    ({"pid": 1, "host": socket.gethostname()}, True),
-    ({"pid": 7, "host": "elsewhere"}, True),
-    ({}, False), ("no json", False), (["pid"], False),
-])
+@pytest.mark.parametrize(
+    "text, taken",
+    [
+        ({"pid": 2**22 + 1, "host": socket.gethostname()}, False),  # beyond Linux's largest
+        ({"pid": os.getpid(), "host": socket.gethostname()}, True),
+        ({"pid": os.getpid(), "host": socket.gethostname(), "began": began(os.getpid())}, True),
+        ({"pid": os.getpid(), "host": socket.gethostname(), "began": 1}, False),  # its number, anew
+        ({"pid": 1, "host": socket.gethostname()}, True),
+        ({"pid": 7, "host": "elsewhere"}, True),
+        ({}, False),
+        ("no json", False),
+        (["pid"], False),
+    ],
+)
 def test_without_locks_what_the_file_says_decides(tmp_path, monkeypatch, text, taken):
     def no_locks(descriptor, kind):
         raise OSError("no locks on this file system")

@@ -22,11 +22,11 @@ from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import loop, snapshots, step
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from runs import assert_same_state, curve, state
 from silent import SilentProgress
 from tiny import TinySource, tiny_run
@@ -71,8 +71,14 @@ def stop_and_go_on(monkeypatch, stop_at, run, workdir, then=None):
 
 def test_resumed_equals_uninterrupted_with_all_that_presets_use(tmp_path, monkeypatch):
     run = tiny_run(
-        output="softmax", num_classes=3, flip=True, crop_size=2, schedule="exponential",
-        optimizer="rmsprop", base_features=9, head_features=9,
+        output="softmax",
+        num_classes=3,
+        flip=True,
+        crop_size=2,
+        schedule="exponential",
+        optimizer="rmsprop",
+        base_features=9,
+        head_features=9,
     )
     loop.train(run, tmp_path / "whole", TinySource())
     stop_and_go_on(monkeypatch, 4, run, tmp_path / "stopped")
@@ -116,12 +122,15 @@ def test_checkpoint_holds_every_variable(finished):
     assert len(slots) == 2 * len(averaged.trainable_variables) + 1  # Adam, iteration
 
 
-@pytest.mark.parametrize("overrides", [
-    {"variant": "ON", "output": "softmax", "base_features": 9, "head_features": 9},
-    {"upscaler": "A", "output": "softmax", "channels": 1, "num_classes": 3},
-    {"upscaler": "B", "output": "softmax", "patch_size": 2, "decoder_features": 9},
-    {"upscaler": "B", "output": "dmol", "patch_size": 2, "ema_decay": 0.0},
-])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"variant": "ON", "output": "softmax", "base_features": 9, "head_features": 9},
+        {"upscaler": "A", "output": "softmax", "channels": 1, "num_classes": 3},
+        {"upscaler": "B", "output": "softmax", "patch_size": 2, "decoder_features": 9},
+        {"upscaler": "B", "output": "dmol", "patch_size": 2, "ema_decay": 0.0},
+    ],
+)
 def test_every_kind_of_model_reloads_bit_for_bit(overrides, tmp_path):
     run = tiny_run(**({"steps": 2, "evaluate_every": 2} | overrides))
     model = loop.train(run, tmp_path, TinySource())
@@ -192,8 +201,9 @@ def test_another_configuration_is_refused(finished, changes, message):
 
 
 def test_what_no_weight_depends_on_may_change(finished, tmp_path, monkeypatch):
-    changed = tiny_run(log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2,
-                       data_dir="elsewhere")
+    changed = tiny_run(
+        log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2, data_dir="elsewhere"
+    )
     stop_and_go_on(monkeypatch, 3, tiny_run(), tmp_path, then=changed)
     assert read_run(tmp_path) == changed
     got, expected = state(tmp_path), state(finished[1])
@@ -218,11 +228,14 @@ class OtherPixels(TinySource):
         self._arrays["train"][1]["image"][7, 0, 0, 0] ^= 1
 
 
-@pytest.mark.parametrize("source, message", [
-    (OtherPixels, "fingerprint was"),
-    (OtherClasses, r"class_names was \[\], now \[\"a\", \"c\", \"b\"\]"),
-    (FewerImages, "examples was .*30.* now .*29"),
-])
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        (OtherPixels, "fingerprint was"),
+        (OtherClasses, r"class_names was \[\], now \[\"a\", \"c\", \"b\"\]"),
+        (FewerImages, "examples was .*30.* now .*29"),
+    ],
+)
 def test_changed_data_is_refused(finished, source, message):
     _, workdir, _ = finished
     before = (workdir / CONFIG).read_text(), (workdir / DATASHEET).read_text()
@@ -384,7 +397,9 @@ def test_the_best_and_the_last_checkpoints_stay(tmp_path, monkeypatch):
     def score(*arguments, **more):
         """Ranks the fourth validation first."""
         truly.append(scored(*arguments, **more))
-        return dataclasses.replace(truly[-1], bits_per_dim=(5.0, 6.0, 4.0, 3.0, 3.5, 3.0)[len(truly) - 1])
+        return dataclasses.replace(
+            truly[-1], bits_per_dim=(5.0, 6.0, 4.0, 3.0, 3.5, 3.0)[len(truly) - 1]
+        )
 
     monkeypatch.setattr(loop, "evaluate", score)
     run = tiny_run(steps=6, evaluate_every=1, checkpoint_every=1, checkpoints_kept=2)
@@ -429,7 +444,10 @@ def test_a_disk_that_fills_up_ends_training_in_one_line(tmp_path, length):
 
 
 def test_a_folder_in_which_another_trains_is_refused(tmp_path):
-    with training_in(tmp_path), pytest.raises(UserError, match=f"trained in by process {os.getpid()}"):
+    with (
+        training_in(tmp_path),
+        pytest.raises(UserError, match=f"trained in by process {os.getpid()}"),
+    ):
         loop.train(tiny_run(), tmp_path, TinySource())
     assert not (tmp_path / CONFIG).exists()
 
@@ -444,8 +462,11 @@ def test_deterministic_runs_have_equal_hashes(tmp_path):
     hashes = []
     for name in ("first", "second"):
         subprocess.run(
-            [sys.executable, "-c", program, str(tmp_path / name)], check=True, timeout=300,
-            capture_output=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+            [sys.executable, "-c", program, str(tmp_path / name)],
+            check=True,
+            timeout=300,
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
         digest = hashlib.sha256()
         for key, value in sorted(state(tmp_path / name).items()):
@@ -490,9 +511,24 @@ def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "training_batches", watched)
     run = make_run(
-        "shapes", conditions="segmentation", image_size=8, base_size=4, train_examples=5, maps_from=2,
-        map_dropout=0.25, map_noise=0.125, steps=3, batch_size=2, base_layers=1, base_features=8,
-        residual_blocks=1, features=8, head_features=8, spatial_features=4, spatial_blocks=1, evaluation_examples=2,
+        "shapes",
+        conditions="segmentation",
+        image_size=8,
+        base_size=4,
+        train_examples=5,
+        maps_from=2,
+        map_dropout=0.25,
+        map_noise=0.125,
+        steps=3,
+        batch_size=2,
+        base_layers=1,
+        base_features=8,
+        residual_blocks=1,
+        features=8,
+        head_features=8,
+        spatial_features=4,
+        spatial_blocks=1,
+        evaluation_examples=2,
         sample_every=0,
     )
     loop.train(run, tmp_path / "run")

@@ -28,8 +28,13 @@ def logged(tmp_path_factory):
 
 def test_tensorboard_has_every_scalar_at_its_steps(logged):
     workdir, found = logged
-    for name in ("bits", "learning_rate", "gradient_norm", "images_per_second",
-                 *(f"terms/{term}" for term in TERMS)):
+    for name in (
+        "bits",
+        "learning_rate",
+        "gradient_norm",
+        "images_per_second",
+        *(f"terms/{term}" for term in TERMS),
+    ):
         assert sorted(found[f"train/{name}"]) == [2, 4, 6], name
         assert all(np.isfinite(value) for value in found[f"train/{name}"].values())
     for line in read_metrics(workdir):

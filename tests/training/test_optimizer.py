@@ -40,9 +40,7 @@ def test_the_papers_video_recipe():
     optimizer = build_optimizer(config)
     assert isinstance(optimizer, keras.optimizers.RMSprop)
     assert optimizer.centered and optimizer.epsilon == 1e-8
-    rates = {
-        0: 1e-4, 82_999: 1e-4, 83_000: 3e-5, 112_999: 3e-5, 113_000: 9e-6, 199_999: 9e-6,
-    }
+    rates = {0: 1e-4, 82_999: 1e-4, 83_000: 3e-5, 112_999: 3e-5, 113_000: 9e-6, 199_999: 9e-6}
     for step, rate in rates.items():
         optimizer.iterations.assign(step)
         np.testing.assert_allclose(float(optimizer.learning_rate), rate, rtol=1e-6)
@@ -59,13 +57,22 @@ def test_not_centered_unless_told():
     assert not build_optimizer(tiny_run(optimizer="rmsprop").train).centered
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"schedule": "steps"}, "schedule is steps, without drop_steps; give them, as 83000,113000"),
-    ({"schedule": "steps", "drop_steps": "83K"}, "drop_steps is '83K'; valid: numbers of steps"),
-    ({"schedule": "steps", "drop_steps": "20,10"}, "valid: rising numbers"),
-    ({"schedule": "steps", "drop_steps": "0"}, "valid: rising numbers, 1 or more"),
-    ({"drop_factor": 1.0}, "drop_factor is 1.0; valid: between 0 and 1"),
-])
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        (
+            {"schedule": "steps"},
+            "schedule is steps, without drop_steps; give them, as 83000,113000",
+        ),
+        (
+            {"schedule": "steps", "drop_steps": "83K"},
+            "drop_steps is '83K'; valid: numbers of steps",
+        ),
+        ({"schedule": "steps", "drop_steps": "20,10"}, "valid: rising numbers"),
+        ({"schedule": "steps", "drop_steps": "0"}, "valid: rising numbers, 1 or more"),
+        ({"drop_factor": 1.0}, "drop_factor is 1.0; valid: between 0 and 1"),
+    ],
+)
 def test_drops_that_make_no_sense_are_told(fields, message):
     with pytest.raises(UserError, match=message):
         tiny_run(**fields)

@@ -15,21 +15,37 @@ from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training.checkpoint import claim, latest_step
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
+from ms_pixelcnn_tf.training.trained import load_model, read_run
 from proofs import random_conditions, random_levels
 from runs import state
 
 TINY = [
-    "--image_size=16", "--base_size=4", "--num_levels=4", "--channels=1", "--base_layers=1",
-    "--base_features=6", "--first_kernel=3", "--residual_blocks=1", "--features=6",
-    "--head_features=6", "--num_mixtures=2", "--batch_size=2", "--evaluation_examples=2",
-    "--sample_every=0", "--learning_rate=0.01", "--final_learning_rate=0.01",
+    "--image_size=16",
+    "--base_size=4",
+    "--num_levels=4",
+    "--channels=1",
+    "--base_layers=1",
+    "--base_features=6",
+    "--first_kernel=3",
+    "--residual_blocks=1",
+    "--features=6",
+    "--head_features=6",
+    "--num_mixtures=2",
+    "--batch_size=2",
+    "--evaluation_examples=2",
+    "--sample_every=0",
+    "--learning_rate=0.01",
+    "--final_learning_rate=0.01",
 ]
 CONDITIONAL = [  # up to 32, so that scales trained together would share an encoder
-    "--conditions=text,keypoints", "--encoder_shared_to=32", "--text_width=8", "--text_features=4",
-    "--spatial_features=4", "--spatial_blocks=1",
+    "--conditions=text,keypoints",
+    "--encoder_shared_to=32",
+    "--text_width=8",
+    "--text_features=4",
+    "--spatial_features=4",
+    "--spatial_blocks=1",
 ]
 PROGRAM = "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)"
 
@@ -45,7 +61,9 @@ def finished(tmp_path_factory):
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *arguments(workdir, scale)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for scale in ("base", "8")
     ]
@@ -176,16 +194,19 @@ def test_a_part_goes_on_as_if_it_had_not_stopped(workdir, tmp_path, scale):
             np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
 
 
-@pytest.mark.parametrize("scale, more, message", [
-    ("16", ["--features=8"], "is of another model: features was 6, now 8"),
-    ("16", ["--data_seed=1"], "is of another model: data_seed was 0, now 1"),
-    ("16", ["--output=dmol"], "is of another model: output was"),
-    ("16,8", [], "8 holds scale 8 already"),
-    ("base,16", [], "base holds scale base already"),
-    ("all", [], "holds scales trained apart; train the others by --scale"),
-    ("base,8,16", [], "holds scales trained apart"),
-    ("base", ["--batch_size=3"], "another configuration: batch_size was 2, now 3"),
-])
+@pytest.mark.parametrize(
+    "scale, more, message",
+    [
+        ("16", ["--features=8"], "is of another model: features was 6, now 8"),
+        ("16", ["--data_seed=1"], "is of another model: data_seed was 0, now 1"),
+        ("16", ["--output=dmol"], "is of another model: output was"),
+        ("16,8", [], "8 holds scale 8 already"),
+        ("base,16", [], "base holds scale base already"),
+        ("all", [], "holds scales trained apart; train the others by --scale"),
+        ("base,8,16", [], "holds scales trained apart"),
+        ("base", ["--batch_size=3"], "another configuration: batch_size was 2, now 3"),
+    ],
+)
 def test_what_does_not_belong_to_the_run_is_refused(finished, scale, more, message):
     before = sorted(path for path in finished.rglob("*"))
     with pytest.raises(UserError, match=message):
@@ -257,9 +278,9 @@ def with_scale(run, scale):
 
 
 @pytest.mark.parametrize("odd", ["base", "copy"])
-@pytest.mark.parametrize("field, value", [
-    ("class_names", ["dog"]), ("examples", {"train": 3}), ("fingerprint", "other"),
-])
+@pytest.mark.parametrize(
+    "field, value", [("class_names", ["dog"]), ("examples", {"train": 3}), ("fingerprint", "other")]
+)
 def test_parts_of_different_data_are_told_when_they_are_assembled(workdir, odd, field, value):
     """The one that differs from the most."""
     shutil.copytree(workdir / SCALES / "8", workdir / SCALES / "copy")
@@ -307,6 +328,7 @@ def asked(monkeypatch):
     """The keypoints that models are asked to show, call by call."""
     seen = []
     for name in ("sample", "upscale"):
+
         def recording(self, *args, real=getattr(MultiscalePixelCNN, name), **options):
             conditions = options.get("conditions") or args[1]
             seen.append(np.asarray(conditions["keypoints"]))
@@ -331,10 +353,15 @@ def check_asked(asked, num):
 
 
 def test_samples_of_a_partial_run(conditional, tmp_path, capsys, asked):
-    sample.main([
-        f"--workdir={conditional}", "--num=3", "--scale=2", f"--out={tmp_path / 'a.png'}",
-        *write_points(tmp_path),
-    ])
+    sample.main(
+        [
+            f"--workdir={conditional}",
+            "--num=3",
+            "--scale=2",
+            f"--out={tmp_path / 'a.png'}",
+            *write_points(tmp_path),
+        ]
+    )
     assert "missing: scale 16; the images are 8x8\n" in capsys.readouterr().out
     check_asked(asked, 3)
     drawn = np.asarray(Image.open(tmp_path / "a.png"))
@@ -349,8 +376,12 @@ def test_images_upscaled_by_a_partial_run(conditional, tmp_path, capsys, asked):
     Image.fromarray(given).save(tmp_path / "low.png")
     (tmp_path / "out").mkdir()
     options = [
-        f"--workdir={conditional}", f"--input={tmp_path / 'low.png'}", "--from=4", "--num=2",
-        f"--out={tmp_path / 'out' / 'a.png'}", f"--outdir={tmp_path / 'out'}",
+        f"--workdir={conditional}",
+        f"--input={tmp_path / 'low.png'}",
+        "--from=4",
+        "--num=2",
+        f"--out={tmp_path / 'out' / 'a.png'}",
+        f"--outdir={tmp_path / 'out'}",
         *write_points(tmp_path),
     ]
     upscale.main(options)
@@ -374,8 +405,12 @@ def test_a_whole_run_misses_nothing(conditional, tmp_path, capsys):
     train.main(arguments(tmp_path / "run", "16", *CONDITIONAL, steps=1))
     assert read_run(tmp_path / "run").model.scale == "base;8;16"
     capsys.readouterr()
-    sample.main([
-        f"--workdir={tmp_path / 'run'}", "--num=1", f"--out={tmp_path / 'a.png'}",
-        *write_points(tmp_path),
-    ])
+    sample.main(
+        [
+            f"--workdir={tmp_path / 'run'}",
+            "--num=1",
+            f"--out={tmp_path / 'a.png'}",
+            *write_points(tmp_path),
+        ]
+    )
     assert "missing" not in capsys.readouterr().out

@@ -25,11 +25,26 @@ from tiny_video import TinyFilm
 
 pytestmark = pytest.mark.slow
 FLAGS = [
-    "--image_size=8", "--base_size=4", "--channels=1", "--num_levels=4", "--base_layers=1",
-    "--base_features=6", "--first_kernel=3", "--residual_blocks=1", "--features=6",
-    "--head_features=6", "--num_mixtures=2", "--batch_size=7", "--evaluation_examples=8",
-    "--sample_every=0", "--ema_decay=0.9", "--evaluate_every=3", "--log_every=1",
-    "--checkpoint_every=2", "--learning_rate=0.01", "--final_learning_rate=0.01",
+    "--image_size=8",
+    "--base_size=4",
+    "--channels=1",
+    "--num_levels=4",
+    "--base_layers=1",
+    "--base_features=6",
+    "--first_kernel=3",
+    "--residual_blocks=1",
+    "--features=6",
+    "--head_features=6",
+    "--num_mixtures=2",
+    "--batch_size=7",
+    "--evaluation_examples=8",
+    "--sample_every=0",
+    "--ema_decay=0.9",
+    "--evaluate_every=3",
+    "--log_every=1",
+    "--checkpoint_every=2",
+    "--learning_rate=0.01",
+    "--final_learning_rate=0.01",
 ]
 PROGRAM = "from ms_pixelcnn_tf.cli import flags, train; flags.run(train.main)"
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-6}  # sums in another order, over six steps of Adam
@@ -41,15 +56,22 @@ def start(workdir, workers=1, *more, of_each=None):
     for index in range(workers):
         environment = dict(os.environ)
         if workers > 1:
-            environment["TF_CONFIG"] = json.dumps({
-                "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
-                "task": {"type": "worker", "index": index},
-            })
+            environment["TF_CONFIG"] = json.dumps(
+                {
+                    "cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
+                    "task": {"type": "worker", "index": index},
+                }
+            )
         own = of_each[index] if of_each else []
-        processes.append(subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *FLAGS, f"--workdir={workdir}", *more, *own],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        ))
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, *FLAGS, f"--workdir={workdir}", *more, *own],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
     return processes
 
 
@@ -116,7 +138,12 @@ def test_a_worker_that_is_killed_ends_the_others_and_the_same_commands_go_on(tmp
 
 
 def test_after_a_killed_worker_the_run_ends_as_one_that_lost_none(tmp_path):
-    more = ["--steps=40", "--checkpoint_every=1", "--learning_rate=1e-3", "--final_learning_rate=1e-3"]
+    more = [
+        "--steps=40",
+        "--checkpoint_every=1",
+        "--learning_rate=1e-3",
+        "--final_learning_rate=1e-3",
+    ]
     codes, said = ended(start(tmp_path / "alone", 1, *more))
     assert codes == [0], said
     processes = start(tmp_path / "killed", 2, *more)
@@ -139,11 +166,16 @@ def test_workers_with_other_flags_are_refused(tmp_path):
     assert all("have not the same configuration" in each for each in said)
 
 
-@pytest.mark.parametrize("text", [
-    "{", '{"cluster": {"worker": ["a:1", "b:1"]}}', "[]",
-    '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
-    '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "boss", "index": 0}}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"cluster": {"worker": ["a:1", "b:1"]}}',
+        "[]",
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "boss", "index": 0}}',
+    ],
+)
 def test_what_is_no_cluster_is_told(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match="TF_CONFIG is no cluster's.*valid: "):
@@ -165,10 +197,14 @@ def test_every_example_is_some_workers_once_an_epoch(workers, devices):
     source, batch_size = TinySource(), 10  # of 30 examples
     whole = iterate(training_batches(source, batch_size=batch_size, seed=4))
     parts = [
-        iterate(training_batches(
-            source, batch_size=batch_size, seed=4,
-            rows=FakeReplicas(workers * devices, workers, worker).rows(batch_size),
-        ))
+        iterate(
+            training_batches(
+                source,
+                batch_size=batch_size,
+                seed=4,
+                rows=FakeReplicas(workers * devices, workers, worker).rows(batch_size),
+            )
+        )
         for worker in range(workers)
     ]
     for _ in range(6):  # two epochs
@@ -176,11 +212,21 @@ def test_every_example_is_some_workers_once_an_epoch(workers, devices):
         np.testing.assert_array_equal(together, next(whole)["image"])
 
 
-@pytest.mark.parametrize("source, options", [
-    (TinyFilm(8), {"fields": ("frames", "actions"), "past_samples": 2}),
-    (data.load("shapes", image_size=8),
-     {"fields": ("image", "keypoints", "segmentation"), "map_noise": 0.5, "map_dropout": 0.3}),
-], ids=["past_samples", "map_noise"])
+@pytest.mark.parametrize(
+    "source, options",
+    [
+        (TinyFilm(8), {"fields": ("frames", "actions"), "past_samples": 2}),
+        (
+            data.load("shapes", image_size=8),
+            {
+                "fields": ("image", "keypoints", "segmentation"),
+                "map_noise": 0.5,
+                "map_dropout": 0.3,
+            },
+        ),
+    ],
+    ids=["past_samples", "map_noise"],
+)
 def test_what_is_drawn_for_an_example_is_the_same_on_every_worker(source, options):
     options |= {"batch_size": 4, "seed": 4}
     whole = next(iterate(training_batches(source, **options)))
@@ -198,10 +244,14 @@ def test_more_replicas_than_examples_are_refused():
         FakeReplicas(4, 2, 0).rows(3)
 
 
-@pytest.mark.parametrize("example", [
-    "tiny_run(batch_size=6, micro_batch_size=2, num_classes=3, crop_size=2), TinySource()",
-    "tiny_video_run('OTN', image_size=8, batch_size=3, past_samples=1, steps=4), TinyFilm(8)",
-], ids=["images", "videos"])
+@pytest.mark.parametrize(
+    "example",
+    [
+        "tiny_run(batch_size=6, micro_batch_size=2, num_classes=3, crop_size=2), TinySource()",
+        "tiny_video_run('OTN', image_size=8, batch_size=3, past_samples=1, steps=4), TinyFilm(8)",
+    ],
+    ids=["images", "videos"],
+)
 def test_two_devices_of_one_process_train_what_one_trains(example, tmp_path):
     """`MirroredStrategy`, on two logical CPUs; uneven rows, in parts."""
     program = textwrap.dedent(f"""
@@ -222,7 +272,10 @@ def test_two_devices_of_one_process_train_what_one_trains(example, tmp_path):
     """)
     tests = os.path.dirname(os.path.dirname(__file__))
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300,
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=300,
         env=os.environ | {"PYTHONPATH": tests},
     )
     assert done.returncode == 0, done.stderr

@@ -63,13 +63,21 @@ def cut(length):
     return lambda path: path.write_bytes(path.read_bytes()[:length])
 
 
-@pytest.mark.parametrize("suffix, damage", [
-    ("data-00000-of-00001", damage_byte(5)), ("data-00000-of-00001", damage_byte(-3)),
-    ("data-00000-of-00001", cut(100)), ("data-00000-of-00001", cut(0)),
-    ("data-00000-of-00001", lambda path: path.unlink()),
-    ("index", damage_byte(3)), ("index", damage_byte(-5)), ("index", cut(40)), ("index", cut(0)),
-    ("index", lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n.")),
-])
+@pytest.mark.parametrize(
+    "suffix, damage",
+    [
+        ("data-00000-of-00001", damage_byte(5)),
+        ("data-00000-of-00001", damage_byte(-3)),
+        ("data-00000-of-00001", cut(100)),
+        ("data-00000-of-00001", cut(0)),
+        ("data-00000-of-00001", lambda path: path.unlink()),
+        ("index", damage_byte(3)),
+        ("index", damage_byte(-5)),
+        ("index", cut(40)),
+        ("index", cut(0)),
+        ("index", lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n.")),
+    ],
+)
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_read(folder, suffix, damage):
     damage(folder / f"step-10.{suffix}")
     weights = Weights()
@@ -86,7 +94,10 @@ def test_damage_may_go_further_back_but_not_to_the_end(folder):
         assert snapshots.read_newest(weights.checkpoint, folder) == 2
     assert len(warned) == 2 and weights.values() == {2}
     cut(3)(folder / "step-2.index")
-    with pytest.warns(UserWarning), pytest.raises(UserError, match="step-2 is damaged.*none before"):
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(UserError, match="step-2 is damaged.*none before"),
+    ):
         snapshots.read_newest(weights.checkpoint, folder)
 
 
@@ -121,7 +132,10 @@ def no_file_longer_than(length):
 def test_a_full_disk_leaves_the_old_ones_intact(folder, length):
     before, weights = content(folder), Weights()
     weights.fill(11)
-    with no_file_longer_than(length), pytest.raises(UserError, match="of step 10 is as it was") as told:
+    with (
+        no_file_longer_than(length),
+        pytest.raises(UserError, match="of step 10 is as it was") as told,
+    ):
         snapshots.write(weights.checkpoint, folder, 11, kept=1)
     assert "step 11 cannot be saved" in str(told.value)
     assert content(folder) == before

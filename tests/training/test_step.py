@@ -109,7 +109,9 @@ def test_ever_more_of_the_past_is_sampled():
     assert with_choice({"frames": 0}, 0, config) == {"frames": 0}
 
 
-@pytest.mark.parametrize("variant, fused_from", [("OTN", 64), ("OTN", 1), ("OT", 64), ("OTlogN", 1)])
+@pytest.mark.parametrize(
+    "variant, fused_from", [("OTN", 64), ("OTN", 1), ("OT", 64), ("OTlogN", 1)]
+)
 def test_a_step_looks_back_at_what_its_own_weights_sample(variant, fused_from, monkeypatch):
     """The nats that a step tells are those given the samples of the weights before it."""
     monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
@@ -118,10 +120,16 @@ def test_a_step_looks_back_at_what_its_own_weights_sample(variant, fused_from, m
     model = make_model(run.model)
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(model.trainable_variables)
-    batch = next(training_batches(
-        film, batch_size=2, seed=0, num_levels=run.model.num_levels, past_samples=2,
-        fields=("frames", *run.model.conditions),
-    ).as_numpy_iterator())
+    batch = next(
+        training_batches(
+            film,
+            batch_size=2,
+            seed=0,
+            num_levels=run.model.num_levels,
+            past_samples=2,
+            fields=("frames", *run.model.conditions),
+        ).as_numpy_iterator()
+    )
     conditions = {field: batch[field] for field in run.model.conditions}
 
     def bits(chosen):
@@ -163,11 +171,15 @@ def batch_of(run, source, count):
     return {name: tf.constant(values) for name, values in batch.items()}
 
 
-@pytest.mark.parametrize("run, source", [
-    (tiny_run(num_classes=3, label_features=4, crop_size=2, dtype="float64"), TinySource()),
-    (tiny_video_run(dtype="float64"), TinyFilm()),
-    (tiny_video_run("OT_upscaler", image_size=8, crop_size=4, dtype="float64"), TinyFilm(8)),
-], ids=["OlogN on crops", "OT", "OT_upscaler on crops"])
+@pytest.mark.parametrize(
+    "run, source",
+    [
+        (tiny_run(num_classes=3, label_features=4, crop_size=2, dtype="float64"), TinySource()),
+        (tiny_video_run(dtype="float64"), TinyFilm()),
+        (tiny_video_run("OT_upscaler", image_size=8, crop_size=4, dtype="float64"), TinyFilm(8)),
+    ],
+    ids=["OlogN on crops", "OT", "OT_upscaler on crops"],
+)
 def test_parts_of_a_batch_make_the_whole_batchs_step(run, source):
     """In float64: the same metrics and, after a step of plain descent, the same weights."""
     batch, found = batch_of(run, source, 6), []
@@ -183,7 +195,7 @@ def test_parts_of_a_batch_make_the_whole_batchs_step(run, source):
         step = make_train_step(model, model, optimizer, config)
         metrics = step(batch, tf.constant(7, tf.int64))
         found.append([*map(np.asarray, tf.nest.flatten(metrics)), *weights(model)])
-    moved = [abs(after - before).max() for after, before in zip(found[0][-len(start):], start)]
+    moved = [abs(after - before).max() for after, before in zip(found[0][-len(start) :], start)]
     assert max(moved) > 1e-3
     for expected, got in zip(*found, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-12)

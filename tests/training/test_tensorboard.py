@@ -34,8 +34,17 @@ def server(tmp_path_factory):
     (port,) = free_ports(1)
     with open(root / "log", "wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tensorboard.main", f"--logdir={root}", f"--port={port}",
-             "--host=127.0.0.1", "--load_fast=false"], stdout=log, stderr=log,
+            [
+                sys.executable,
+                "-m",
+                "tensorboard.main",
+                f"--logdir={root}",
+                f"--port={port}",
+                "--host=127.0.0.1",
+                "--load_fast=false",
+            ],
+            stdout=log,
+            stderr=log,
         )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -69,25 +78,35 @@ def test_the_server_has_all_kinds(server):
         get(server, f"plugin/{kind}/tags") for kind in ("scalars", "images", "histograms")
     )
     for run in runs:
-        assert {"train/bits", "train/gradient_norm", "validation/bits", "validation/nats"} <= set(scalars[run])
+        assert {"train/bits", "train/gradient_norm", "validation/bits", "validation/nats"} <= set(
+            scalars[run]
+        )
         pictures = {"samples"} if "film" in run else {"samples", "trajectories"}
         assert pictures == set(images[run])
         assert set(histograms[run]) == {"levels/sampled", "levels/real"}
         assert any(tag.startswith("validation/terms/") for tag in scalars[run])
 
 
-@pytest.mark.parametrize("run, tag", [("rate-0.01", "samples"), ("rate-0.01", "trajectories"), ("film", "samples")])
+@pytest.mark.parametrize(
+    "run, tag", [("rate-0.01", "samples"), ("rate-0.01", "trajectories"), ("film", "samples")]
+)
 def test_pictures_are_not_blank(server, run, tag):
     run = f"{run}/{TENSORBOARD}"
     last = get(server, "plugin/images/images", run=run, tag=tag, sample=0)[-1]
-    with urllib.request.urlopen(f"{server}/data/plugin/images/individualImage?{last['query']}") as reply:
+    with urllib.request.urlopen(
+        f"{server}/data/plugin/images/individualImage?{last['query']}"
+    ) as reply:
         picture = tf.image.decode_image(reply.read()).numpy()
     assert picture.std() > 10 and len(np.unique(picture)) >= 2
 
 
 def test_the_graph_is_of_the_likelihood(server):
     url = f"{server}/data/plugin/graphs/graph?" + urllib.parse.urlencode(
-        {"run": f"rate-0.01/{TENSORBOARD}", "conceptual": "false", "large_attrs_key": "_large_attrs"}
+        {
+            "run": f"rate-0.01/{TENSORBOARD}",
+            "conceptual": "false",
+            "large_attrs_key": "_large_attrs",
+        }
     )
     with urllib.request.urlopen(url) as reply:
         graph = reply.read().decode()
@@ -97,13 +116,27 @@ def test_the_graph_is_of_the_likelihood(server):
 def test_a_sweep_is_compared_by_its_hyperparameters(server):
     """What the runs differ in, beside what they reached."""
     tag = {"tag": "validation/bits", "group": ""}
-    found = get(server, "plugin/hparams/session_groups", {
-        "startIndex": 0, "sliceSize": 10, "colParams": [{"metric": tag}],
-        "allowedStatuses": ["STATUS_SUCCESS", "STATUS_RUNNING", "STATUS_UNKNOWN", "STATUS_FAILURE"],
-    })["sessionGroups"]
+    found = get(
+        server,
+        "plugin/hparams/session_groups",
+        {
+            "startIndex": 0,
+            "sliceSize": 10,
+            "colParams": [{"metric": tag}],
+            "allowedStatuses": [
+                "STATUS_SUCCESS",
+                "STATUS_RUNNING",
+                "STATUS_UNKNOWN",
+                "STATUS_FAILURE",
+            ],
+        },
+    )["sessionGroups"]
     assert len(found) == 3
     rates = sorted(group["hparams"]["learning_rate"] for group in found)
-    assert rates == [0.001, 0.01, 0.01] and {group["hparams"]["dataset"] for group in found} == {"shapes", "tiny_film"}
+    assert rates == [0.001, 0.01, 0.01] and {group["hparams"]["dataset"] for group in found} == {
+        "shapes",
+        "tiny_film",
+    }
     assert all(np.isfinite(group["metricValues"][0]["value"]) for group in found)
 
 

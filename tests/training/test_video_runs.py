@@ -14,17 +14,23 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training import events, fitting, loop
-from ms_pixelcnn_tf.training.trained import load_model
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
 from ms_pixelcnn_tf.training.progress import Progress
+from ms_pixelcnn_tf.training.trained import load_model
 from runs import state
 from tiny import TinySource, tiny_run
 from tiny_video import TinyFilm, tiny_video_run
 
 ALL = {
-    "augment": "jitter,mirror", "random_crop": True, "micro_batch_size": 2, "optimizer": "rmsprop",
-    "centered": True, "schedule": "steps", "drop_steps": "2", "past_samples": 2,
+    "augment": "jitter,mirror",
+    "random_crop": True,
+    "micro_batch_size": 2,
+    "optimizer": "rmsprop",
+    "centered": True,
+    "schedule": "steps",
+    "drop_steps": "2",
+    "past_samples": 2,
 }
 
 
@@ -97,25 +103,49 @@ class UnknownSides(TinyFilm):
     mirrored_fields = ("frames",)
 
 
-@pytest.mark.parametrize("run, source, message", [
-    (tiny_run(), TinyFilm, "tiny_film is a data set of videos, variant OlogN a model of images; "
-     "give a variant of videos: OT_baseline"),
-    (tiny_video_run(), TinySource, "tiny is a data set of images, variant OT a model of videos; "
-     "give a data set of videos: shapes_push"),
-    (tiny_video_run(image_size=8), TinyFilm, "the model is of 8 with 1 channels, tiny_film of 4"),
-    (tiny_video_run(channels=3), TinyFilm, "with 3 channels, tiny_film of 4 with 1"),
-    (tiny_video_run(num_frames=5), TinyFilm, "the model is of 5 frames, tiny_film of 4"),
-    (tiny_video_run(action_size=5), TinyFilm,
-     r"action_size is 5, but tiny_film has 3; valid: 0 \(without\) or 3"),
-    (tiny_video_run(state_size=3), TinyFilm, "state_size is 3, but tiny_film has 2"),
-    (tiny_video_run(), NoValidation, "tiny_film has no validation videos; add more videos"),
-    (tiny_video_run(map_dropout=0.2), TinyFilm,
-     "map_dropout is 0.2, but no keypoints or segmentation condition the model; leave it out"),
-    (tiny_run(map_noise=0.5), TinySource, "map_noise is 0.5, but no keypoints or segmentation"),
-    (tiny_run(maps_from=1), TinySource, "maps_from is 1, but no keypoints or segmentation"),
-    (tiny_video_run(augment="mirror"), UnknownSides,
-     "not known of actions and states of tiny_film"),
-])
+@pytest.mark.parametrize(
+    "run, source, message",
+    [
+        (
+            tiny_run(),
+            TinyFilm,
+            "tiny_film is a data set of videos, variant OlogN a model of images; "
+            "give a variant of videos: OT_baseline",
+        ),
+        (
+            tiny_video_run(),
+            TinySource,
+            "tiny is a data set of images, variant OT a model of videos; "
+            "give a data set of videos: shapes_push",
+        ),
+        (
+            tiny_video_run(image_size=8),
+            TinyFilm,
+            "the model is of 8 with 1 channels, tiny_film of 4",
+        ),
+        (tiny_video_run(channels=3), TinyFilm, "with 3 channels, tiny_film of 4 with 1"),
+        (tiny_video_run(num_frames=5), TinyFilm, "the model is of 5 frames, tiny_film of 4"),
+        (
+            tiny_video_run(action_size=5),
+            TinyFilm,
+            r"action_size is 5, but tiny_film has 3; valid: 0 \(without\) or 3",
+        ),
+        (tiny_video_run(state_size=3), TinyFilm, "state_size is 3, but tiny_film has 2"),
+        (tiny_video_run(), NoValidation, "tiny_film has no validation videos; add more videos"),
+        (
+            tiny_video_run(map_dropout=0.2),
+            TinyFilm,
+            "map_dropout is 0.2, but no keypoints or segmentation condition the model; leave it out",
+        ),
+        (tiny_run(map_noise=0.5), TinySource, "map_noise is 0.5, but no keypoints or segmentation"),
+        (tiny_run(maps_from=1), TinySource, "maps_from is 1, but no keypoints or segmentation"),
+        (
+            tiny_video_run(augment="mirror"),
+            UnknownSides,
+            "not known of actions and states of tiny_film",
+        ),
+    ],
+)
 def test_a_model_that_is_not_the_datas_is_told_before_anything_is_written(
     tmp_path, run, source, message
 ):
@@ -125,11 +155,17 @@ def test_a_model_that_is_not_the_datas_is_told_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("dataset, variant, message", [
-    ("shapes", "OT", "shapes is a data set of images, variant OT a model of videos"),
-    ("shapes_push", "OlogN",
-     "shapes_push is a data set of videos, variant OlogN a model of images"),
-])
+@pytest.mark.parametrize(
+    "dataset, variant, message",
+    [
+        ("shapes", "OT", "shapes is a data set of images, variant OT a model of videos"),
+        (
+            "shapes_push",
+            "OlogN",
+            "shapes_push is a data set of videos, variant OlogN a model of images",
+        ),
+    ],
+)
 def test_data_of_the_other_kind_is_told_before_it_is_opened(dataset, variant, message):
     with pytest.raises(UserError, match=message):
         fitting.load_source(make_run(dataset, variant))
@@ -145,8 +181,9 @@ def test_clips_are_as_long_as_the_models_and_sizes_may_be_left_out():
 def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
     fields = {"image_size": 16, "num_frames": 3}
     run = make_run("shapes_push", "OT", source_size=32, **fields)
-    source, large = fitting.load_source(run), fitting.load_source(
-        make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})
+    source, large = (
+        fitting.load_source(run),
+        fitting.load_source(make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})),
     )
     assert fitting.fit_to_source(run, source) == run
     np.testing.assert_array_equal(

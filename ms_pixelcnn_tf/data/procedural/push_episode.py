@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ms_pixelcnn_tf.data.procedural.push_physics import GRIPPER_RADIUS, HEIGHT, POSE, YAW, Table, X, Y
+from ms_pixelcnn_tf.data.procedural.push_physics import (
+    GRIPPER_RADIUS,
+    HEIGHT,
+    POSE,
+    YAW,
+    Table,
+    X,
+    Y,
+)
 
 NUM_OBJECTS = (2, 4)
 RADIUS = (0.17, 0.25)

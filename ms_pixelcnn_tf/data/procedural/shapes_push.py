@@ -71,9 +71,7 @@ class ShapesPush(Source):
     lateral = {"actions": LATERAL, "states": LATERAL}
     mirrored_fields = FIELDS
 
-    def __init__(
-        self, image_size=(64, 64), num_frames=20, seed=0, train_examples=TRAIN_EXAMPLES
-    ):
+    def __init__(self, image_size=(64, 64), num_frames=20, seed=0, train_examples=TRAIN_EXAMPLES):
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
                 f"{self.name} draws no frames of {format_size(image_size)}; give sides from "

@@ -15,7 +15,10 @@ KINDS = ("circle", "square", "triangle", "star", "cross")
 COLOUR_NAMES = tuple(raster.COLOURS)
 # Kind and colour of one shape that split "novel" alone shows, in its main shapes.
 NOVEL_PAIRS = (
-    ("circle", "red"), ("square", "blue"), ("triangle", "green"), ("star", "yellow"),
+    ("circle", "red"),
+    ("square", "blue"),
+    ("triangle", "green"),
+    ("star", "yellow"),
     ("cross", "purple"),
 )
 MAX_SHAPES = 3

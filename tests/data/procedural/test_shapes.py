@@ -68,8 +68,10 @@ def test_shapes_and_types(image_size, channels):
         "keypoints": ((2, len(source.keypoint_names), 3), np.dtype("float32")),
         "segmentation": ((2, *image_size), np.dtype("uint8")),
     }
-    assert (source.num_keypoints, source.num_segments) == (15, 5) == (
-        len(source.keypoint_names), len(source.segment_names)
+    assert (
+        (source.num_keypoints, source.num_segments)
+        == (15, 5)
+        == (len(source.keypoint_names), len(source.segment_names))
     )
     assert source.examples("test", [])["image"].shape == (0, *image_size, channels)
 
@@ -289,8 +291,12 @@ def test_more_or_fewer_training_examples_change_none_of_them(name):
     field = few.example_field
     expected = usual.examples("train", np.arange(3), (field,))[field]
     for source in (few, many):
-        np.testing.assert_array_equal(source.examples("train", np.arange(3), (field,))[field], expected)
-        assert all(source.size(split) == usual.size(split) for split in usual.splits if split != "train")
+        np.testing.assert_array_equal(
+            source.examples("train", np.arange(3), (field,))[field], expected
+        )
+        assert all(
+            source.size(split) == usual.size(split) for split in usual.splits if split != "train"
+        )
     assert len(hashes(many.examples("train", [10**9 - 1, 50_000], (field,))[field])) == 2
     with pytest.raises(UserError, match="0 to 2"):
         few.examples("train", [3])

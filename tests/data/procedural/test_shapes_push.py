@@ -8,7 +8,14 @@ import pytest
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data.procedural import push_physics, raster, shapes_push
-from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW, GRIPPER_RADIUS, HEIGHT, YAW, Table, settle
+from ms_pixelcnn_tf.data.procedural.push_physics import (
+    FOLLOW,
+    GRIPPER_RADIUS,
+    HEIGHT,
+    YAW,
+    Table,
+    settle,
+)
 from ms_pixelcnn_tf.errors import UserError
 
 SLACK = 2 * push_physics.TOLERANCE
