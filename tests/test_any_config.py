@@ -13,10 +13,10 @@ from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.fitting import load_source
 from ms_pixelcnn_tf.training.trained import load_model, read_run
-from proofs import random_conditions
-from silent import SilentProgress
-from tiny import TRAIN, TinySource
-from tiny_video import TinyFilm, tiny_video_run
+from support.proofs import random_conditions
+from support.silent import SilentProgress
+from support.tiny import TRAIN, TinySource
+from support.tiny_video import TinyFilm, tiny_video_run
 
 SMALL = {
     "image_size": 4,

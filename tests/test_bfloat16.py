@@ -12,8 +12,13 @@ from ms_pixelcnn_tf.configs import replace
 from ms_pixelcnn_tf.layers import ChannelHead
 from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.training.step import copy_weights
-from proofs import random_levels, random_model, random_uniforms
-from video_proofs import random_frames, random_sequences, random_video_model, random_video_uniforms
+from support.proofs import random_levels, random_model, random_uniforms
+from support.video_proofs import (
+    random_frames,
+    random_sequences,
+    random_video_model,
+    random_video_uniforms,
+)
 
 FULL = {"num_levels": 256, "channels": 3}
 IMAGES = [

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cub_fixture import write_cub
 from ms_pixelcnn_tf import contact_sheet, data, prompts
 from ms_pixelcnn_tf.cli import evaluate, prompt_flags, sample, train
 from ms_pixelcnn_tf.configs import make_run
@@ -27,6 +26,7 @@ from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import read_run
+from support.cub_fixture import write_cub
 from tfrecords_tools.build import build
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")

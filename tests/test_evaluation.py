@@ -7,8 +7,8 @@ import pytest
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from tiny import TinySource, tiny_run
-from tiny_video import TinyFilm, tiny_video_run
+from support.tiny import TinySource, tiny_run
+from support.tiny_video import TinyFilm, tiny_video_run
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import make_model
-from proofs import random_conditions, random_levels, random_uniforms, randomise
+from support.proofs import random_conditions, random_levels, random_uniforms, randomise
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed; the extra [jax] is"
@@ -116,7 +116,7 @@ def answers(tmp_path_factory):
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(tests.parent),
     }
-    command = [sys.executable, str(tests / "jax_side.py"), str(folder)]
+    command = [sys.executable, str(tests / "support" / "jax_side.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
     theirs = {name: np.load(folder / f"{name}-jax.npz") for name in MODELS}

@@ -10,8 +10,8 @@ from keras import ops
 
 from ms_pixelcnn_tf import encoders, layers, networks
 from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture
-from proofs import random_levels, random_model, randomise
-from video_proofs import random_frames, random_video_model
+from support.proofs import random_levels, random_model, randomise
+from support.video_proofs import random_frames, random_video_model
 
 SOFTMAX, DMOL = Categorical(4, 3), DiscretizedLogisticMixture(256, 1, 2)
 GENERATOR = np.random.default_rng(0)

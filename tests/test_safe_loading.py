@@ -16,7 +16,7 @@ from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.datasheet import read_names
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import read_run
-from tiny import TinySource, tiny_run
+from support.tiny import TinySource, tiny_run
 
 PACKAGE = pathlib.Path(ms.__file__).parent
 

@@ -12,7 +12,7 @@ from keras import ops
 from ms_pixelcnn_tf import fusing, sampling
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
-from proofs import (
+from support.proofs import (
     all_images,
     make_model,
     probabilities,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ms_pixelcnn_tf import pixels, scoring
 from ms_pixelcnn_tf.errors import UserError
-from proofs import random_conditions, random_levels, random_model, taken
+from support.proofs import random_conditions, random_levels, random_model, taken
 
 KINDS = {
     "A": {"image_size": 8, "channels": 3, "num_levels": 5, "upscaler": "A", "output": "softmax"},

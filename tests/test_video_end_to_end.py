@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import exit_status
 from ms_pixelcnn_tf.cli import evaluate, sample, train
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from support.commands import exit_status
 
 SHORT = [
     "--image_size=16",

@@ -3,7 +3,6 @@
 import importlib
 import json
 
-import in_process
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from parts import profile, rounds
+from support import in_process
 
 SMALL = [
     "--batch=2",

@@ -3,8 +3,8 @@
 import pytest
 
 import input as benchmark
-from cub_fixture import write_cub
 from ms_pixelcnn_tf.errors import UserError
+from support.cub_fixture import write_cub
 from tfrecords_tools.build import build
 
 

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 
-import in_process
 import pytest
 
 import peers
@@ -11,6 +10,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import make_model
 from parts import rounds
+from support import in_process
 
 SMALL = ["--filters=4", "--size=8", "--batch=2", "--many=2", "--repeats=2", "--blocks=1"]
 HAVE_PEER = importlib.util.find_spec("tensorflow_probability") is not None

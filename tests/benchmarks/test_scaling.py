@@ -2,7 +2,6 @@
 
 import json
 
-import in_process
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +10,7 @@ import scaling
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from parts import rounds
+from support import in_process
 
 SMALL = [
     "--base=2",

@@ -2,7 +2,6 @@
 
 import json
 
-import in_process
 import numpy as np
 import pytest
 
@@ -10,7 +9,8 @@ import ms_pixelcnn_tf as ms
 import table4
 from ms_pixelcnn_tf.errors import UserError
 from parts import rounds, samplers, speed
-from proofs import randomise
+from support import in_process
+from support.proofs import randomise
 
 SMALL = [
     "--batches=2",

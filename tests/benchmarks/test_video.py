@@ -2,7 +2,6 @@
 
 import json
 
-import in_process
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,7 +16,8 @@ from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.training import loop
 from parts import rounds, samplers, speed, video_report
-from proofs import randomise
+from support import in_process
+from support.proofs import randomise
 
 SMALL = {
     "image_size": 16,

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import exit_status
 from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
 from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.evaluation import Evaluation, FrameResult, TermResult
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import read_metrics
+from support.commands import exit_status
 
 SMALL = [
     "--image_size=8",

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import ms_pixelcnn_tf as ms
-from commands import exit_status
 from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.cli import evaluate, export, sample
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.training import loop, parts
 from ms_pixelcnn_tf.training.trained import load_model
-from silent import SilentProgress
+from support.commands import exit_status
+from support.silent import SilentProgress
 
 RUN = {
     "dataset": "shapes",

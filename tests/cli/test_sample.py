@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import exit_status
-from fake_run import SMALL, make_fake_run, use_real_model
 from ms_pixelcnn_tf import contact_sheet
 from ms_pixelcnn_tf.cli import flags, sample
+from support.commands import exit_status
+from support.fake_run import SMALL, make_fake_run, use_real_model
 
 ALL = {"num_classes": 2, "text": True, "num_keypoints": 3, "num_segments": 2}
 POINTS = [[4, 4, 1], [0, 0, 0], [12, 8, 1]]

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import exit_status
-from fake_run import make_fake_run
 from ms_pixelcnn_tf import animation, data, film, pixels
 from ms_pixelcnn_tf.cli import flags, sample
 from ms_pixelcnn_tf.configs import DataConfig, RunConfig, TrainConfig, VideoConfig
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training import trained
-from video_proofs import eagerly
+from support.commands import exit_status
+from support.fake_run import make_fake_run
+from support.video_proofs import eagerly
 
 NUM, STEPS, GIVEN, SIDE, LEVELS, SCALE = 3, 5, 2, 8, 64, 2
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import exit_status
 from ms_pixelcnn_tf.cli import score
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.trained import load_model
-from silent import SilentProgress
+from support.commands import exit_status
+from support.silent import SilentProgress
 
 RUN = {
     "dataset": "shapes",

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import fake_run
-from commands import exit_status
-from fake_run import SMALL, FakeModel, make_fake_run, use_real_model
 from ms_pixelcnn_tf import pixels, upscaling
 from ms_pixelcnn_tf.cli import upscale
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.data import decode
+from support import fake_run
+from support.commands import exit_status
+from support.fake_run import SMALL, FakeModel, make_fake_run, use_real_model
 
 NUM, SCALE = 3, 2
 CELL = 16 * SCALE + 2

@@ -10,13 +10,13 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from commands import exit_status
-from cub_fixture import write_cub
 from ms_pixelcnn_tf import data, text
 from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.data import decode, draws, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
+from support.commands import exit_status
+from support.cub_fixture import write_cub
 from tfrecords_tools.build import build
 
 Feature = tfds.features.Image

@@ -10,8 +10,8 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.data.subsampled import Subsampled
 from ms_pixelcnn_tf.errors import UserError
-from tiny import TinySource
-from tiny_video import TinyFilm
+from support.tiny import TinySource
+from support.tiny_video import TinyFilm
 
 INDICES = np.arange(12)
 

@@ -9,7 +9,7 @@ from keras.src.backend import standardize_dtype
 from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.encoders.resize import resize
 from ms_pixelcnn_tf.models.inputs import check_conditions
-from proofs import random_conditions, random_levels, random_model
+from support.proofs import random_conditions, random_levels, random_model
 
 ALL = {
     "num_classes": 3,

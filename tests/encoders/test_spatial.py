@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.encoders import SpatialEncoder
-from proofs import randomise
+from support.proofs import randomise
 
 MAPS, BLOCKS = 3, 2
 

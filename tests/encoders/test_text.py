@@ -5,7 +5,7 @@ import pytest
 
 from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.encoders import TextEncoder
-from proofs import randomise
+from support.proofs import randomise
 
 SHORT = ["a", "a red circle", "two green squares above a star; a moon", "x" * 81]
 

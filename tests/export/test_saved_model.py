@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from export.exports import NAMES, make, questions
 from tensorflow.core.protobuf import saved_model_pb2
 
 import ms_pixelcnn_tf as ms
-from export.exports import NAMES, make, questions
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.export import model_card, saved_model
 from ms_pixelcnn_tf.training import card
@@ -52,7 +52,7 @@ def answered(tmp_path_factory):
         [
             sys.executable,
             "-P" if sys.version_info >= (3, 11) else "-I",
-            str(HERE / "with_tensorflow_alone.py"),
+            str(HERE.parent / "support" / "with_tensorflow_alone.py"),
             str(root),
         ],
         capture_output=True,

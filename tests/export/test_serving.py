@@ -11,9 +11,9 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from export.exports import make
 
 import ms_pixelcnn_tf as ms
-from export.exports import make
 from ms_pixelcnn_tf.export import model_card, saved_model
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"

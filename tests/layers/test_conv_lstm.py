@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf.layers import ConvLSTM
-from proofs import randomise
+from support.proofs import randomise
 
 BATCH, TIME, SIZE, INPUTS, FEATURES = 2, 5, (4, 3), 3, 4
 

@@ -13,7 +13,7 @@ from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.inputs import check_conditions, check_uniforms
 from ms_pixelcnn_tf.networks.upscaler import Trunk
-from proofs import (
+from support.proofs import (
     all_images,
     probabilities,
     random_conditions,

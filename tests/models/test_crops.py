@@ -6,7 +6,7 @@ import pytest
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models.crop import Crop
-from proofs import random_levels, random_model
+from support.proofs import random_levels, random_model
 
 LARGE = {"image_size": (8, 16), "base_size": (2, 4)}
 

@@ -7,7 +7,7 @@ patches, heads and output laws together: a leak of the future makes it leave 1 a
 import numpy as np
 import pytest
 
-from proofs import all_images, probabilities, random_model
+from support.proofs import all_images, probabilities, random_model
 
 GRAY = {"image_size": 4, "base_size": 2, "channels": 1}  # 65,536 images
 RGB = {"image_size": 2, "base_size": 1, "channels": 3}  # 4,096 images

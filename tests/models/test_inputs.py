@@ -7,7 +7,7 @@ import tensorflow as tf
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import image
 from ms_pixelcnn_tf.models.inputs import check_uniforms
-from proofs import random_levels, random_model, random_uniforms
+from support.proofs import random_levels, random_model, random_uniforms
 
 LABELS = {"label": np.array([0, 2])}
 

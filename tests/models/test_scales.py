@@ -5,7 +5,13 @@ import pytest
 
 from ms_pixelcnn_tf.configs import ModelConfig, make_run
 from ms_pixelcnn_tf.errors import UserError
-from proofs import make_model, random_conditions, random_levels, random_model, random_uniforms
+from support.proofs import (
+    make_model,
+    random_conditions,
+    random_levels,
+    random_model,
+    random_uniforms,
+)
 
 SIZES = {"image_size": 8, "base_size": 2}
 APART = SIZES | {

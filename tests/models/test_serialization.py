@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from proofs import random_conditions, random_levels, random_model
+from support.proofs import random_conditions, random_levels, random_model
 
 WIDTHS = {"text_features": 4, "text_width": 8, "spatial_features": 4, "spatial_blocks": 1}
 

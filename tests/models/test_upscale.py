@@ -8,7 +8,7 @@ from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import image, in_parts
 from ms_pixelcnn_tf.models.in_parts import images_at_once
-from proofs import random_conditions, random_levels, random_model, random_uniforms
+from support.proofs import random_conditions, random_levels, random_model, random_uniforms
 
 BATCH = 3
 SIZES = {"image_size": (8, 16), "base_size": (2, 4)}

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.models import rollout
-from video_proofs import (
+from support.video_proofs import (
     VARIANTS,
     make_video_model,
     random_frames,

@@ -7,7 +7,7 @@ import tensorflow as tf
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from video_proofs import (
+from support.video_proofs import (
     eagerly,
     random_frames,
     random_sequences,

@@ -7,7 +7,7 @@ from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import in_parts
 from ms_pixelcnn_tf.models.in_parts import videos_at_once
-from video_proofs import (
+from support.video_proofs import (
     eagerly,
     random_frames,
     random_sequences,

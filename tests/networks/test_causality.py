@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from causality import assert_same, dependence, groups_of, past
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import likelihood
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim
 from ms_pixelcnn_tf.training.trained import load_model
-from proofs import make_model, random_levels
-from tiny import tiny_run
+from support.causality import assert_same, dependence, groups_of, past
+from support.proofs import make_model, random_levels
+from support.tiny import tiny_run
 
 SIZE = (6, 6)  # of the base and of every group map; patches are 3x3
 PATCH = 3

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from causality import assert_same, dependence, groups_of, in_window, past
 from ms_pixelcnn_tf import sampling
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import MultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.sampling import decode_naive, decode_raster
-from proofs import randomise
+from support.causality import assert_same, dependence, groups_of, in_window, past
+from support.proofs import randomise
 
 CONDITIONING = 4
 

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import browser
-from commands import exit_status
 from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.cli import report
 from ms_pixelcnn_tf.configs import make_run
@@ -20,7 +18,9 @@ from ms_pixelcnn_tf.report import curves, markup, published, subject
 from ms_pixelcnn_tf.training import card, loop
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import load_model
-from silent import SilentProgress
+from support import browser
+from support.commands import exit_status
+from support.silent import SilentProgress
 
 SMALL = {
     "image_size": 8,

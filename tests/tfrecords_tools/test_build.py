@@ -13,10 +13,10 @@ import time
 import numpy as np
 import pytest
 
-from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
+from support.cub_fixture import write_cub
 from tfrecords_tools import cli
 from tfrecords_tools.build import build
 from tfrecords_tools.tasks import Skipped, Task, convert_all

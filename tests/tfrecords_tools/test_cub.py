@@ -9,9 +9,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from cub_fixture import CLASSES, PART_NAMES, colour_of, write_cub
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.errors import UserError
+from support.cub_fixture import CLASSES, PART_NAMES, colour_of, write_cub
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
 from tfrecords_tools.builder import Options, jobs_of

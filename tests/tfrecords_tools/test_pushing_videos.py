@@ -6,14 +6,14 @@ import shutil
 import pytest
 from test_robot_pushing import sequence, write
 
-from commands import exit_status
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
 from ms_pixelcnn_tf.data.records import places
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import load_model, read_run
-from silent import SilentProgress
+from support.commands import exit_status
+from support.silent import SilentProgress
 from tfrecords_tools.build import build
 
 SMALL = [

@@ -12,8 +12,8 @@ import test_mpii
 import test_robot_pushing
 from PIL import Image
 
-from cub_fixture import write_cub
 from ms_pixelcnn_tf import data
+from support.cub_fixture import write_cub
 from tfrecords_tools.build import build
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from ms_pixelcnn_tf.training import snapshots
 from ms_pixelcnn_tf.training.checkpoint import CHECKPOINTS, latest_step
-from processes import train_tiny
-from runs import assert_same_run
+from support.processes import train_tiny
+from support.runs import assert_same_run
 
 pytestmark = pytest.mark.slow
 KILLS = 20
@@ -32,7 +32,7 @@ RUN = {
 def server():
     """Forks each training from a process that has imported all of it, and done nothing else."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ms_pixelcnn_tf.training.loop", "processes"])
+    context.set_forkserver_preload(["ms_pixelcnn_tf.training.loop", "support.processes"])
     return context
 
 

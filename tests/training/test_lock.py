@@ -12,7 +12,7 @@ import pytest
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import lock
 from ms_pixelcnn_tf.training.lock import LOCK, is_trained_in, training_in
-from processes import hold
+from support.processes import hold
 
 
 def began(pid):

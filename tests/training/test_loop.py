@@ -27,10 +27,10 @@ from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from ms_pixelcnn_tf.training.trained import load_model, read_run
-from runs import assert_same_state, curve, state
-from silent import SilentProgress
-from tiny import TinySource, tiny_run
-from tiny_video import TinyFilm, tiny_video_run
+from support.runs import assert_same_state, curve, state
+from support.silent import SilentProgress
+from support.tiny import TinySource, tiny_run
+from support.tiny_video import TinyFilm, tiny_video_run
 
 
 class StoppedProgress(SilentProgress):
@@ -455,7 +455,7 @@ def test_a_folder_in_which_another_trains_is_refused(tmp_path):
 def test_deterministic_runs_have_equal_hashes(tmp_path):
     """Two processes, each from the start, with all that could differ between them."""
     program = (
-        "import sys\nfrom processes import train_tiny\n"
+        "import sys\nfrom support.processes import train_tiny\n"
         "train_tiny(sys.argv[1], {'deterministic': True, 'steps': 12, 'output': 'softmax',"
         " 'base_features': 9, 'head_features': 9, 'num_classes': 3, 'micro_batch_size': 2})"
     )

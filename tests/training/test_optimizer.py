@@ -7,7 +7,7 @@ import pytest
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.optimizer import WarmupThenDecay, build_optimizer
-from tiny import tiny_run
+from support.tiny import tiny_run
 
 
 @pytest.mark.parametrize("schedule", ["exponential", "cosine"])

@@ -18,8 +18,8 @@ from ms_pixelcnn_tf.training.checkpoint import claim, latest_step
 from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
 from ms_pixelcnn_tf.training.trained import load_model, read_run
-from proofs import random_conditions, random_levels
-from runs import state
+from support.proofs import random_conditions, random_levels
+from support.runs import state
 
 TINY = [
     "--image_size=16",

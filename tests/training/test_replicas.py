@@ -18,10 +18,10 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from ms_pixelcnn_tf.training.replicas import Replicas
-from processes import free_ports
-from runs import curve, shown, state
-from tiny import TinySource
-from tiny_video import TinyFilm
+from support.processes import free_ports
+from support.runs import curve, shown, state
+from support.tiny import TinySource
+from support.tiny_video import TinyFilm
 
 pytestmark = pytest.mark.slow
 FLAGS = [
@@ -261,8 +261,8 @@ def test_two_devices_of_one_process_train_what_one_trains(example, tmp_path):
         )
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.replicas import Replicas
-        from tiny import TinySource, tiny_run
-        from tiny_video import TinyFilm, tiny_video_run
+        from support.tiny import TinySource, tiny_run
+        from support.tiny_video import TinyFilm, tiny_video_run
         run, source = {example}
         loop.train(run, "{tmp_path}/alone", source)
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

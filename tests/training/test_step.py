@@ -20,8 +20,8 @@ from ms_pixelcnn_tf.training.step import (
     update_average,
     with_choice,
 )
-from tiny import TinySource, tiny_run
-from tiny_video import TinyFilm, tiny_video_run
+from support.tiny import TinySource, tiny_run
+from support.tiny_video import TinyFilm, tiny_video_run
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import browser
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
-from processes import free_ports
-from tiny import TinySource, tiny_run
-from tiny_video import TinyFilm, tiny_video_run
+from support import browser
+from support.processes import free_ports
+from support.tiny import TinySource, tiny_run
+from support.tiny_video import TinyFilm, tiny_video_run
 
 SECONDS = 40  # of the page's own time
 

@@ -18,9 +18,9 @@ from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
 from ms_pixelcnn_tf.training.progress import Progress
 from ms_pixelcnn_tf.training.trained import load_model
-from runs import state
-from tiny import TinySource, tiny_run
-from tiny_video import TinyFilm, tiny_video_run
+from support.runs import state
+from support.tiny import TinySource, tiny_run
+from support.tiny_video import TinyFilm, tiny_video_run
 
 ALL = {
     "augment": "jitter,mirror",

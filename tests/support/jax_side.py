@@ -1,6 +1,6 @@
 """Run with `KERAS_BACKEND=jax`: what models of stored weights say of stored inputs, on JAX.
 
-    python jax_side.py FOLDER
+    python tests/support/jax_side.py FOLDER
 
 FOLDER holds, for each model, `NAME.json`, its configuration, and `NAME.npz` with its weights
 "weight0" …, its inputs "images" or "frames", "uniforms", and "condition_FIELD". Written beside them:

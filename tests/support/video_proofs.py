@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import VideoConfig, replace
 from ms_pixelcnn_tf.models import make_model
-from proofs import randomise
+from support.proofs import randomise
 
 SMALL_VIDEO = {
     "image_size": 4,

@@ -16,7 +16,7 @@ def hold(folder, connection):
 def train_tiny(workdir, fields):
     """Trains on `TinySource`."""
     from ms_pixelcnn_tf.training import loop
-    from tiny import TinySource, tiny_run
+    from support.tiny import TinySource, tiny_run
 
     loop.train(tiny_run(**fields), workdir, TinySource())
 

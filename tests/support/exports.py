@@ -5,8 +5,13 @@ import dataclasses
 import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
-from proofs import random_conditions, random_levels, random_model, random_uniforms
-from video_proofs import random_frames, random_sequences, random_video_model, random_video_uniforms
+from support.proofs import random_conditions, random_levels, random_model, random_uniforms
+from support.video_proofs import (
+    random_frames,
+    random_sequences,
+    random_video_model,
+    random_video_uniforms,
+)
 
 IMAGES = {
     "all": {

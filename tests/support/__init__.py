@@ -1,0 +1,1 @@
+"""What the tests share: small models and runs, proofs, fake parts, processes, and written inputs."""
