@@ -8,6 +8,7 @@ The CDF is evaluated in the parameters' dtype, float32 at least. All log-probabi
 """
 
 import math
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -15,13 +16,14 @@ from keras import ops
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.pixels import to_unit
+from ms_pixelcnn_tf.types import Tensor
 
 OUTPUTS = ("softmax", "dmol")
 
 
 def make_distribution(
     output: str, num_levels: int, channels: int, num_mixtures: int
-) -> "Categorical | DiscretizedLogisticMixture":
+) -> "Distribution":
     """The distribution named `output`; `num_mixtures` counts only for "dmol".
 
     Raises:
@@ -54,34 +56,34 @@ class Categorical:
     channel_autoregressive = True
     log_width_range = (-7.0, 7.0)
 
-    def __init__(self, num_levels, channels):
+    def __init__(self, num_levels: int, channels: int) -> None:
         self.num_levels = num_levels
         self.channels = channels
         self.num_outputs = num_levels + 1 + channels  # a channel
         self.num_params = self.num_outputs * channels
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"num_levels": self.num_levels, "channels": self.channels}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Categorical":
         return cls(**config)
 
-    def initial_params(self):
+    def initial_params(self) -> np.ndarray:
         """Initial parameters of a pixel, `[num_params]`: a narrow tent, free logits of zero."""
         params = np.zeros((self.channels, self.num_outputs), "float32")
         params[:, self.num_levels + 1] = -2.5
         params[:, self.num_levels + 2 :] = _following(self.channels)
         return params.reshape(-1)
 
-    def prediction_rows(self):
+    def prediction_rows(self) -> np.ndarray:
         """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as
         the centre of its channel's tent."""
         rows = np.zeros((self.channels, self.channels, self.num_outputs), "float32")
         rows[..., self.num_levels] = np.eye(self.channels)
         return rows.reshape(self.channels, -1)
 
-    def log_prob(self, params, levels):
+    def log_prob(self, params: Tensor, levels: Tensor) -> Tensor:
         """Args:
             params: `[..., num_params]`, channel by channel.
             levels: `[..., C]` integers in 0…L-1.
@@ -98,7 +100,9 @@ class Categorical:
         logits = self._logits(params, ops.stack(centres, axis=-1))
         return self._log_prob_of(logits, levels)
 
-    def decode_channel(self, params, previous, uniforms):
+    def decode_channel(
+        self, params: list[Tensor], previous: list[Tensor], uniforms: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One channel by inverse CDF: the smallest level whose CDF exceeds the uniform.
 
         Args:
@@ -163,8 +167,8 @@ class DiscretizedLogisticMixture:
     """Mixture of logistics integrated over each level's bin, with linear dependence of G on R and
     of B on R and G; any number of channels.
 
-    The mean of channel c in component k is m_c + Σ_{j<c} tanh(a_cj) (x_j - m_j): PixelCNN++ with the
-    coefficients acting on what is left over after the earlier channels' own means. That is the
+    The mean of channel c in component k is m_c + Σ_{j<c} tanh(a_cj) (x_j - m_j): PixelCNN++ with
+    the coefficients acting on what is left over after the earlier channels' own means. That is the
     same family, but a coefficient can change without moving the mean, so it learns faster.
 
     The mixture index is shared by the channels of a pixel, so channel c given the channels before
@@ -178,14 +182,14 @@ class DiscretizedLogisticMixture:
     channel_autoregressive = False
     log_scale_range = (-7.0, 7.0)  # e^7 is flat over [-1, 1]; beyond it a bin's mass underflows
 
-    def __init__(self, num_levels, channels, num_mixtures):
+    def __init__(self, num_levels: int, channels: int, num_mixtures: int) -> None:
         self.num_levels = num_levels
         self.channels = channels
         self.num_mixtures = num_mixtures
         self.num_coefficients = channels * (channels - 1) // 2
         self.num_params = num_mixtures * (1 + 2 * channels + self.num_coefficients)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "num_levels": self.num_levels,
             "channels": self.channels,
@@ -193,10 +197,10 @@ class DiscretizedLogisticMixture:
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "DiscretizedLogisticMixture":
         return cls(**config)
 
-    def initial_params(self):
+    def initial_params(self) -> np.ndarray:
         """Initial parameters of a pixel, `[num_params]`: equal weights, narrow components close
         together, to be carried by the prediction."""
         count, channels = self.num_mixtures, self.channels
@@ -210,7 +214,7 @@ class DiscretizedLogisticMixture:
             ]
         ).astype("float32")
 
-    def prediction_rows(self):
+    def prediction_rows(self) -> np.ndarray:
         """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as
         a shift of every component's mean."""
         count, channels = self.num_mixtures, self.channels
@@ -218,7 +222,7 @@ class DiscretizedLogisticMixture:
         rows[:, count : count * (1 + channels)] = np.repeat(np.eye(channels), count, axis=1)
         return rows
 
-    def log_prob(self, params, levels):
+    def log_prob(self, params: Tensor, levels: Tensor) -> Tensor:
         """Args:
             params: `[..., num_params]`: K logits, then C·K means (on [-1, 1]), C·K log-scales and
                 K coefficients for each pair of channels.
@@ -238,7 +242,9 @@ class DiscretizedLogisticMixture:
             before = total
         return ops.stack(terms, axis=-1)
 
-    def decode_channel(self, params, previous, uniforms):
+    def decode_channel(
+        self, params: list[Tensor], previous: list[Tensor], uniforms: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One channel by inverse CDF, found by search over the levels (the CDF is monotone).
 
         Args:
@@ -328,6 +334,9 @@ class DiscretizedLogisticMixture:
         return ops.where(
             level <= 0, below_upper, ops.where(level >= self.num_levels - 1, above_lower, inside)
         )
+
+
+Distribution: TypeAlias = Categorical | DiscretizedLogisticMixture
 
 
 def _count(passed, size):

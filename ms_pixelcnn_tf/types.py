@@ -1,6 +1,6 @@
 """The types that public signatures name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,4 +10,6 @@ Array: TypeAlias = ArrayLike  # numpy's, a tensor, or what numpy makes an array 
 Tensor: TypeAlias = Any  # of Keras' backend
 Levels: TypeAlias = np.ndarray  # uint8
 Conditions: TypeAlias = Mapping[str, Any] | None  # field → values of a batch
+Shape: TypeAlias = tuple[int | None, ...] | None
+Groups: TypeAlias = Sequence[int] | np.ndarray  # the channel group of each feature
 Size: TypeAlias = int | str | tuple[int, int]  # a side, "32x48", or (height, width)

@@ -1,13 +1,17 @@
 """The masked 1x1 head that orders the channels of one pixel: type A with a softmax."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers.initializers import Constant, GivenRows
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
 from ms_pixelcnn_tf.layers.of_distribution import OfDistribution
 from ms_pixelcnn_tf.pixels import feature_channels
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -32,7 +36,9 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         `[..., distribution.num_params]`, channel by channel.
     """
 
-    def __init__(self, distribution, features, hidden, **kwargs):
+    def __init__(
+        self, distribution: Distribution, features: int, hidden: int, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
         self.features, self.hidden = features, hidden
@@ -47,7 +53,9 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             feature_channels(channels), groups, "A", dtype=policy, name="earlier_channels"
         )
 
-    def build(self, maps_shape=None, prediction_shape=None, pixels_shape=None):
+    def build(
+        self, maps_shape: Shape = None, prediction_shape: Shape = None, pixels_shape: Shape = None
+    ) -> None:
         law = self.distribution
         self.reading.build((None, self.features))
         self.earlier_channels.build()
@@ -66,7 +74,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             name="bias",
         )
 
-    def call(self, maps, prediction, pixels):
+    def call(self, maps: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
         hidden = ops.relu(self.reading(maps) + self.earlier_channels(pixels))
         hidden = ops.split(hidden, self.distribution.channels, axis=-1)
         return ops.concatenate(
@@ -77,7 +85,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             axis=-1,
         )
 
-    def channel(self, read, prediction, pixels, channel):
+    def channel(self, read: Tensor, prediction: Tensor, pixels: Tensor, channel: int) -> Tensor:
         """Parameters of one channel, for decoding.
 
         Args:

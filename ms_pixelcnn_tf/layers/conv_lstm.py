@@ -1,10 +1,14 @@
 """An LSTM over time whose state is a map: the memory of a video model."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.layers.initializers import Constant
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -35,7 +39,7 @@ class ConvLSTM(keras.layers.Layer):
     Preserving CNN Encoders"; the normalisation as in Ba et al. (2016), equation 20.
     """
 
-    def __init__(self, features, inputs, kernel_size=3, **kwargs):
+    def __init__(self, features: int, inputs: int, kernel_size: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.inputs = inputs
@@ -47,7 +51,7 @@ class ConvLSTM(keras.layers.Layer):
             for name in ("read_norm", "recurrent_norm")
         )
 
-    def build(self, inputs_shape=None, state_shape=None):
+    def build(self, inputs_shape: Shape = None, state_shape: Any = None) -> None:
         size, features = (self.kernel_size, self.kernel_size), self.features
         self.kernel = self.add_weight(
             shape=(*size, self.inputs, 4 * features), initializer="glorot_uniform", name="kernel"
@@ -63,10 +67,10 @@ class ConvLSTM(keras.layers.Layer):
         for norm in (self.read_norm, self.recurrent_norm):
             norm.build((None, None, None, 4 * features))
 
-    def call(self, inputs, state):
+    def call(self, inputs: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return self.step(self.read(inputs), state)
 
-    def initial_state(self, batch, size):
+    def initial_state(self, batch: int | Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
         """`(hidden, cell)` before the first frame: zeros.
 
         Args:
@@ -76,13 +80,13 @@ class ConvLSTM(keras.layers.Layer):
         zeros = ops.zeros((batch, *size, self.features), dtype=self.compute_dtype)
         return zeros, zeros
 
-    def read(self, inputs):
+    def read(self, inputs: Tensor) -> Tensor:
         """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, N any frames."""
         inputs = ops.cast(inputs, self.compute_dtype)
         share = ops.conv(inputs, self._cast(self.kernel), padding="same")
         return self.read_norm(share) + self._cast(self.bias)
 
-    def step(self, read, state):
+    def step(self, read: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The state after a frame.
 
         Args:
@@ -99,7 +103,7 @@ class ConvLSTM(keras.layers.Layer):
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "features": self.features,
             "inputs": self.inputs,

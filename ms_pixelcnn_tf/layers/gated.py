@@ -1,13 +1,17 @@
 """One layer of the Gated PixelCNN: a vertical and a horizontal stack."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
 from ms_pixelcnn_tf.layers.masks import channel_mask, feature_groups
+from ms_pixelcnn_tf.types import Groups, Shape, Tensor
 
 
-def gate(maps):
+def gate(maps: Tensor) -> Tensor:
     """tanh(first half) ⊙ σ(second half) of the features."""
     signal, opening = ops.split(maps, 2, axis=-1)
     return ops.tanh(signal) * ops.sigmoid(opening)
@@ -47,7 +51,15 @@ class GatedLayer(keras.layers.Layer):
     Reference: van den Oord et al. (2016b), section 2.2 and Figure 2.
     """
 
-    def __init__(self, input_groups, features, num_groups, kernel_size=3, first=False, **kwargs):
+    def __init__(
+        self,
+        input_groups: Groups,
+        features: int,
+        num_groups: int,
+        kernel_size: int = 3,
+        first: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.input_groups = [int(g) for g in input_groups]
         self.features = features
@@ -62,7 +74,12 @@ class GatedLayer(keras.layers.Layer):
         )
         self.mixing = MaskedDense(self.groups, self.groups, dtype=self.dtype_policy, name="mixing")
 
-    def build(self, vertical_shape=None, horizontal_shape=None, conditioning_shape=None):
+    def build(
+        self,
+        vertical_shape: Shape = None,
+        horizontal_shape: Shape = None,
+        conditioning_shape: Shape = None,
+    ) -> None:
         inputs, gates = len(self.input_groups), 2 * self.features
         add = self.add_weight
         self.vertical_kernel = add(
@@ -81,7 +98,9 @@ class GatedLayer(keras.layers.Layer):
         self.horizontal_bias = add(shape=(gates,), initializer="zeros", name="horizontal_bias")
         self.mixing.build()
 
-    def call(self, vertical, horizontal, conditioning=None):
+    def call(
+        self, vertical: Tensor, horizontal: Tensor, conditioning: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         height = horizontal.shape[1]
         side, above = self.reach, self.kernel_size // 2
         padded = ops.pad(vertical, ((0, 0), (above, 0), (side, side), (0, 0)))
@@ -101,20 +120,20 @@ class GatedLayer(keras.layers.Layer):
             result = result + horizontal
         return gate(vertical_gates + vertical_conditioning), result
 
-    def vertical_gates(self, padded):
+    def vertical_gates(self, padded: Tensor) -> Tensor:
         """The vertical convolution over rows already padded: `[B, H+rows-1, W+2·reach, ·]` → 2F."""
         return ops.conv(padded, self._cast(self.vertical_kernel)) + self._cast(self.vertical_bias)
 
-    def link(self, vertical_gates):
+    def link(self, vertical_gates: Tensor) -> Tensor:
         """1x1 from the vertical gates (before their non-linearity), with the horizontal bias."""
         linked = ops.matmul(vertical_gates, self._cast(self.link_kernel))
         return linked + self._cast(self.horizontal_bias)
 
-    def masked_current_kernel(self):
+    def masked_current_kernel(self) -> Tensor:
         """`[inputs, 2F]`: the horizontal kernel at the current pixel, masked."""
         return self._cast(self.current_kernel) * self._cast(self.current_mask)
 
-    def split_conditioning(self, conditioning):
+    def split_conditioning(self, conditioning: Tensor | None) -> Sequence[Tensor]:
         """The shares of the vertical and the horizontal gates; zeros when there is none."""
         if conditioning is None:
             return 0.0, 0.0
@@ -123,7 +142,7 @@ class GatedLayer(keras.layers.Layer):
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "input_groups": self.input_groups,
             "features": self.features,

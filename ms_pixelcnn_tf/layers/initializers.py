@@ -1,8 +1,13 @@
 """Initial values that are computed, not drawn."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from ms_pixelcnn_tf.types import Array, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -13,13 +18,13 @@ class Constant(keras.initializers.Initializer):
         values: array, reshaped to the variable's shape.
     """
 
-    def __init__(self, values):
+    def __init__(self, values: Array) -> None:
         self.values = np.asarray(values, "float32")
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         return ops.convert_to_tensor(self.values.reshape(shape), dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"values": self.values.tolist()}
 
 
@@ -32,14 +37,14 @@ class GivenRows(keras.initializers.Initializer):
         drawn: the initialiser of the other rows, as Keras takes it.
     """
 
-    def __init__(self, rows, drawn):
+    def __init__(self, rows: Array, drawn: Any) -> None:
         self.rows = np.asarray(rows, "float32")
         self.drawn = keras.initializers.get(drawn)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:
         given = self.rows.shape[-2]
         drawn = self.drawn((*shape[:-2], shape[-2] - given, shape[-1]), dtype)
         return ops.concatenate([ops.cast(self.rows, drawn.dtype), drawn], axis=-2)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"rows": self.rows.tolist(), "drawn": keras.initializers.serialize(self.drawn)}

@@ -1,9 +1,12 @@
 """A 3x3 convolution that sees only what comes before its position in raster order."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf.layers.masks import channel_mask
+from ms_pixelcnn_tf.types import Groups, Shape, Tensor
 
 ABOVE = 3  # taps in the row above; then one to the left and the current one
 
@@ -39,12 +42,12 @@ class MaskedConvolution(keras.layers.Layer):
 
     def __init__(
         self,
-        input_groups,
-        output_groups,
-        mask_type="B",
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        input_groups: Groups,
+        output_groups: Groups,
+        mask_type: str = "B",
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.input_groups = [int(g) for g in input_groups]
         self.output_groups = [int(g) for g in output_groups]
@@ -52,44 +55,44 @@ class MaskedConvolution(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.mask = channel_mask(input_groups, output_groups, mask_type)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape = None) -> None:
         self.kernel = self.add_weight(
             shape=(ABOVE + 2, *self.mask.shape), initializer=self.kernel_initializer, name="kernel"
         )
         self.bias = self.add_weight(shape=self.mask.shape[1:], initializer="zeros", name="bias")
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         above = ops.pad(inputs, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
         kernel_above, kernel_of_row = self.kernels()
         return self.from_above(above, kernel_above) + self.from_row(inputs, kernel_of_row)
 
-    def kernels(self):
+    def kernels(self) -> tuple[Tensor, Tensor]:
         """The kernels of `from_above` and `from_row`, masked."""
         row = ops.stack([self.left_kernel(), self.current_kernel()])
         return self._cast(self.kernel[:ABOVE])[None], row[None]
 
-    def from_above(self, rows, kernel):
+    def from_above(self, rows: Tensor, kernel: Tensor) -> Tensor:
         """The share of the row above each position, with the bias: `[B, H, W, ·]` rows above → the
         outputs' size."""
         padded = ops.pad(rows, ((0, 0), (0, 0), (1, 1), (0, 0)))
         return ops.conv(padded, kernel) + self._cast(self.bias)
 
-    def from_row(self, rows, kernel):
+    def from_row(self, rows: Tensor, kernel: Tensor) -> Tensor:
         """The share of each position's own row: the pixel to the left and the current one."""
         return ops.conv(ops.pad(rows, ((0, 0), (0, 0), (1, 0), (0, 0))), kernel)
 
-    def left_kernel(self):
+    def left_kernel(self) -> Tensor:
         """`[inputs, outputs]`: the kernel at the pixel to the left."""
         return self._cast(self.kernel[ABOVE])
 
-    def current_kernel(self):
+    def current_kernel(self) -> Tensor:
         """`[inputs, outputs]`: the kernel at the current pixel, masked."""
         return self._cast(self.kernel[ABOVE + 1]) * self._cast(self.mask)
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "input_groups": self.input_groups,
             "output_groups": self.output_groups,

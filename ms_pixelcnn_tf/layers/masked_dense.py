@@ -1,9 +1,12 @@
 """A 1x1 convolution whose kernel is masked between channel groups."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf.layers.masks import channel_mask
+from ms_pixelcnn_tf.types import Groups, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -27,13 +30,13 @@ class MaskedDense(keras.layers.Layer):
 
     def __init__(
         self,
-        input_groups,
-        output_groups,
-        mask_type="B",
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
+        input_groups: Groups,
+        output_groups: Groups,
+        mask_type: str = "B",
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.input_groups = [int(g) for g in input_groups]
         self.output_groups = [int(g) for g in output_groups]
@@ -42,21 +45,21 @@ class MaskedDense(keras.layers.Layer):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.mask = channel_mask(input_groups, output_groups, mask_type)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape = None) -> None:
         shape = self.mask.shape
         self.kernel = self.add_weight(
             shape=shape, initializer=self.kernel_initializer, name="kernel"
         )
         self.bias = self.add_weight(shape=shape[1:], initializer=self.bias_initializer, name="bias")
 
-    def masked_kernel(self):
+    def masked_kernel(self) -> Tensor:
         """`[inputs, outputs]`, the kernel as the call uses it."""
         return ops.cast(self.kernel, self.compute_dtype) * ops.cast(self.mask, self.compute_dtype)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.matmul(inputs, self.masked_kernel()) + ops.cast(self.bias, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "input_groups": self.input_groups,
             "output_groups": self.output_groups,

@@ -1,7 +1,8 @@
 """Which features may see which: the channel masks of a PixelCNN, as arrays of 0 and 1.
 
 Each feature belongs to a group, the image channel whose prediction it serves; `-1` marks an input
-that holds no pixel's value. With three groups of one feature each, rows = inputs, columns = outputs:
+that holds no pixel's value. With three groups of one feature each, rows are inputs and columns
+outputs:
 
     mask A          mask B
       R G B           R G B
@@ -14,13 +15,15 @@ Reference: van den Oord et al. (2016a), section 3.4.
 
 import numpy as np
 
+from ms_pixelcnn_tf.types import Groups
 
-def feature_groups(features, num_groups):
+
+def feature_groups(features: int, num_groups: int) -> np.ndarray:
     """Group of each of `features` features: contiguous, as equal as they come."""
     return np.arange(features) * num_groups // features
 
 
-def channel_mask(inputs, outputs, mask_type):
+def channel_mask(inputs: Groups, outputs: Groups, mask_type: str) -> np.ndarray:
     """`[inputs, outputs]` float32 mask from the two lists of groups.
 
     Args:

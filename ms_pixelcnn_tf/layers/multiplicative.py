@@ -1,5 +1,7 @@
 """The multiplicative unit and the residual block of two: how a Video Pixel Network is built."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -7,9 +9,10 @@ from keras import ops
 from ms_pixelcnn_tf.layers.masked_convolution import MaskedConvolution
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
 from ms_pixelcnn_tf.layers.masks import feature_groups
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
-def multiplicative(inputs, maps):
+def multiplicative(inputs: Tensor, maps: Tensor) -> Tensor:
     """g₁ ⊙ tanh(g₂ ⊙ inputs + g₃ ⊙ u), from `[..., c]` inputs and `[..., 4c]` maps, which hold
     the three gates (before their sigmoid) and the update u (before its tanh)."""
     gates, update = ops.split(maps, [3 * inputs.shape[-1]], axis=-1)
@@ -37,7 +40,7 @@ class MultiplicativeUnit(keras.layers.Layer):
     Reference: Kalchbrenner et al. (2016b), Video Pixel Networks, "Multiplicative Units".
     """
 
-    def __init__(self, features, num_groups=None, **kwargs):
+    def __init__(self, features: int, num_groups: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.num_groups = num_groups
@@ -48,13 +51,13 @@ class MultiplicativeUnit(keras.layers.Layer):
             groups = feature_groups(features, num_groups)
             self.convolution = MaskedConvolution(groups, np.tile(groups, 4), **arguments)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape = None) -> None:
         self.convolution.build((None, None, None, self.features))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return multiplicative(inputs, self.convolution(inputs))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"features": self.features, "num_groups": self.num_groups}
 
 
@@ -79,7 +82,7 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
     Reference: Kalchbrenner et al. (2016b), "Residual Multiplicative Blocks".
     """
 
-    def __init__(self, features, num_groups=None, **kwargs):
+    def __init__(self, features: int, num_groups: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.num_groups = num_groups
@@ -93,13 +96,13 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
             features, 2 * features, kernel_initializer="zeros", name="widen"
         )
 
-    def build(self, inputs_shape=None, conditioning_shape=None):
+    def build(self, inputs_shape: Shape = None, conditioning_shape: Shape = None) -> None:
         self.narrow.build((None, None, None, 2 * self.features))
         for unit in self.units:
             unit.build()
         self.widen.build((None, None, None, self.features))
 
-    def call(self, inputs, conditioning=None):
+    def call(self, inputs: Tensor, conditioning: Tensor | None = None) -> Tensor:
         maps = self.narrow(inputs)
         if conditioning is not None:
             maps = maps + conditioning
@@ -115,5 +118,5 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
         groups = [feature_groups(width, self.num_groups) for width in (inputs, outputs)]
         return MaskedDense(*groups, **arguments)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"features": self.features, "num_groups": self.num_groups}

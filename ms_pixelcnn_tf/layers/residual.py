@@ -1,7 +1,11 @@
 """The residual block of the upscalers' trunks."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -21,10 +25,11 @@ class ResidualBlock(keras.layers.Layer):
     Returns:
         `[B, H, W, F]`.
 
-    Reference: He et al. (2016); Reed et al. (2017), section 3.1, names a ResNet and leaves the block open.
+    Reference: He et al. (2016); Reed et al. (2017), section 3.1, names a ResNet and leaves the
+    block open.
     """
 
-    def __init__(self, features, **kwargs):
+    def __init__(self, features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
         policy = self.dtype_policy
@@ -40,16 +45,16 @@ class ResidualBlock(keras.layers.Layer):
             features, kernel_initializer="zeros", dtype=policy, name="pointwise"
         )
 
-    def build(self, inputs_shape=None, conditioning_shape=None):
+    def build(self, inputs_shape: Shape = None, conditioning_shape: Shape = None) -> None:
         shape = (None, None, None, self.features)
         self.spatial.build(shape)
         self.pointwise.build(shape)
 
-    def call(self, inputs, conditioning=None):
+    def call(self, inputs: Tensor, conditioning: Tensor | None = None) -> Tensor:
         maps = self.spatial(inputs)
         if conditioning is not None:
             maps = maps + conditioning
         return inputs + self.pointwise(ops.relu(maps))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"features": self.features}
