@@ -1,4 +1,7 @@
-"""What conditions an image → features: label, text, keypoint and segmentation maps, past frames and poses."""
+"""Conditions of an image → features.
+
+Conditions are labels, texts, keypoint and segmentation maps, past frames and poses.
+"""
 
 from ms_pixelcnn_tf.encoders.encoder import Code, Encoder
 from ms_pixelcnn_tf.encoders.frames import FrameEncoder

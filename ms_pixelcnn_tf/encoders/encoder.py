@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -11,6 +12,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.encoders.resize import resize
 from ms_pixelcnn_tf.encoders.spatial import SpatialEncoder
 from ms_pixelcnn_tf.encoders.text import TextEncoder
+from ms_pixelcnn_tf.types import Tensor
 
 SPATIAL = ("keypoints", "segmentation")
 
@@ -22,7 +24,7 @@ class Code(NamedTuple):
     maps: Any = None  # [B, 32, 32, F]: the keypoints' and the segmentation's
     kernel: Any = None  # [F, ·]: the maps' joint layer, where there are vectors too
 
-    def at(self, size, places=(None, None)):
+    def at(self, size: Sequence[int], places: Sequence[Tensor | None] = (None, None)) -> Tensor:
         """The conditioning of a network whose maps are of `size`: the vector, or the spatial
         features resized bilinearly to it, or the vector scaled by them place by place; None without
         conditions.
@@ -35,8 +37,10 @@ class Code(NamedTuple):
             return self.vector
         if self.kernel is None:
             return resize(self.maps, size, places)
-        # Resizing and the kernel are linear, so they commute: multiply where there are fewer pixels.
-        sides = [side if own is None else own.shape[1] for side, own in zip(size, places)]
+        # Resizing and the kernel are linear, so they commute: multiply where pixels are fewer.
+        sides = [
+            side if own is None else own.shape[1] for side, own in zip(size, places, strict=True)
+        ]
         if math.prod(sides) < math.prod(self.maps.shape[1:3]):
             maps = ops.matmul(resize(self.maps, size, places), self.kernel)
         else:
@@ -51,9 +55,9 @@ class Encoder(keras.layers.Layer):
     Where there are maps and vectors, a linear layer reads each, and the two are multiplied place by
     place, (1 + maps) · vectors: what a caption says is of the place where a map says which shape is
     meant, and where the maps are empty the caption stands alone. (A departure: the paper lays both
-    side by side in depth. A sum tells that there are a red and a blue shape, and which is which hardly;
-    behind a ReLU it learns slowly. See benchmarks/results/conditioning.md.) The maps are multiplied
-    by their kernel before or after they are resized (`Code.at`).
+    side by side in depth. A sum tells that there are a red and a blue shape, but hardly which is
+    which; behind a ReLU it learns slowly. See benchmarks/results/conditioning.md.) The maps are
+    multiplied by their kernel before or after they are resized (`Code.at`).
 
     Args:
         config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
@@ -69,7 +73,7 @@ class Encoder(keras.layers.Layer):
     Reference: Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(**({"dtype": config.dtype} | kwargs))
         self.config = config
         policy = self.dtype_policy
@@ -82,7 +86,7 @@ class Encoder(keras.layers.Layer):
             self.vectors["text"] = TextEncoder(
                 config.text_features, config.text_width, dtype=policy, name="text"
             )
-        for name, inputs in zip(SPATIAL, (config.num_keypoints, config.num_segments)):
+        for name, inputs in zip(SPATIAL, (config.num_keypoints, config.num_segments), strict=True):
             if inputs:
                 self.maps[name] = SpatialEncoder(
                     inputs, config.spatial_features, config.spatial_blocks, dtype=policy, name=name
@@ -106,13 +110,13 @@ class Encoder(keras.layers.Layer):
                 for name in self.widths
             }
 
-    def build(self, conditions_shape=None):
+    def build(self, conditions_shape: Any = None) -> None:
         for layer in (*self.vectors.values(), *self.maps.values()):
             layer.build((None,))
         for name, layer in self.joint.items():
             layer.build((None, self.widths[name]))
 
-    def call(self, conditions):
+    def call(self, conditions: Mapping[str, Tensor]) -> Code:
         vectors = [layer(conditions[name]) for name, layer in self.vectors.items()]
         maps = [layer(conditions[name]) for name, layer in self.maps.items()]
         vector = ops.concatenate(vectors, axis=-1)[:, None, None] if vectors else None
@@ -122,9 +126,9 @@ class Encoder(keras.layers.Layer):
         kernel = ops.cast(self.joint["joint_maps"].kernel, self.compute_dtype)
         return Code(self.joint["joint_vector"](vector), maps, kernel)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"config": dataclasses.asdict(self.config)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Encoder":
         return cls(**(config | {"config": replace(ModelConfig(), **config["config"])}))

@@ -1,10 +1,13 @@
 """Past frames → features, each frame by itself."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf.layers import ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, pixel_features
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -29,7 +32,15 @@ class FrameEncoder(keras.layers.Layer):
     Reference: Kalchbrenner et al. (2016b), "Resolution Preserving CNN Encoders".
     """
 
-    def __init__(self, num_levels, channels, features, num_blocks=8, stride=1, **kwargs):
+    def __init__(
+        self,
+        num_levels: int,
+        channels: int,
+        features: int,
+        num_blocks: int = 8,
+        stride: int = 1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_levels = num_levels
         self.channels = channels
@@ -44,20 +55,20 @@ class FrameEncoder(keras.layers.Layer):
             for index in range(num_blocks)
         ]
 
-    def build(self, frames_shape=None):
+    def build(self, frames_shape: Shape = None) -> None:
         inputs = (self.channels * FEATURES_PER_CHANNEL + 1) * self.stride**2
         self.entry.build((None, None, None, inputs))
         for block in self.blocks:
             block.build()
 
-    def call(self, frames):
+    def call(self, frames: Tensor) -> Tensor:
         pixels = pixel_features(frames, self.num_levels, self.compute_dtype)
         maps = self.entry(stack_blocks(pixels, self.stride))
         for block in self.blocks:
             maps = block(maps)
         return maps
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_levels": self.num_levels,
             "channels": self.channels,
@@ -67,7 +78,7 @@ class FrameEncoder(keras.layers.Layer):
         }
 
 
-def stack_blocks(maps, size):
+def stack_blocks(maps: Tensor, size: int) -> Tensor:
     """`[N, H, W, F]` → `[N, H/size, W/size, size²·F]`: a block's pixels in depth, row by row."""
     if size == 1:
         return maps

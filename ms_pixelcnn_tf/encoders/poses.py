@@ -1,8 +1,13 @@
 """Actions and states → maps: where on the frame is the place that they speak of?"""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -27,7 +32,7 @@ class PoseEncoder(keras.layers.Layer):
     Reference: Reed et al. (2017), section 4.3; coordinates as in Liu et al. (2018), CoordConv.
     """
 
-    def __init__(self, features, pose_size, size, **kwargs):
+    def __init__(self, features: int, pose_size: int, size: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.pose_size = pose_size
@@ -36,16 +41,16 @@ class PoseEncoder(keras.layers.Layer):
         self.poses = keras.layers.Dense(features, dtype=policy, name="poses")
         self.places = keras.layers.Dense(features, use_bias=False, dtype=policy, name="places")
 
-    def build(self, poses_shape=None):
+    def build(self, poses_shape: Shape = None) -> None:
         self.poses.build((None, self.pose_size))
         self.places.build((None, 2))
 
-    def call(self, poses):
+    def call(self, poses: Tensor) -> Tensor:
         # One layer of both, laid behind one another: its two halves are added up.
         places = self.places(ops.convert_to_tensor(coordinates(self.size), self.compute_dtype))
         return ops.relu(self.poses(poses)[:, None, None] + places)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "features": self.features,
             "pose_size": self.pose_size,
@@ -53,7 +58,7 @@ class PoseEncoder(keras.layers.Layer):
         }
 
 
-def coordinates(size):
+def coordinates(size: Sequence[int]) -> np.ndarray:
     """`(h, w)` → float64 `[h, w, 2]`: each place's x (to the right) and y (down) on [-1, 1]."""
     height, width = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in size)
     return np.stack(np.meshgrid(width, height), axis=-1)

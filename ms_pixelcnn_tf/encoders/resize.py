@@ -1,10 +1,16 @@
 """Bilinear resizing as two small matrices: exact in any dtype, the same on every backend."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.types import Tensor
 
-def resize(maps, size, places=(None, None)):
+
+def resize(
+    maps: Tensor, size: Sequence[int], places: Sequence[Tensor | None] = (None, None)
+) -> Tensor:
     """Bilinear, and averaging where it shrinks (a triangle as wide as the step between outputs).
 
     Args:
@@ -34,7 +40,7 @@ def _weighted_rows(weights, maps):
     return ops.reshape(rows, (-1, rows.shape[1], width, features))
 
 
-def bilinear_weights(length, new_length):
+def bilinear_weights(length: int, new_length: int) -> np.ndarray:
     """float64 `[new_length, length]`, rows adding up to 1; pixel i covers i to i + 1."""
     step = length / new_length
     centres = (np.arange(new_length) + 0.5) * step - 0.5

@@ -1,9 +1,12 @@
 """Maps of keypoints or of a segmentation → maps of features."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf.layers import ResidualBlock
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -13,8 +16,8 @@ class SpatialEncoder(keras.layers.Layer):
     Args:
         inputs: maps P.
         features: width F.
-        num_blocks: residual blocks; the paper's ResNet has 12 layers, which are taken for blocks, as
-            those of its upscalers are.
+        num_blocks: residual blocks; we read the paper's "12-layer ResNet" as 12 residual blocks, as
+            in the upscalers.
 
     Call arguments:
         maps: `[B, M, M, P]`, 0 to 1.
@@ -25,7 +28,7 @@ class SpatialEncoder(keras.layers.Layer):
     Reference: Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, inputs, features, num_blocks=12, **kwargs):
+    def __init__(self, inputs: int, features: int, num_blocks: int = 12, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.inputs = inputs
         self.features = features
@@ -36,18 +39,18 @@ class SpatialEncoder(keras.layers.Layer):
             for index in range(num_blocks)
         ]
 
-    def build(self, maps_shape=None):
+    def build(self, maps_shape: Shape = None) -> None:
         self.entry.build((None, None, None, self.inputs))
         for block in self.blocks:
             block.build()
 
-    def call(self, maps):
+    def call(self, maps: Tensor) -> Tensor:
         maps = self.entry(ops.cast(maps, self.compute_dtype))
         for block in self.blocks:
             maps = block(maps)
         return ops.relu(maps)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "inputs": self.inputs,
             "features": self.features,

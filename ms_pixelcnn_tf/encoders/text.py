@@ -1,9 +1,12 @@
 """Captions → one vector each: the char-CNN-GRU."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf.text import ALPHABET
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 KERNEL = 4  # characters a convolution spans
 POOL = 3
@@ -32,7 +35,7 @@ class TextEncoder(keras.layers.Layer):
     descriptions, section 4; Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, features, width=512, **kwargs):
+    def __init__(self, features: int, width: int = 512, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.width = width
@@ -57,26 +60,26 @@ class TextEncoder(keras.layers.Layer):
             use_cudnn=False,  # a graph that was made beside a GPU runs without one
         )
 
-    def build(self, codes_shape=None):
+    def build(self, codes_shape: Shape = None) -> None:
         inputs = len(ALPHABET)
         for layer in self.convolutions:
             layer.build((None, None, inputs))
             inputs = layer.filters
         self.recurrent.build((None, None, inputs))
 
-    def call(self, codes):
+    def call(self, codes: Tensor) -> Tensor:
         maps = ops.one_hot(codes - 1, len(ALPHABET), dtype=self.compute_dtype)  # 0 → no character
         for layer in self.convolutions[:2]:
             maps = self.pool(layer(maps))
         states = self.recurrent(self.convolutions[2](maps))
         return self.mean_state(codes, states)
 
-    def mean_state(self, codes, states):
-        """Mean of the states `[B, T, features]` over the steps that see a character, `[B, features]`."""
+    def mean_state(self, codes: Tensor, states: Tensor) -> Tensor:
+        """`[B, features]`: mean of the states `[B, T, features]` over steps seeing a character."""
         length = ops.sum(ops.cast(codes > 0, "int32"), axis=1, keepdims=True)
         seen = ops.cast(ops.arange(states.shape[1])[None] * POOL**2 < length, states.dtype)
         total = ops.sum(states * seen[..., None], axis=1)
         return total / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"features": self.features, "width": self.width}
