@@ -11,6 +11,7 @@ carry every layer's row through the loop over pixels, and it needs no scatter.
 `sampling.decode_raster`.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from keras import ops
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.layers.multiplicative import multiplicative
 from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join
+from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN
+from ms_pixelcnn_tf.types import Tensor
 
 
 class GroupWeights(NamedTuple):
@@ -40,7 +43,14 @@ class CachedMultiplicativePixelCNN:
         prediction, conditioning: as `network` takes them.
     """
 
-    def __init__(self, network, batch, size, prediction, conditioning=None):
+    def __init__(
+        self,
+        network: MultiplicativePixelCNN,
+        batch: int | Tensor,
+        size: Sequence[int],
+        prediction: Tensor,
+        conditioning: Tensor | None = None,
+    ) -> None:
         self.network = network
         self.distribution = network.distribution
         self.batch = batch
@@ -54,14 +64,14 @@ class CachedMultiplicativePixelCNN:
         prediction = ops.cast(prediction, network.variable_dtype)
         self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
 
-    def first_row(self):
+    def first_row(self) -> list[Tensor]:
         """State above the image: nothing but padding."""
         return [
             self._zeros(1, self.width, len(convolution.input_groups))
             for convolution in self.convolutions
         ]
 
-    def begin_row(self, state, row):
+    def begin_row(self, state: list[Tensor], row: Tensor) -> tuple[tuple[Tensor, ...], Any]:
         """All that does not depend on the row's own pixels.
 
         Args:
@@ -75,11 +85,13 @@ class CachedMultiplicativePixelCNN:
         """
         shares = [
             convolution.from_above(rows, kernel)
-            for convolution, rows, (kernel, _) in zip(self.convolutions, state, self.kernels)
+            for convolution, rows, (kernel, _) in zip(
+                self.convolutions, state, self.kernels, strict=True
+            )
         ]
         at_entry, in_blocks = self._conditioning_row(row)
         entry, gates = shares[0] + at_entry, shares[1:]
-        narrowed = [bias + share for bias, share in zip(self.narrow_biases, in_blocks)]
+        narrowed = [bias + share for bias, share in zip(self.narrow_biases, in_blocks, strict=True)]
         starts = (
             ops.transpose(entry[:, 0], (1, 0, 2)),
             self._by_pixel(narrowed),
@@ -88,7 +100,7 @@ class CachedMultiplicativePixelCNN:
         )
         return starts, (entry, narrowed, gates)
 
-    def end_row(self, state, current, levels):
+    def end_row(self, state: list[Tensor], current: Any, levels: Tensor) -> list[Tensor]:
         """State for the next row, from this row's shares and its `[B, W, C]` levels."""
         entry, narrowed, gates = current
         inputs = [self.network.read(levels)[:, None]]  # of each convolution
@@ -107,7 +119,7 @@ class CachedMultiplicativePixelCNN:
                 maps = maps + ops.matmul(hidden, widen) + bias
         return inputs
 
-    def first_pixel(self, batch):
+    def first_pixel(self, batch: int | Tensor) -> tuple[Tensor, Tensor]:
         """State left of so many images: nothing but padding."""
         network = self.network
         return (
@@ -115,7 +127,9 @@ class CachedMultiplicativePixelCNN:
             ops.zeros((2 * len(network.blocks), batch, network.features), network.compute_dtype),
         )
 
-    def begin_pixel(self, state, starts, column):
+    def begin_pixel(
+        self, state: tuple[Tensor, Tensor], starts: tuple[Tensor, ...], column: Tensor
+    ) -> tuple[Callable, Callable]:
         """Parameters of one pixel, channel by channel.
 
         Args:
@@ -172,8 +186,8 @@ class CachedMultiplicativePixelCNN:
         return channel_params, end_pixel
 
     def _prepare_weights(self):
-        """Masks the kernels, and cuts those of a pixel into one piece a channel group, outside every
-        loop."""
+        """Masks the kernels, and cuts those of a pixel into one piece per channel group, outside
+        every loop."""
         network = self.network
         count, width = network.num_groups, network.features
         self.slices = {
@@ -229,7 +243,7 @@ class CachedMultiplicativePixelCNN:
         kernel = self._ordered(convolution.current_kernel())
         return [
             kernel[:visible, first:last]
-            for (_, visible), (first, last) in zip(self.slices[1], self.slices[4])
+            for (_, visible), (first, last) in zip(self.slices[1], self.slices[4], strict=True)
         ]
 
     def _prepare_conditioning(self, conditioning):

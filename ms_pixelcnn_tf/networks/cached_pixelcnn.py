@@ -4,17 +4,22 @@ A full evaluation spends its time on positions that are known already. Generatin
 is enough to remember, for each layer, the *previous row* of the vertical stack and the *previous
 pixel* of the horizontal stack. Then the vertical stack and its links run once a row, the horizontal
 stack once a pixel, and within a pixel each channel computes its own third of the features only. The
-conditioning's projections are computed once an image. Neither needs a scatter: what is remembered is
-replaced whole.
+conditioning's projections are computed once an image. Neither needs a scatter: what is remembered
+is replaced whole.
 
-`CachedPixelCNN` holds the weights and the conditioning; the loop belongs to `sampling.decode_raster`.
+`CachedPixelCNN` holds the weights and the conditioning; the loop belongs to
+`sampling.decode_raster`.
 """
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.layers.gated import gate
 from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join
+from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
+from ms_pixelcnn_tf.types import Tensor
 
 
 class CachedPixelCNN:
@@ -27,7 +32,14 @@ class CachedPixelCNN:
         conditioning, prediction: as `network` takes them.
     """
 
-    def __init__(self, network, batch, size, conditioning=None, prediction=None):
+    def __init__(
+        self,
+        network: GatedPixelCNN,
+        batch: int | Tensor,
+        size: Sequence[int],
+        conditioning: Tensor | None = None,
+        prediction: Tensor | None = None,
+    ) -> None:
         self.network = network
         self.distribution = network.distribution
         self.batch = batch
@@ -39,7 +51,7 @@ class CachedPixelCNN:
             prediction = ops.cast(prediction, network.variable_dtype)
             self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
 
-    def first_row(self):
+    def first_row(self) -> tuple[Tensor, list[Tensor]]:
         """State above the image: nothing but padding."""
         layers, features = self.network.layers, self.network.features
         inputs = len(layers[0].input_groups)
@@ -49,7 +61,9 @@ class CachedPixelCNN:
             [self._zeros(1, self.width, features) for _ in layers[1:]],
         )
 
-    def begin_row(self, state, row):
+    def begin_row(
+        self, state: tuple[Tensor, list[Tensor]], row: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
         """Runs the vertical stack for one row.
 
         Args:
@@ -76,19 +90,23 @@ class CachedPixelCNN:
         links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
         return (ops.transpose(links, (2, 1, 0, 3)), self._predict_row(above, row)), current
 
-    def end_row(self, state, current, levels):
+    def end_row(
+        self, state: tuple[Tensor, list[Tensor]], current: list[Tensor], levels: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
         """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
         above, _ = state
         features = self.network.read(levels)[:, None]
         return ops.concatenate([above[:, 1:], features], axis=1), current
 
-    def first_pixel(self, batch):
+    def first_pixel(self, batch: int | Tensor) -> tuple[Tensor, list[Tensor]]:
         """State left of so many images: nothing but padding."""
         network, (first, *others) = self.network, self.network.layers
         left = ops.zeros((batch, first.reach, len(first.input_groups)), network.variable_dtype)
         return left, [ops.zeros((batch, network.features), network.compute_dtype) for _ in others]
 
-    def begin_pixel(self, state, starts, column):
+    def begin_pixel(
+        self, state: tuple[Tensor, list[Tensor]], starts: tuple[Tensor, Tensor], column: Tensor
+    ) -> tuple[Callable, Callable]:
         """Parameters of one pixel, channel by channel.
 
         Args:

@@ -1,30 +1,37 @@
 """Masked layers taken apart by channel group, for samplers that go one channel at a time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.layers import MaskedDense
+from ms_pixelcnn_tf.types import Groups, Tensor
 
-def group_ends(groups, num_groups):
+
+def group_ends(groups: Groups, num_groups: int) -> list[int]:
     """Where each of the contiguous groups ends, in a list of every feature's group."""
     return [int(np.searchsorted(groups, group, side="right")) for group in range(num_groups)]
 
 
-def group_slices(groups, num_groups):
+def group_slices(groups: Groups, num_groups: int) -> list[tuple[int, int]]:
     """`[(start, end)]` of each of the contiguous groups."""
     ends = group_ends(groups, num_groups)
-    return list(zip([0, *ends[:-1]], ends))
+    return list(zip([0, *ends[:-1]], ends, strict=True))
 
 
-def cut_dense(dense, num_groups):
+def cut_dense(dense: MaskedDense, num_groups: int) -> list[tuple[Tensor, Tensor]]:
     """Kernel and bias of a `MaskedDense`, one piece a group: `[inputs it sees, its outputs]`."""
     kernel, bias = dense.masked_kernel(), ops.cast(dense.bias, dense.compute_dtype)
     visible = group_ends(dense.input_groups, num_groups)
     return [
         (kernel[:end, first:last], bias[first:last])
-        for end, (first, last) in zip(visible, group_slices(dense.output_groups, num_groups))
+        for end, (first, last) in zip(
+            visible, group_slices(dense.output_groups, num_groups), strict=True
+        )
     ]
 
 
-def join(groups):
+def join(groups: Sequence[Tensor]) -> Tensor:
     """The features of some groups as one, in order."""
     return groups[0] if len(groups) == 1 else ops.concatenate(groups, axis=-1)

@@ -1,8 +1,11 @@
 """The decoder of a Video Pixel Network: a frame in raster order, given the past."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import (
     MaskedConvolution,
     MaskedDense,
@@ -12,6 +15,7 @@ from ms_pixelcnn_tf.layers import (
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -46,8 +50,14 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
     """
 
     def __init__(
-        self, distribution, num_blocks, features, head_features, conditioning_features=0, **kwargs
-    ):
+        self,
+        distribution: Distribution,
+        num_blocks: int,
+        features: int,
+        head_features: int,
+        conditioning_features: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
@@ -78,27 +88,32 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
                 (2 + num_blocks) * features, use_bias=False, dtype=policy, name="conditioning"
             )
 
-    def build(self, levels_shape=None, conditioning_shape=None, prediction_shape=None):
+    def build(
+        self,
+        levels_shape: Shape = None,
+        conditioning_shape: Shape = None,
+        prediction_shape: Shape = None,
+    ) -> None:
         for layer in (self.entry, *self.blocks, self.head, self.logits):
             layer.build()
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
-    def call(self, levels, conditioning, prediction):
+    def call(self, levels: Tensor, conditioning: Tensor | None, prediction: Tensor) -> Tensor:
         maps = self.entry(self.read(levels))
         at_entry, in_blocks = self.project(conditioning)
         if at_entry is not None:
             maps = maps + at_entry
-        for block, projection in zip(self.blocks, in_blocks):
+        for block, projection in zip(self.blocks, in_blocks, strict=True):
             maps = block(maps, projection)
         head = ops.relu(self.head(ops.relu(maps)))
         return self.logits(ops.concatenate([prediction, head], axis=-1))
 
-    def read(self, levels):
+    def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
         return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
 
-    def project(self, conditioning):
+    def project(self, conditioning: Tensor | None) -> tuple[Tensor | None, list[Tensor | None]]:
         """The conditioning's share of the entry's outputs, `[B, ·, ·, 2c]`, and of each block's
         inner features, a list of `[B, ·, ·, c]`; Nones without a conditioning."""
         if self.conditioning_projection is None:
@@ -107,6 +122,6 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         return ops.concatenate(parts[:2], axis=-1), parts[2:]
 
     @property
-    def output_bias(self):
+    def output_bias(self) -> keras.Variable:
         """The bias of the distribution's parameters."""
         return self.logits.bias

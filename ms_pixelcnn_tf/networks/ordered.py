@@ -1,11 +1,15 @@
 """Where every network that orders pixels begins and ends: its inputs' groups, its output layer."""
 
+import keras
+
+from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import Constant, GivenRows, MaskedDense
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.pixels import feature_channels
+from ms_pixelcnn_tf.types import Groups
 
 
-def channel_groups(distribution):
+def channel_groups(distribution: Distribution) -> tuple[int, list[int]]:
     """Channel groups that the features come in, and the group of each pixel feature: one a channel
     if the law orders its channels, else one for all."""
     groups = feature_channels(distribution.channels)
@@ -14,7 +18,9 @@ def channel_groups(distribution):
     return 1, [min(group, 0) for group in groups]
 
 
-def make_logits(distribution, head_groups, num_groups, policy):
+def make_logits(
+    distribution: Distribution, head_groups: Groups, num_groups: int, policy: keras.DTypePolicy
+) -> MaskedDense:
     """The masked output layer. It reads the prediction, `[..., C]`, which all groups see and the
     law is centred on at first, before the head's features. In mixed precision it computes in
     float32: rounded, the centre would be off by a part of a level."""

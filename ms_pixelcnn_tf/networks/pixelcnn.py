@@ -1,13 +1,18 @@
 """Gated PixelCNN: the full-size baseline, the base of a pyramid, and type B's shallow decoder."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -37,20 +42,21 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
     Returns:
         `[B, H, W, distribution.num_params]`.
 
-    Reference: van den Oord et al. (2016b), section 2; conditioning by a vector or a map, section 2.3.
+    Reference: van den Oord et al. (2016b), section 2; conditioning by a vector or a map, section
+    2.3.
     """
 
     def __init__(
         self,
-        distribution,
-        num_layers,
-        features,
-        head_features,
-        first_kernel=7,
-        conditioning_features=0,
-        predicted=False,
-        **kwargs,
-    ):
+        distribution: Distribution,
+        num_layers: int,
+        features: int,
+        head_features: int,
+        first_kernel: int = 7,
+        conditioning_features: int = 0,
+        predicted: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
@@ -84,7 +90,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
                 )
             )
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
-        self.neighbours = None
+        self.neighbours: Any = None
         if not predicted:
             self.neighbours = keras.layers.Dense(
                 channels,
@@ -100,7 +106,12 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
                 4 * features * num_layers, use_bias=False, dtype=policy, name="conditioning"
             )
 
-    def build(self, levels_shape=None, conditioning_shape=None, prediction_shape=None):
+    def build(
+        self,
+        levels_shape: Shape = None,
+        conditioning_shape: Shape = None,
+        prediction_shape: Shape = None,
+    ) -> None:
         for layer in self.layers:
             layer.build()
         if self.neighbours is not None:
@@ -110,33 +121,35 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
-    def call(self, levels, conditioning=None, prediction=None):
+    def call(
+        self, levels: Tensor, conditioning: Tensor | None = None, prediction: Tensor | None = None
+    ) -> Tensor:
         pixels = vertical = horizontal = self.read(levels)
         if self.neighbours is not None:
             prediction = self.predict(pixels)
-        for layer, projection in zip(self.layers, self.project(conditioning)):
+        for layer, projection in zip(self.layers, self.project(conditioning), strict=True):
             vertical, horizontal = layer(vertical, horizontal, projection)
         head = ops.relu(self.head(ops.relu(horizontal)))
         return self.logits(ops.concatenate([prediction, head], axis=-1))
 
-    def predict(self, pixels):
+    def predict(self, pixels: Tensor) -> Tensor:
         """`[B, H, W, C]` linear prediction from the raw values to the left and above."""
         values = pixels[..., : self.distribution.channels]
         left = ops.pad(values, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
         above = ops.pad(values, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
         return self.neighbours(ops.concatenate([left, above], axis=-1))
 
-    def read(self, levels):
-        """`[..., C]` levels → `[..., pixel features]`, in float32 at least, as the prediction is."""
+    def read(self, levels: Tensor) -> Tensor:
+        """`[..., C]` levels → `[..., pixel features]`, float32 at least, as the prediction is."""
         return pixel_features(levels, self.distribution.num_levels, self.variable_dtype)
 
-    def project(self, conditioning):
+    def project(self, conditioning: Tensor | None) -> Sequence[Tensor | None]:
         """The conditioning's share of each layer's gates: `[B, ·, ·, 4F]` a layer, or Nones."""
         if self.conditioning_projection is None:
             return [None] * len(self.layers)
         return ops.split(self.conditioning_projection(conditioning), len(self.layers), axis=-1)
 
     @property
-    def output_bias(self):
+    def output_bias(self) -> keras.Variable:
         """The bias of the distribution's parameters."""
         return self.logits.bias

@@ -16,13 +16,18 @@ runs once.
 Reference: Reed et al. (2017), section 3.1 and Figure 3.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, OfDistribution, ResidualBlock
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -52,15 +57,15 @@ class Trunk(keras.layers.Layer):
 
     def __init__(
         self,
-        num_levels,
-        channels,
-        group,
-        num_blocks,
-        features,
-        conditioning_features=0,
-        previous=False,
-        **kwargs,
-    ):
+        num_levels: int,
+        channels: int,
+        group: int,
+        num_blocks: int,
+        features: int,
+        conditioning_features: int = 0,
+        previous: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_levels = num_levels
         self.context_channels = channels * (group - 1 + 4 * previous)
@@ -85,7 +90,7 @@ class Trunk(keras.layers.Layer):
                 features * num_blocks, use_bias=False, dtype=policy, name="conditioning"
             )
 
-    def build(self, context_shape=None, conditioning_shape=None):
+    def build(self, context_shape: Shape = None, conditioning_shape: Shape = None) -> None:
         inputs = self.context_channels * FEATURES_PER_CHANNEL + 1
         self.entry.build((None, None, None, inputs))
         self.prediction.build((None, None, None, self.context_channels))
@@ -94,7 +99,7 @@ class Trunk(keras.layers.Layer):
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
-    def call(self, context, conditioning=None):
+    def call(self, context: Tensor, conditioning: Tensor | None = None) -> tuple[Tensor, Tensor]:
         pixels = pixel_features(context, self.num_levels, self.variable_dtype)
         prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
         maps = self.entry(pixels)
@@ -102,7 +107,7 @@ class Trunk(keras.layers.Layer):
         if self.conditioning_projection is not None:
             projection = self.conditioning_projection(conditioning)
             projections = ops.split(projection, len(self.blocks), axis=-1)
-        for block, projection in zip(self.blocks, projections):
+        for block, projection in zip(self.blocks, projections, strict=True):
             maps = block(maps, projection)
         return ops.relu(maps), prediction
 
@@ -142,15 +147,15 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     def __init__(
         self,
-        distribution,
-        group,
-        num_blocks,
-        features,
-        head_features,
-        conditioning_features=0,
-        previous=False,
-        **kwargs,
-    ):
+        distribution: Distribution,
+        group: int,
+        num_blocks: int,
+        features: int,
+        head_features: int,
+        conditioning_features: int = 0,
+        previous: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
@@ -190,7 +195,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
                 name="head",
             )
 
-    def build(self, known_shape=None, levels_shape=None):
+    def build(self, known_shape: Any = None, levels_shape: Shape = None) -> None:
         self.trunk.build()
         if self.distribution.channel_autoregressive:
             self.head.build()
@@ -198,7 +203,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             self.hidden.build((None, self.features))
             self.head.build((None, self.distribution.channels + self.hidden.units))
 
-    def call(self, known, levels):
+    def call(self, known: Sequence[Tensor], levels: Tensor) -> Tensor:
         """Args:
         known: from the trunk.
         levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
@@ -208,7 +213,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             return self.head(maps, prediction, self.read(levels))
         return self.head(ops.concatenate([prediction, self.hidden(maps)], axis=-1))
 
-    def channel_params(self, known):
+    def channel_params(self, known: Sequence[Tensor]) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters`, the trunk's share of
         which is computed here, once."""
         if not self.distribution.channel_autoregressive:
@@ -220,12 +225,12 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             reading, prediction, self.read(levels), channel
         )
 
-    def read(self, levels):
+    def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
         return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
 
     @property
-    def output_bias(self):
+    def output_bias(self) -> keras.Variable:
         """The bias of the distribution's parameters."""
         return self.head.bias
 
@@ -243,17 +248,17 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
 
     def __init__(
         self,
-        distribution,
-        group,
-        num_blocks,
-        features,
-        head_features,
-        patch_size,
-        decoder_layers,
-        decoder_features,
-        conditioning_features=0,
-        **kwargs,
-    ):
+        distribution: Distribution,
+        group: int,
+        num_blocks: int,
+        features: int,
+        head_features: int,
+        patch_size: tuple[int, int],
+        decoder_layers: int,
+        decoder_features: int,
+        conditioning_features: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
         self.arguments = {
@@ -291,20 +296,20 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             name="decoder",
         )
 
-    def build(self, known_shape=None, levels_shape=None):
+    def build(self, known_shape: Any = None, levels_shape: Shape = None) -> None:
         self.trunk.build()
         self.decoder.build()
 
-    def call(self, known, levels):
+    def call(self, known: Sequence[Tensor], levels: Tensor) -> Tensor:
         """As for type A; parameters of a pixel see the earlier pixels of its patch too."""
         params = self.decoder(to_patches(levels, self.patch_size), *self.patches(known))
         return from_patches(params, levels.shape[1:3])
 
-    def patches(self, known):
+    def patches(self, known: Sequence[Tensor]) -> list[Tensor]:
         """The trunk's features and prediction, patches folded into the batch."""
         return [to_patches(maps, self.patch_size) for maps in known]
 
     @property
-    def output_bias(self):
+    def output_bias(self) -> keras.Variable:
         """The bias of the distribution's parameters."""
         return self.decoder.output_bias
