@@ -1,9 +1,12 @@
 """Compiling a function of a model into one graph."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 
-def compile_function(function, model, **shapes):
+def compile_function(function: Callable, model: keras.Model, **shapes: Any) -> Callable:
     """`function(model, …)` as one graph.
 
     Args:
@@ -23,7 +26,7 @@ def compile_function(function, model, **shapes):
     return lambda *arguments: function(model, *arguments)
 
 
-def graph_of(compiled):
+def graph_of(compiled: Callable) -> Any:
     """TensorFlow's graph of what `compile_function` made; None on other backends."""
     traced = getattr(compiled, "get_concrete_function", None)
     return None if traced is None else traced().graph
@@ -46,11 +49,11 @@ def _on_tensorflow(function, model, shapes):
 
 
 def _on_jax(function, model):
-    import jax
+    import jax  # pyright: ignore[reportMissingImports]: an optional backend
 
     @jax.jit
     def stateless(values, *arguments):
-        with keras.StatelessScope(zip(model.variables, values)):
+        with keras.StatelessScope(zip(model.variables, values, strict=True)):
             return function(model, *arguments)
 
     # The variables' values are arguments: a graph would keep those that it was traced with.

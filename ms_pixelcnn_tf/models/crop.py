@@ -1,8 +1,11 @@
 """Random crops to train on: pixels of an image, and the places of its groups that they are."""
 
+from collections.abc import Sequence
+
 from keras import ops
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Tensor
 
 
 class Crop:
@@ -20,7 +23,7 @@ class Crop:
         UserError: for a side that is odd or below 2.
     """
 
-    def __init__(self, size, side, offsets):
+    def __init__(self, size: Sequence[int], side: int | None, offsets: Tensor) -> None:
         if side is not None and (side < 2 or side % 2):
             raise UserError(f"crop_size is {side}; valid: even numbers, 2 or more")
         self._starts, self._sides = [], []  # in blocks, a row and a column
@@ -33,7 +36,7 @@ class Crop:
             self._sides.append(own // 2)
         self.area_ratio = size[0] * size[1] / (4 * self._sides[0] * self._sides[1])
 
-    def cut_image(self, image):
+    def cut_image(self, image: Tensor) -> Tensor:
         """`[B, H, W, C]` → the crop."""
         for axis, index in enumerate(self._indices(2), 1):
             if index is not None:
@@ -42,7 +45,7 @@ class Crop:
         return image
 
     @property
-    def places(self):
+    def places(self) -> Sequence[Tensor | None]:
         """Rows and columns of the groups' maps, `[H/2, W/2]`, that the crop holds: each `[B, n]`
         int32; None where it holds all."""
         return self._indices(1)
@@ -51,5 +54,5 @@ class Crop:
         """Rows and columns of maps that have `block` pixels a side for each block."""
         return tuple(
             None if start is None else block * start[:, None] + ops.arange(block * side)
-            for start, side in zip(self._starts, self._sides)
+            for start, side in zip(self._starts, self._sides, strict=True)
         )

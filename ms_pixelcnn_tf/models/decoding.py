@@ -4,14 +4,22 @@ Each function takes the model, then tensors: uniforms `[B, H, W, C]` and a dict 
 """
 
 import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from keras import ops
 
 from ms_pixelcnn_tf import pixels, sampling
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
+from ms_pixelcnn_tf.types import Tensor
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.image import MultiscalePixelCNN
 
 
-def decode_cached(model, uniforms, conditions, score):
+def decode_cached(
+    model: "MultiscalePixelCNN", uniforms: Tensor, conditions: Mapping[str, Tensor], score: bool
+) -> Tensor | tuple[Tensor, Tensor]:
     """uint8 levels `[B, H, W, C]`; with `score` also their log p, `[B]`, nats."""
 
     def base(uniforms, conditioning):
@@ -24,7 +32,9 @@ def decode_cached(model, uniforms, conditions, score):
     return (levels, sum(map(sum_image, log_probs))) if score else levels
 
 
-def decode_naive(model, uniforms, conditions):
+def decode_naive(
+    model: "MultiscalePixelCNN", uniforms: Tensor, conditions: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
     """uint8 levels and their log p, with one full evaluation of a network a sub-pixel."""
 
     def base(uniforms, conditioning):
@@ -39,14 +49,20 @@ def decode_naive(model, uniforms, conditions):
     return levels, sum(map(sum_image, log_probs))
 
 
-def upscale(model, levels, uniforms, conditions, start):
+def upscale(
+    model: "MultiscalePixelCNN",
+    levels: Tensor,
+    uniforms: Tensor,
+    conditions: Mapping[str, Tensor],
+    start: int,
+) -> Tensor:
     """uint8 levels of the uniforms' size, from levels of the model's size of number `start`."""
     group = functools.partial(sampling.decode_group, score=False)
     levels, _ = _decode_upward(model, start, levels, uniforms, model.encode(conditions), group)
     return ops.cast(levels, "uint8")
 
 
-def sum_image(log_probs):
+def sum_image(log_probs: Tensor) -> Tensor:
     """Σ over an image's sub-pixels: `[B, H, W, C]` → `[B]`."""
     return ops.sum(log_probs, axis=(1, 2, 3))
 
@@ -66,7 +82,9 @@ def _decode_upward(model, start, levels, uniforms, codes, decode_group):
     larger, log_probs = pixels.pyramid(uniforms, num_steps + 1)[1:], []
     for index, scale in enumerate(larger, start + 1):
         groups, conditioning = [levels], model.conditioning(codes, index)
-        for upscaler, own in zip(model.upscalers_of(index), pixels.split_groups(scale)[1:]):
+        for upscaler, own in zip(
+            model.upscalers_of(index), pixels.split_groups(scale)[1:], strict=True
+        ):
             known = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
             decoded, group_log_probs = decode_group(upscaler, known, own)
             groups.append(decoded)

@@ -5,16 +5,19 @@ Scoring evaluates all factors on a true frame; decoding fills the frame factor b
 """
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from ms_pixelcnn_tf import pixels, sampling
-from ms_pixelcnn_tf.distributions import make_distribution
+from ms_pixelcnn_tf.configs import VideoConfig
+from ms_pixelcnn_tf.distributions import Distribution, make_distribution
 from ms_pixelcnn_tf.models.given import conditioning_of
 from ms_pixelcnn_tf.networks import UpscalerA
 from ms_pixelcnn_tf.sizes import format_size
+from ms_pixelcnn_tf.types import Tensor
 
 
 class Past(NamedTuple):
@@ -40,33 +43,35 @@ class FrameDecoder(keras.layers.Layer):
     decode a map of pixels.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.distribution = make_distribution(
             config.output, config.num_levels, config.channels, config.num_mixtures
         )
 
-    def term_dims(self):
+    def term_dims(self) -> dict[str, int]:
         """Name of each term → its sub-pixels, of one frame."""
         raise NotImplementedError
 
-    def output_biases(self):
+    def output_biases(self) -> list[keras.Variable]:
         """The bias of each network's parameters, channel by channel: a list of variables."""
         raise NotImplementedError
 
-    def factors(self, past, frame):
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         """The `Factor`s in order, given the true frame `[N, H, W, C]`."""
         raise NotImplementedError
 
-    def log_prob_terms(self, past, frame):
+    def log_prob_terms(self, past: Past, frame: Tensor) -> dict[str, Tensor]:
         """The terms of log p(frame | past): name → `[N]` nats."""
         return {
             factor.term: sum_frame(self.distribution.log_prob(factor.params, factor.levels))
             for factor in self.factors(past, frame)
         }
 
-    def decode(self, past, uniforms, score=True):
+    def decode(
+        self, past: Past, uniforms: Tensor, score: bool = True
+    ) -> tuple[Tensor, Tensor | None]:
         """One frame, with nothing computed twice.
 
         Args:
@@ -80,7 +85,7 @@ class FrameDecoder(keras.layers.Layer):
         levels, log_probs = self._decode(past, uniforms, Cached(score))
         return levels, sum(map(sum_frame, log_probs)) if score else None
 
-    def decode_naive(self, past, uniforms):
+    def decode_naive(self, past: Past, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """`decode`, with one full evaluation of a network a sub-pixel."""
         levels, log_probs = self._decode(past, uniforms, Naive())
         return levels, sum(map(sum_frame, log_probs))
@@ -96,23 +101,34 @@ class Cached:
     Every verb returns levels and log-probabilities, as the functions of `sampling` do.
     """
 
-    def __init__(self, score):
+    def __init__(self, score: bool) -> None:
         self.score = score
 
-    def independent(self, distribution, params, uniforms):
+    def independent(
+        self, distribution: Distribution, params: Callable[[], Tensor], uniforms: Tensor
+    ) -> tuple[Tensor, ...]:
         """Sub-pixels that do not look at one another, each a pixel of the law's one channel:
         `params()` → parameters of all."""
         all_params, own = params(), uniforms[..., None]
         decoded = sampling.decode_pixels(distribution, lambda channel, levels: all_params, own)
         return tuple(part[..., 0] for part in decoded)
 
-    def raster(self, network, cache, uniforms, conditioning, prediction):
+    def raster(
+        self,
+        network: keras.layers.Layer,
+        cache: Callable,
+        uniforms: Tensor,
+        conditioning: Tensor,
+        prediction: Tensor,
+    ) -> tuple[Tensor, Tensor | None]:
         """Pixels in raster order, by a network and the class that remembers for it."""
         return sampling.decode_raster(
             network, cache, uniforms, self.score, conditioning=conditioning, prediction=prediction
         )
 
-    def group(self, upscaler, context, uniforms, conditioning):
+    def group(
+        self, upscaler: UpscalerA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         """A group of a scale."""
         known = upscaler.trunk(context, conditioning)
         return sampling.decode_group(upscaler, known, uniforms, self.score)
@@ -121,7 +137,9 @@ class Cached:
 class Naive:
     """`Cached`'s verbs, with one full evaluation of the network a sub-pixel."""
 
-    def independent(self, distribution, params, uniforms):
+    def independent(
+        self, distribution: Distribution, params: Callable[[], Tensor], uniforms: Tensor
+    ) -> tuple[Tensor, ...]:
         height, width, channels = uniforms.shape[1:]
         row = ops.reshape(uniforms, (-1, height, width * channels, 1))  # one channel each
 
@@ -132,12 +150,21 @@ class Naive:
         decoded = sampling.decode_naive(distribution, all_params, row)
         return tuple(ops.reshape(part, shape) for part in decoded)
 
-    def raster(self, network, cache, uniforms, conditioning, prediction):
+    def raster(
+        self,
+        network: keras.layers.Layer,
+        cache: Callable,
+        uniforms: Tensor,
+        conditioning: Tensor,
+        prediction: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         return sampling.decode_naive(
             network.distribution, lambda x: network(x, conditioning, prediction), uniforms
         )
 
-    def group(self, upscaler, context, uniforms, conditioning):
+    def group(
+        self, upscaler: UpscalerA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         return sampling.decode_naive(
             upscaler.distribution,
             lambda x: upscaler(upscaler.trunk(context, conditioning), x),
@@ -157,7 +184,16 @@ class ScaleDecoder(keras.layers.Layer):
         conditioning_features: width of the conditioning; 0 for none.
     """
 
-    def __init__(self, config, distribution, size, groups, prefix, conditioning_features, **kwargs):
+    def __init__(
+        self,
+        config: VideoConfig,
+        distribution: Distribution,
+        size: Sequence[int],
+        groups: Sequence[int],
+        prefix: str,
+        conditioning_features: int,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         self.size = tuple(side // 2 for side in size)  # of the groups' maps
         self.conditioning = conditioning_of(config, self.size) if conditioning_features else None
@@ -180,7 +216,7 @@ class ScaleDecoder(keras.layers.Layer):
             for group in groups
         ]
 
-    def build(self, past_shape=None):
+    def build(self, past_shape: Any = None) -> None:
         if self.conditioning is not None:
             self.conditioning.build()
         for upscaler in self.upscalers:
@@ -189,24 +225,33 @@ class ScaleDecoder(keras.layers.Layer):
     def _conditioning(self, hidden):
         return None if self.conditioning is None else self.conditioning(hidden)
 
-    def output_biases(self):
+    def output_biases(self) -> list[keras.Variable]:
         """As `FrameDecoder.output_biases`."""
         return [upscaler.output_bias for upscaler in self.upscalers]
 
-    def factors(self, previous, frame, hidden):
+    def factors(self, previous: Tensor, frame: Tensor, hidden: Tensor | None) -> Iterator[Factor]:
         """The groups' `Factor`s; `previous` and `frame` are `[N, H, W, C]` at this scale."""
         conditioning = self._conditioning(hidden)
         before, own = pixels.split_groups(previous), pixels.split_groups(frame)
-        for term, group, upscaler in zip(self.term_dims, self.groups, self.upscalers):
+        for term, group, upscaler in zip(self.term_dims, self.groups, self.upscalers, strict=True):
             context = ops.concatenate(before + own[: group - 1], axis=-1)
             known = upscaler.trunk(context, conditioning)
             yield Factor(term, upscaler(known, own[group - 1]), own[group - 1])
 
-    def decode(self, previous, given, uniforms, hidden, ways):
+    def decode(
+        self,
+        previous: Tensor,
+        given: Sequence[Tensor],
+        uniforms: Tensor,
+        hidden: Tensor | None,
+        ways: Cached | Naive,
+    ) -> tuple[Tensor, list[Tensor]]:
         """The scale `[N, H, W, C]`, given its first groups, and a list of log-probabilities."""
         conditioning = self._conditioning(hidden)
         before, known, log_probs = pixels.split_groups(previous), list(given), []
-        for upscaler, own in zip(self.upscalers, pixels.split_groups(uniforms)[len(given) :]):
+        for upscaler, own in zip(
+            self.upscalers, pixels.split_groups(uniforms)[len(given) :], strict=True
+        ):
             context = ops.concatenate(before + known, axis=-1)
             levels, group_log_probs = ways.group(upscaler, context, own, conditioning)
             known.append(levels)
@@ -214,11 +259,11 @@ class ScaleDecoder(keras.layers.Layer):
         return pixels.merge_groups(known), log_probs
 
 
-def scale_prefix(size):
+def scale_prefix(size: Sequence[int]) -> str:
     """`(16, 16)` → "8to16/": of the names of the terms that lead to a scale."""
     return f"{format_size([side // 2 for side in size])}to{format_size(size)}/"
 
 
-def sum_frame(log_probs):
+def sum_frame(log_probs: Tensor) -> Tensor:
     """Σ over all but the first axis."""
     return ops.sum(log_probs, axis=tuple(range(1, len(log_probs.shape))))

@@ -4,21 +4,31 @@ Reference: Reed et al. (2017), section 4.3 and Table 2. Departures are listed in
 """
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import Categorical
 from ms_pixelcnn_tf.encoders.frames import stack_blocks
 from ms_pixelcnn_tf.layers import Constant, GivenRows, ResidualMultiplicativeBlock
-from ms_pixelcnn_tf.models.frame_decoder import Factor, FrameDecoder, ScaleDecoder, scale_prefix
+from ms_pixelcnn_tf.models.frame_decoder import (
+    Factor,
+    FrameDecoder,
+    Past,
+    ScaleDecoder,
+    scale_prefix,
+)
 from ms_pixelcnn_tf.models.given import Previous, conditioning_of
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN
+from ms_pixelcnn_tf.types import Tensor
 
 
 class IndependentDecoder(FrameDecoder):
@@ -28,7 +38,7 @@ class IndependentDecoder(FrameDecoder):
     1x1 head. The paper's O(T) baseline is VPN's: the same with nothing of the frame itself.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         self.distribution = law = Categorical(config.num_levels, 1)
         self.stride, channels = config.frame_stride, config.channels
@@ -52,7 +62,7 @@ class IndependentDecoder(FrameDecoder):
             name="head",
         )
 
-    def build(self, past_shape=None):
+    def build(self, past_shape: Any = None) -> None:
         config, width = self.config, 2 * self.config.frame_features
         self.previous.build()
         self.entry.build((None, config.lstm_features + self.stride**2 * self.previous.features))
@@ -61,13 +71,13 @@ class IndependentDecoder(FrameDecoder):
         self.hidden.build((None, width))
         self.head.build((None, config.channels + config.head_features))
 
-    def output_biases(self):
+    def output_biases(self) -> list[keras.Variable]:
         return [self.head.bias]
 
-    def term_dims(self):
+    def term_dims(self) -> dict[str, int]:
         return {"frame": math.prod(self.config.image_size) * self.config.channels}
 
-    def params(self, past):
+    def params(self, past: Past) -> Tensor:
         """`[N, H, W, C, num_params]`."""
         features, prediction = self.previous(past.previous)
         maps = ops.concatenate([past.hidden, stack_blocks(features, self.stride)], axis=-1)
@@ -79,7 +89,7 @@ class IndependentDecoder(FrameDecoder):
         channels = self.config.channels
         return ops.reshape(params, (-1, *params.shape[1:3], channels, self.distribution.num_params))
 
-    def factors(self, past, frame):
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         yield Factor("frame", self.params(past), frame[..., None])
 
     def _decode(self, past, uniforms, ways):
@@ -93,7 +103,7 @@ class RasterDecoder(FrameDecoder):
     One term, "frame".
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
         self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
@@ -108,17 +118,17 @@ class RasterDecoder(FrameDecoder):
             name="network",
         )
 
-    def build(self, past_shape=None):
+    def build(self, past_shape: Any = None) -> None:
         for layer in (self.previous, self.conditioning, self.network):
             layer.build()
 
-    def output_biases(self):
+    def output_biases(self) -> list[keras.Variable]:
         return [self.network.output_bias]
 
-    def term_dims(self):
+    def term_dims(self) -> dict[str, int]:
         return {"frame": math.prod(self.config.image_size) * self.config.channels}
 
-    def factors(self, past, frame):
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         yield Factor("frame", self.network(frame, *self._given(past)), frame)
 
     def _decode(self, past, uniforms, ways):
@@ -140,7 +150,7 @@ class GroupsDecoder(FrameDecoder):
     "64to128/group2" and so on.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         self.upscales = config.variant == "OT_upscaler"
         self.scale = ScaleDecoder(
@@ -153,16 +163,16 @@ class GroupsDecoder(FrameDecoder):
             name="scale",
         )
 
-    def build(self, past_shape=None):
+    def build(self, past_shape: Any = None) -> None:
         self.scale.build()
 
-    def output_biases(self):
+    def output_biases(self) -> list[keras.Variable]:
         return self.scale.output_biases()
 
-    def term_dims(self):
+    def term_dims(self) -> dict[str, int]:
         return dict(self.scale.term_dims)
 
-    def factors(self, past, frame):
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         return self.scale.factors(past.previous, frame, past.hidden)
 
     def _decode(self, past, uniforms, ways):
@@ -173,7 +183,7 @@ class GroupsDecoder(FrameDecoder):
 class PyramidDecoder(FrameDecoder):
     """`OTlogN`: an autoregressive base, then groups 2 to 4 of each scale; terms as an image's."""
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
         self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
@@ -202,23 +212,23 @@ class PyramidDecoder(FrameDecoder):
             for index, size in enumerate(config.sizes[1:], 1)
         ]
 
-    def build(self, past_shape=None):
+    def build(self, past_shape: Any = None) -> None:
         for layer in (self.previous, self.conditioning, self.base, *self.scales):
             layer.build()
 
-    def output_biases(self):
+    def output_biases(self) -> list[keras.Variable]:
         return [self.base.output_bias, *(b for scale in self.scales for b in scale.output_biases())]
 
-    def term_dims(self):
+    def term_dims(self) -> dict[str, int]:
         dims = {"base": math.prod(self.config.base_size) * self.config.channels}
         for scale in self.scales:
             dims |= scale.term_dims
         return dims
 
-    def factors(self, past, frame):
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         before, own = self._pyramid(past.previous), self._pyramid(frame)
         yield Factor("base", self.base(own[0], *self._given(past, before[0])), own[0])
-        for scale, previous, maps in zip(self.scales, before[1:], own[1:]):
+        for scale, previous, maps in zip(self.scales, before[1:], own[1:], strict=True):
             yield from scale.factors(previous, maps, past.hidden)
 
     def _decode(self, past, uniforms, ways):
@@ -226,7 +236,7 @@ class PyramidDecoder(FrameDecoder):
         given = self._given(past, before[0])
         levels, base_log_probs = ways.raster(self.base, CachedPixelCNN, own[0], *given)
         log_probs = [base_log_probs]
-        for scale, previous, drawn in zip(self.scales, before[1:], own[1:]):
+        for scale, previous, drawn in zip(self.scales, before[1:], own[1:], strict=True):
             levels, group_log_probs = scale.decode(previous, [levels], drawn, past.hidden, ways)
             log_probs += group_log_probs
         return levels, log_probs
@@ -250,7 +260,7 @@ DECODERS = {
 }
 
 
-def depth_to_space(maps, stride):
+def depth_to_space(maps: Tensor, stride: int) -> Tensor:
     """The inverse of `encoders.frames.stack_blocks`: `[N, h, w, s²·F]` → `[N, s·h, s·w, F]`."""
     if stride == 1:
         return maps

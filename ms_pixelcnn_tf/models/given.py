@@ -1,21 +1,26 @@
-"""What a factor of a frame is given, at its own size: the ConvLSTM's state, and the frame before."""
+"""What a factor of a frame is given, at its own size: the ConvLSTM's state, the frame before."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.encoders.frames import stack_blocks
 from ms_pixelcnn_tf.encoders.resize import resize
 from ms_pixelcnn_tf.layers import Constant
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 class Conditioning(keras.layers.Layer):
     """The ConvLSTM's state at the size of a factor's maps, as wide as before.
 
     Where the maps are smaller by a whole number, a block of places becomes one, by a linear layer:
-    averaged, they would say little of where in it something is. (step² F² weights: 4 million for the
-    8x8 maps of the paper's 64x64 frames.) Else it is resized bilinearly.
+    averaged, they would say little of where in it something is. (step² F² weights: 4 million for
+    the 8x8 maps of the paper's 64x64 frames.) Else it is resized bilinearly.
 
     Args:
         features: width F of the state.
@@ -28,26 +33,30 @@ class Conditioning(keras.layers.Layer):
         `[N, height, width, F]`.
     """
 
-    def __init__(self, features, own_size, size, **kwargs):
+    def __init__(
+        self, features: int, own_size: Sequence[int], size: Sequence[int], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.features, self.size = features, tuple(size)
-        steps = {own // side if own % side == 0 else 0 for own, side in zip(own_size, size)}
+        steps = {
+            own // side if own % side == 0 else 0 for own, side in zip(own_size, size, strict=True)
+        }
         self.step = steps.pop() if len(steps) == 1 else 0
         self.reduce = None
         if self.step > 1:
             self.reduce = keras.layers.Dense(features, dtype=self.dtype_policy, name="reduce")
 
-    def build(self, hidden_shape=None):
+    def build(self, hidden_shape: Shape = None) -> None:
         if self.reduce is not None:
             self.reduce.build((None, None, None, self.features * self.step**2))
 
-    def call(self, hidden):
+    def call(self, hidden: Tensor) -> Tensor:
         if self.reduce is None:
             return resize(hidden, self.size)
         return self.reduce(stack_blocks(hidden, self.step))
 
 
-def conditioning_of(config, size):
+def conditioning_of(config: VideoConfig, size: Sequence[int]) -> Conditioning:
     """A `Conditioning` of a video model for maps of `size`."""
     own = [side // config.frame_stride for side in config.image_size]
     return Conditioning(config.lstm_features, own, size, dtype=config.dtype, name="conditioning")
@@ -65,7 +74,7 @@ class Previous(keras.layers.Layer):
         before it (a departure from the paper).
     """
 
-    def __init__(self, num_levels, channels, **kwargs):
+    def __init__(self, num_levels: int, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_levels, self.channels = num_levels, channels
         identity = np.zeros((3, 3, channels, channels))
@@ -80,14 +89,14 @@ class Previous(keras.layers.Layer):
         )
 
     @property
-    def features(self):
+    def features(self) -> int:
         """Number of pixel features."""
         return self.channels * pixels.FEATURES_PER_CHANNEL + 1
 
-    def build(self, previous_shape=None):
+    def build(self, previous_shape: Shape = None) -> None:
         self.prediction.build((None, None, None, self.channels))
 
-    def call(self, previous):
+    def call(self, previous: Tensor) -> tuple[Tensor, Tensor]:
         features = pixels.pixel_features(previous, self.num_levels, self.variable_dtype)
         prediction = self.prediction(features[..., : self.channels])  # from the raw values
         return ops.cast(features, self.compute_dtype), prediction

@@ -5,6 +5,8 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ from keras import ops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import ModelConfig, replace
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.encoders import Encoder
+from ms_pixelcnn_tf.encoders import Code, Encoder
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import likelihood
 from ms_pixelcnn_tf.models.compiled import graph_of
@@ -56,8 +58,9 @@ class MultiscalePixelCNN(keras.Model):
     """
 
     example_field = "image"
+    base: Any  # a GatedPixelCNN; None unless the model holds that scale
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.distribution = make_distribution(
@@ -65,7 +68,10 @@ class MultiscalePixelCNN(keras.Model):
         )
         self.sizes = config.sizes
         self._build_encoders()
-        shared = {"conditioning_features": config.conditioning_features, "dtype": config.dtype}
+        shared: dict[str, Any] = {
+            "conditioning_features": config.conditioning_features,
+            "dtype": config.dtype,
+        }
         self.base, self.upscalers, self.term_dims = None, [], {}
         if "base" in config.held_scales:
             self.base = GatedPixelCNN(
@@ -109,11 +115,13 @@ class MultiscalePixelCNN(keras.Model):
         self.check_held(self.config.scale_names)
         return sum(self.log_prob_terms(images, conditions).values())
 
-    def call(self, images, conditions=None):
+    def call(self, images: Array, conditions: Conditions = None) -> dict[str, Tensor]:
         """`log_prob_terms`."""
         return self.log_prob_terms(images, conditions)
 
-    def cropped_log_prob_terms(self, images, conditions, crop_size, offsets):
+    def cropped_log_prob_terms(
+        self, images: Array, conditions: Conditions, crop_size: int | None, offsets: Tensor
+    ) -> dict[str, Tensor]:
         """An estimate of `log_prob_terms` to train on, whose cost does not grow with the target.
 
         A scale larger than `crop_size` is scored on one crop an image, at even offsets so that the
@@ -132,8 +140,8 @@ class MultiscalePixelCNN(keras.Model):
         return likelihood.log_prob_terms(self, images, conditions, crop_size, offsets)
 
     def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
-        """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up to
-        `log_prob`. Its negative is the surprise."""
+        """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up
+        to `log_prob`. Its negative is the surprise."""
         self.check_held(self.config.scale_names)
         return self.graphs.log_prob_by_pixel(*check_images(self.config, images, conditions))
 
@@ -215,8 +223,8 @@ class MultiscalePixelCNN(keras.Model):
         """
         config = self.config
         check_seed(seed)
-        low_resolution = as_array("low_resolution", low_resolution)
-        shape = low_resolution.shape
+        low = as_array("low_resolution", low_resolution)
+        shape = low.shape
         start = self._index_of("low_resolution", shape[1:3])
         end = self._index_of("to", config.image_size if to is None else parse_size(to, "to"))
         size = self.sizes[end]
@@ -226,14 +234,11 @@ class MultiscalePixelCNN(keras.Model):
                 "larger size to go to"
             )
         self.check_held(config.scale_names[start + 1 : end + 1])
-        levels = check_low_resolution(config, low_resolution, self.sizes[start])
+        levels = check_low_resolution(config, low, self.sizes[start])
         conditions = check_conditions(config, conditions, shape[0])
-        if uniforms is not None:
-            uniforms = check_plain_uniforms(config, uniforms, size)
-            if len(uniforms) != shape[0]:
-                raise UserError(
-                    f"{len(uniforms)} uniforms for {shape[0]} images; give one an image"
-                )
+        given = None if uniforms is None else check_plain_uniforms(config, uniforms, size)
+        if given is not None and len(given) != shape[0]:
+            raise UserError(f"{len(given)} uniforms for {shape[0]} images; give one an image")
         upscale = self.graphs.upscale(start, end)
 
         def decode(part, uniforms):
@@ -241,7 +246,7 @@ class MultiscalePixelCNN(keras.Model):
             own = {name: values[part] for name, values in conditions.items()}
             return ops.convert_to_numpy(upscale(levels[part], uniforms, own))
 
-        return self._decode_in_parts(decode, shape[0], size, seed, uniforms)
+        return self._decode_in_parts(decode, shape[0], size, seed, given)
 
     def _index_of(self, name, size):
         if tuple(size) not in self.sizes:
@@ -256,7 +261,7 @@ class MultiscalePixelCNN(keras.Model):
 
     # -- scales and conditions --------------------------------------------------------------------
 
-    def check_held(self, scales):
+    def check_held(self, scales: Sequence[str]) -> None:
         """Raises UserError, naming those missing, unless the model holds all of `scales`."""
         missing = [name for name in scales if name not in self.config.held_scales]
         if missing:
@@ -265,7 +270,7 @@ class MultiscalePixelCNN(keras.Model):
                 f"{', '.join(self.config.held_scales)}"
             )
 
-    def variables_of(self, scales):
+    def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
         """Variables of the networks of `scales`, and of their encoders, as far as they are held."""
         owners = {"base"} & set(scales)
         for index in self.held_indices():
@@ -275,21 +280,23 @@ class MultiscalePixelCNN(keras.Model):
         owners |= {name for name, sharing in groups.items() if set(sharing) & set(scales)}
         return [v for v in self.trainable_variables if v.path.split("/")[0] in owners]
 
-    def held_indices(self):
+    def held_indices(self) -> list[int]:
         """Numbers in `self.sizes` of the held scales above the base."""
         names = self.config.scale_names
         return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
 
-    def upscalers_of(self, index):
+    def upscalers_of(self, index: int) -> list[UpscalerA | UpscalerB]:
         """The networks of groups 2, 3, 4 that lead to the held size of number `index`."""
         position = 3 * self.held_indices().index(index)
         return self.upscalers[position : position + 3]
 
-    def encode(self, conditions):
+    def encode(self, conditions: Mapping[str, Tensor]) -> dict[str, Code]:
         """Conditions → the `Code` of each encoder, by its name."""
         return {encoder.name: encoder(conditions) for encoder in self.encoders}
 
-    def conditioning(self, codes, index, places=(None, None)):
+    def conditioning(
+        self, codes: Mapping[str, Code], index: int, places: Sequence[Tensor | None] = (None, None)
+    ) -> Tensor | None:
         """Conditioning of the networks that lead to the size of number `index`: a vector
         `[B, 1, 1, E]`, a map of their own size (or of the `places` of it), or None."""
         name = self.config.scale_names[index]
@@ -300,25 +307,25 @@ class MultiscalePixelCNN(keras.Model):
 
     # -- construction -----------------------------------------------------------------------------
 
-    def start_at_marginal(self, histogram):
+    def start_at_marginal(self, histogram: Array) -> None:
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
         biases = [network.output_bias for network in self._networks()]
         start_at_marginal(self.config, biases, histogram)
 
-    def likelihood_graph(self):
+    def likelihood_graph(self) -> Any:
         """TensorFlow's graph of `log_prob_terms`, to be looked at; None on other backends."""
         return graph_of(self.graphs.log_prob_terms)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "config": dataclasses.asdict(self.config)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "MultiscalePixelCNN":
         return cls(replace(ModelConfig(), **config["config"]), name=config["name"])
 
     def _make_upscaler(self, size, group, term, shared):
         config = self.config
-        arguments = {
+        arguments: dict[str, Any] = {
             "distribution": self.distribution,
             "group": group,
             "num_blocks": config.residual_blocks,

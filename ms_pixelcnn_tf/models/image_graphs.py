@@ -2,10 +2,15 @@
 any batch."""
 
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ms_pixelcnn_tf.models import decoding, likelihood
 from ms_pixelcnn_tf.models.compiled import compile_function
 from ms_pixelcnn_tf.models.inputs import condition_shapes, uniforms_dtype
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.image import MultiscalePixelCNN
 
 
 class ImageGraphs:
@@ -17,7 +22,7 @@ class ImageGraphs:
             beside the levels.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "MultiscalePixelCNN") -> None:
         self._model = model
         self._conditions = condition_shapes(model.config)
         self._upscale = {}  # (number of the smaller size, of the larger) → function
@@ -36,8 +41,9 @@ class ImageGraphs:
             )
         )
 
-    def upscale(self, start, end):
-        """`decoding.upscale` between two of `model.sizes`, by number: `(levels, uniforms, conditions)`."""
+    def upscale(self, start: int, end: int) -> Callable:
+        """`decoding.upscale` between two of `model.sizes`, by number: of `(levels, uniforms,
+        conditions)`."""
         if (start, end) not in self._upscale:
             config = self._model.config
             smaller, larger = (self._model.sizes[index] for index in (start, end))

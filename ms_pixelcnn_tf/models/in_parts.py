@@ -1,13 +1,17 @@
 """Decoding many images or videos as several batches, so that memory does not grow with them."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
+from ms_pixelcnn_tf.types import Levels, Tensor
 from ms_pixelcnn_tf.uniforms import draw
 
 NUMBERS_AT_ONCE = 2**26  # of the largest tensor: 256 MiB in float32; several live at a time
 
 
-def images_at_once(config, num_params, size):
+def images_at_once(config: ModelConfig, num_params: int, size: Sequence[int]) -> int:
     """How many images of a size are decoded together, at least one.
 
     Args:
@@ -21,7 +25,7 @@ def images_at_once(config, num_params, size):
     return _at_once(pixels * config.channels, together * widest)
 
 
-def videos_at_once(config, num_params, num_frames):
+def videos_at_once(config: VideoConfig, num_params: int, num_frames: int) -> int:
     """How many videos are decoded together, at least one; of each, one frame at a time.
 
     Args:
@@ -46,7 +50,14 @@ def _at_once(*numbers):
     return max(1, NUMBERS_AT_ONCE // max(numbers))
 
 
-def decode_in_parts(decode, num, shape, at_once, seed, uniforms=None):
+def decode_in_parts(
+    decode: Callable,
+    num: int,
+    shape: Sequence[int],
+    at_once: int,
+    seed: int,
+    uniforms: Tensor | None = None,
+) -> Levels:
     """Images or videos, the same however many are decoded at once.
 
     Args:

@@ -4,13 +4,19 @@ Shapes and dtypes are checked always, values wherever they are known, that is, u
 being traced. Every message says what was given and what would be right.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf import text
+from ms_pixelcnn_tf.configs import ModelConfig
+from ms_pixelcnn_tf.configs.density import DensityConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import MAP_SIZE
+from ms_pixelcnn_tf.types import Conditions, Tensor
 from ms_pixelcnn_tf.uniforms import check_seed
 
 CAPTIONS = 'a list of one str an image, as ["a red circle", "a blue square"] for two'
@@ -22,7 +28,9 @@ EXAMPLES = {
 }
 
 
-def check_images(config, images, conditions):
+def check_images(
+    config: ModelConfig, images: Any, conditions: Conditions
+) -> tuple[Tensor, dict[str, Tensor]]:
     """`images` as int32 levels and `conditions` as a dict of tensors.
 
     Args:
@@ -39,7 +47,9 @@ def check_images(config, images, conditions):
     return levels, check_conditions(config, conditions, images.shape[0])
 
 
-def check_uniforms(config, uniforms, conditions):
+def check_uniforms(
+    config: ModelConfig, uniforms: Any, conditions: Conditions
+) -> tuple[Tensor, dict[str, Tensor]]:
     """`uniforms` in the dtype that decoding takes, and `conditions` as a dict of tensors.
 
     Args:
@@ -54,7 +64,7 @@ def check_uniforms(config, uniforms, conditions):
     return uniforms, check_conditions(config, conditions, uniforms.shape[0])
 
 
-def check_plain_uniforms(config, uniforms, size):
+def check_plain_uniforms(config: DensityConfig, uniforms: Any, size: Sequence[int]) -> Tensor:
     """`uniforms` for images of `size`, as `check_uniforms` does without conditions."""
     uniforms = as_array("uniforms", uniforms)
     check_shape("uniforms", uniforms, (*size, config.channels))
@@ -69,7 +79,9 @@ def check_plain_uniforms(config, uniforms, size):
     return ops.minimum(ops.cast(uniforms, dtype), below_one)  # a cast may round up to 1
 
 
-def check_request(config, num, conditions, seed):
+def check_request(
+    config: ModelConfig, num: Any, conditions: Conditions, seed: Any
+) -> dict[str, Tensor]:
     """Checks what `sample` is asked for; returns the conditions as a dict of tensors.
 
     Raises:
@@ -80,18 +92,20 @@ def check_request(config, num, conditions, seed):
     return check_conditions(config, conditions, num)
 
 
-def check_count(name, value):
+def check_count(name: str, value: Any) -> None:
     """Raises UserError unless `value` is an integer of 0 or more."""
     if not isinstance(value, (int, np.integer)) or value < 0:
         raise UserError(f"{name} is {value!r}; valid: integers of 0 or more")
 
 
-def uniforms_dtype(config):
+def uniforms_dtype(config: DensityConfig) -> str:
     """dtype of uniforms and of the log-probabilities that decoding returns."""
     return "float64" if config.dtype == "float64" else "float32"
 
 
-def check_shape(name, values, expected, batch_size=None):
+def check_shape(
+    name: str, values: Tensor, expected: tuple[int, ...], batch_size: int | None = None
+) -> None:
     """Raises UserError unless `values` are `[B, *expected]`, B any number if it is not given."""
     batch = values.shape[0] if len(values.shape) else None
     wrong_number = None not in (batch, batch_size) and batch != batch_size
@@ -104,7 +118,7 @@ def check_shape(name, values, expected, batch_size=None):
         )
 
 
-def check_levels(config, name, images):
+def check_levels(config: DensityConfig, name: str, images: Tensor) -> Tensor:
     """Images as int32; raises UserError unless they are levels."""
     if not _is_integer(images):
         raise UserError(
@@ -121,7 +135,7 @@ def check_levels(config, name, images):
     return ops.cast(images, "int32")
 
 
-def condition_shapes(config):
+def condition_shapes(config: ModelConfig) -> dict[str, tuple[tuple[int, ...], str]]:
     """`(shape, dtype)` of each condition as the networks take it, without the batch axis."""
     shapes = {
         "label": ((), "int32"),
@@ -132,14 +146,16 @@ def condition_shapes(config):
     return {name: shapes[name] for name in config.conditions}
 
 
-def check_low_resolution(config, images, size):
+def check_low_resolution(config: ModelConfig, images: Any, size: Sequence[int]) -> Tensor:
     """`images` as int32 levels `[B, *size, C]`, as `check_images` does for the model's own size."""
     images = as_array("low_resolution", images)
     check_shape("low_resolution", images, (*size, config.channels))
     return check_levels(config, "low_resolution", images)
 
 
-def check_conditions(config, conditions, batch_size):
+def check_conditions(
+    config: ModelConfig, conditions: Conditions, batch_size: int | None
+) -> dict[str, Tensor]:
     """Conditions as a dict of tensors, captions as codes.
 
     Args:
@@ -175,7 +191,7 @@ def check_conditions(config, conditions, batch_size):
     }
 
 
-def condition_limits(config):
+def condition_limits(config: ModelConfig) -> dict[str, int]:
     """The largest value of each condition; the smallest is 0."""
     return {
         "label": config.num_classes - 1,
@@ -242,7 +258,7 @@ def _known_strings(tensor):
         ) from error
 
 
-def as_array(name, values):
+def as_array(name: str, values: Any) -> Tensor:
     """`values` themselves if they are a tensor, else as a numpy array of numbers."""
     if hasattr(values, "dtype") and not isinstance(values, np.ndarray):
         return values
@@ -265,7 +281,7 @@ def _is_integer(values):
     return "int" in keras.backend.standardize_dtype(values.dtype)
 
 
-def concrete(values):
+def concrete(values: Tensor) -> np.ndarray | None:
     """Values as a numpy array, or None while a graph is being traced and there are none yet."""
     try:
         return np.asarray(values)

@@ -5,14 +5,27 @@ log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_grou
 Reference: Reed et al. (2017), section 3, equations 1 to 3.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.crop import Crop
+from ms_pixelcnn_tf.types import Tensor
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.image import MultiscalePixelCNN
 
 
-def factors(model, images, conditions, crop_size=None, offsets=None):
+def factors(
+    model: "MultiscalePixelCNN",
+    images: Tensor,
+    conditions: Mapping[str, Tensor],
+    crop_size: int | None = None,
+    offsets: Tensor | None = None,
+) -> Iterator[tuple[int, Tensor, float]]:
     """The factors that the model holds, in order.
 
     Args:
@@ -34,13 +47,19 @@ def factors(model, images, conditions, crop_size=None, offsets=None):
         crop = Crop(model.sizes[index], crop_size, offsets)
         groups = pixels.split_groups(crop.cut_image(scales[index]))
         conditioning = model.conditioning(codes, index, crop.places)
-        for group, upscaler in zip((2, 3, 4), model.upscalers_of(index)):
+        for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
             context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
             params = upscaler(upscaler.trunk(context, conditioning), target)
             yield index, model.distribution.log_prob(params, target), crop.area_ratio
 
 
-def log_prob_terms(model, images, conditions, crop_size=None, offsets=None):
+def log_prob_terms(
+    model: "MultiscalePixelCNN",
+    images: Tensor,
+    conditions: Mapping[str, Tensor],
+    crop_size: int | None = None,
+    offsets: Tensor | None = None,
+) -> dict[str, Tensor]:
     """The terms of log p(images): name → `[B]` nats."""
     found = factors(model, images, conditions, crop_size, offsets)
     return {
@@ -49,7 +68,9 @@ def log_prob_terms(model, images, conditions, crop_size=None, offsets=None):
     }
 
 
-def log_prob_by_pixel(model, images, conditions):
+def log_prob_by_pixel(
+    model: "MultiscalePixelCNN", images: Tensor, conditions: Mapping[str, Tensor]
+) -> Tensor:
     """log p of each sub-pixel given those before it, `[B, H, W, C]` nats."""
     by_size = {}
     for index, log_prob, _ in factors(model, images, conditions):

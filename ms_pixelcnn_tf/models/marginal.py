@@ -1,10 +1,18 @@
 """The first guess of a softmax: what the data's levels are on the whole."""
 
+from collections.abc import Iterable
+
+import keras
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.configs.density import DensityConfig
+from ms_pixelcnn_tf.types import Array
 
-def start_at_marginal(config, biases, histogram):
+
+def start_at_marginal(
+    config: DensityConfig, biases: Iterable[keras.Variable], histogram: Array
+) -> None:
     """Sets a softmax's free logits to the data's marginal, on which its tent is laid.
 
     Args:

@@ -3,12 +3,17 @@
 Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b), sections 3.1 and 3.2.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
+from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.encoders.frames import FrameEncoder
 from ms_pixelcnn_tf.encoders.poses import PoseEncoder
 from ms_pixelcnn_tf.layers.conv_lstm import ConvLSTM
+from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 class PastEncoder(keras.layers.Layer):
@@ -24,7 +29,7 @@ class PastEncoder(keras.layers.Layer):
     "hidden" and "cell", each `[B, h, w, F]` with h = H/stride; F is `config.lstm_features`.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         policy = self.dtype_policy
         self.fields = config.conditions
@@ -56,7 +61,7 @@ class PastEncoder(keras.layers.Layer):
             config.lstm_features, sum(self.widths.values()), dtype=policy, name="memory"
         )
 
-    def build(self, frames_shape=None):
+    def build(self, frames_shape: Shape = None) -> None:
         self.frames.build()
         if self.poses is not None:
             self.poses.build()
@@ -64,7 +69,7 @@ class PastEncoder(keras.layers.Layer):
             norm.build((None, None, None, self.widths[name]))
         self.memory.build()
 
-    def read(self, frames, conditions):
+    def read(self, frames: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
         """The share of the ConvLSTM's gates that each frame has, alone.
 
         Args:
@@ -81,16 +86,18 @@ class PastEncoder(keras.layers.Layer):
             inputs = ops.concatenate([inputs, maps], axis=-1)
         return self.memory.read(inputs)
 
-    def step(self, share, state):
+    def step(self, share: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state after one more frame, given what was `read` of it."""
         hidden, cell = self.memory.step(share, (state["hidden"], state["cell"]))
         return {"hidden": hidden, "cell": cell}
 
-    def initial_state(self, batch):
+    def initial_state(self, batch: int | Tensor) -> dict[str, Tensor]:
         """The state before the first frame."""
-        return dict(zip(("hidden", "cell"), self.memory.initial_state(batch, self.size)))
+        return dict(
+            zip(("hidden", "cell"), self.memory.initial_state(batch, self.size), strict=True)
+        )
 
-    def states(self, frames, conditions):
+    def states(self, frames: Tensor, conditions: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
         """The state after each frame; all frames are read at once.
 
         The steps are unrolled in Python: clips are short, and gradients pass through on every
@@ -111,11 +118,11 @@ class PastEncoder(keras.layers.Layer):
         return states[1:]
 
 
-def fold(values):
+def fold(values: Tensor) -> Tensor:
     """`[B, T, ...]` → `[B·T, ...]`: time folded into the batch."""
     return ops.reshape(values, (-1, *values.shape[2:]))
 
 
-def unfold(values, length):
+def unfold(values: Tensor, length: int) -> Tensor:
     """`[B·T, ...]` → `[B, T, ...]`: the inverse of `fold`, T being `length`."""
     return ops.reshape(values, (-1, length, *values.shape[1:]))

@@ -11,30 +11,47 @@ A frame is predicted from the frame before it and the ConvLSTM's state, which ha
 actions and states before it. One step reads one frame, never the past again.
 """
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from keras import ops
 
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.models.inputs import uniforms_dtype
 from ms_pixelcnn_tf.models.past import fold, unfold
+from ms_pixelcnn_tf.types import Tensor
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.video import VideoPixelCNN
 
 # -- known frames ---------------------------------------------------------------------------------
 
 
-def teacher_forced(model, frames, sequences, seen=None):
+def teacher_forced(
+    model: "VideoPixelCNN",
+    frames: Tensor,
+    sequences: Mapping[str, Tensor],
+    seen: Tensor | None = None,
+) -> tuple[Past, Tensor]:
     """The `Past` of all frames to predict and the frames themselves, time folded into the batch.
 
     What is looked back at are the frames `seen`; None: the true ones.
     """
-    count, seen = model.config.given_frames, frames if seen is None else seen
-    previous, own = seen[:, count - 1 : -1], frames[:, count:]
+    count, shown = model.config.given_frames, frames if seen is None else seen
+    previous, own = shown[:, count - 1 : -1], frames[:, count:]
     if model.past is None:
         return Past(fold(previous)), fold(own)
-    states = model.past.states(seen[:, :-1], _until(sequences, -1))[count - 1 :]
+    states = model.past.states(shown[:, :-1], _until(sequences, -1))[count - 1 :]
     hidden = ops.stack([state["hidden"] for state in states], axis=1)
     return Past(fold(previous), fold(hidden)), fold(own)
 
 
-def log_prob_by_frame(model, frames, sequences, seen=None):
+def log_prob_by_frame(
+    model: "VideoPixelCNN",
+    frames: Tensor,
+    sequences: Mapping[str, Tensor],
+    seen: Tensor | None = None,
+) -> dict[str, Tensor]:
     """The terms of log p of each frame, all scored at once: name → `[B, T - G]` nats.
 
     `seen` is as for `teacher_forced`.
@@ -44,15 +61,21 @@ def log_prob_by_frame(model, frames, sequences, seen=None):
     return {name: unfold(term, length) for name, term in terms.items()}
 
 
-def sampled_past(model, frames, sequences, uniforms, chosen):
+def sampled_past(
+    model: "VideoPixelCNN",
+    frames: Tensor,
+    sequences: Mapping[str, Tensor],
+    uniforms: Tensor,
+    chosen: Tensor,
+) -> Tensor:
     """The frames, those `chosen` `[B, P, T]` replaced by samples of a frame ahead, in P passes.
 
-    A pass samples all frames at once, with its uniforms `[B, P, T, H, W, C]`, each given what the pass
-    before has made of the frames before it: so P passes lead up to P frames away from the true ones.
-    The given frames stay.
+    A pass samples all frames at once, with its uniforms `[B, P, T, H, W, C]`, each frame given what
+    the pass before has made of the frames before it: so P passes lead up to P frames away from the
+    true ones. The given frames stay.
 
-    Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not one by one, as Mihaylova and
-    Martins (2019).
+    Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not one by one, as in
+    Mihaylova and Martins (2019).
     """
     count, seen = model.config.given_frames, frames
     for index in range(uniforms.shape[1]):
@@ -64,7 +87,9 @@ def sampled_past(model, frames, sequences, uniforms, chosen):
     return seen
 
 
-def forced_log_prob_by_frame(model, frames, sequences):
+def forced_log_prob_by_frame(
+    model: "VideoPixelCNN", frames: Tensor, sequences: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """The same, but rolled out: the loop of `decode_cached` with the true frames decoded."""
     count = model.config.given_frames
     given, own = frames[:, :count], _time_first(frames[:, count:])
@@ -85,7 +110,9 @@ def forced_log_prob_by_frame(model, frames, sequences):
 # -- decoding -------------------------------------------------------------------------------------
 
 
-def start(model, given, sequences):
+def start(
+    model: "VideoPixelCNN", given: Tensor, sequences: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """The ConvLSTM's state after all given frames but the last; empty for a model without one."""
     if model.past is None:
         return {}
@@ -95,7 +122,9 @@ def start(model, given, sequences):
     return model.past.states(given[:, :count], _until(sequences, count))[-1]
 
 
-def advance(model, state, previous, inputs):
+def advance(
+    model: "VideoPixelCNN", state: dict[str, Tensor], previous: Tensor, inputs: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Past]:
     """Reads one frame.
 
     Args:
@@ -112,14 +141,26 @@ def advance(model, state, previous, inputs):
     return state, Past(previous, state["hidden"])
 
 
-def decode_step(model, uniforms, previous, state, inputs):
+def decode_step(
+    model: "VideoPixelCNN",
+    uniforms: Tensor,
+    previous: Tensor,
+    state: dict[str, Tensor],
+    inputs: Mapping[str, Tensor],
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """One frame: int32 levels, their log p `[B]`, and the state that has read the one before."""
     state, past = advance(model, state, previous, inputs)
     frame, log_prob = model.decoder.decode(past, uniforms)
     return frame, log_prob, state
 
 
-def decode_cached(model, uniforms, given, sequences, score):
+def decode_cached(
+    model: "VideoPixelCNN",
+    uniforms: Tensor,
+    given: Tensor,
+    sequences: Mapping[str, Tensor],
+    score: bool,
+) -> Tensor | tuple[Tensor, Tensor]:
     """The predicted frames, uint8 `[B, T - G, H, W, C]`, in one loop over time.
 
     With `score` also their log p, `[B]`.
@@ -141,7 +182,9 @@ def decode_cached(model, uniforms, given, sequences, score):
     return (video, total[0]) if score else video
 
 
-def decode_stepwise(model, uniforms, given, sequences):
+def decode_stepwise(
+    model: "VideoPixelCNN", uniforms: Tensor, given: Tensor, sequences: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
     """The same, by a Python loop over `model.graphs.step`; the log p always."""
     state, previous = model.graphs.start(given, _until(sequences, given.shape[1])), given[:, -1]
     length, uniforms = uniforms.shape[1], _time_first(uniforms)
@@ -155,7 +198,9 @@ def decode_stepwise(model, uniforms, given, sequences):
     return ops.cast(ops.stack(frames, axis=1), "uint8"), total
 
 
-def decode_naive(model, uniforms, given, sequences):
+def decode_naive(
+    model: "VideoPixelCNN", uniforms: Tensor, given: Tensor, sequences: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
     """The same with nothing remembered, which is what ancestral sampling costs.
 
     For every frame all of its past is read again, and for every sub-pixel a network is evaluated

@@ -12,6 +12,8 @@ README.md.
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,7 +55,7 @@ class VideoPixelCNN(keras.Model):
 
     example_field = "frames"
 
-    def __init__(self, config: VideoConfig, **kwargs):
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.upscales = config.variant == "OT_upscaler"
@@ -95,7 +97,9 @@ class VideoPixelCNN(keras.Model):
         checked = video_inputs.check_frames(self.config, frames, conditions)
         return self.graphs.log_prob_by_frame(*checked)
 
-    def forced_log_prob_by_frame(self, frames, conditions=None):
+    def forced_log_prob_by_frame(
+        self, frames: Array, conditions: Conditions = None
+    ) -> dict[str, Tensor]:
         """`log_prob_by_frame` as a roll-out has it: frame by frame, the true ones in place of
         decoded ones."""
         levels, sequences = video_inputs.check_frames(self.config, frames, conditions)
@@ -103,7 +107,7 @@ class VideoPixelCNN(keras.Model):
             sequences = {"low": levels[:, :, ::2, ::2]}
         return self.graphs.forced_log_prob_by_frame(levels, sequences)
 
-    def call(self, frames, conditions=None):
+    def call(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
         """`log_prob_terms`."""
         return self.log_prob_terms(frames, conditions)
 
@@ -136,8 +140,8 @@ class VideoPixelCNN(keras.Model):
 
         Args:
             frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
-            uniforms: `[B, P, T, H, W, C]` in [0, 1), for each of P passes; those of the given frames
-                are not used.
+            uniforms: `[B, P, T, H, W, C]` in [0, 1), for each of P passes; those of the given
+                frames are not used.
             chosen: bool `[B, P, T]`, which frames a pass replaces; the others are the true ones.
             conditions: see the class.
 
@@ -146,15 +150,17 @@ class VideoPixelCNN(keras.Model):
             frame is up to P samples away from true ones. The given frames stay.
 
         Raises:
-            UserError: as `log_prob_terms`, for uniforms or a choice of a wrong shape, dtype or range, and
-                for a model of `OT_upscaler`.
+            UserError: as `log_prob_terms`, for uniforms or a choice of a wrong shape, dtype or
+                range, and for a model of `OT_upscaler`.
         """
         self._check_upscales(False)
         levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
         uniforms, chosen = video_inputs.check_draws(self.config, uniforms, chosen, levels.shape[0])
         return rollout.sampled_past(self, levels, conditions, uniforms, chosen)
 
-    def cropped_log_prob_terms(self, frames, conditions, crop_size, offsets):
+    def cropped_log_prob_terms(
+        self, frames: Array, conditions: Conditions, crop_size: int | None, offsets: Tensor
+    ) -> dict[str, Tensor]:
         """An estimate of `log_prob_terms` to train `OT_upscaler` on, on one crop a clip.
 
         All frames of a clip are cropped alike, at even offsets, and the terms are scaled up by the
@@ -290,7 +296,7 @@ class VideoPixelCNN(keras.Model):
 
         return decode_in_parts(decode, given.shape[0], shape, at_once, seed, uniforms)
 
-    def _decode(self, sampler, uniforms, given, sequences, score=True):
+    def _decode(self, sampler, uniforms, given, sequences, score=True) -> tuple[Levels, Any]:
         """uint8 frames and their log p, numpy; without `score` the log p may be None."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
@@ -306,22 +312,22 @@ class VideoPixelCNN(keras.Model):
 
     # -- construction -----------------------------------------------------------------------------
 
-    def check_held(self, scales=()):
+    def check_held(self, scales: Sequence[str] = ()) -> None:
         """Video models hold all that they need; image models may not."""
 
-    def start_at_marginal(self, histogram):
+    def start_at_marginal(self, histogram: Array) -> None:
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
         start_at_marginal(self.config, self.decoder.output_biases(), histogram)
 
-    def likelihood_graph(self):
+    def likelihood_graph(self) -> Any:
         """TensorFlow's graph of the likelihood, to be looked at; None on other backends."""
         return graph_of(self.graphs.log_prob_by_frame)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "config": dataclasses.asdict(self.config)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "VideoPixelCNN":
         return cls(replace(VideoConfig(), **config["config"]), name=config["name"])
 
 

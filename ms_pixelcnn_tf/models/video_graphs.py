@@ -1,11 +1,16 @@
 """What a video model compiles: `rollout`'s functions, each as one graph of any batch."""
 
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ms_pixelcnn_tf.models import rollout, video_inputs
 from ms_pixelcnn_tf.models.compiled import compile_function
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.models.inputs import uniforms_dtype
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.video import VideoPixelCNN
 
 
 class VideoGraphs:
@@ -19,7 +24,7 @@ class VideoGraphs:
         naive: `(uniforms, a Past as a dict)` → one frame, naively, and its log p.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "VideoPixelCNN") -> None:
         self._model, config = model, model.config
         frame = self._levels(config.image_size)
         drawn = frame[0], uniforms_dtype(config)
@@ -57,7 +62,7 @@ class VideoGraphs:
             known=known,
         )
 
-    def decode(self, length, score):
+    def decode(self, length: int, score: bool) -> Callable:
         """`rollout.decode_cached` of `length` frames after those given: `(uniforms, given,
         sequences)`."""
         if (length, score) not in self._decode:

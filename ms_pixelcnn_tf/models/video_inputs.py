@@ -1,16 +1,23 @@
 """What callers hand to a video model, checked before it reaches a graph; as `inputs` for images."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
+from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import inputs
+from ms_pixelcnn_tf.types import Conditions, Tensor
 
 DTYPE = "float32"  # of actions and states
 
 
-def check_frames(config, frames, conditions):
+def check_frames(
+    config: VideoConfig, frames: Any, conditions: Conditions
+) -> tuple[Tensor, dict[str, Tensor]]:
     """`frames` as int32 levels and `conditions` as a dict of tensors.
 
     Args:
@@ -25,13 +32,15 @@ def check_frames(config, frames, conditions):
     return levels, check_conditions(config, conditions, levels.shape[0])
 
 
-def check_given(config, given, conditions):
+def check_given(
+    config: VideoConfig, given: Any, conditions: Conditions
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The given frames `[B, G, H, W, C]` and the conditions of the whole clip, likewise."""
     levels = check_levels(config, "given_frames", given, config.given_frames, config.image_size)
     return levels, check_conditions(config, conditions, levels.shape[0])
 
 
-def check_low(config, low, given):
+def check_low(config: VideoConfig, low: Any, given: Any) -> tuple[Tensor, Tensor]:
     """`OT_upscaler`'s frames at half their size, `[B, T, H/2, W/2, C]`, and the given ones.
 
     It sees one frame back, so T and the number G of given frames are free: 1 or more, below T.
@@ -60,7 +69,9 @@ def check_low(config, low, given):
     return low, given
 
 
-def check_uniforms(config, uniforms, batch_size, length=None):
+def check_uniforms(
+    config: VideoConfig, uniforms: Any, batch_size: int, length: int | None = None
+) -> Tensor:
     """Uniforms `[B, length, H, W, C]` in the dtype that decoding takes; T - G of them if not told.
 
     Raises:
@@ -73,7 +84,9 @@ def check_uniforms(config, uniforms, batch_size, length=None):
     return uniforms
 
 
-def check_draws(config, uniforms, chosen, batch_size):
+def check_draws(
+    config: VideoConfig, uniforms: Any, chosen: Any, batch_size: int
+) -> tuple[Tensor, Tensor]:
     """Uniforms `[B, P, T, H, W, C]` of P passes, as `check_uniforms`, and bool `[B, P, T]`."""
     chosen = inputs.as_array("chosen", chosen)
     kind = keras.backend.standardize_dtype(chosen.dtype)
@@ -91,13 +104,15 @@ def check_draws(config, uniforms, chosen, batch_size):
     return inputs.check_plain_uniforms(config, uniforms, size), chosen
 
 
-def condition_shapes(config):
+def condition_shapes(config: VideoConfig) -> dict[str, tuple[tuple[int, ...], str]]:
     """`(shape, dtype)` of each condition as the model takes it, without the batch axis."""
     sizes = {"actions": config.action_size, "states": config.state_size}
     return {name: ((config.num_frames, sizes[name]), DTYPE) for name in config.conditions}
 
 
-def check_conditions(config, conditions, batch_size):
+def check_conditions(
+    config: VideoConfig, conditions: Conditions, batch_size: int | None
+) -> dict[str, Tensor]:
     """Conditions as a dict of float32 tensors.
 
     Args:
@@ -138,12 +153,14 @@ def _check_condition(name, values, shape, batch_size):
     known = inputs.concrete(used)
     if known is not None and not np.isfinite(known).all():
         where = tuple(int(index) for index in np.argwhere(~np.isfinite(known))[0])
-        own = inputs.concrete(values)[where]  # finite itself if it is too large for DTYPE
+        own = np.asarray(values)[where]  # finite itself if it is too large for DTYPE
         raise UserError(f"{name} hold {own} at {where}; valid: finite numbers in {DTYPE}")
     return ops.pad(used, ((0, 0), (0, 1), (0, 0)))
 
 
-def check_levels(config, name, frames, length, size):
+def check_levels(
+    config: VideoConfig, name: str, frames: Any, length: int, size: Sequence[int]
+) -> Tensor:
     """`[B, length, *size, C]` as int32."""
     frames = inputs.as_array(name, frames)
     inputs.check_shape(name, frames, (length, *size, config.channels))
