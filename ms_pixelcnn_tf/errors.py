@@ -12,6 +12,6 @@ class DamagedExample(UserError):
     """An example's bytes are not what was written; the others may be sound."""
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """The first line of an error's message; its type's name where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

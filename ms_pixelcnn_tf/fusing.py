@@ -3,6 +3,8 @@
 import contextlib
 import contextvars
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
@@ -11,7 +13,7 @@ MOST_PARTS = 8  # measured on 2 cores
 _allowed = contextvars.ContextVar("allowed", default=True)
 
 
-def by_cores(function, fused, batch_axis):
+def by_cores(function: Callable, fused: bool, batch_axis: int) -> Callable:
     """`function` as a program of its own, called for a part of the batch on each core at a time.
 
     A program of small operations fills one core only. On other backends than TensorFlow, which
@@ -19,8 +21,8 @@ def by_cores(function, fused, batch_axis):
 
     Args:
         function: of trees of tensors, to a list of tensors; the batch is the same axis of all.
-        fused: whether XLA compiles it, once for each shape of its arguments; if not, TensorFlow sends off
-            each operation by itself.
+        fused: whether XLA compiles it, once for each shape of its arguments; if not, TensorFlow
+            starts each operation by itself.
         batch_axis: which, 0 or -2.
 
     Returns:
@@ -34,7 +36,7 @@ def by_cores(function, fused, batch_axis):
     if parts == 1:
         return program
 
-    def batch_of(arguments):
+    def batch_of(arguments) -> Any:
         return tf.shape(tf.nest.flatten(arguments)[0])[batch_axis]
 
     def in_parts(*arguments):
@@ -52,8 +54,10 @@ def by_cores(function, fused, batch_axis):
             return whole[:batch] if batch_axis == 0 else whole[..., :batch, :]
 
         cuts = [cut(tensor) for tensor in tf.nest.flatten(arguments)]
-        results = [program(*tf.nest.pack_sequence_as(arguments, part)) for part in zip(*cuts)]
-        return [joined(result) for result in zip(*results)]
+        results = [
+            program(*tf.nest.pack_sequence_as(arguments, part)) for part in zip(*cuts, strict=True)
+        ]
+        return [joined(result) for result in zip(*results, strict=True)]
 
     def call(*arguments):
         return tf.cond(
@@ -86,7 +90,7 @@ def _parts():
 
 
 @contextlib.contextmanager
-def unfused():
+def unfused() -> Iterator[None]:
     """While entered, graphs are traced without: for programs that have no XLA, as servers."""
     token = _allowed.set(False)
     try:

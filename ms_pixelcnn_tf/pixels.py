@@ -96,7 +96,8 @@ def pixel_features(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
     Args:
         levels: `[..., C]` integers (or floats holding them) in 0…`num_levels`-1.
         num_levels: number of levels, 2…256.
-        dtype: dtype of the result; it is computed in float32 at least, in which levels lie well apart.
+        dtype: dtype of the result; it is computed in float32 at least, in which levels lie well
+            apart.
 
     Returns:
         `[..., FEATURES_PER_CHANNEL·C + 1]`; feature f of channel c stands at f·C + c.

@@ -19,9 +19,9 @@ from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels from which on a raster is one program of XLA's. That takes seconds for each batch size, which
-# smaller images would not pay back; and many small ones at once, as type B's patches are, take twice as
-# long by XLA.
+# Pixels from which on a raster is one program of XLA's. Compiling takes seconds for each batch
+# size, which smaller images would not pay back; and many small ones at once, such as type B's
+# patches, take twice as long by XLA.
 FUSED_FROM = 64
 
 
@@ -80,7 +80,10 @@ def decode_raster(
             state, *row = carry
             channel_params, end_pixel = steps.begin_pixel(state, starts, column)
             pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
-            return end_pixel(pixel[0]), *(_push(kept, new) for kept, new in zip(row, pixel))
+            # Without `score` nothing is kept of the log-probabilities: `row` is shorter.
+            return end_pixel(pixel[0]), *(
+                _push(kept, new) for kept, new in zip(row, pixel, strict=False)
+            )
 
         def decode_pixels_of_row(starts, row_uniforms):
             empty = steps.first_pixel(ops.shape(row_uniforms)[1]), *_blank(row_uniforms, score)
@@ -98,7 +101,7 @@ def decode_raster(
             decoded = decode_pixels_of_row(starts, uniforms[row])  # of [W, B, C]
             levels = ops.transpose(decoded[0], (1, 0, 2))
             state = steps.end_row(state, current, levels)
-            return state, *(_push(kept, new) for kept, new in zip(image, decoded))
+            return state, *(_push(kept, new) for kept, new in zip(image, decoded, strict=True))
 
         empty = steps.first_row(), *_blank(uniforms, score)
         _, *image = ops.fori_loop(0, height, decode_row, empty)
@@ -114,8 +117,8 @@ def decode_raster(
 def decode_naive(
     distribution: Any, all_params: Callable, uniforms: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Decodes in raster order with one full evaluation of the network a sub-pixel, or a pixel where the
-    law does not order the channels.
+    """Decodes in raster order with one full evaluation of the network per sub-pixel, or per pixel
+    where the law does not order the channels.
 
     The honest baseline: what "ancestral sampling" costs without a cache.
 
@@ -171,7 +174,8 @@ def decode_naive_pixel(
         decoded = distribution.decode_channel(params, known, uniforms[:, row, column, channel])
         own = here & (ops.arange(channels) == channel)
         image = tuple(
-            ops.where(own, new[:, None, None, None], old) for new, old in zip(decoded, image)
+            ops.where(own, new[:, None, None, None], old)
+            for new, old in zip(decoded, image, strict=True)
         )
     return image
 
@@ -207,7 +211,7 @@ def decode_group(
     if isinstance(upscaler, UpscalerA):
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
     conditioning, prediction = upscaler.patches(known)
-    decoded = decode_raster(
+    levels, log_probs = decode_raster(
         upscaler.decoder,
         CachedPixelCNN,
         to_patches(uniforms, upscaler.patch_size),
@@ -216,4 +220,4 @@ def decode_group(
         prediction=prediction,
     )
     size = uniforms.shape[1:3]
-    return tuple(None if part is None else from_patches(part, size) for part in decoded)
+    return from_patches(levels, size), None if log_probs is None else from_patches(log_probs, size)

@@ -1,6 +1,8 @@
 """Sizes of images, `(height, width)` in pixels, as text and back; and of what else all know of."""
 
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 from ms_pixelcnn_tf.errors import UserError
 
@@ -8,13 +10,13 @@ TRAIN_EXAMPLES = 50_000  # of the procedural sets, unless told
 MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation, whatever the image's
 
 
-def format_size(size):
+def format_size(size: Sequence[int]) -> str:
     """`(32, 48)` → "32x48"; a square → "32"."""
     height, width = size
     return str(height) if height == width else f"{height}x{width}"
 
 
-def parse_size(value, name="size"):
+def parse_size(value: Any, name: str = "size") -> tuple[int, int]:
     """32, "32", "32x48" or (32, 48) → `(height, width)`."""
     try:
         if isinstance(value, str):

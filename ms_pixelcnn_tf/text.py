@@ -1,9 +1,9 @@
 """Captions as character codes: what the text encoder reads. Pure functions of numpy.
 
 A caption is `LENGTH` codes: 1…70 by a character's place in `ALPHABET`, 0 behind the caption's end.
-Upper-case letters count as lower-case; what the alphabet lacks counts as a space; a longer caption is
-cut; an empty one is all 0. The alphabet is the one of Reed et al., which has the hyphen twice: its
-second place is the one that counts.
+Upper-case letters count as lower-case; what the alphabet lacks counts as a space; a longer caption
+is cut; an empty one is all 0. The alphabet is the one of Reed et al., which has the hyphen twice:
+its second place is the one that counts.
 
 Reference: Reed et al. (2016), Learning deep representations of fine-grained visual descriptions,
 section 4.

@@ -4,12 +4,13 @@ import pathlib
 import platform
 import statistics
 import time
+from collections.abc import Callable
 
 REPEATS = 3  # timings a median is taken of
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
-def median_seconds(function):
+def median_seconds(function: Callable[[], object]) -> float:
     """Median wall time of `function`, in seconds, after one call to compile it."""
     function()
     times = []
@@ -20,7 +21,7 @@ def median_seconds(function):
     return statistics.median(times)
 
 
-def processor():
+def processor() -> str:
     """The processor's name, with its widest vector instructions where they are known: they make
     processors of one name differ. "Intel(R) Xeon(R) Processor with AMX", say."""
     name = _cpuinfo("model name") or platform.processor() or platform.machine()

@@ -1,8 +1,8 @@
 """The uniforms of a seed: each a pure function of seed, image and sub-pixel.
 
-So an image is the same however many are drawn beside it, in however many parts, on any backend, and in
-a graph that has been exported. The function is the cipher Threefry-2x32 with 20 rounds: its key is the
-seed, what it enciphers the number of the image and that of a pair of sub-pixels.
+So an image is the same however many are drawn with it, in however many parts, on any backend, and
+in an exported graph. The function is the cipher Threefry-2x32 with 20 rounds: its key is the seed;
+it enciphers the number of the image and that of a pair of sub-pixels.
 
 Reference: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3, section 4.2.
 """
