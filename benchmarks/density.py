@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 
+import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from ms_pixelcnn_tf.errors import UserError
@@ -85,6 +86,7 @@ def wait(process):
 
 def report(options):
     """Writes density.md, density.json, density.png and density_samples.png."""
+    machine.require_extra("benchmarks", "matplotlib")
     with flags.quiet_start():
         import tensorflow as tf
 

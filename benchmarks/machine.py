@@ -8,6 +8,7 @@ in float32 and nothing else: no model on this machine can do more operations a s
 
 import datetime
 import importlib.metadata
+import importlib.util
 import os
 import platform
 
@@ -45,6 +46,15 @@ def require_tensorflow():
         raise UserError(
             f"KERAS_BACKEND is {backend}; this benchmark is of TensorFlow alone: unset it (table4 and "
             "scaling run on JAX too)"
+        )
+
+
+def require_extra(extra, *modules):
+    """Raises UserError, with the command that installs them, if modules of an extra are missing."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"{' and '.join(missing)} not installed; install the extra: pip install -e '.[{extra}]'"
         )
 
 

@@ -11,12 +11,9 @@ parameters. All see the same images. No package with a PixelCNN++ for PyTorch th
 there is none here.
 """
 
-import importlib.util
-
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.errors import UserError
 from parts import rounds
 from parts.tables import add_out, markdown_table, shown_command, write_results
 from parts.timing import format_spread, spread
@@ -113,15 +110,7 @@ def main(arguments):
     """Measures, prints the page and writes `peers.md` and `peers.json`."""
     options = parse(arguments)
     machine.require_tensorflow()
-    missing = [
-        name
-        for name in ("tensorflow_probability", "tf_keras")
-        if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise UserError(
-            f"{' and '.join(missing)} not installed; install the extra: pip install -e '.[peers]'"
-        )
+    machine.require_extra("peers", "tensorflow_probability", "tf_keras")
     with flags.quiet_start():
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")

@@ -103,6 +103,7 @@ def measure(options):
 def main(arguments):
     """Measures, prints the page and writes `scaling.md`, `scaling.json` and `scaling.png`."""
     options = parse(arguments)
+    machine.require_extra("benchmarks", "matplotlib")
     found = measure(options)
     with flags.quiet_start():
         described = machine.describe()

@@ -1,5 +1,6 @@
 """The reference is what the code says, and the pages' commands and links are there."""
 
+import configparser
 import importlib.util
 import inspect
 import pathlib
@@ -72,6 +73,14 @@ def test_every_command_is_in_the_reference():
         "benchmark",
     }
     assert commands == set(reference.COMMANDS)
+
+
+def test_one_version():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["metadata"]["version"] == ms.__version__
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.*)$", citation, re.MULTILINE) == [ms.__version__]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

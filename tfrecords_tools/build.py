@@ -6,7 +6,6 @@ at the end, and a lock keeps two builds apart. What a killed build left is remov
 
 import contextlib
 import errno
-import fcntl
 import importlib
 import os
 import pathlib
@@ -17,6 +16,7 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.training.lock import alone
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options
 from tfrecords_tools.tasks import counts_told
@@ -164,23 +164,14 @@ def _runner(runner, options, workers):
     return {"beam_runner": runner, "beam_options": options}
 
 
-@contextlib.contextmanager
 def _alone_in(folder):
-    """Holds the folder's lock, which goes with the process however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            raise UserError(
-                f"another build is at work in {folder} (process {file.read() or 'unknown'}); wait "
-                "for it, or give another --out"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    return alone(
+        folder / ".lock",
+        lambda owner: (
+            f"another build is at work in {folder} (process {owner['pid']}); wait for it, or give "
+            "another --out"
+        ),
+    )
 
 
 def _remove_leftovers(folder):

@@ -8,7 +8,7 @@ best/step-N            the averaged weights of the best validation
 metrics.jsonl          the validation curve
 scales/                instead of all this: scales trained apart (`parts`)
 tensorboard/           scalars and sample grids
-training.lock          which process trains in it (`lock`)
+training.lock          held by the process that trains in it; .owner: which one (`lock`)
 """
 
 import dataclasses

@@ -1,122 +1,97 @@
-"""One training a folder: a file that the training process holds locked, and that says who it is.
+"""One training process per run folder: it holds a lock file, and a file beside that names it.
 
-The operating system gives the lock up when its process ends, however it ends. So a file without a
-lock on it is stale, whatever it says, and is taken over. On a file system without locks what the file
-says must do: the owner is taken to be alive unless it is of this host and its process is gone, or,
-where the system tells when a process began, its number is another's by now.
+The operating system releases the lock when the process ends, however it ends. So an owner's file
+without a lock is stale, and the next process takes over.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
 import socket
 import time
 
+from filelock import FileLock, Timeout
+
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.files import write_text
 
 LOCK = "training.lock"
-PATIENCE = 0.5  # seconds: `is_trained_in` of another process has the lock for an instant
+PATIENCE = 0.2  # seconds: `is_trained_in` of another process holds the lock for an instant
+UNKNOWN = dict.fromkeys(("pid", "host", "since"), "unknown")
 
 
 @contextlib.contextmanager
 def training_in(workdir):
-    """While entered, `workdir`, which is made if need be, is this process's to train in.
+    """While entered, only this process may train in `workdir`, which is created if need be.
 
     Raises:
-        UserError: if another training has it, of this process or another; it names its process and
-            host.
+        UserError: if another training holds it, in this process or another; the message names the
+            process and host.
     """
     path = pathlib.Path(workdir) / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while (taken := _taken(descriptor, fcntl.LOCK_EX)) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        if taken:
-            owner = _read(descriptor)
-            raise UserError(
-                f"{workdir} is being trained in by process {owner.get('pid', 'unknown')} on host "
-                f"{owner.get('host', 'unknown')}, since {owner.get('since', 'unknown')}; wait for it, "
-                f"stop it, or give another --workdir (if no such process runs, remove {path})"
-            )
-        _write(
-            descriptor,
-            {
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "began": _began(os.getpid()),
-                "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-            },
+
+    def refusal(owner):
+        return (
+            f"{workdir} is being trained in by process {owner['pid']} on host {owner['host']}, "
+            f"since {owner['since']}; wait for it, stop it, or give another --workdir (if no such "
+            f"process runs, remove {path})"
         )
-        try:
-            yield
-        finally:
-            _write(descriptor, {})
-    finally:
-        os.close(descriptor)
+
+    with alone(path, refusal):
+        yield
 
 
 def is_trained_in(workdir):
-    """Whether a process trains in a folder just now."""
-    try:
-        descriptor = os.open(pathlib.Path(workdir) / LOCK, os.O_RDONLY)
-    except FileNotFoundError:
+    """Whether a process is training in a folder now."""
+    path = pathlib.Path(workdir) / LOCK
+    if not owner_file(path).exists():
         return False
     try:
-        return _taken(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
-
-
-def _taken(descriptor, kind):
-    """Takes the lock, and returns False; or returns True, since another has it."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
+        with _locked(path):
+            return False
+    except (Timeout, PermissionError):  # held, or of another user and not ours to try
         return True
-    except OSError:  # this file system has none
-        return _may_live(_read(descriptor))
 
 
-def _may_live(owner):
-    """Whether a process that a lock file names may be there still."""
-    if not isinstance(owner.get("pid"), int):
-        return False
-    if owner.get("host") != socket.gethostname():
-        return True
+@contextlib.contextmanager
+def alone(path, refusal):
+    """While entered, this process holds the lock file `path`; `owner_file(path)` names the process.
+
+    Args:
+        path: the lock file, a `pathlib.Path`; its folder is created if need be.
+        refusal: function of the owner, a dict of `pid`, `host` and `since`; returns the message.
+
+    Raises:
+        UserError: with that message, if another process, or this one already, holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = owner_file(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_locked(path))
+        except Timeout:
+            raise UserError(refusal(UNKNOWN | _read(owner))) from None
+        stack.callback(owner.unlink, missing_ok=True)
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        us = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        write_text(owner, json.dumps(us) + "\n")
+        yield
+
+
+def owner_file(path):
+    """The file that names who holds a lock: Windows lets nobody read the lock file itself."""
+    return path.with_name(f"{path.name}.owner")
+
+
+def _locked(path):
+    return FileLock(path).acquire(timeout=PATIENCE, poll_interval=0.01)
+
+
+def _read(path):
+    """What an owner's file says: a dict, empty if it says nothing."""
     try:
-        os.kill(owner["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        pass
-    now = _began(owner["pid"])
-    return now is None or owner.get("began") in (None, now)
-
-
-def _began(pid):
-    """When a process began, in ticks since the machine did; None where the system does not tell."""
-    try:
-        status = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(status.rpartition(")")[2].split()[19])  # field 22; the second is a name in brackets
-
-
-def _read(descriptor):
-    """What a lock file says: a dict, empty if it says nothing."""
-    try:
-        owner = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
-
-
-def _write(descriptor, owner):
-    text = json.dumps(owner).encode() + b"\n"
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))

@@ -1,11 +1,13 @@
 """The scaling benchmark on models small enough to trace in seconds."""
 
+import importlib.util
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import density
 import scaling
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
@@ -40,6 +42,13 @@ def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, ca
     assert "faster_than_cached_ON" in found[0] and "faster_than_cached_ON" not in found[1]
     picture = np.asarray(Image.open(tmp_path / "scaling.png"))
     assert picture.std() > 5
+
+
+@pytest.mark.parametrize("main, arguments", [(scaling.main, []), (density.main, ["report"])])
+def test_a_missing_matplotlib_is_reported_before_the_work(monkeypatch, main, arguments):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"matplotlib not installed.*\[benchmarks\]"):
+        main(arguments)
 
 
 def test_evaluations_grow_with_the_logarithm():

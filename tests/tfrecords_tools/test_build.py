@@ -1,6 +1,5 @@
 """A build is whole or absent, alone in its folder, and the same however it is run."""
 
-import fcntl
 import os
 import pathlib
 import shutil
@@ -18,7 +17,7 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
 from support.cub_fixture import write_cub
 from tfrecords_tools import cli
-from tfrecords_tools.build import build
+from tfrecords_tools.build import _alone_in, build
 from tfrecords_tools.tasks import Skipped, Task, convert_all
 
 
@@ -70,13 +69,12 @@ build("cub", {str(source)!r}, {str(tmp_path)!r})
 
 
 def test_two_builds_in_one_folder(source, tmp_path):
-    (tmp_path / "cub").mkdir()
-    with open(tmp_path / "cub" / ".lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("4711")
-        file.flush()
-        with pytest.raises(UserError, match=r"another build is at work in .*cub \(process 4711\)"):
-            build("cub", source, tmp_path)
+    holder = rf"\(process {os.getpid()}\)"
+    with (
+        _alone_in(tmp_path / "cub"),
+        pytest.raises(UserError, match=f"another build is at work in .*cub {holder}"),
+    ):
+        build("cub", source, tmp_path)
     assert build("cub", source, tmp_path).is_new  # the lock goes with its holder
 
 
