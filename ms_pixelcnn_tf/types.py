@@ -1,5 +1,6 @@
 """The types that public signatures name."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -10,4 +11,5 @@ Array: TypeAlias = ArrayLike  # numpy's, a tensor, or what numpy makes an array 
 Tensor: TypeAlias = Any  # of Keras' backend
 Levels: TypeAlias = np.ndarray  # uint8
 Conditions: TypeAlias = Mapping[str, Any] | None  # field → values of a batch
+AnyPath: TypeAlias = str | os.PathLike[str]
 Size: TypeAlias = int | str | tuple[int, int]  # a side, "32x48", or (height, width)

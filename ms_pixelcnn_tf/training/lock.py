@@ -1,9 +1,9 @@
 """One training a folder: a file that the training process holds locked, and that says who it is.
 
 The operating system gives the lock up when its process ends, however it ends. So a file without a
-lock on it is stale, whatever it says, and is taken over. On a file system without locks what the file
-says must do: the owner is taken to be alive unless it is of this host and its process is gone, or,
-where the system tells when a process began, its number is another's by now.
+lock on it is stale, whatever it says, and is taken over. On a file system without locks what the
+file says must do: the owner is taken to be alive unless it is of this host and its process is gone,
+or, where the system tells when a process began, its number is another's by now.
 """
 
 import contextlib
@@ -13,15 +13,17 @@ import os
 import pathlib
 import socket
 import time
+from collections.abc import Iterator
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import AnyPath
 
 LOCK = "training.lock"
 PATIENCE = 0.5  # seconds: `is_trained_in` of another process has the lock for an instant
 
 
 @contextlib.contextmanager
-def training_in(workdir):
+def training_in(workdir: AnyPath) -> Iterator[None]:
     """While entered, `workdir`, which is made if need be, is this process's to train in.
 
     Raises:
@@ -39,8 +41,8 @@ def training_in(workdir):
             owner = _read(descriptor)
             raise UserError(
                 f"{workdir} is being trained in by process {owner.get('pid', 'unknown')} on host "
-                f"{owner.get('host', 'unknown')}, since {owner.get('since', 'unknown')}; wait for it, "
-                f"stop it, or give another --workdir (if no such process runs, remove {path})"
+                f"{owner.get('host', 'unknown')}, since {owner.get('since', 'unknown')}; wait for "
+                f"it, stop it, or give another --workdir (if no such process runs, remove {path})"
             )
         _write(
             descriptor,
@@ -59,7 +61,7 @@ def training_in(workdir):
         os.close(descriptor)
 
 
-def is_trained_in(workdir):
+def is_trained_in(workdir: AnyPath) -> bool:
     """Whether a process trains in a folder just now."""
     try:
         descriptor = os.open(pathlib.Path(workdir) / LOCK, os.O_RDONLY)
