@@ -77,7 +77,7 @@ def asked(config: Any, source: Source, count: int, split: str = "validation") ->
     """
     fields = tuple(name for name in config.conditions if name != "label")
     indices = np.arange(count) % source.size(split)
-    found = source.examples(split, indices, fields) if fields else {}
+    found: dict[str, Any] = {**source.examples(split, indices, fields)} if fields else {}
     if "text" in found:
         found["text"] = [str(captions[0]) for captions in found["text"]]
     if "segmentation" in found:

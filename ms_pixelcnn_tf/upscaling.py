@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image
 
 from ms_pixelcnn_tf import pixels
-from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
@@ -39,7 +38,7 @@ class Input(NamedTuple):
     real: np.ndarray | None
 
 
-def largest_size(config: ModelConfig, low: tuple[int, int]) -> tuple[int, int]:
+def largest_size(config: Any, low: tuple[int, int]) -> tuple[int, int]:
     """The largest size, (height, width), that the held scales reach from `low` on; the model's
     largest where they reach none."""
     reached = None
@@ -51,7 +50,7 @@ def largest_size(config: ModelConfig, low: tuple[int, int]) -> tuple[int, int]:
     return reached or config.image_size
 
 
-def check_sizes(config: ModelConfig, low: tuple[int, int], high: tuple[int, int]) -> None:
+def check_sizes(config: Any, low: tuple[int, int], high: tuple[int, int]) -> None:
     """Raises UserError unless the model has both sizes, `low` the smaller one, and holds the scales
     from the one to the other."""
     sizes = ", ".join(format_size(size) for size in config.sizes)
@@ -74,7 +73,7 @@ def check_sizes(config: ModelConfig, low: tuple[int, int], high: tuple[int, int]
 
 
 def read_inputs(
-    path: str, config: ModelConfig, low: tuple[int, int], high: tuple[int, int]
+    path: str, config: Any, low: tuple[int, int], high: tuple[int, int]
 ) -> tuple[list[Input], list[tuple[str, str]]]:
     """The image of a file, or those of a folder, sorted by name; hidden files are passed over.
 
@@ -117,9 +116,7 @@ def read_inputs(
     return inputs, skipped
 
 
-def read_input(
-    path: str, config: ModelConfig, low: tuple[int, int], high: tuple[int, int]
-) -> Input:
+def read_input(path: str, config: Any, low: tuple[int, int], high: tuple[int, int]) -> Input:
     """One `Input`. Raises `decode.Unusable` for a file that gives none."""
     target, channels = config.image_size, config.channels
     image = decode.decode_file(path, target, channels).pixels
