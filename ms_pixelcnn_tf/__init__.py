@@ -53,8 +53,8 @@ def load(
     """A trained model, with its averaged weights.
 
     Args:
-        path: the `--workdir` of a training run, the folder of an export, or the name of a model that
-            ships with the package, as "shapes-tiny" (`ready_made.names()`).
+        path: the `--workdir` of a training run, the folder of an export, or the name of a model
+            that ships with the package, as "shapes-tiny" (`ready_made.names()`).
         checkpoint: of a run "last", or "best", that of the best validation.
 
     Raises:

@@ -1,6 +1,7 @@
 """Videos as animations that repeat, GIF or WebP: `film`'s clips side by side, in motion."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,7 +17,7 @@ LAST = 6  # frames' time for which an animation stays at its end
 PALETTE_PIXELS = 2**18  # looked at to choose a GIF's colours
 
 
-def animate(clips, names, given, scale=1):
+def animate(clips: np.ndarray, names: Sequence[str], given: int, scale: int = 1) -> np.ndarray:
     """The pictures of an animation: a column a clip, `BAND` of them side by side, a row a video.
 
     Args:
@@ -28,7 +29,8 @@ def animate(clips, names, given, scale=1):
     count, rows, steps = clips.shape[:3]
     high, wide = film.cell_size(clips.shape[3:5], scale)
     left = film.label_width(names)
-    page = Image.new("RGB", animation_size(clips.shape[:5], names, scale)[::-1], film.PAPER)
+    height, width = animation_size(clips.shape[:5], names, scale)
+    page = Image.new("RGB", (width, height), film.PAPER)
     draw = ImageDraw.Draw(page)
     places = {}
     for clip in range(count):
@@ -53,7 +55,7 @@ def animate(clips, names, given, scale=1):
     return np.stack(pictures)
 
 
-def animation_size(shape, names, scale=1):
+def animation_size(shape: Sequence[int], names: Sequence[str], scale: int = 1) -> tuple[int, int]:
     """(height, width) of the pictures that `animate` makes of clips `(n, R, T, H, W)`."""
     count, rows = shape[:2]
     high, wide = film.cell_size(shape[3:5], scale)
@@ -64,7 +66,7 @@ def animation_size(shape, names, scale=1):
     )
 
 
-def write(path, pictures, fps):
+def write(path: str | os.PathLike[str], pictures: np.ndarray, fps: int) -> None:
     """Writes an animation that repeats without end and stays a little at its last picture.
 
     Args:

@@ -4,6 +4,8 @@ Also prompts, drawn in the same way beside what a model made of them.
 """
 
 import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -20,14 +22,16 @@ MAX_CAPTION = 200  # letters of a prompt's caption that are drawn
 ACTION_HEIGHT = 40
 
 
-def colour_of(number):
+def colour_of(number: int | np.integer) -> tuple[int, ...]:
     """A colour for the class or part of a number, far from its neighbours'."""
     hue = number * 0.618034 % 1.0
     channels = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1.0 * 6 - 3) - 1, 0, 1)
     return tuple(int(value) for value in 40 + 200 * channels)
 
 
-def image_sheet(examples, class_names, columns, side):
+def image_sheet(
+    examples: Mapping[str, Any], class_names: Sequence[str], columns: int, side: int
+) -> np.ndarray:
     """A sheet of images.
 
     Args:
@@ -48,7 +52,7 @@ def image_sheet(examples, class_names, columns, side):
     return np.asarray(_grid(cells, columns))
 
 
-def video_sheet(examples, side, frames):
+def video_sheet(examples: Mapping[str, Any], side: int, frames: int) -> np.ndarray:
     """A strip of frames an example, with its actions and states as curves below.
 
     Args:
@@ -71,14 +75,14 @@ def video_sheet(examples, side, frames):
     return np.asarray(_grid(cells, 1))
 
 
-def panel_size(prompt, names, image_size, side):
+def panel_size(prompt: Any, names: Any, image_size: tuple[int, int], side: int) -> tuple[int, int]:
     """(height, width) of the picture that `panel` makes."""
     height = max(1, round(side * image_size[0] / image_size[1])) if _has_maps(prompt) else 0
     lines = _panel_lines(prompt, names, side)
     return height + (LINE * len(lines) + 4 if lines or not height else 0), side
 
 
-def panel(prompt, names, image_size, side):
+def panel(prompt: Any, names: Any, image_size: tuple[int, int], side: int) -> np.ndarray:
     """What a prompt says: its maps on a plain ground, and below them its words.
 
     Args:
@@ -106,7 +110,7 @@ def panel(prompt, names, image_size, side):
     return np.asarray(_stacked(parts))
 
 
-def beside(panels, pictures):
+def beside(panels: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> np.ndarray:
     """A row a panel, its picture to its right.
 
     Args:
@@ -115,13 +119,15 @@ def beside(panels, pictures):
     Returns:
         uint8 `[height, width, 3]`, of `beside_size`.
     """
-    cells = [Image.fromarray(cell) for row in zip(panels, pictures) for cell in row]
+    cells = [Image.fromarray(cell) for row in zip(panels, pictures, strict=True) for cell in row]
     return np.asarray(_grid(cells, 2))
 
 
-def beside_size(panel_sizes, picture_sizes):
+def beside_size(
+    panel_sizes: Sequence[tuple[int, int]], picture_sizes: Sequence[tuple[int, int]]
+) -> tuple[int, int]:
     """(height, width) of the picture that `beside` makes of panels and pictures of these sizes."""
-    rows = list(zip(panel_sizes, picture_sizes))
+    rows = list(zip(panel_sizes, picture_sizes, strict=True))
     height = sum(max(left[0], right[0]) + GAP for left, right in rows) - GAP
     return height, max(left[1] + right[1] for left, right in rows) + GAP
 
@@ -179,7 +185,9 @@ def _enlarged(pixels, side):
     pixels = np.asarray(pixels)
     pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
     image = Image.fromarray(pixels)
-    return image.resize((side, max(1, round(side * image.height / image.width))), Image.NEAREST)
+    return image.resize(
+        (side, max(1, round(side * image.height / image.width))), Image.Resampling.NEAREST
+    )
 
 
 def _with_masks(picture, masks, share=MASK_SHARE):
@@ -190,7 +198,10 @@ def _with_masks(picture, masks, share=MASK_SHARE):
     canvas = np.asarray(picture, "float32")
     for number in np.flatnonzero(masks.any(axis=(0, 1))):
         mask = Image.fromarray(masks[..., number].astype("uint8") * 255)
-        cover = np.asarray(mask.resize(picture.size, Image.NEAREST), "float32")[..., None] / 255
+        cover = (
+            np.asarray(mask.resize(picture.size, Image.Resampling.NEAREST), "float32")[..., None]
+            / 255
+        )
         cover *= share
         canvas = canvas * (1 - cover) + np.array(colour_of(number), "float32") * cover
     return Image.fromarray(canvas.round().astype("uint8"))
@@ -212,7 +223,7 @@ def _curves(values, width, name):
     for number, curve in enumerate(np.transpose(values)):
         span = max(float(np.ptp(curve)), 1e-9)
         heights = ACTION_HEIGHT - 5 - (curve - curve.min()) / span * (ACTION_HEIGHT - 10)
-        draw.line(list(zip(steps, heights)), colour_of(number), 1)
+        draw.line(list(zip(steps, heights, strict=True)), colour_of(number), 1)
     draw.text((4, 0), name, FAINT, ImageFont.load_default())
     return picture
 
@@ -220,7 +231,7 @@ def _curves(values, width, name):
 def _text(lines, colours, width):
     picture = Image.new("RGB", (width, LINE * len(lines) + 4), PAPER)
     draw = ImageDraw.Draw(picture)
-    for number, (line, colour) in enumerate(zip(lines, colours)):
+    for number, (line, colour) in enumerate(zip(lines, colours, strict=True)):
         draw.text((1, 2 + LINE * number), line, colour, ImageFont.load_default())
     return picture
 

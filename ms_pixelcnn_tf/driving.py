@@ -5,6 +5,9 @@ frames are given, the actions before G - 1 and the states before G belong to the
 stay the clip's own; what comes after is the driver's.
 """
 
+import os
+from collections.abc import Mapping
+
 import numpy as np
 
 from ms_pixelcnn_tf.data.procedural import push_physics
@@ -14,7 +17,9 @@ from ms_pixelcnn_tf.errors import UserError
 FOLLOW = {"shapes_push": push_physics.FOLLOW}
 
 
-def read_values(path, flag, count, steps, width):
+def read_values(
+    path: str | os.PathLike[str], flag: str, count: int, steps: int, width: int
+) -> np.ndarray:
     """Actions or states of a file that `numpy.save` has written.
 
     Args:
@@ -60,12 +65,18 @@ def read_values(path, flag, count, steps, width):
     return values
 
 
-def can_follow(name):
+def can_follow(name: str) -> bool:
     """Whether the states of a data set follow from the actions."""
     return name in FOLLOW
 
 
-def drive(name, clip, given, actions, states=None):
+def drive(
+    name: str,
+    clip: Mapping[str, np.ndarray],
+    given: int,
+    actions: np.ndarray,
+    states: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """What a model is to be told of clips that are driven.
 
     Args:
@@ -95,7 +106,7 @@ def drive(name, clip, given, actions, states=None):
     return driven | {"states": _joined(clip["states"], states, given)}
 
 
-def follow(states, actions, given, share):
+def follow(states: np.ndarray, actions: np.ndarray, given: int, share: float) -> np.ndarray:
     """The states that follow from the actions: s[t + 1] = s[t] + share · (a[t] - s[t]).
 
     Args:

@@ -5,6 +5,8 @@ pasts, each of which R videos show, as the real one and what models made of it. 
 were given have a coloured border. This is Figure 12 in Reed et al. (2017).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,7 +19,9 @@ LINE = 14  # height of a line of text
 MARGIN = 4
 
 
-def strip(clips, names, given, scale=1, every=1):
+def strip(
+    clips: np.ndarray, names: Sequence[str], given: int, scale: int = 1, every: int = 1
+) -> np.ndarray:
     """A film strip, the given frames set off.
 
     Args:
@@ -33,8 +37,8 @@ def strip(clips, names, given, scale=1, every=1):
     count, rows, steps = clips.shape[:3]
     high, wide = cell_size(clips.shape[3:5], scale)
     left = label_width(names)
-    size = strip_size(clips.shape[:5], names, given, scale, every)
-    picture = Image.new("RGB", size[::-1], PAPER)
+    height, width = strip_size(clips.shape[:5], names, given, scale, every)
+    picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
     columns = {
         t: left + index * wide + (GAP if t >= given else 0)
@@ -53,7 +57,9 @@ def strip(clips, names, given, scale=1, every=1):
     return np.asarray(picture)
 
 
-def strip_size(shape, names, given, scale=1, every=1):
+def strip_size(
+    shape: Sequence[int], names: Sequence[str], given: int, scale: int = 1, every: int = 1
+) -> tuple[int, int]:
     """(height, width) of the picture that `strip` makes of clips `(n, R, T, H, W)`."""
     count, rows, steps = shape[:3]
     high, wide = cell_size(shape[3:5], scale)
@@ -68,7 +74,7 @@ def strip_size(shape, names, given, scale=1, every=1):
 # -- what animations share ------------------------------------------------------------------------
 
 
-def framed(frames, given, scale):
+def framed(frames: np.ndarray, given: int, scale: int) -> np.ndarray:
     """uint8 `[T, H, W, C]` → `[T, ·, ·, 3]` of `cell_size`: enlarged, with a border."""
     frames = enlarge(to_rgb(frames), scale)
     high, wide = frames.shape[1] + 2 * BORDER, frames.shape[2] + 2 * BORDER
@@ -78,17 +84,23 @@ def framed(frames, given, scale):
     return cells
 
 
-def cell_size(size, scale):
+def cell_size(size: Sequence[int], scale: int) -> tuple[int, int]:
     """(height, width) that a frame of `size` takes."""
-    return tuple(side * scale + 2 * BORDER for side in size)
+    return size[0] * scale + 2 * BORDER, size[1] * scale + 2 * BORDER
 
 
-def label_width(names):
+def label_width(names: Sequence[str]) -> int:
     """Pixels that the names of the rows take, at the left."""
     font = ImageFont.load_default()
     return 2 * MARGIN + round(max(font.getlength(name) for name in names))
 
 
-def write(draw, place, text, colour, anchor):
+def write(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    colour: tuple[int, int, int],
+    anchor: str,
+) -> None:
     """Writes a word at (x, y); Pillow's `anchor` says what of it lies there."""
     draw.text(place, text, colour, ImageFont.load_default(), anchor)

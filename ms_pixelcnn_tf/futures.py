@@ -3,7 +3,8 @@
 A future is a pure function of the seed, the clip's number and its own, whatever else is asked for.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,9 @@ class Asked(NamedTuple):
     seed: int
 
 
-def roll_out(model, given, conditions, asked):
+def roll_out(
+    model: Any, given: np.ndarray, conditions: Mapping[str, np.ndarray], asked: Asked
+) -> np.ndarray:
     """Samples what follows on the given frames.
 
     Args:
@@ -36,11 +39,13 @@ def roll_out(model, given, conditions, asked):
     """
     given, *own = (_for_each(values, asked) for values in (given, *conditions.values()))
     uniforms = _uniforms((model.config.predicted_frames, *given.shape[2:]), asked, stage=0)
-    sampled = model.decode(uniforms, given, dict(zip(conditions, own)) or None)
+    sampled = model.decode(uniforms, given, dict(zip(conditions, own, strict=True)) or None)
     return _by_clip(np.concatenate([given, sampled], axis=1), asked)
 
 
-def upscale(model, videos, given, asked, stage):
+def upscale(
+    model: Any, videos: np.ndarray, given: np.ndarray, asked: Asked, stage: int
+) -> np.ndarray:
     """Doubles the size of videos.
 
     Args:

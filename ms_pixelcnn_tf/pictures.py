@@ -5,8 +5,11 @@ shown as gray, two as red and green, three as colours; further channels are not 
 """
 
 import math
+import os
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from ms_pixelcnn_tf.files import replacing
@@ -16,7 +19,7 @@ HEAT_GAIN, HEAT_FROM = np.array([1.8, 2.2, 3.0]), np.array([0.0, 0.9, 2.2])  # o
 PADDING = 2  # pixels between neighbours, after enlargement
 
 
-def to_rgb(images):
+def to_rgb(images: ArrayLike) -> np.ndarray:
     """uint8 `[B, H, W, C]` → uint8 `[B, H, W, 3]`."""
     images = np.asarray(images, dtype=np.uint8)
     if images.shape[-1] == 1:
@@ -25,12 +28,12 @@ def to_rgb(images):
     return np.pad(images[..., :3], ((0, 0), (0, 0), (0, 0), (0, missing)))
 
 
-def enlarge(images, factor):
+def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
     """Each pixel becomes `factor` × `factor` pixels."""
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def grid(images, columns=None, scale=1):
+def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> np.ndarray:
     """One picture of all images, row by row.
 
     Args:
@@ -53,14 +56,16 @@ def grid(images, columns=None, scale=1):
     return picture
 
 
-def grid_size(count, size, columns=None, scale=1):
+def grid_size(
+    count: int, size: tuple[int, int], columns: int | None = None, scale: int = 1
+) -> tuple[int, int]:
     """(height, width) of the picture that `grid` makes of `count` images of `size`."""
     columns = min(columns or math.ceil(math.sqrt(count)), count)
-    cells = math.ceil(count / columns), columns
-    return tuple(n * (side * scale + PADDING) + PADDING for n, side in zip(cells, size))
+    high, wide = (side * scale + PADDING for side in size)
+    return math.ceil(count / columns) * high + PADDING, columns * wide + PADDING
 
 
-def trajectory(pyramid, scale=1):
+def trajectory(pyramid: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
     """The pyramid of every image as one row, base to the left, all enlarged to the target's size.
 
     This is the left column of Figure 4 in Reed et al. (2017).
@@ -78,7 +83,12 @@ def trajectory(pyramid, scale=1):
     return grid(cells.reshape(-1, *cells.shape[2:]), columns=len(pyramid), scale=scale)
 
 
-def upscaled(low, real, samples, scale=1):
+def upscaled(
+    low: Sequence[np.ndarray],
+    real: Sequence[np.ndarray | None],
+    samples: np.ndarray,
+    scale: int = 1,
+) -> np.ndarray:
     """A row an input: its pixels, the real image if any is known, its samples, all of one size.
 
     This is Figure 7 in Reed et al. (2017).
@@ -93,7 +103,7 @@ def upscaled(low, real, samples, scale=1):
         uint8 `[rows, columns, 3]`.
     """
     shape, cells = samples.shape[2:], []
-    for given, known, own in zip(low, real, samples):
+    for given, known, own in zip(low, real, samples, strict=True):
         cells.append(enlarge(given[None], shape[0] // given.shape[0])[0])
         if any(image is not None for image in real):
             cells.append(np.full(shape, BACKGROUND, np.uint8) if known is None else known)
@@ -101,14 +111,14 @@ def upscaled(low, real, samples, scale=1):
     return grid(np.stack(cells), columns=len(cells) // len(samples), scale=scale)
 
 
-def heat(values):
-    """Numbers as colours, black through red to yellow: uint8 `[..., 3]`; 0 and less, and 1 and more,
-    are the ends."""
+def heat(values: ArrayLike) -> np.ndarray:
+    """Numbers as colours, black through red to yellow: uint8 `[..., 3]`; 0 and less, and 1 and
+    more, are the ends."""
     values = np.clip(np.asarray(values, "float64"), 0, 1)[..., None]
     return np.round(255 * np.clip(HEAT_GAIN * values - HEAT_FROM, 0, 1)).astype(np.uint8)
 
 
-def write_png(path, picture):
+def write_png(path: str | os.PathLike[str], picture: np.ndarray) -> None:
     """Writes uint8 `[H, W, 3]` to `path`, whole or not at all."""
     with replacing(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")

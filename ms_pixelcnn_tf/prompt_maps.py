@@ -6,11 +6,13 @@
 import json
 import os
 import struct
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ms_pixelcnn_tf.configs import unknown
+from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.errors import UserError
 
 MAX_MASK_PIXELS = 2**26
@@ -24,7 +26,7 @@ GRAY, INDEXED = 0, 3
 COLOUR_TYPES = {2: "RGB", 4: "gray with alpha", 6: "RGB with alpha"}
 
 
-def read_mask(path, num_segments):
+def read_mask(path: str | os.PathLike[str], num_segments: int) -> np.ndarray:
     """A segmentation's PNG as uint8 `[H, W]`: 0 the ground and what is not known, 1 + k class k.
 
     Raises:
@@ -61,7 +63,9 @@ def read_mask(path, num_segments):
     return values
 
 
-def read_keypoints(given, config, names, folder):
+def read_keypoints(
+    given: Any, config: ModelConfig, names: Sequence[str], folder: str
+) -> np.ndarray:
     """Keypoints as given in a prompt.
 
     Args:
@@ -92,7 +96,7 @@ def read_keypoints(given, config, names, folder):
     return _points(given, config, names)
 
 
-def check_path(field, path):
+def check_path(field: str, path: str | os.PathLike[str]) -> None:
     """Raises UserError for text that can be no file's path, which `open` would not tell well."""
     text = os.fspath(path)
     try:
@@ -169,7 +173,7 @@ def _are_numbers(values, count):
     )
 
 
-def parse_json(text):
+def parse_json(text: str) -> Any:
     """`json.loads` that refuses a name given twice. Raises UserError."""
 
     def unique(pairs):
@@ -189,7 +193,7 @@ def parse_json(text):
         raise UserError(f"not JSON that can be read: {error}") from error
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """A value as JSON, in few letters."""
     try:
         return clipped(json.dumps(value, ensure_ascii=False, default=str))
@@ -197,6 +201,6 @@ def shown(value):
         return "a number of too many digits"
 
 
-def clipped(text):
+def clipped(text: str) -> str:
     """The beginning of a text, with an ellipsis where it is long."""
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "…"

@@ -37,6 +37,9 @@ class Names(NamedTuple):
     segments: tuple = ()
 
 
+NO_NAMES = Names()
+
+
 class Prompt(NamedTuple):
     """A checked prompt; None for what the model is not conditioned on.
 
@@ -53,7 +56,7 @@ class Prompt(NamedTuple):
     segmentation: np.ndarray | None = None
 
 
-def read_prompts(path: str, config: ModelConfig, names: Names = Names()) -> list[Prompt]:
+def read_prompts(path: str, config: ModelConfig, names: Names = NO_NAMES) -> list[Prompt]:
     """The prompts of a file, one JSON object a line; blank lines are passed over.
 
     Args:
@@ -84,7 +87,7 @@ def read_prompts(path: str, config: ModelConfig, names: Names = Names()) -> list
 
 
 def make_prompt(
-    given: Any, config: ModelConfig, names: Names = Names(), folder: str = ""
+    given: Any, config: ModelConfig, names: Names = NO_NAMES, folder: str = ""
 ) -> Prompt:
     """One prompt, checked.
 
@@ -177,7 +180,7 @@ def class_number(label: int | str, num_classes: int, names: Sequence[str] = ()) 
     named = names.index(label) if label in names else number
     if named is None:
         known = names or tuple(map(str, range(num_classes)))
-        raise unknown("label", clipped(label), known[:MAX_NAMES_SHOWN])
+        raise unknown("label", clipped(str(label)), known[:MAX_NAMES_SHOWN])
     if number is not None and number != named and 0 <= number < num_classes:
         raise UserError(
             f"label {label} may be class number {number} or the class of that name, number "

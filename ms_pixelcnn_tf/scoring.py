@@ -1,12 +1,12 @@
 """The likelihood of anyone's images: one by one, sub-pixel by sub-pixel, ranked.
 
-A likelihood alone ranks simple images too high: a blank page is likely under any model. So beside it
-stands what is left when the image's complexity is taken off, measured by what a PNG of the same pixels
-takes: the score S of Serrà et al., which finds images of another complexity. What is odd *in* an image
-is found by its most surprising sub-pixels; `bin/benchmark odd_images` compares the three.
+A likelihood alone ranks simple images too high: a blank page is likely under any model. So there is
+a second score, the likelihood less the image's complexity, measured by the bits of a PNG of the
+same pixels: the score S of Serrà et al., which finds images of another complexity. What is odd *in*
+an image is found by its most surprising sub-pixels; `bin/benchmark odd_images` compares the three.
 
-Reference: Serrà et al. (2020), Input complexity and out-of-distribution detection with likelihood-based
-generative models, section 3.
+Reference: Serrà et al. (2020), Input complexity and out-of-distribution detection with
+likelihood-based generative models, section 3.
 """
 
 import csv
@@ -25,7 +25,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import replacing
-from ms_pixelcnn_tf.types import Conditions
+from ms_pixelcnn_tf.types import AnyPath, Conditions
 
 PEAK_SHARE = 0.01  # of the sub-pixels, the most surprising ones
 
@@ -39,10 +39,10 @@ class Score:
         nats: −log p.
         bits_per_dim: the same in bits.
         png_bits_per_dim: of a PNG file of the same pixels.
-        corrected_bits_per_dim: the one less the other; high where an image costs the model more than
-            its complexity explains.
-        peak_bits: mean surprise of the most surprising hundredth of the sub-pixels: high where there
-            is something odd in an image that is usual otherwise.
+        corrected_bits_per_dim: the one less the other; high where an image costs the model more
+            than its complexity explains.
+        peak_bits: mean surprise of the most surprising hundredth of the sub-pixels: high where
+            there is something odd in an image that is usual otherwise.
     """
 
     file: str
@@ -62,15 +62,16 @@ def read_folder(
 ) -> tuple[list[str], np.ndarray, list[tuple[str, str]]]:
     """The images of a file, or of a folder and those in it, at the model's size.
 
-    Larger images lose what stands out of the model's proportions, and are averaged down; hidden files
-    are passed over.
+    Larger images lose what stands out of the model's proportions, and are averaged down; hidden
+    files are passed over.
 
     Args:
         path: of a file or a folder.
         config: the model's `ModelConfig`.
 
     Returns:
-        Relative paths, uint8 levels `[n, H, W, C]`, and (path, reason) of each file that gave no image.
+        Relative paths, uint8 levels `[n, H, W, C]`, and (path, reason) of each file that gave no
+        image.
 
     Raises:
         UserError: where there is no image at all.
@@ -180,7 +181,7 @@ def png_bits(image: np.ndarray, num_levels: int) -> float:
     return 8 * file.tell() / image.size
 
 
-def write_csv(path: "str | os.PathLike[str]", found: Sequence[Score]) -> None:
+def write_csv(path: AnyPath, found: Sequence[Score]) -> None:
     """Writes scores as CSV, whole or not at all: a rank, then `COLUMNS`."""
     with (
         replacing(path) as temporary,

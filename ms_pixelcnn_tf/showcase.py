@@ -1,16 +1,19 @@
 """What a model is shown by: samples beside what was asked for, pyramids, upscaled images, film.
 
-All of it is asked for by the first examples of a split, so that one model's pictures can be laid beside
-another's.
+All of it is asked for by the first examples of a split, so that the pictures of two models can be
+compared.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ms_pixelcnn_tf import contact_sheet, film, pictures, pixels, scoring
 from ms_pixelcnn_tf.data.conditions import segmentation_maps
 from ms_pixelcnn_tf.data.pipeline import evaluation_batches, iterate
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.prompts import Names, Prompt, to_conditions
 
 IMAGES = 16  # in a grid
@@ -36,7 +39,7 @@ class Shown:
     real: np.ndarray
 
 
-def show(model, source, seed, split="validation"):
+def show(model: Any, source: Source, seed: int, split: str = "validation") -> Shown:
     """Draws samples of a model.
 
     Args:
@@ -63,7 +66,7 @@ def show(model, source, seed, split="validation"):
 # -- images ---------------------------------------------------------------------------------------
 
 
-def asked(config, source, count, split="validation"):
+def asked(config: Any, source: Source, count: int, split: str = "validation") -> list[Prompt]:
     """A list of `count` prompts: labels in turn, everything else as the first examples have it.
 
     Args:
@@ -74,7 +77,7 @@ def asked(config, source, count, split="validation"):
     """
     fields = tuple(name for name in config.conditions if name != "label")
     indices = np.arange(count) % source.size(split)
-    found = source.examples(split, indices, fields) if fields else {}
+    found: dict[str, Any] = {**source.examples(split, indices, fields)} if fields else {}
     if "text" in found:
         found["text"] = [str(captions[0]) for captions in found["text"]]
     if "segmentation" in found:
@@ -84,7 +87,9 @@ def asked(config, source, count, split="validation"):
     return [Prompt(**{name: found[name][row] for name in found}) for row in range(count)]
 
 
-def samples(config, source, levels, prompts=None):
+def samples(
+    config: Any, source: Source, levels: np.ndarray, prompts: Sequence[Prompt] | None = None
+) -> np.ndarray:
     """A grid of samples; with prompts, which are of `PROMPTS` in a row, each row beside its own."""
     images = pixels.dequantise(levels, config.num_levels)
     scale = _scale(config.image_size)
@@ -95,7 +100,9 @@ def samples(config, source, levels, prompts=None):
     return contact_sheet.beside([_panel(config, source, prompts[row]) for row in rows], grids)
 
 
-def trajectories(model, source, levels, prompts=None):
+def trajectories(
+    model: Any, source: Source, levels: np.ndarray, prompts: Sequence[Prompt] | None = None
+) -> np.ndarray:
     """The pyramid of some samples, a row each, base to the left (Figures 1, 4 to 6)."""
     config, step = model.config, PROMPTS if prompts else 1
     scales = [
@@ -112,7 +119,9 @@ def trajectories(model, source, levels, prompts=None):
     return contact_sheet.beside(panels, rows)
 
 
-def upscaled(model, source, seed, start, split="validation"):
+def upscaled(
+    model: Any, source: Source, seed: int, start: int, split: str = "validation"
+) -> np.ndarray:
     """A row an image: few of its pixels, itself, and what the model makes of the few (Figure 7).
 
     Args:
@@ -131,7 +140,7 @@ def upscaled(model, source, seed, start, split="validation"):
     return pictures.upscaled(list(low), list(real), made, _scale(config.image_size))
 
 
-def surprises(model, source, split="validation"):
+def surprises(model: Any, source: Source, split: str = "validation") -> tuple[np.ndarray, float]:
     """Some images, each beside the bits that its sub-pixels cost, and the bits of the brightest.
 
     Returns:
@@ -144,7 +153,7 @@ def surprises(model, source, split="validation"):
     highest = max(float(np.quantile(bits.mean(axis=-1), 0.995)), 1e-6)
     rows = [
         scoring.heat_map(image, own, config.num_levels, highest, _scale(config.image_size))
-        for image, own in zip(real, bits)
+        for image, own in zip(real, bits, strict=True)
     ]
     return np.concatenate(rows), highest
 
@@ -155,7 +164,9 @@ def _own_prompts(config, source, count, split):
     if not config.num_classes:
         return prompts
     labels = source.examples(split, np.arange(count), ("label",))["label"]
-    return [prompt._replace(label=int(label)) for prompt, label in zip(prompts, labels)]
+    return [
+        prompt._replace(label=int(label)) for prompt, label in zip(prompts, labels, strict=True)
+    ]
 
 
 def _panel(config, source, prompt):
@@ -166,8 +177,11 @@ def _panel(config, source, prompt):
 # -- videos ---------------------------------------------------------------------------------------
 
 
-def clips(model, source, seed, split="validation"):
-    """The first clips and what the model makes of their starts: uint8 levels `[n, T, H, W, C]` each."""
+def clips(
+    model: Any, source: Source, seed: int, split: str = "validation"
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first clips, and the model's samples from their starts: uint8 levels `[n, T, H, W, C]`
+    each."""
     config = model.config
     batch = _first(config, source, split, CLIPS, ("frames", *config.conditions))
     real, given = batch["frames"], batch["frames"][:, : config.given_frames]
@@ -177,7 +191,7 @@ def clips(model, source, seed, split="validation"):
     return real, np.concatenate([given, model.sample(given, conditions or None, seed=seed)], axis=1)
 
 
-def strip(config, real, made):
+def strip(config: Any, real: np.ndarray, made: np.ndarray) -> np.ndarray:
     """Real clips, each above a sample (Figure 12)."""
     shown = pixels.dequantise(np.stack([real, made], axis=1), config.num_levels)
     return film.strip(shown, ("real", "sample"), config.given_frames, _scale(config.image_size))

@@ -8,7 +8,8 @@ area of each pixel of the model's largest image, or of the largest of its sizes 
 
 import collections
 import os
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -37,11 +38,11 @@ class Input(NamedTuple):
     real: np.ndarray | None
 
 
-def largest_size(config, low):
+def largest_size(config: Any, low: tuple[int, int]) -> tuple[int, int]:
     """The largest size, (height, width), that the held scales reach from `low` on; the model's
     largest where they reach none."""
     reached = None
-    for name, size in zip(config.scale_names, config.sizes):
+    for name, size in zip(config.scale_names, config.sizes, strict=True):
         if size[0] > low[0]:
             if name not in config.held_scales:
                 break
@@ -49,7 +50,7 @@ def largest_size(config, low):
     return reached or config.image_size
 
 
-def check_sizes(config, low, high):
+def check_sizes(config: Any, low: tuple[int, int], high: tuple[int, int]) -> None:
     """Raises UserError unless the model has both sizes, `low` the smaller one, and holds the scales
     from the one to the other."""
     sizes = ", ".join(format_size(size) for size in config.sizes)
@@ -71,7 +72,9 @@ def check_sizes(config, low, high):
         )
 
 
-def read_inputs(path, config, low, high):
+def read_inputs(
+    path: str, config: Any, low: tuple[int, int], high: tuple[int, int]
+) -> tuple[list[Input], list[tuple[str, str]]]:
     """The image of a file, or those of a folder, sorted by name; hidden files are passed over.
 
     Args:
@@ -113,7 +116,7 @@ def read_inputs(path, config, low, high):
     return inputs, skipped
 
 
-def read_input(path, config, low, high):
+def read_input(path: str, config: Any, low: tuple[int, int], high: tuple[int, int]) -> Input:
     """One `Input`. Raises `decode.Unusable` for a file that gives none."""
     target, channels = config.image_size, config.channels
     image = decode.decode_file(path, target, channels).pixels
@@ -133,14 +136,22 @@ def read_input(path, config, low, high):
         if best != target:
             image = decode.decode_file(path, best, channels).pixels
     image = pixels.quantise(image, config.num_levels)
-    given, real = (
-        image[:: best[0] // wanted[0], :: best[0] // wanted[0]] if best[0] >= wanted[0] else None
-        for wanted in (low, high)
-    )
-    return Input(path, given, real)
+
+    def every_nth_pixel(size):
+        return image[:: best[0] // size[0], :: best[0] // size[0]]
+
+    real = every_nth_pixel(high) if best[0] >= high[0] else None
+    return Input(path, every_nth_pixel(low), real)
 
 
-def sample(model, inputs, high, num, seed, conditions=None):
+def sample(
+    model: Any,
+    inputs: Sequence[Input],
+    high: tuple[int, int],
+    num: int,
+    seed: int,
+    conditions: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
     """Samples of each input, a pure function of the seed.
 
     Args:
@@ -161,7 +172,7 @@ def sample(model, inputs, high, num, seed, conditions=None):
     return samples.reshape(len(inputs), num, *samples.shape[1:])
 
 
-def output_names(paths):
+def output_names(paths: Sequence[str]) -> list[str]:
     """A name a path, none twice: the file's without its suffix, or with it if two would be one."""
     names = [os.path.basename(path) for path in paths]
     stems = [os.path.splitext(name)[0] for name in names]

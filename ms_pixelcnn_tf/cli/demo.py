@@ -2,16 +2,20 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, make_run
 from ms_pixelcnn_tf.data.conditions import segmentation_maps
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.timing import REPEATS, median_seconds
 
+DESCRIPTION = "the whole way in minutes: train, evaluate, time against ON, draw."
 STEPS = 1800
 RECIPE = {
     "dataset": "shapes",
@@ -37,9 +41,9 @@ SCALE = 4  # magnification of the pictures
 MARKER = ".demo"  # stands in a run's folder that the demo made, and may remove
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Runs the demo."""
-    parser = flags.Parser("demo", __doc__.split(": ", 1)[1])
+    parser = flags.Parser("demo", DESCRIPTION)
     parser.add_argument(
         "--out", default="demo", metavar="DIR", help="where all goes (default demo)"
     )
@@ -65,6 +69,7 @@ def main(arguments):
     started = time.perf_counter()
     source = loop.load_source(run)
     run = loop.fit_to_source(run, source)
+    assert isinstance(run.model, ModelConfig)
     clear(workdir, run)
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / MARKER).touch()
@@ -97,21 +102,24 @@ def main(arguments):
     for row, prompt in enumerate(prompts[: len(classes)]):
         panels.append(contact_sheet.panel(prompt, names, size, size[1] * SCALE))
         trajectories.append(pictures.trajectory([s[row : row + 1] for s in pyramid], SCALE))
-    pictures.write_png(out / "trajectory.png", contact_sheet.beside(panels, trajectories))
+    rows = out / "trajectory.png"
+    pictures.write_png(rows, contact_sheet.beside(panels, trajectories))
+    smallest = "x".join(map(str, pyramid[0].shape[1:3]))
     print(f"""
 validation    {result.bits_per_dim:.3f} bits per sub-pixel over {result.examples} images
 sampling      {batch} images of {height}x{width}, {count(model)} and {count(baseline)} parameters
   OlogN       {seconds:.3f} s
   ON, cached  {cached:.3f} s ({cached / seconds:.1f} times as long)
-  ON, naive   {naive:.0f} s ({naive / seconds:.0f} times as long): {evaluations} network evaluations,
-              extrapolated from {REPEATS} that were timed; ON is untrained, which takes as long
+  ON, naive   {naive:.0f} s ({naive / seconds:.0f} times as long): {evaluations} evaluations of the
+              network, extrapolated from {REPEATS} that were timed; ON is untrained, which takes as
+              long
 samples       {out / "samples.png"}, a column each by the largest shape: {", ".join(classes)}
-trajectories  {out / "trajectory.png"}, the segmentation asked for and the pyramid from {pyramid[0].shape[1]}x{pyramid[0].shape[2]} up
+trajectories  {rows}, the segmentation asked for and the pyramid from {smallest} up
 TensorBoard   {workdir / TENSORBOARD}
 all of it     {time.perf_counter() - started:.0f} s""")
 
 
-def segmentations(source):
+def segmentations(source: Source) -> np.ndarray:
     """Maps of validation images, `ROWS` of every kind of largest shape, one of each in turn."""
     indices = np.arange(LOOKED_AT)
     labels = source.examples("validation", indices, ("label",))["label"]
@@ -122,7 +130,7 @@ def segmentations(source):
     return segmentation_maps(values, source.num_segments)
 
 
-def clear(workdir, run):
+def clear(workdir: Path, run: RunConfig) -> None:
     """Removes an earlier demo's run, unless it was interrupted and can go on.
 
     Raises:
@@ -143,7 +151,7 @@ def clear(workdir, run):
     shutil.rmtree(workdir)
 
 
-def seconds_of_evaluation(model, batch):
+def seconds_of_evaluation(model: Any, batch: int) -> float:
     """Time of one evaluation of ON's network on `batch` images, compiled."""
     import tensorflow as tf
 
@@ -153,7 +161,7 @@ def seconds_of_evaluation(model, batch):
     return median_seconds(lambda: evaluate(levels).numpy())
 
 
-def count(model):
+def count(model: Any) -> str:
     """The number of parameters, in millions."""
     return f"{model.count_params() / 1e6:.2f} M"
 

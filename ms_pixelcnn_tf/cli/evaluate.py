@@ -1,14 +1,19 @@
 """bin/evaluate: one exact pass over a split."""
 
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ms_pixelcnn_tf.cli import flags
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.evaluation import Evaluation
 
 DESCRIPTION = """Scores each example of a split once, exactly; of a video the frames after those
 given."""
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Evaluates as the arguments say."""
     parser = flags.Parser("evaluate", DESCRIPTION)
     flags.add_model_flags(parser)
@@ -48,7 +53,7 @@ def main(arguments):
         print(f"missing: scale {', '.join(missing)}; the total is of the others")
 
 
-def to_text(result):
+def to_text(result: "Evaluation") -> str:
     """An `Evaluation` as a table."""
     rows = [("total", result), *result.terms.items()]
     rows += [(name, scale) for name, scale in result.scales.items() if name not in result.terms]

@@ -1,6 +1,7 @@
 """bin/export: a trained model as a SavedModel, which needs TensorFlow alone."""
 
 import os
+from collections.abc import Sequence
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
@@ -10,7 +11,7 @@ DESCRIPTION = """Writes a trained model as a SavedModel with a model card, OUT/1
 TensorFlow Serving takes OUT for the model's folder (docs/serving.md)."""
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Exports as the arguments say."""
     parser = flags.Parser("export", DESCRIPTION)
     flags.add_model_flags(parser)
@@ -55,7 +56,7 @@ def main(arguments):
         from ms_pixelcnn_tf.training.trained import load_model, read_run, sampled_run
     whole, source = read_run(workdir), None
     missing = getattr(whole.model, "missing_scales", ())
-    from_base = not missing or "base" in whole.model.held_scales
+    from_base = "base" not in missing
     run = sampled_run(whole) if missing and from_base else whole
     splits = [split for split in options.splits.split(",") if split]
     if splits:
@@ -71,13 +72,13 @@ def main(arguments):
     folder = saved_model.export(
         model, run, options.out, facts, datasheet.text(workdir), options.version
     )
-    for name, graph in card.read(folder)["signatures"].items():
+    written = card.read(folder) or {}
+    for name, graph in written["signatures"].items():
         print(f"  {name}({', '.join(graph['inputs'])})")
     print(f"wrote {folder}")
     base = os.path.abspath(options.out)
-    print(
-        f"next: tensorflow_model_server --rest_api_port=8501 --model_name=model --model_base_path={base}"
-    )
+    server = "tensorflow_model_server --rest_api_port=8501 --model_name=model"
+    print(f"next: {server} --model_base_path={base}")
 
 
 if __name__ == "__main__":

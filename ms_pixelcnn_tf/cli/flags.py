@@ -1,4 +1,5 @@
-"""What the commands share: flags from the configuration's fields, errors as one line, a quiet start."""
+"""What the commands share: flags from the configuration's fields, errors as one line, a quiet
+start."""
 
 import argparse
 import contextlib
@@ -10,6 +11,8 @@ import signal
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NoReturn
 
 from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.configs import (
@@ -24,8 +27,9 @@ from ms_pixelcnn_tf.configs import (
 from ms_pixelcnn_tf.errors import UserError
 
 OUT_OF_MEMORY = (
-    "out of memory; training: give --micro_batch_size, a part of the batch at a time, which leaves the "
-    "result as it is, or lower --batch_size or --crop_size; sampling and scoring: lower --num, --batch_size or --image_size"
+    "out of memory; training: give --micro_batch_size, a part of the batch at a time, which leaves "
+    "the result as it is, or lower --batch_size or --crop_size; sampling and scoring: lower --num, "
+    "--batch_size or --image_size"
 )
 MAX_PIXELS = 2**27  # of a picture, 400 MB in memory
 MAX_SKIPPED_SHOWN = 5
@@ -34,7 +38,7 @@ MAX_SKIPPED_SHOWN = 5
 class Parser(argparse.ArgumentParser):
     """Raises UserError instead of printing the usage; suggests the nearest of misspelt flags."""
 
-    def __init__(self, command, description):
+    def __init__(self, command: str, description: str) -> None:
         super().__init__(
             prog=f"bin/{command}",
             usage=f"bin/{command} [--flag=value …]",
@@ -43,10 +47,10 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} ({self.prog} --help lists the flags)")
 
-    def parse(self, arguments):
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parses all of `arguments`. Raises UserError for what it does not know."""
         known, unknown = self.parse_known_args(arguments)
         if unknown:
@@ -58,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         return known
 
 
-def add_config_flags(parser, exclude=()):
+def add_config_flags(parser: argparse.ArgumentParser, exclude: Collection[str] = ()) -> None:
     """Adds one flag a field of the configuration, except those in `exclude`.
 
     A flag that is not given leaves no attribute, so that the preset decides.
@@ -86,7 +90,7 @@ def add_config_flags(parser, exclude=()):
         )
 
 
-def add_model_flags(parser):
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
     """Adds --workdir and --model, of which one says where the model is: see `model_folder`."""
     parser.add_argument(
         "--workdir", type=os.path.expanduser, metavar="DIR", help="folder of the run"
@@ -94,11 +98,12 @@ def add_model_flags(parser):
     parser.add_argument(
         "--model",
         metavar="NAME|DIR",
-        help=f"in its place a model that ships, {', '.join(ready_made.names())}, or an export's folder",
+        help=f"in its place a model that ships, {', '.join(ready_made.names())}, or an export's "
+        "folder",
     )
 
 
-def model_folder(options):
+def model_folder(options: argparse.Namespace) -> str:
     """The folder of the model that the flags name; as `options.workdir` too.
 
     Raises:
@@ -107,15 +112,15 @@ def model_folder(options):
     if (options.workdir is None) == (options.model is None):
         given = "both" if options.model else "neither"
         raise UserError(
-            f"{given} of --workdir and --model given; give --workdir=DIR, the folder of a run, or --model: "
-            f"{', '.join(ready_made.names())} or an export's folder"
+            f"{given} of --workdir and --model given; give --workdir=DIR, the folder of a run, or "
+            f"--model: {', '.join(ready_made.names())} or an export's folder"
         )
     if options.model is not None:
         options.workdir = str(ready_made.find(options.model))
     return options.workdir
 
 
-def add_checkpoint_flag(parser):
+def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
     """Adds --checkpoint, the weights to load."""
     parser.add_argument(
         "--checkpoint",
@@ -125,7 +130,7 @@ def add_checkpoint_flag(parser):
     )
 
 
-def positive(text):
+def positive(text: str) -> int:
     """An integer above 0, for `type=` of a flag."""
     value = int(text)
     if value < 1:
@@ -133,7 +138,7 @@ def positive(text):
     return value
 
 
-def positives(text):
+def positives(text: str) -> list[int]:
     """Different integers above 0 with commas between, for `type=` of a flag: "30,1" → [30, 1]."""
     values = [positive(part) for part in text.split(",")]
     if len(set(values)) < len(values):
@@ -141,7 +146,9 @@ def positives(text):
     return values
 
 
-def check_picture_size(size, what, options, advice=""):
+def check_picture_size(
+    size: tuple[int, int], what: str, options: argparse.Namespace, advice: str = ""
+) -> None:
     """Raises UserError if a picture would be larger than `MAX_PIXELS`.
 
     Args:
@@ -158,7 +165,7 @@ def check_picture_size(size, what, options, advice=""):
         )
 
 
-def show_skipped(skipped, num_read):
+def show_skipped(skipped: Sequence[tuple[str, str]], num_read: int) -> None:
     """Tells on the standard error which files gave no image."""
     if skipped:
         shown = "; ".join(f"{path}: {reason}" for path, reason in skipped[:MAX_SKIPPED_SHOWN])
@@ -168,7 +175,7 @@ def show_skipped(skipped, num_read):
         print(f"skipped {len(skipped)} of {total} files: {shown}", file=sys.stderr)
 
 
-def run(main):
+def run(main: Callable[[list[str]], object]) -> None:
     """Runs a command's `main(arguments)` and exits: 0, 2 after `error: …`, 130 after Ctrl-C, 143
     after SIGTERM. A warning is one line too."""
     warnings.showwarning = _show_warning
@@ -198,7 +205,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 
 
 @contextlib.contextmanager
-def quiet_start():
+def quiet_start() -> Iterator[None]:
     """Hides what TensorFlow prints while it is imported, before its own log level takes effect.
 
     Whoever sets TF_CPP_MIN_LOG_LEVEL below 3 sees it all, and so does an import that fails.
@@ -243,7 +250,7 @@ def _parse_bool(text):
     return values[text.lower()]
 
 
-def size(text):
+def size(text: str) -> tuple[int, int]:
     """`(height, width)`, for `type=` of a flag."""
     try:
         return parse_size(text)

@@ -1,5 +1,7 @@
 """bin/inspect_data: a sheet of examples with all that is known of them drawn on."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ms_pixelcnn_tf import data
@@ -11,7 +13,7 @@ VIDEO_FIELDS = ("frames", "actions", "states")
 IMAGE_FIELDS = ("image", "label", "text", "keypoints", "segmentation")
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Draws as the arguments say."""
     parser = flags.Parser("inspect_data", "Draws examples of a data set, as training reads them.")
     parser.add_argument("--dataset", required=True, metavar="NAME", help=", ".join(data.names()))

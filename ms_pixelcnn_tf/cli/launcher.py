@@ -1,7 +1,7 @@
 """bin/train --scale=each: every scale of a model by a process of its own, all at once.
 
-Each scale's term of the likelihood needs only ground truth, so the processes have nothing to tell one
-another (Reed et al., 2017, section 3).
+Each scale's term of the likelihood needs only ground truth, so the processes have nothing to tell
+one another (Reed et al., 2017, section 3).
 """
 
 import argparse
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable, Sequence
 
 from ms_pixelcnn_tf.errors import UserError
 
@@ -21,12 +22,12 @@ SECONDS_BETWEEN_LOOKS = 0.1
 PROGRAM = (sys.executable, "-m", "ms_pixelcnn_tf.cli.train")
 
 
-def is_asked_for(arguments):
+def is_asked_for(arguments: Sequence[str]) -> bool:
     """Whether the last --scale among the arguments is "each"."""
     return _split(arguments)[0].scale == EACH
 
 
-def commands(arguments, scales, workdir):
+def commands(arguments: Sequence[str], scales: Iterable[str], workdir: str) -> dict[str, list[str]]:
     """The arguments of `bin/train` for each scale: dict scale → list."""
     _, others = _split(arguments)
     return {scale: [*others, f"--scale={scale}", f"--workdir={workdir}"] for scale in scales}
@@ -40,7 +41,9 @@ def _split(arguments):
     return parser.parse_known_args(arguments)
 
 
-def launch(arguments, scales, workdir, program=PROGRAM):
+def launch(
+    arguments: Sequence[str], scales: Iterable[str], workdir: str, program: Sequence[str] = PROGRAM
+) -> None:
     """Runs the scales' processes to their ends; SIGINT and SIGTERM are handed on to all.
 
     Args:
@@ -95,8 +98,8 @@ def launch(arguments, scales, workdir, program=PROGRAM):
     failed = [f"{scale} (exit code {code})" for scale, code in codes.items() if code]
     if failed:
         raise UserError(
-            f"of {len(codes)} scales, failed: {', '.join(failed)}; the same command goes on with those "
-            "that are not finished"
+            f"of {len(codes)} scales, failed: {', '.join(failed)}; the same command goes on with "
+            "those that are not finished"
         )
 
 

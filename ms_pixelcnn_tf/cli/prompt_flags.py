@@ -1,13 +1,15 @@
 """The flags by which commands are told what pictures are to show, and what they tell of a run."""
 
+import argparse
 import os
+from typing import Any
 
-from ms_pixelcnn_tf.configs import CONDITIONS
+from ms_pixelcnn_tf.configs import CONDITIONS, ModelConfig
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.prompts import Names, make_prompt
+from ms_pixelcnn_tf.prompts import Names, Prompt, make_prompt
 
 
-def add_prompt_flags(parser, label_default=""):
+def add_prompt_flags(parser: argparse.ArgumentParser, label_default: str = "") -> None:
     """Adds one flag a condition."""
     group = parser.add_argument_group("what to show, as far as the model is conditioned on it")
     group.add_argument(
@@ -29,13 +31,13 @@ def add_prompt_flags(parser, label_default=""):
     )
 
 
-def given_flags(options):
+def given_flags(options: argparse.Namespace) -> dict[str, Any]:
     """The prompt that the flags make, as a dict; empty if none was given."""
     values = {field: getattr(options, field) for field in CONDITIONS}
     return {field: value for field, value in values.items() if value is not None}
 
 
-def flags_prompt(options, config, names):
+def flags_prompt(options: argparse.Namespace, config: ModelConfig, names: Names) -> Prompt:
     """The prompt that the flags make, as a `Prompt`.
 
     Raises:
@@ -53,7 +55,7 @@ def flags_prompt(options, config, names):
     return make_prompt(given, config, names)
 
 
-def tell_missing(config, size):
+def tell_missing(config: ModelConfig, size: tuple[int, int]) -> None:
     """Prints which scales a run lacks, if any, where its images are for that smaller than its own.
 
     Args:
@@ -65,7 +67,7 @@ def tell_missing(config, size):
         print(f"missing: scale {missing}; the images are {size[0]}x{size[1]}")
 
 
-def read_names(workdir):
+def read_names(workdir: str) -> Names:
     """The `Names` of a run."""
     from ms_pixelcnn_tf.training import datasheet
 

@@ -2,18 +2,20 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 from ms_pixelcnn_tf import ready_made
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
 
-DESCRIPTION = """Writes one HTML file, with all that it shows inside: the configuration, curves, likelihoods by split and
-term beside the published ones, sampling times, samples, pyramids, super-resolution, surprise, film.
+DESCRIPTION = """Writes one HTML file, with all that it shows inside: the configuration, curves,
+likelihoods by split and term beside the published ones, sampling times, samples, pyramids,
+super-resolution, surprise, film.
 
 Give --workdir several times to lay runs side by side."""
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Reports as the arguments say."""
     parser = flags.Parser("report", DESCRIPTION)
     parser.add_argument(
@@ -68,7 +70,7 @@ def main(arguments):
     names = subject.names(folders)
     subjects = [
         subject.read(folder, name, options.data_dir, options.checkpoint)
-        for folder, name in zip(folders, names)
+        for folder, name in zip(folders, names, strict=True)
     ]
     title = options.title or ", ".join(names)
     built = page.build(

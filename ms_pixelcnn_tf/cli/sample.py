@@ -1,15 +1,21 @@
 """bin/sample: draws images, or videos, from a trained model."""
 
+import argparse
 import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from ms_pixelcnn_tf.cli import flags, prompt_flags, sample_video
-from ms_pixelcnn_tf.configs import VideoConfig
+from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.prompts import Names, Prompt
 
 PANEL_SIDE = 128  # least width of what is shown of a prompt
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Samples as the arguments say."""
     parser = flags.Parser("sample", "Draws images, or videos, and writes them as one picture.")
     flags.add_model_flags(parser)
@@ -90,7 +96,12 @@ def main(arguments):
     print(f"wrote {options.out}")
 
 
-def check_picture_size(options, config, names, rows=None):
+def check_picture_size(
+    options: argparse.Namespace,
+    config: ModelConfig,
+    names: Names,
+    rows: Sequence[Prompt] | None = None,
+) -> None:
     """Raises UserError if the picture would be too large.
 
     Args:
@@ -115,7 +126,14 @@ def check_picture_size(options, config, names, rows=None):
     flags.check_picture_size(size, what, options)
 
 
-def write_picture(options, model, levels, names, prompt_size, rows=None):
+def write_picture(
+    options: argparse.Namespace,
+    model: Any,
+    levels: np.ndarray,
+    names: Names,
+    prompt_size: tuple[int, int],
+    rows: Sequence[Prompt] | None = None,
+) -> None:
     """Draws the samples, `options.num` for each of `rows`, and writes them.
 
     Args:
@@ -146,7 +164,7 @@ def write_picture(options, model, levels, names, prompt_size, rows=None):
     pictures.write_png(options.out, picture)
 
 
-def panel_side(options, config):
+def panel_side(options: argparse.Namespace, config: ModelConfig) -> int:
     """Width of a prompt's panel: an image's, as drawn, if that leaves its words readable."""
     return max(PANEL_SIDE, config.image_size[1] * options.scale)
 

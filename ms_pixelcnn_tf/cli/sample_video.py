@@ -1,13 +1,16 @@
 """bin/sample of a video model: what it makes of clips' first frames, beside what came of them."""
 
+import argparse
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ms_pixelcnn_tf import animation, driving, film, futures
 from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.configs import CONDITIONS
+from ms_pixelcnn_tf.configs import CONDITIONS, ModelConfig, RunConfig, VideoConfig
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
@@ -22,7 +25,7 @@ MAX_FUTURES = 1000
 FRAME_SIDE = 128  # about what a frame is magnified to
 
 
-def add_video_flags(parser):
+def add_video_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that only video models take; all are None unless given."""
     group = parser.add_argument_group(
         "videos: real beside sampled, the given frames with a coloured border; an animation "
@@ -69,12 +72,12 @@ def add_video_flags(parser):
     )
 
 
-def check_no_video_flags(options, config):
+def check_no_video_flags(options: argparse.Namespace, config: ModelConfig) -> None:
     """Raises UserError if a flag of videos is given for a model of images."""
     _check_absent(options, FLAGS, f"this run is a model of images ({config.variant})")
 
 
-def sample(options, run):
+def sample(options: argparse.Namespace, run: RunConfig) -> None:
     """Samples as the arguments say.
 
     The real clips are read once, as the last of the upscalers makes them. What the first model is
@@ -89,7 +92,9 @@ def sample(options, run):
     from ms_pixelcnn_tf.training.trained import load_model
 
     _check_absent(options, IMAGE_FLAGS, f"this run is a model of videos ({run.model.variant})")
-    config, given = run.model, run.model.given_frames
+    config = run.model
+    assert isinstance(config, VideoConfig)
+    given = config.given_frames
     upscalers = read_upscalers(options, run)
     if config.variant == UPSCALER:  # goes on from the true frames at half its size
         upscalers.insert(0, (options.workdir, run))
@@ -127,7 +132,7 @@ def sample(options, run):
         print(f"driven by {options.actions}: no real video stands beside")
 
 
-def set_defaults(options, size):
+def set_defaults(options: argparse.Namespace, size: tuple[int, int]) -> None:
     """Fills in what was not given, and checks --out, --fps and --first."""
     defaults = {
         "num": NUM,
@@ -153,7 +158,7 @@ def set_defaults(options, size):
         raise UserError("--states is for --actions, which lead to them; give both, or none")
 
 
-def read_upscalers(options, run):
+def read_upscalers(options: argparse.Namespace, run: RunConfig) -> list[tuple[str, RunConfig]]:
     """The runs of --upscaler, which double the size in turn.
 
     Returns:
@@ -184,7 +189,7 @@ def read_upscalers(options, run):
     return found
 
 
-def of_size(run, upscalers, size):
+def of_size(run: RunConfig, upscalers: Sequence[RunConfig], size: tuple[int, int]) -> RunConfig:
     """`run` with frames of another size, of its own data and length.
 
     They are read at the largest `source_size` that it or one of the upscalers was trained with, as
@@ -196,7 +201,7 @@ def of_size(run, upscalers, size):
     return dataclasses.replace(run, model=model, data=where)
 
 
-def open_source(options, run):
+def open_source(options: argparse.Namespace, run: RunConfig) -> Source:
     """The data set asked for, with clips as the run's model has them."""
     from ms_pixelcnn_tf.training.fitting import load_source
 
@@ -206,7 +211,7 @@ def open_source(options, run):
     return load_source(run, options.data_dir)
 
 
-def chosen_clips(options, source):
+def chosen_clips(options: argparse.Namespace, source: Source) -> tuple[str, np.ndarray]:
     """The split, and the clips' numbers, int64 `[num]`."""
     split = options.split
     if split is None:
@@ -220,7 +225,9 @@ def chosen_clips(options, source):
     return split, np.arange(options.first, last + 1)
 
 
-def read_clips(source, split, indices, config):
+def read_clips(
+    source: Source, split: str, indices: np.ndarray, config: VideoConfig
+) -> dict[str, np.ndarray]:
     """Clips as the model knows them.
 
     Returns:
@@ -241,13 +248,18 @@ def read_clips(source, split, indices, config):
     return clips
 
 
-def every_nth_pixel(frames, size):
+def every_nth_pixel(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Frames `[n, T, H, W, C]` sub-sampled to `size`, by which theirs is divisible."""
     step = frames.shape[2] // size[0]
     return frames[:, :, ::step, ::step]
 
 
-def conditions_of(options, config, source, clips):
+def conditions_of(
+    options: argparse.Namespace,
+    config: VideoConfig,
+    source: Source,
+    clips: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
     """What the model is told of the clips: their own actions and states, or those of --actions."""
     own = {field: clips[field] for field in config.conditions}
     if options.actions is None:
@@ -262,7 +274,7 @@ def conditions_of(options, config, source, clips):
     return driving.drive(source.name, own, config.given_frames, **read)
 
 
-def row_names(options):
+def row_names(options: argparse.Namespace) -> list[str]:
     """What stands beside each row of pictures."""
     sampled = [f"sample {i + 1}" for i in range(options.futures)]
     if options.futures == 1:
@@ -270,7 +282,7 @@ def row_names(options):
     return sampled if options.actions is not None else ["real", *sampled]
 
 
-def check_size(options, config, size):
+def check_size(options: argparse.Namespace, config: VideoConfig, size: tuple[int, int]) -> None:
     """Raises UserError if the film strip would be too large, or the animation for its format."""
     names = row_names(options)
     shape = (options.num, len(names), config.num_frames, *size)
@@ -285,7 +297,7 @@ def check_size(options, config, size):
         )
 
 
-def write(options, videos, config):
+def write(options: argparse.Namespace, videos: np.ndarray, config: VideoConfig) -> list[str]:
     """Writes uint8 levels `[n, rows, T, H, W, C]`; returns the names of the files."""
     from ms_pixelcnn_tf import pictures, pixels
 

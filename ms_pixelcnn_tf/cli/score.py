@@ -1,25 +1,33 @@
 """bin/score: the likelihood of anyone's images, ranked, to find the odd ones in a folder."""
 
+import argparse
 import dataclasses
 import math
 import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ms_pixelcnn_tf.cli import flags, prompt_flags
 from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.errors import UserError
 
-DESCRIPTION = """Scores every image of a folder, and of the folders in it, and ranks them, the oddest first.
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.scoring import Score
 
-Bits are per sub-pixel: of the model; of a PNG of the same pixels; the one less the other, since a likelihood
-alone takes simple images for usual ones (Serrà et al., 2020); and the peak, the mean of the most surprising
-hundredth of the sub-pixels, which finds what is odd in an image that is usual otherwise."""
+DESCRIPTION = """Scores every image of a folder, and of the folders in it, and ranks them, the
+oddest first.
+
+Bits are per sub-pixel: of the model; of a PNG of the same pixels; the one less the other, since a
+likelihood alone takes simple images for usual ones (Serrà et al., 2020); and the peak, the mean of
+the most surprising hundredth of the sub-pixels, which finds what is odd in an image that is usual
+otherwise."""
 SHOWN = 10
 MAX_NAME = 150  # letters of a heat map's
 BRIGHTEST = 2  # of a heat map, in surprises of a uniform guess
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Scores as the arguments say."""
     parser = flags.Parser("score", DESCRIPTION)
     parser.add_argument(
@@ -111,7 +119,7 @@ def main(arguments):
             np.savez_compressed(file, bits=surprises, files=np.array(names))
     if options.heatmaps is not None:
         highest = BRIGHTEST * math.log2(config.num_levels)
-        of_name = dict(zip(names, zip(images, surprises)))
+        of_name = dict(zip(names, zip(images, surprises, strict=True), strict=True))
         digits = len(str(len(found)))
         for rank, score in enumerate(found, 1):
             picture = scoring.heat_map(
@@ -124,7 +132,7 @@ def main(arguments):
     show(found, options)
 
 
-def check_paths(options):
+def check_paths(options: argparse.Namespace) -> None:
     """Raises UserError for inputs that are not there, and outputs that cannot be written."""
     if not os.path.exists(options.images):
         raise UserError(f"{options.images} is not there; give a folder of images, or one image")
@@ -139,11 +147,12 @@ def check_paths(options):
         inside = os.path.realpath(options.heatmaps) + os.sep
         if inside.startswith(os.path.realpath(options.images) + os.sep):
             raise UserError(
-                "--heatmaps is in the folder of the images, and would be scored next time; give another"
+                "--heatmaps is in the folder of the images, and would be scored next time; give "
+                "another"
             )
 
 
-def show(found, options):
+def show(found: "Sequence[Score]", options: argparse.Namespace) -> None:
     """Prints the oddest images."""
     shown = [
         dataclasses.replace(score, file=score.file.encode("utf-8", "backslashreplace").decode())

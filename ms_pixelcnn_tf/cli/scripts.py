@@ -1,4 +1,4 @@
-"""The console scripts `ms-pixelcnn-train`, …: what `bin/train`, … run, for a package that was installed."""
+"""The console scripts `ms-pixelcnn-train`, …: what `bin/train`, … run, for an installed package."""
 
 import functools
 import importlib

@@ -2,21 +2,23 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags, launcher
-from ms_pixelcnn_tf.configs import PRESETS, make_run, unknown
+from ms_pixelcnn_tf.configs import PRESETS, RunConfig, make_run, unknown
 from ms_pixelcnn_tf.errors import UserError
 
 DESCRIPTION = """Trains a model. The same command again goes on where it stopped; Ctrl-C saves.
 
 Every field of the configuration is a flag, --field=value; the preset gives the others.
 
---scale=each trains every scale by a process of its own, all at once, and prints the commands that do
-the same on many machines. With TF_CONFIG set, several machines train together (docs/training.md)."""
+--scale=each trains every scale by a process of its own, all at once, and prints the commands that
+do the same on many machines. With TF_CONFIG set, several machines train together
+(docs/training.md)."""
 
 
-def parse(arguments):
+def parse(arguments: Sequence[str]) -> tuple[RunConfig, str]:
     """Arguments → `(RunConfig, workdir)`; its scale is "all" for "each"."""
     parser = flags.Parser("train", DESCRIPTION)
     parser.add_argument(
@@ -46,18 +48,19 @@ def parse(arguments):
     ) or f"runs/{run.data.dataset}-{run.model.variant}-{preset}"
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> None:
     """Trains as the arguments say."""
     run, whole = parse(arguments)
+    scales = getattr(run.model, "scale_names", ())
     if launcher.is_asked_for(arguments):
-        return launcher.launch(arguments, run.model.scale_names, whole)
+        return launcher.launch(arguments, scales, whole)
     with flags.quiet_start():
         from ms_pixelcnn_tf.training import datasheet, loop, monitor, parts
         from ms_pixelcnn_tf.training.replicas import Replicas
 
         replicas = Replicas()  # before TensorFlow does anything
     if run.model.scale != "all":
-        print(f"training scale {run.model.scale} of {', '.join(run.model.scale_names)}")
+        print(f"training scale {run.model.scale} of {', '.join(scales)}")
     source = loop.load_source(run)
     run = loop.fit_to_source(run, source)
     workdir = parts.folder_of(whole, run)

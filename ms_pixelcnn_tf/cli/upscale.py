@@ -1,13 +1,21 @@
 """bin/upscale: what a model sees in images of few pixels."""
 
+import argparse
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ms_pixelcnn_tf.cli import flags, prompt_flags
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.errors import UserError
 
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.upscaling import Input
 
-def main(arguments):
+
+def main(arguments: Sequence[str]) -> None:
     """Upscales as the arguments say."""
     parser = flags.Parser("upscale", "Draws images that have the given pixels, and others between.")
     flags.add_model_flags(parser)
@@ -87,7 +95,7 @@ def main(arguments):
     write(options, inputs, samples, config.num_levels)
 
 
-def check_paths(options):
+def check_paths(options: argparse.Namespace) -> None:
     """Raises UserError for outputs that cannot be written, or would take an input's place."""
     if os.path.isdir(options.out):
         raise UserError(f"--out {options.out} is a folder; give a file")
@@ -103,7 +111,9 @@ def check_paths(options):
             raise UserError("--outdir is the folder of the inputs; give another")
 
 
-def check_sheet_size(options, inputs, high):
+def check_sheet_size(
+    options: argparse.Namespace, inputs: "Sequence[Input]", high: tuple[int, int]
+) -> None:
     """Raises UserError if the sheet would be too large."""
     from ms_pixelcnn_tf import pictures
 
@@ -113,7 +123,9 @@ def check_sheet_size(options, inputs, high):
     flags.check_picture_size(size, what, options, ", or give fewer images")
 
 
-def write(options, inputs, samples, num_levels):
+def write(
+    options: argparse.Namespace, inputs: "Sequence[Input]", samples: np.ndarray, num_levels: int
+) -> None:
     """Writes the samples and the sheet.
 
     Args:
@@ -127,14 +139,12 @@ def write(options, inputs, samples, num_levels):
     samples = pixels.dequantise(samples, num_levels)
     if options.outdir is not None:
         names = upscaling.output_names([one.path for one in inputs])
-        for name, row in zip(names, samples):
+        for name, row in zip(names, samples, strict=True):
             for number, sample in enumerate(row):
                 path = os.path.join(options.outdir, f"{name}-{number}.png")
                 pictures.write_png(path, pictures.to_rgb(sample[None])[0])
-    low, real = (
-        [None if levels is None else pixels.dequantise(levels, num_levels) for levels in column]
-        for column in ([one.low for one in inputs], [one.real for one in inputs])
-    )
+    low = [pixels.dequantise(one.low, num_levels) for one in inputs]
+    real = [None if one.real is None else pixels.dequantise(one.real, num_levels) for one in inputs]
     pictures.write_png(options.out, pictures.upscaled(low, real, samples, options.scale))
     print(f"wrote {options.out}")
     if options.outdir is not None:

@@ -2,12 +2,16 @@
 
 import dataclasses
 import difflib
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import parse_size
 
+Config = TypeVar("Config", bound=Any)  # one of the configurations
 
-def replace(config, **overrides):
+
+def replace(config: Config, **overrides: Any) -> Config:
     """`dataclasses.replace` that suggests the nearest name for a misspelt one.
 
     Raises:
@@ -22,7 +26,7 @@ def replace(config, **overrides):
     return dataclasses.replace(config, **checked)
 
 
-def unknown(kind, name, valid):
+def unknown(kind: str, name: object, valid: Iterable) -> UserError:
     """The error for a name that is none of `valid`, with the nearest one."""
     near = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -46,14 +50,14 @@ def _article(word):
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-def check_choice(config, name, valid):
+def check_choice(config: Any, name: str, valid: Collection[str]) -> None:
     """Raises UserError unless a field has one of the valid values."""
     value = getattr(config, name)
     if value not in valid:
         raise unknown(name, value, valid)
 
 
-def check_at_least(config, least, *names):
+def check_at_least(config: Any, least: float, *names: str) -> None:
     """Raises UserError unless each of the fields named is at least `least`."""
     for name in names:
         if getattr(config, name) < least:

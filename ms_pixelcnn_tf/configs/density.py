@@ -1,13 +1,14 @@
 """What the configurations of image and video models share."""
 
 import dataclasses
+from typing import Any
 
 from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 
 
-def doc(text, default):
+def doc(text: str, default: Any) -> Any:
     """A dataclass field with its help text."""
     return dataclasses.field(default=default, metadata={"doc": text})
 
@@ -62,7 +63,7 @@ class DensityConfig:
             "head_features",
         )
 
-    def check_orders_channels(self, *widths):
+    def check_orders_channels(self, *widths: str) -> None:
         """Raises UserError unless the fields named leave a softmax a feature for each channel."""
         narrow = [name for name in widths if getattr(self, name) < self.channels]
         if self.output == "softmax" and narrow:
@@ -72,7 +73,9 @@ class DensityConfig:
             )
 
 
-def doubled_sizes(base_size, image_size, variant):
+def doubled_sizes(
+    base_size: tuple[int, int], image_size: tuple[int, int], variant: str
+) -> list[tuple[int, int]]:
     """`[(height, width)]` from base to target, each twice the one before.
 
     Raises:

@@ -102,7 +102,7 @@ class ModelConfig(DensityConfig):
         object.__setattr__(self, "scale", scale)
 
     @property
-    def conditions(self):
+    def conditions(self) -> tuple[str, ...]:
         """Names of the conditions: some of label, text, keypoints and segmentation."""
         taken = {
             "label": self.num_classes,
@@ -113,46 +113,46 @@ class ModelConfig(DensityConfig):
         return tuple(name for name, value in taken.items() if value)
 
     @property
-    def vector_features(self):
+    def vector_features(self) -> int:
         """Width of what label and caption are encoded to; 0 without."""
         return self.label_features * bool(self.num_classes) + self.text_features * self.text
 
     @property
-    def map_features(self):
+    def map_features(self) -> int:
         """Width of what keypoints and segmentation are encoded to; 0 without."""
         return self.spatial_features * (bool(self.num_keypoints) + bool(self.num_segments))
 
     @property
-    def conditioning_features(self):
+    def conditioning_features(self) -> int:
         """Width of what the networks are conditioned on; 0 for none."""
         if self.vector_features and self.map_features:
             return self.joint_features
         return self.vector_features + self.map_features
 
     @property
-    def scale_names(self):
+    def scale_names(self) -> tuple[str, ...]:
         """Names of the scales: "base", then the larger size of each, such as "16" or "16x24"."""
         return ("base", *(format_size(size) for size in self.sizes[1:]))
 
     @property
-    def scale_parts(self):
+    def scale_parts(self) -> tuple[tuple[str, ...], ...]:
         """The held scales, those of a tuple trained together: `(("base", "8"), ("16",))`."""
         if self.scale == "all":
             return (self.scale_names,)
         return tuple(tuple(part.split(",")) for part in self.scale.split(";"))
 
     @property
-    def held_scales(self):
+    def held_scales(self) -> tuple[str, ...]:
         """Those of `scale_names` that the model holds."""
         held = set(itertools.chain(*self.scale_parts))
         return tuple(name for name in self.scale_names if name in held)
 
     @property
-    def missing_scales(self):
+    def missing_scales(self) -> tuple[str, ...]:
         """Those of `scale_names` that the model does not hold."""
         return tuple(name for name in self.scale_names if name not in self.held_scales)
 
-    def encoder_groups(self):
+    def encoder_groups(self) -> dict[str, list[str]]:
         """Which of the held scales share an encoder of the conditions.
 
         Of the scales that are trained together the base and those up to `encoder_shared_to` share
@@ -165,7 +165,7 @@ class ModelConfig(DensityConfig):
             one that the base shares or may share, any other is named after its smallest scale. So
             a part's weights have the same names in every model assembled of it.
         """
-        groups, size_of = {}, dict(zip(self.scale_names, self.sizes))
+        groups, size_of = {}, dict(zip(self.scale_names, self.sizes, strict=True))
         for part in self.scale_parts if self.conditions else ():
             sharing = [
                 name
@@ -180,7 +180,7 @@ class ModelConfig(DensityConfig):
         return groups
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[tuple[int, int]]:
         """`[(height, width)]` from base to target, each twice the one before; ON has one.
 
         Raises:

@@ -1,9 +1,9 @@
 """The recipes: `tiny` and `small` run on a laptop's processor, `paper` is the paper's.
 
-`small` is what trains on photographs in about an hour on a core; `tiny` is the demo. Both take what
-learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `paper` follows Reed
-et al. (2017), section 4, at the width of its text models: 12 residual and 4 PixelCNN layers of 128
-features, softmax, RMSprop.
+`small` is what trains on photographs in about an hour on a core; `tiny` is the demo. Both take
+what learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `paper`
+follows Reed et al. (2017), section 4, at the width of its text models: 12 residual and 4 PixelCNN
+layers of 128 features, softmax, RMSprop.
 
 Videos have recipes of their own under the same names. Their `paper` is of section 4.3 and of
 Kalchbrenner et al. (2016b): 8 blocks encode and 12 decode, 128 wide, a ConvLSTM of 256, centred
@@ -11,6 +11,7 @@ RMSprop; `tiny` and `small` encode at half of a frame's size.
 """
 
 import dataclasses
+from typing import Any
 
 from ms_pixelcnn_tf.configs.checks import replace, unknown
 from ms_pixelcnn_tf.configs.schema import (
@@ -190,7 +191,9 @@ PAPER_RUNS = {
 }
 
 
-def make_run(dataset="shapes", variant="OlogN", preset="tiny", **overrides):
+def make_run(
+    dataset: str = "shapes", variant: str = "OlogN", preset: str = "tiny", **overrides: Any
+) -> RunConfig:
     """A run's configuration from a recipe and overrides of any field.
 
     Unless told, the base is the image halved once, and on until its smaller side is at most 8
@@ -237,7 +240,7 @@ def _recipe(dataset, variant, preset):
     return PRESETS[preset] | (PAPER_RUNS.get(dataset, {}) if preset == "paper" else {})
 
 
-def default_base_size(image_size):
+def default_base_size(image_size: tuple[int, int]) -> tuple[int, int]:
     """Halves the sides once, then until the smaller is at most 8, as long as both are even."""
     base = image_size
     while all(side % 2 == 0 for side in base) and (base == image_size or min(base) > 8):

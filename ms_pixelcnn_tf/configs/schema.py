@@ -51,7 +51,7 @@ class DataConfig:
             )
 
     @property
-    def condition_names(self):
+    def condition_names(self) -> tuple[str, ...]:
         """`conditions` as a tuple; with sub-folders as classes it has the label."""
         names = () if self.conditions == "none" else tuple(self.conditions.split(","))
         return (*names, *(["label"] if self.labels == "folders" and "label" not in names else []))
@@ -88,7 +88,8 @@ class TrainConfig:
     crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
     flip: bool = doc("mirror images at random", False)
     map_dropout: float = doc(
-        "part of the examples whose keypoints and segmentation are left empty, drawn anew each epoch",
+        "part of the examples whose keypoints and segmentation are left empty, drawn anew each "
+        "epoch",
         0.0,
     )
     maps_from: int = doc(
@@ -98,8 +99,8 @@ class TrainConfig:
     )
     map_noise: float = doc(
         "part of the examples whose segmentation names other classes than are there, and whose "
-        "keypoints are moved by up to 2 cells, drawn anew each epoch: where a map goes with colours in "
-        "the data, so that captions decide on these",
+        "keypoints are moved by up to 2 cells, drawn anew each epoch: where a map goes with "
+        "colours in the data, so that captions decide on these",
         0.0,
     )
     past_samples: int = doc(
@@ -125,7 +126,8 @@ class TrainConfig:
     checkpoints_kept: int = doc("how many of the last checkpoints stay, beside the best", 3)
     sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
     max_skipped_steps: int = doc(
-        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the run",
+        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the "
+        "run",
         10,
     )
     max_damaged_examples: int = doc(
@@ -198,7 +200,7 @@ class TrainConfig:
         if not 0 < self.drop_factor < 1:
             raise UserError(f"drop_factor is {self.drop_factor}; valid: between 0 and 1")
         drops = self.drops
-        if any(later <= earlier for earlier, later in zip((0, *drops), drops)):
+        if any(later <= earlier for earlier, later in zip((0, *drops), drops, strict=False)):
             raise UserError(f"drop_steps is {self.drop_steps!r}; valid: rising numbers, 1 or more")
         if self.schedule == "steps" and not drops:
             raise UserError("schedule is steps, without drop_steps; give them, as 83000,113000")
@@ -212,7 +214,7 @@ class TrainConfig:
         object.__setattr__(self, "augment", in_order or "none")
 
     @property
-    def drops(self):
+    def drops(self) -> tuple[int, ...]:
         """`drop_steps` as a tuple of integers."""
         try:
             return tuple(int(step) for step in self.drop_steps.split(",") if step)
@@ -222,12 +224,12 @@ class TrainConfig:
             ) from error
 
     @property
-    def augmentations(self):
+    def augmentations(self) -> tuple[str, ...]:
         """`augment` as a tuple."""
         return () if self.augment == "none" else tuple(self.augment.split(","))
 
     @property
-    def examples_at_once(self):
+    def examples_at_once(self) -> int:
         """Examples that are scored at once."""
         return self.micro_batch_size or self.batch_size
 
@@ -241,7 +243,7 @@ class RunConfig:
     train: TrainConfig
 
     def __post_init__(self):
-        if self.model.variant in VIDEO_VARIANTS:
+        if isinstance(self.model, VideoConfig):
             self._check_video()
             return
         if self.train.augment != "none":
@@ -274,7 +276,8 @@ class RunConfig:
             )
         if self.train.past_samples and variant == "OT_upscaler":
             raise UserError(
-                f"past_samples is {self.train.past_samples}; valid with OT_baseline, OTN, OT and OTlogN"
+                f"past_samples is {self.train.past_samples}; valid with OT_baseline, OTN, OT and "
+                "OTlogN"
             )
         if self.data.condition_names:
             raise UserError(
@@ -282,12 +285,12 @@ class RunConfig:
                 "conditions a video is set by action_size and state_size"
             )
 
-    def to_json(self):
+    def to_json(self) -> str:
         """Indented JSON, one object a part."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "RunConfig":
         """The inverse of `to_json`.
 
         Raises:
@@ -304,7 +307,7 @@ class RunConfig:
             raise UserError(f"not a run's configuration: {error}") from error
 
 
-def model_type(variant):
+def model_type(variant: str) -> type[ModelConfig] | type[VideoConfig]:
     """`ModelConfig` or `VideoConfig`.
 
     Raises:
@@ -315,7 +318,7 @@ def model_type(variant):
     return VideoConfig if variant in VIDEO_VARIANTS else ModelConfig
 
 
-def field_table():
+def field_table() -> dict[str, tuple[str, dataclasses.Field]]:
     """Every field of a run: name → (part, dataclass field). Names are unique over the parts, but
     for those that image and video models share."""
     table = {}

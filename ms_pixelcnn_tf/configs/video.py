@@ -84,10 +84,10 @@ class VideoConfig(DensityConfig):
                 f"image_size is {format_size(self.image_size)}; variant {self.variant} needs even "
                 "sides"
             )
-        self.sizes  # raises where there is no pyramid
+        _ = self.sizes  # raises where there is no pyramid
 
     @property
-    def conditions(self):
+    def conditions(self) -> tuple[str, ...]:
         """Names of what is given beside the frames: some of actions and states."""
         if self.variant == "OT_upscaler":
             return ()
@@ -95,12 +95,12 @@ class VideoConfig(DensityConfig):
         return tuple(name for name, size in sizes.items() if size)
 
     @property
-    def predicted_frames(self):
+    def predicted_frames(self) -> int:
         """Frames T - given that have a likelihood."""
         return self.num_frames - self.given_frames
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[tuple[int, int]]:
         """`[(height, width)]`: OTlogN's from base to frame; OT_upscaler's two; else the frame's."""
         if self.variant == "OTlogN":
             return doubled_sizes(self.base_size, self.image_size, self.variant)

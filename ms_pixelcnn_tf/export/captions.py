@@ -4,12 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf.text import CODE_OF, LENGTH, UNKNOWN
+from ms_pixelcnn_tf.types import Tensor
 
 # What `str.lower` makes of letters outside ASCII that become ASCII: İ → i and a dot above, K → k.
 DOTTED_I, KELVIN = "\u0130", "\u212a"
 
 
-def encode(captions):
+def encode(captions: Tensor) -> Tensor:
     """Captions as codes.
 
     Args:

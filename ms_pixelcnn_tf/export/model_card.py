@@ -4,9 +4,15 @@ import datetime
 import importlib.metadata
 import pathlib
 import platform
+from collections.abc import Sequence
+from typing import Any
 
+from ms_pixelcnn_tf.configs import RunConfig
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 from ms_pixelcnn_tf.training import card, datasheet, monitor, parts, snapshots, trained
+from ms_pixelcnn_tf.types import AnyPath
 
 PAGE = "MODEL_CARD.md"
 PACKAGES = ("ms_pixelcnn_tf", "tensorflow", "keras", "numpy")
@@ -19,7 +25,15 @@ VERDICTS = {
 }
 
 
-def facts(model, run, workdir, checkpoint="last", source=None, splits=(), limit=None):
+def facts(
+    model: MultiscalePixelCNN | VideoPixelCNN,
+    run: RunConfig,
+    workdir: AnyPath,
+    checkpoint: str = "last",
+    source: Source | None = None,
+    splits: Sequence[str] = (),
+    limit: int | None = None,
+) -> dict[str, Any]:
     """What is known of a trained model, for JSON.
 
     Args:
@@ -37,7 +51,8 @@ def facts(model, run, workdir, checkpoint="last", source=None, splits=(), limit=
         source.description if source else sheet["description"] if sheet else run.data.dataset
     )
     if run.data.source_size and not source:
-        description += f"; every {run.data.source_size // max(run.model.image_size)}. pixel of each row and column"
+        step = run.data.source_size // max(run.model.image_size)
+        description += f"; every {step}. pixel of each row and column"
     step, bits = _validated(workdir, checkpoint)
     if splits:
         bits = [
@@ -87,16 +102,18 @@ def _validated(workdir, checkpoint):
     ]
 
 
-def page(facts):
+def page(facts: dict[str, Any]) -> str:
     """The facts as Markdown."""
     lines = [
         f"# {facts['variant']} of {facts['dataset']}, version {facts['version']}",
         "",
-        "A density model with exact likelihoods: the parallel multiscale PixelCNN of Reed et al. (2017).",
+        "A density model with exact likelihoods: the parallel multiscale PixelCNN of Reed et al. "
+        "(2017).",
         "",
         f"- Data: {facts['data']}.",
         f"- Conditions: {', '.join(facts['conditions']) or 'none'}.",
-        f"- Parameters: {facts['parameters']:,}; training steps: {facts['step']:,}; seed {facts['seed']}.",
+        f"- Parameters: {facts['parameters']:,}; training steps: {facts['step']:,}; "
+        f"seed {facts['seed']}.",
         f"- Exported {facts['made']} with "
         + ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
         + ".",
@@ -121,18 +138,18 @@ def page(facts):
         lines.append(f"- `{name}`: {VERDICTS[name]}")
         for kind in ("inputs", "outputs"):
             shown = ", ".join(
-                f"`{key}` {dtype} [{', '.join('·' if side is None else str(side) for side in shape)}]"
+                f"`{key}` {dtype} [{', '.join('·' if n is None else str(n) for n in shape)}]"
                 for key, (dtype, shape) in sorted(graph[kind].items())
             )
             lines.append(f"  - {kind}: {shown}")
     lines += [
         "",
-        "A SavedModel is a program, which TensorFlow runs with your rights: load it only from people you",
-        "trust. `ms_pixelcnn_tf.load` reads the configuration and the weights alone, and compares all",
-        "files with the hashes in card.json.",
+        "A SavedModel is a program, which TensorFlow runs with your rights: load it only from",
+        "people you trust. `ms_pixelcnn_tf.load` reads the configuration and the weights alone,",
+        "and compares all files with the hashes in card.json.",
         "",
-        "Its likelihoods rank images by how well they are predicted; simple images score high whatever",
-        "they show. Samples repeat what the training data hold, their biases included.",
+        "Its likelihoods rank images by how well they are predicted; simple images score high",
+        "whatever they show. Samples repeat what the training data hold, their biases included.",
         "",
     ]
     return "\n".join(lines)

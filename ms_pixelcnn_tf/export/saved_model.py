@@ -26,12 +26,13 @@ from ms_pixelcnn_tf.training import card
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.parts import CONFIG
 from ms_pixelcnn_tf.training.snapshots import by_name
+from ms_pixelcnn_tf.types import AnyPath
 
 
 def export(
     model: MultiscalePixelCNN | VideoPixelCNN,
     run: RunConfig,
-    out: "str | os.PathLike[str]",
+    out: AnyPath,
     facts: dict[str, Any],
     datasheet: str | None = None,
     version: int | None = None,
@@ -75,15 +76,13 @@ def export(
     return out / str(version)
 
 
-def write_graphs(
-    model: MultiscalePixelCNN | VideoPixelCNN, folder: "str | os.PathLike[str]"
-) -> dict[str, dict]:
+def write_graphs(model: MultiscalePixelCNN | VideoPixelCNN, folder: AnyPath) -> dict[str, dict]:
     """Writes the SavedModel alone.
 
     Returns:
         What stands in it: name → {"inputs": {name: (dtype, shape)}, "outputs": the same}.
     """
-    module = tf.Module()
+    module = _Weights()
     # Under the names by which a run's checkpoint has them.
     module.averaged = by_name(model.trainable_variables)
     module.others = [v.value for v in model.non_trainable_variables]
@@ -91,7 +90,7 @@ def write_graphs(
     with unfused():  # a server may have no XLA
         for name, (function, specs) in found.items():
             graph = tf.function(function, autograph=False)
-            concrete[name] = graph.get_concrete_function(**{spec.name: spec for spec in specs})
+            concrete[name] = graph.get_concrete_function(**{str(spec.name): spec for spec in specs})
         tf.saved_model.save(module, str(folder), signatures=concrete)
     return {
         name: {
@@ -100,6 +99,11 @@ def write_graphs(
         }
         for name, graph in concrete.items()
     }
+
+
+class _Weights(tf.Module):
+    averaged: Any
+    others: Any
 
 
 def _described(spec):

@@ -1,24 +1,35 @@
 """What an exported model answers: functions of tensors by name, each one graph of any batch.
 
-Levels are uint8, seeds int64, captions strings; everything else is as the model's own verbs take it. What
-the model's checks tell in Python, assertions tell here.
+Levels are uint8, seeds int64, captions strings; everything else is as the model's own verbs take
+it. What the model's checks tell in Python, assertions tell here.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from ms_pixelcnn_tf import uniforms
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.export import captions
-from ms_pixelcnn_tf.models import decoding, inputs, rollout, video_inputs
+from ms_pixelcnn_tf.models import (
+    MultiscalePixelCNN,
+    VideoPixelCNN,
+    decoding,
+    inputs,
+    rollout,
+    video_inputs,
+)
 from ms_pixelcnn_tf.sizes import format_size
 
 SEED = tf.TensorSpec((), tf.int64, "seed")
 NUMBER = tf.TensorSpec((), tf.int32, "number")
 
 
-def signatures(model):
+def signatures(
+    model: MultiscalePixelCNN | VideoPixelCNN,
+) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
     """The signatures of a model: name → (function, its arguments' specs by name).
 
     Each function takes the arguments by name and returns a dict of tensors.
@@ -76,7 +87,7 @@ def _of_images(model):
         branches = [functools.partial(from_size, start) for start in starts]
         return {"images": tf.switch_case(branch, branches)}
 
-    found = {"log_prob_terms": (terms, [images, *conditions])}
+    found: dict[str, Any] = {"log_prob_terms": (terms, [images, *conditions])}
     if not config.missing_scales:
         found |= {
             "log_prob": (_summed(terms), [images, *conditions]),

@@ -29,8 +29,8 @@ def find(path: "str | os.PathLike[str]") -> pathlib.Path:
     """The folder of a model.
 
     Args:
-        path: of a run, of an export, or of a folder of exports by their version, of which the newest
-            is meant; or, where nothing is at that path, the name of a model that ships.
+        path: of a run, of an export, or of a folder of exports by their version, of which the
+            newest is meant; or, where nothing is at that path, the name of a model that ships.
 
     Raises:
         UserError: if there is none; it lists the names.

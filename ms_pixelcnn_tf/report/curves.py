@@ -1,6 +1,7 @@
 """Curves as SVG, whose colours are the page's."""
 
 import math
+from collections.abc import Iterable
 
 from ms_pixelcnn_tf.report.markup import Markup, element, number
 
@@ -10,12 +11,12 @@ TICKS = 5
 MANY = 20  # points of which the first few may lie above the drawing
 
 
-def chart(curves, x_name, y_name):
+def chart(curves: Iterable[tuple[str, str, bool, list]], x_name: str, y_name: str) -> Markup:
     """Lines over one another.
 
     Args:
-        curves: list of (name, class of its colour, whether dashed, list of (x, y)); those of one run have
-            one colour.
+        curves: list of (name, class of its colour, whether dashed, list of (x, y)); those of one
+            run have one colour.
         x_name, y_name: of the axes.
 
     Returns:

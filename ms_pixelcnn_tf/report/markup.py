@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -12,12 +13,12 @@ class Markup(str):
     """HTML already."""
 
 
-def text(value):
+def text(value: object) -> Markup:
     """Anything as HTML."""
     return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
 
 
-def element(name, *content, **attributes):
+def element(name: str, *content: object, **attributes: object) -> Markup:
     """An element; an attribute's name may end in an underscore."""
     shown = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
@@ -27,7 +28,9 @@ def element(name, *content, **attributes):
     return Markup(f"<{name}{shown}>{''.join(map(text, content))}</{name}>")
 
 
-def table(columns, rows, caption=None):
+def table(
+    columns: Iterable[object], rows: Iterable[Sequence[object]], caption: str | None = None
+) -> Markup:
     """A table whose first column names its rows; numbers stand to the right."""
     head = element("tr", *(element("th", column, scope="col") for column in columns))
     body = [
@@ -46,14 +49,14 @@ def table(columns, rows, caption=None):
     )
 
 
-def picture(pixels, caption):
+def picture(pixels: np.ndarray, caption: str) -> Markup:
     """A figure of uint8 `[H, W, 3]`, as a PNG inside the page."""
     file = io.BytesIO()
     Image.fromarray(np.asarray(pixels, "uint8")).save(file, "PNG", optimize=True)
     return figure(file.getvalue(), "png", pixels.shape[:2], caption)
 
 
-def film(pictures, caption, fps=5):
+def film(pictures: np.ndarray, caption: str, fps: int = 5) -> Markup:
     """A figure of uint8 `[T, H, W, 3]` that moves without end, as a WebP inside the page."""
     first, *others = [Image.fromarray(frame) for frame in np.asarray(pictures, "uint8")]
     file = io.BytesIO()
@@ -69,7 +72,7 @@ def film(pictures, caption, fps=5):
     return figure(file.getvalue(), "webp", pictures.shape[1:3], caption)
 
 
-def figure(content, kind, size, caption):
+def figure(content: bytes, kind: str, size: Sequence[int], caption: str) -> Markup:
     """An image file inside the page, and what it shows."""
     data = base64.b64encode(content).decode()
     image = Markup(
@@ -79,6 +82,6 @@ def figure(content, kind, size, caption):
     return element("figure", image, element("figcaption", caption))
 
 
-def number(value, digits=4):
+def number(value: float | None, digits: int = 4) -> str:
     """A number for a table; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"

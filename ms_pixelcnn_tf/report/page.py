@@ -5,41 +5,67 @@ import datetime
 import importlib.metadata
 import math
 import os
+from collections.abc import Callable, Sequence
 
 from ms_pixelcnn_tf.report import curves, published
 from ms_pixelcnn_tf.report.markup import Markup, element, film, number, picture, table
+from ms_pixelcnn_tf.report.subject import Subject
 from ms_pixelcnn_tf.timing import processor
 
 COLOURS = 6  # of runs, then they come again
 STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --faint: #5b6570; --paper: #fff; --line: #d6dbe1; --card: #f6f7f9;
+:root { color-scheme: light dark; --ink: #1b1f24; --faint: #5b6570; --paper: #fff;
+  --line: #d6dbe1; --card: #f6f7f9;
   --c0: #1f6fd1; --c1: #c2410c; --c2: #15803d; --c3: #7e22ce; --c4: #a16207; --c5: #0e7490; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --faint: #9aa5b1; --paper: #14171b; --line: #343a42; --card: #1c2026;
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --faint: #9aa5b1; --paper: #14171b;
+  --line: #343a42; --card: #1c2026;
   --c0: #6aa8f7; --c1: #fb923c; --c2: #4ade80; --c3: #c084fc; --c4: #facc15; --c5: #22d3ee; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1180px; padding: 24px 20px 60px; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 1180px; padding: 24px 20px 60px; background: var(--paper);
+  color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 26px; line-height: 1.2; margin: 0 0 4px; } h2 { font-size: 20px; margin: 40px 0 8px; }
-h3 { font-size: 16px; margin: 20px 0 6px; overflow-wrap: anywhere; } p { max-width: 75ch; } .faint, figcaption, caption { color: var(--faint); font-size: 13px; }
-.wide { overflow-x: auto; margin: 12px 0; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: 4px; } th, td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+h1 { font-size: 26px; line-height: 1.2; margin: 0 0 4px; }
+h2 { font-size: 20px; margin: 40px 0 8px; }
+h3 { font-size: 16px; margin: 20px 0 6px; overflow-wrap: anywhere; } p { max-width: 75ch; }
+.faint, figcaption, caption { color: var(--faint); font-size: 13px; }
+.wide { overflow-x: auto; margin: 12px 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { text-align: left; padding-bottom: 4px; }
+th, td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); text-align: right;
+  vertical-align: top; }
 .facts td { text-align: left; } .facts thead { display: none; }
-th[scope=row], thead th:first-child { text-align: left; font-weight: 500; } thead th { color: var(--faint); font-weight: 500; white-space: nowrap; }
-.runs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 12px 28px; }
-figure { margin: 14px 0; } img { max-width: 100%; height: auto; image-rendering: pixelated; display: block; background: #fff; border-radius: 3px; }
-figcaption { margin-top: 4px; } svg { width: 100%; height: auto; display: block; } svg text { fill: var(--faint); font-size: 12px; }
-polyline { fill: none; stroke-width: 2; stroke-linejoin: round; } .rule { stroke: var(--line); } .dashed { stroke-dasharray: 5 4; opacity: .75; }
-.legend { list-style: none; padding: 0; margin: 6px 0; display: flex; flex-wrap: wrap; gap: 2px 18px; font-size: 13px; }
-.key { display: inline-block; width: 22px; height: 0; border-top: 2px solid; vertical-align: middle; } .key.dashed { border-top-style: dashed; }
-details { background: var(--card); border-radius: 6px; padding: 8px 14px; margin: 12px 0; } summary { cursor: pointer; }
+th[scope=row], thead th:first-child { text-align: left; font-weight: 500; }
+thead th { color: var(--faint); font-weight: 500; white-space: nowrap; }
+.runs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
+  gap: 12px 28px; }
+figure { margin: 14px 0; }
+img { max-width: 100%; height: auto; image-rendering: pixelated; display: block; background: #fff;
+  border-radius: 3px; }
+figcaption { margin-top: 4px; } svg { width: 100%; height: auto; display: block; }
+svg text { fill: var(--faint); font-size: 12px; }
+polyline { fill: none; stroke-width: 2; stroke-linejoin: round; } .rule { stroke: var(--line); }
+.dashed { stroke-dasharray: 5 4; opacity: .75; }
+.legend { list-style: none; padding: 0; margin: 6px 0; display: flex; flex-wrap: wrap;
+  gap: 2px 18px; font-size: 13px; }
+.key { display: inline-block; width: 22px; height: 0; border-top: 2px solid;
+  vertical-align: middle; } .key.dashed { border-top-style: dashed; }
+details { background: var(--card); border-radius: 6px; padding: 8px 14px; margin: 12px 0; }
+summary { cursor: pointer; }
 code { font-size: 13px; overflow-wrap: anywhere; }
 """ + "".join(
-    f"polyline.c{i} {{ stroke: var(--c{i}); }} circle.c{i} {{ fill: var(--c{i}); }} .key.c{i} {{ border-color: var(--c{i}); }}\n"
+    f"polyline.c{i} {{ stroke: var(--c{i}); }} circle.c{i} {{ fill: var(--c{i}); }} "
+    f".key.c{i} {{ border-color: var(--c{i}); }}\n"
     for i in range(COLOURS)
 )
 
 
-def build(subjects, title, examples, seed, progress=lambda text: None):
+def build(
+    subjects: Sequence[Subject],
+    title: str,
+    examples: int,
+    seed: int,
+    progress: Callable[[str], object] = lambda text: None,
+) -> str:
     """The page as HTML.
 
     Args:
@@ -68,7 +94,8 @@ def build(subjects, title, examples, seed, progress=lambda text: None):
     head = element(
         "head",
         Markup(
-            '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
         ),
         element("title", title),
         element("style", Markup(STYLE)),
@@ -76,7 +103,7 @@ def build(subjects, title, examples, seed, progress=lambda text: None):
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
 
-def machine():
+def machine() -> str:
     """The processor and its cores, in words."""
     return f"{processor()}, {os.cpu_count()} cores"
 
@@ -124,7 +151,7 @@ def _runs(subjects):
         "",
     )
     if len(rows) == 1:  # as a list, which a narrow screen shows whole
-        rows = [(name, value) for name, value in zip(columns, rows[0]) if value]
+        rows = [(name, value) for name, value in zip(columns, rows[0], strict=True) if value]
         return _section("The run", element("div", table(("", ""), rows), class_="facts"))
     return _section("The runs", table(columns, rows))
 

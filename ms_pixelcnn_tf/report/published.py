@@ -1,10 +1,12 @@
 """What has been published: the figures that stand beside a run's own.
 
-Reference: Reed et al. (2017), tables 1 to 4; Menick and Kalchbrenner (2019), Generating high fidelity images
-with subscale pixel networks; Mahajan and Roth (2021), PixelPyramids.
+Reference: Reed et al. (2017), tables 1 to 4; Menick and Kalchbrenner (2019), Generating high
+fidelity images with subscale pixel networks; Mahajan and Roth (2021), PixelPyramids.
 """
 
 from typing import NamedTuple
+
+from ms_pixelcnn_tf.configs import RunConfig
 
 
 class Published(NamedTuple):
@@ -27,8 +29,8 @@ class Published(NamedTuple):
 
 TABLE_1 = Published(
     "Table 1, conditional images, nats per sub-pixel",
-    "CUB at 256x256 with captions and keypoints, MPII with captions and keypoints, MS-COCO with captions and "
-    "a segmentation",
+    "CUB at 256x256 with captions and keypoints, MPII with captions and keypoints, MS-COCO with "
+    "captions and a segmentation",
     (
         "CUB train",
         "CUB validation",
@@ -57,8 +59,8 @@ TABLE_2 = Published(
 )
 TABLE_3 = Published(
     "Table 3, ImageNet, bits per sub-pixel",
-    "small ImageNet as it was published in 2016, which is other pixels than the archive of today; 128x128 of our "
-    "own resizing",
+    "small ImageNet as it was published in 2016, which is other pixels than the archive of today; "
+    "128x128 of our own resizing",
     ("32x32", "64x64", "128x128"),
     {
         "Real NVP": (4.28, 3.98, None),
@@ -86,7 +88,7 @@ TABLE_4 = Published(
 )
 
 
-def likelihoods_beside(run):
+def likelihoods_beside(run: RunConfig) -> Published:
     """The published table that a run's likelihoods belong beside."""
     if run.model.variant.startswith("OT"):
         return TABLE_2

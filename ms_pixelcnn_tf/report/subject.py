@@ -1,18 +1,24 @@
 """What a report tells of one run: read from its folder, or measured here and now."""
 
 import dataclasses
+import functools
 import math
 import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ms_pixelcnn_tf import animation, pixels, showcase
+from ms_pixelcnn_tf.configs import RunConfig
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation import Evaluation, evaluate
 from ms_pixelcnn_tf.timing import median_seconds
 from ms_pixelcnn_tf.training import card, datasheet, monitor, parts
 from ms_pixelcnn_tf.training.fitting import load_source
 from ms_pixelcnn_tf.training.trained import load_model, read_run
+from ms_pixelcnn_tf.types import AnyPath
 
 BATCHES = (1, 16)  # images that are timed together
 FILM_SCALE = 3
@@ -34,25 +40,25 @@ class Subject:
     """
 
     name: str
-    run: object
+    run: RunConfig
     data: str
     curves: dict
     card: dict
-    model: object
-    source: object = None
+    model: Any
+    source: Source | None = None
     reason: str = ""
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of trained numbers."""
         return int(self.model.count_params())
 
     @property
-    def is_whole(self):
+    def is_whole(self) -> bool:
         """Whether the model can be sampled, and all of an image scored."""
         return not getattr(self.run.model, "missing_scales", ())
 
-    def evaluations(self, examples):
+    def evaluations(self, examples: int) -> dict[str, Evaluation]:
         """`Evaluation`s by split, of the first examples of each."""
         if self.source is None:
             return {}
@@ -63,9 +69,9 @@ class Subject:
             if self.source.size(split)
         }
 
-    def speeds(self):
-        """Rows of the sampling table: what, how many together, seconds a frame, and of that in times of
-        the likelihood's."""
+    def speeds(self) -> list[tuple[str, int, float, float]]:
+        """Rows of the sampling table: what, how many together, seconds per frame, and how many
+        times the seconds of the likelihood that is."""
         if not self.is_whole:
             return []
         return (
@@ -80,14 +86,16 @@ class Subject:
                 return []
             conditions = showcase.to_conditions(prompts or [], config) or None
             levels = np.zeros((batch, *config.image_size, config.channels), "uint8")
-            scored = median_seconds(lambda: np.asarray(self.model.log_prob(levels, conditions)))
-            sampled = median_seconds(lambda: self.model.sample(batch, conditions))
+            score = functools.partial(self.model.log_prob, levels, conditions)
+            scored = median_seconds(lambda score=score: np.asarray(score()))
+            sampled = median_seconds(functools.partial(self.model.sample, batch, conditions))
             rows.append(("sample", batch, sampled / batch, sampled / scored))
             if config.variant == "ON":
                 evaluations = math.prod(levels.shape[1:])
                 rows.append(
                     (
-                        f"naive: {evaluations:,} evaluations, extrapolated from a likelihood's time",
+                        f"naive: {evaluations:,} evaluations, extrapolated from a likelihood's "
+                        "time",
                         batch,
                         scored * evaluations / batch,
                         evaluations,
@@ -112,7 +120,7 @@ class Subject:
         scored = median_seconds(lambda: np.asarray(self.model.log_prob(frames, conditions)))
         return [("sample", 1, sampled / config.predicted_frames, sampled / scored)]
 
-    def pictures(self, seed):
+    def pictures(self, seed: int) -> Iterator[tuple[str, np.ndarray]]:
         """(caption, uint8 `[H, W, 3]` or, of a film, `[T, H, W, 3]`) of what the model makes."""
         if self.source is None or not self.is_whole:
             return
@@ -147,12 +155,15 @@ class Subject:
             )
         heat, highest = showcase.surprises(model, self.source, split)
         yield (
-            f"Surprise, −log p of each pixel's sub-pixels: black 0, yellow {highest:.1f} bits and more",
+            f"Surprise, −log p of each pixel's sub-pixels: black 0, yellow {highest:.1f} bits and "
+            "more",
             heat,
         )
 
 
-def read(workdir, name, data_dir=None, checkpoint="last"):
+def read(
+    workdir: AnyPath, name: str, data_dir: str | None = None, checkpoint: str = "last"
+) -> Subject:
     """The `Subject` of a run's folder.
 
     Raises:
@@ -181,7 +192,7 @@ def read(workdir, name, data_dir=None, checkpoint="last"):
     return found
 
 
-def names(workdirs):
+def names(workdirs: Sequence[AnyPath]) -> list[str]:
     """A name a folder: the last part of its path, with more of it where two would be the same, and
     before an export's version."""
     parts_of = [pathlib.Path(workdir).absolute().parts for workdir in workdirs]

@@ -3,21 +3,24 @@
 import hashlib
 import json
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.types import AnyPath
 
 CARD = "card.json"
 
 
-def write(folder, facts, names):
+def write(folder: AnyPath, facts: dict[str, Any], names: Iterable[str]) -> None:
     """Writes a card: `facts`, a dict for JSON, and the hashes of the files of these names."""
     folder = pathlib.Path(folder)
     hashes = {name: _sha256(folder / name) for name in sorted(names)}
     write_text(folder / CARD, json.dumps(facts | {"sha256": hashes}, indent=2) + "\n")
 
 
-def read(folder):
+def read(folder: AnyPath) -> dict[str, Any] | None:
     """A folder's card, a dict; None if it has none.
 
     Raises:
@@ -35,9 +38,9 @@ def read(folder):
         raise UserError(f"{path} is damaged: {error}") from error
 
 
-def check(folder, pattern):
-    """Raises UserError, naming it, if a file is not the one that the folder's card tells of, or if it
-    tells of none that `pattern` (of weights) stands for."""
+def check(folder: AnyPath, pattern: str) -> None:
+    """Raises UserError, naming the file, if one is not as the folder's card says, or if the card
+    does not list one that matches `pattern` (of weights)."""
     hashes = (read(folder) or {"sha256": {}})["sha256"]
     weights = [path for path in pathlib.Path(folder).glob(pattern) if path.is_file()]
     for path in weights:
@@ -50,8 +53,8 @@ def check(folder, pattern):
         found = _sha256(path)
         if found != expected:
             raise UserError(
-                f"{path} is not the file that was written: its SHA-256 is {found[:16]}…, {CARD} says "
-                f"{str(expected)[:16]}…; fetch or export the model again"
+                f"{path} is not the file that was written: its SHA-256 is {found[:16]}…, {CARD} "
+                f"says {str(expected)[:16]}…; fetch or export the model again"
             )
 
 

@@ -16,18 +16,21 @@ import json
 import pathlib
 import shutil
 
+import keras
 import tensorflow as tf
 
+from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.training import snapshots
 from ms_pixelcnn_tf.training.parts import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
 from ms_pixelcnn_tf.training.snapshots import by_name
 from ms_pixelcnn_tf.training.trained import read_run
+from ms_pixelcnn_tf.types import AnyPath
 
 GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
-# What may change from one session of a run to the next: no weight depends on it, but for the rounding of
-# sums, in another order, on the last.
+# What may change from one session of a run to the next: no weight depends on it, except that the
+# last one changes the order of sums, and so their rounding.
 FREE_FIELDS = (
     "data_dir",
     "log_every",
@@ -41,22 +44,22 @@ FREE_FIELDS = (
 )
 
 
-def latest_step(workdir):
+def latest_step(workdir: AnyPath) -> int:
     """Steps taken at the newest checkpoint; 0 without one."""
     there = snapshots.steps(pathlib.Path(workdir) / CHECKPOINTS)
     return there[-1] if there else 0
 
 
-def check_path(workdir):
+def check_path(workdir: AnyPath) -> None:
     """Raises UserError for a path that TensorFlow would take for a pattern."""
     if set(str(pathlib.Path(workdir).absolute())) & set(GLOB):
         raise UserError(
-            f"workdir {workdir}: TensorFlow does not find checkpoints in a folder whose path has any "
-            f"of {' '.join(GLOB)}; give another --workdir"
+            f"workdir {workdir}: TensorFlow does not find checkpoints in a folder whose path has "
+            f"any of {' '.join(GLOB)}; give another --workdir"
         )
 
 
-def claim(workdir, run):
+def claim(workdir: AnyPath, run: RunConfig) -> RunConfig | None:
     """Writes the configuration into a new run's folder, or checks that it is the same run's.
 
     More `steps` than before are allowed: the run goes on to them, on the longer run's schedule of
@@ -141,13 +144,20 @@ class Checkpoints:
         kept: how many of the last checkpoints stay.
     """
 
-    def __init__(self, workdir, model, averaged, optimizer, kept=3):
+    def __init__(
+        self,
+        workdir: AnyPath,
+        model: keras.Model,
+        averaged: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        kept: int = 3,
+    ) -> None:
         self._folder = pathlib.Path(workdir) / CHECKPOINTS
         self._best_folder = pathlib.Path(workdir) / BEST
         self._kept = kept
         self._counts = {
-            field.name: tf.Variable(field.default, dtype=tf.float64, trainable=False)
-            for field in dataclasses.fields(State)
+            name: tf.Variable(count, dtype=tf.float64, trainable=False)
+            for name, count in dataclasses.asdict(State()).items()
         }
         self._saved_step = None
         parts_of_it = {
@@ -161,7 +171,7 @@ class Checkpoints:
             **parts_of_it,
         )
 
-    def restore(self):
+    def restore(self) -> State:
         """Restores the newest checkpoint that is sound; returns its `State`, or a new one.
 
         Raises:
@@ -171,14 +181,14 @@ class Checkpoints:
             return State()
         state = State(
             **{
-                field.name: field.type(self._counts[field.name].numpy())
-                for field in dataclasses.fields(State)
+                name: type(count)(self._counts[name].numpy())
+                for name, count in dataclasses.asdict(State()).items()
             }
         )
         self._saved_step = state.step
         return state
 
-    def save(self, state):
+    def save(self, state: State) -> None:
         """Saves all, unless the state after that step is saved already."""
         if state.step == self._saved_step:
             return
@@ -186,7 +196,7 @@ class Checkpoints:
         snapshots.write(self._checkpoint, self._folder, state.step, self._kept)
         self._saved_step = state.step
 
-    def save_best(self, state):
+    def save_best(self, state: State) -> None:
         """Saves the averaged weights as the best that there were."""
         self._count(state)
         snapshots.write(self._best, self._best_folder, state.step, kept=1)

@@ -1,4 +1,4 @@
-"""What data a run was trained on: kept beside its checkpoints, so that a change does not pass unseen.
+"""What data a run was trained on: kept with its checkpoints, so that a change is noticed.
 
 A class is a number to the model. If a folder gains a sub-folder the numbers shift, and a run that
 went on, or was evaluated, would take one class for another.
@@ -6,22 +6,25 @@ went on, or was evaluated, would take one class for another.
 
 import json
 import pathlib
+from typing import Any
 
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.training.parts import SCALES
+from ms_pixelcnn_tf.types import AnyPath
 
 DATASHEET = "data.json"
 FIELDS = ("description", "class_names", "examples", "fingerprint")
 NAMES = ("class_names", "keypoint_names", "segment_names")
 
 
-def write_datasheet(workdir, source):
+def write_datasheet(workdir: AnyPath, source: Source) -> None:
     """Writes what `source` is into a run's folder."""
     write_text(pathlib.Path(workdir) / DATASHEET, json.dumps(_describe(source), indent=2) + "\n")
 
 
-def read_names(workdir, kind):
+def read_names(workdir: AnyPath, kind: str) -> tuple[str, ...]:
     """Names of a run's classes, keypoints or segments, in the order of their numbers.
 
     Args:
@@ -35,24 +38,24 @@ def read_names(workdir, kind):
     return tuple(sheet.get(kind, ())) if sheet else ()
 
 
-def text(workdir):
+def text(workdir: AnyPath) -> str | None:
     """The sheet as it was written, to be handed on; None if there is none."""
     path = _path(workdir)
     return None if path is None else path.read_text(encoding="utf-8")
 
 
-def check_same_classes(workdir, source):
+def check_same_classes(workdir: AnyPath, source: Source) -> None:
     """Raises UserError unless the classes are those the run was trained with."""
     _check(workdir, source, ("class_names",))
 
 
-def check_same_data(workdir, source):
+def check_same_data(workdir: AnyPath, source: Source) -> None:
     """Raises UserError unless the classes, the splits' sizes and what was looked at of the content
     are those the run began with."""
     _check(workdir, source, ("class_names", "examples", "fingerprint"))
 
 
-def has_datasheet(workdir):
+def has_datasheet(workdir: AnyPath) -> bool:
     """Whether a run's folder says what it was trained on."""
     return read(workdir) is not None
 
@@ -66,7 +69,7 @@ def _describe(source):
     }
 
 
-def read(workdir):
+def read(workdir: AnyPath) -> dict[str, Any] | None:
     """What a run's folder says of its data, a dict; None if it says nothing. Raises UserError if it
     is damaged."""
     path = _path(workdir)

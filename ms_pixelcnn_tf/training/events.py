@@ -1,22 +1,25 @@
 """TensorBoard's files, cut back to what a run that goes on has behind it.
 
-A run that goes on from step s takes the steps after it again. What it wrote of them before would stand
-in TensorBoard twice.
+A run that goes on from step s takes the steps after it again. What it wrote of them before would
+be in TensorBoard twice.
 """
 
 import contextlib
 import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
 from ms_pixelcnn_tf.data.records import places, read_record
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
 from ms_pixelcnn_tf.files import replacing
+from ms_pixelcnn_tf.types import AnyPath
 
 FILES = "events.out.tfevents.*"
 
 
-def cut(folder, is_kept):
+def cut(folder: AnyPath, is_kept: Callable[[int, str], bool]) -> None:
     """Removes events from all files in a folder; damaged records go too, as the one that a dying
     process cut short.
 
@@ -39,7 +42,7 @@ def cut(folder, is_kept):
                 writer.write(record)
 
 
-def values(folder):
+def values(folder: AnyPath) -> Iterator[tuple[int, str, Any]]:
     """Every value in a folder's files: `(step, tag, tf.compat.v1.Summary.Value)`."""
     for path in sorted(pathlib.Path(folder).glob(FILES)):
         for record in _records(path)[0]:

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 
 from ms_pixelcnn_tf import data, pixels
-from ms_pixelcnn_tf.configs import VARIANTS, VIDEO_VARIANTS
+from ms_pixelcnn_tf.configs import VARIANTS, VIDEO_VARIANTS, ModelConfig, RunConfig, VideoConfig
 from ms_pixelcnn_tf.data.pipeline import check_changes
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
@@ -14,7 +15,7 @@ HISTOGRAM_EXAMPLES = 1000
 HISTOGRAM_CLIPS = 100
 
 
-def load_source(run, data_dir=None):
+def load_source(run: RunConfig, data_dir: str | None = None) -> Source:
     """The data set of a `RunConfig`, from `data_dir` if that is given.
 
     Raises:
@@ -31,13 +32,13 @@ def load_source(run, data_dir=None):
         seed=run.data.data_seed,
         labels=run.data.labels,
         validation_fraction=run.data.validation_fraction,
-        num_frames=run.model.num_frames if _is_of_videos(run) else None,
+        num_frames=getattr(run.model, "num_frames", None),
         source_size=run.data.source_size,
         train_examples=run.data.train_examples,
     )
 
 
-def fit_to_source(run, source):
+def fit_to_source(run: RunConfig, source: Source) -> RunConfig:
     """`run` with what conditions an image model filled in from the data, checked against it.
 
     Raises:
@@ -60,20 +61,21 @@ def fit_to_source(run, source):
     for name in ("map_dropout", "maps_from", "map_noise"):
         if getattr(run.train, name) and not {"keypoints", "segmentation"} & {*model.conditions}:
             raise UserError(
-                f"{name} is {getattr(run.train, name)}, but no keypoints or segmentation condition the "
-                "model; leave it out, or give such --conditions"
+                f"{name} is {getattr(run.train, name)}, but no keypoints or segmentation condition "
+                "the model; leave it out, or give such --conditions"
             )
-    if run.train.map_noise and not model.num_keypoints and model.num_segments == 1:
+    one_segment = isinstance(model, ModelConfig) and model.num_segments == 1
+    if run.train.map_noise and one_segment and "keypoints" not in model.conditions:
         raise UserError(
-            f"map_noise is {run.train.map_noise}, but the segmentation has one class, which no other "
-            "can be taken for; leave it out"
+            f"map_noise is {run.train.map_noise}, but the segmentation has one class, which no "
+            "other can be taken for; leave it out"
         )
     fields = (source.example_field, *model.conditions)
     check_changes(source, fields, run.train.flip, run.train.random_crop, run.train.augmentations)
     return dataclasses.replace(run, model=model)
 
 
-def level_histogram(source, config):
+def level_histogram(source: Source, config: ModelConfig | VideoConfig) -> np.ndarray:
     """int64 `[C, L]`: how often each level stands in each channel, over examples evenly spaced in
     the training split."""
     field, count = source.example_field, HISTOGRAM_CLIPS if source.is_video else HISTOGRAM_EXAMPLES

@@ -1,9 +1,11 @@
-"""SIGINT (Ctrl-C) and SIGTERM (preemption): the step at hand is finished and saved, then the run ends."""
+"""SIGINT (Ctrl-C) and SIGTERM (preemption): the current step is finished and saved, then the run
+ends."""
 
 import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -16,7 +18,7 @@ class Interrupted(KeyboardInterrupt):
         number: of the signal; the process exits with 128 more: 130 for SIGINT, 143 for SIGTERM.
     """
 
-    def __init__(self, message, number=signal.SIGINT):
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.exit_code = 128 + number
 
@@ -32,23 +34,23 @@ class InterruptGuard:
         requested: number of the signal that came; 0 for none.
     """
 
-    def __init__(self, say=lambda line: None):
+    def __init__(self, say: Callable[[str], object] = lambda line: None) -> None:
         self.requested = 0
         self._say = say
         self._previous = {}
 
-    def raise_if_requested(self):
+    def raise_if_requested(self) -> None:
         """Raises Interrupted if a signal came: for work that can be given up in its midst."""
         if self.requested:
             raise Interrupted("asked to stop", self.requested)
 
-    def __enter__(self):
+    def __enter__(self) -> "InterruptGuard":
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 

@@ -10,11 +10,13 @@ import os
 import pathlib
 import socket
 import time
+from collections.abc import Callable, Iterator
 
 from filelock import FileLock, Timeout
 
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.types import AnyPath
 
 LOCK = "training.lock"
 PATIENCE = 0.2  # seconds: `is_trained_in` of another process holds the lock for an instant
@@ -22,7 +24,7 @@ UNKNOWN = dict.fromkeys(("pid", "host", "since"), "unknown")
 
 
 @contextlib.contextmanager
-def training_in(workdir):
+def training_in(workdir: AnyPath) -> Iterator[None]:
     """While entered, only this process may train in `workdir`, which is created if need be.
 
     Raises:
@@ -42,7 +44,7 @@ def training_in(workdir):
         yield
 
 
-def is_trained_in(workdir):
+def is_trained_in(workdir: AnyPath) -> bool:
     """Whether a process is training in a folder now."""
     path = pathlib.Path(workdir) / LOCK
     if not owner_file(path).exists():
@@ -55,7 +57,7 @@ def is_trained_in(workdir):
 
 
 @contextlib.contextmanager
-def alone(path, refusal):
+def alone(path: pathlib.Path, refusal: Callable[[dict], str]) -> Iterator[None]:
     """While entered, this process holds the lock file `path`; `owner_file(path)` names the process.
 
     Args:

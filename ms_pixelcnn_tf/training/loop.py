@@ -7,10 +7,10 @@ that was never interrupted.
 import contextlib
 import dataclasses
 import math
-import os
 import pathlib
 import signal
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,22 +40,20 @@ from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress
 from ms_pixelcnn_tf.training.replicas import Replicas
 from ms_pixelcnn_tf.training.step import copy_weights, make_train_step
+from ms_pixelcnn_tf.types import AnyPath
 
 BAD_BATCH = "bad_batch.npz"
 
 
 def train(
-    run: RunConfig,
-    workdir: "str | os.PathLike[str]",
-    source: Source | None = None,
-    replicas: Replicas | None = None,
+    run: RunConfig, workdir: AnyPath, source: Source | None = None, replicas: Replicas | None = None
 ) -> MultiscalePixelCNN | VideoPixelCNN:
     """Trains a run to its last step, or goes on with the one in `workdir`.
 
     Args:
         run: a `RunConfig`.
-        workdir: folder of the run (see `checkpoint.py` for what it holds); of several workers one that
-            all of them see.
+        workdir: folder of the run (see `checkpoint.py` for what it holds); of several workers one
+            that all of them see.
         source: the data set; by default the one `run` names.
         replicas: the `Replicas` of this process; by default made here.
 
@@ -132,7 +130,7 @@ class _Session:
             replicas.check_agreement("checkpoint", str(self.state.step))
         examples = "clips" if source.is_video else "images"
         monitor = Monitor if replicas.is_chief else NoMonitor
-        self.monitor = monitor(workdir, self.state.step, examples)
+        self.monitor: Any = monitor(workdir, self.state.step, examples)
         if self.state.step == 0:
             self.monitor.begin(run, self._model)
         if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
@@ -222,9 +220,9 @@ class _Session:
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, step=state.step, **{k: v.numpy() for k, v in batch.items()})
         raise UserError(
-            f"{self._first_reason or reason}, and {limit} steps in a row were skipped; the last one's "
-            f"batch is in {path}, the last checkpoint is as it was: lower learning_rate, or set "
-            "gradient_clip_norm, and use a new --workdir"
+            f"{self._first_reason or reason}, and {limit} steps in a row were skipped; the last "
+            f"one's batch is in {path}, the last checkpoint is as it was: lower learning_rate, or "
+            "set gradient_clip_norm, and use a new --workdir"
         )
 
     def _save(self):
@@ -233,12 +231,12 @@ class _Session:
             self._checkpoints.save(self.state)
 
     def _look(self, progress, interrupt):
-        """Samples and validates if it is time, and not done already. Given up, and left for the next
-        session, if the run is asked to stop."""
+        """Samples and validates if it is time, and not done already. Given up, and left for the
+        next session, if the run is asked to stop."""
         config, step = self._run.train, self.state.step
         if self.monitor.evaluated_step == step:
             return
-        # The other workers wait for the last validation, and could not be told that it was given up.
+        # The other workers wait for the last validation, and cannot be told that it was given up.
         waited_for = self._replicas.workers > 1 and step == config.steps
         give_up = (lambda: None) if waited_for else interrupt.raise_if_requested
         shown = config.sample_every and self._run.model.scale == "all"

@@ -7,13 +7,21 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
+from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.evaluation import Evaluation
 from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.showcase import Shown
 from ms_pixelcnn_tf.training import events
+from ms_pixelcnn_tf.training.checkpoint import State
+from ms_pixelcnn_tf.types import AnyPath
 
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
@@ -22,7 +30,7 @@ TRAIN = "train/"  # scalars of steps, which are written before a checkpoint
 
 
 @contextlib.contextmanager
-def told_of_a_full_disk(workdir):
+def told_of_a_full_disk(workdir: AnyPath) -> Iterator[None]:
     """Turns the errors of writing to a disk that is full into a UserError."""
     try:
         yield
@@ -36,7 +44,7 @@ def told_of_a_full_disk(workdir):
         ) from error
 
 
-def read_metrics(workdir):
+def read_metrics(workdir: AnyPath) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl as a list of dicts; empty if there is none.
 
     Each holds "step", "seconds" (training time so far: steps and waiting for data, over all
@@ -61,8 +69,8 @@ class Monitor:
     """Writes the metrics of a run that starts, or goes on, at `step`.
 
     What was written of later steps, which will be taken again, is removed first; so is what was
-    written after that step's checkpoint, unless the line in metrics.jsonl, which comes last, says that
-    it is all there.
+    written after that step's checkpoint, unless the line in metrics.jsonl, which comes last, says
+    that it is all there.
 
     Args:
         workdir: the run's folder.
@@ -74,7 +82,7 @@ class Monitor:
         best_bits: the lowest "validation_bits" of all lines; infinite without one.
     """
 
-    def __init__(self, workdir, step, examples="images"):
+    def __init__(self, workdir: AnyPath, step: int, examples: str = "images") -> None:
         workdir = pathlib.Path(workdir)
         self._path = workdir / METRICS
         kept = [line for line in read_metrics(workdir) if line["step"] <= step]
@@ -91,13 +99,15 @@ class Monitor:
         self._examples = examples
         self._writer = tf.summary.create_file_writer(str(workdir / TENSORBOARD))
 
-    def __enter__(self):
+    def __enter__(self) -> "Monitor":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._writer.close()
 
-    def train(self, step, metrics, skipped_steps, examples_per_second):
+    def train(
+        self, step: int, metrics: dict[str, Any], skipped_steps: int, examples_per_second: float
+    ) -> None:
         """Scalars of a training step, from `make_train_step`; `skipped_steps` so far."""
         with self._writer.as_default(step):
             tf.summary.scalar(TRAIN + "bits", metrics["bits"])
@@ -108,11 +118,11 @@ class Monitor:
             tf.summary.scalar(TRAIN + "gradient_norm", metrics["gradient_norm"])
             tf.summary.scalar(f"{TRAIN}{self._examples}_per_second", examples_per_second)
 
-    def flush(self):
+    def flush(self) -> None:
         """Returns when all that was given stands in the files."""
         self._writer.flush()
 
-    def validation(self, state, evaluation, examples):
+    def validation(self, state: State, evaluation: Evaluation, examples: int) -> None:
         """One line of metrics.jsonl and the same as scalars.
 
         Args:
@@ -146,9 +156,9 @@ class Monitor:
         if evaluation.bits_per_dim < self.best_bits:  # false of one that is not finite
             self.best_bits = evaluation.bits_per_dim
 
-    def begin(self, run, model):
-        """What a run is, at its start: its hyperparameters, beside which TensorBoard sets the validation
-        bits of several runs, and the graph of its likelihood.
+    def begin(self, run: RunConfig, model: keras.Model) -> None:
+        """Writes what a run is, at its start: its hyperparameters, beside which TensorBoard sets
+        the validation bits of several runs, and the graph of its likelihood.
 
         Args:
             run: the `RunConfig`.
@@ -166,7 +176,7 @@ class Monitor:
                 tf.summary.graph(graph)
         self.flush()
 
-    def shown(self, step, shown):
+    def shown(self, step: int, shown: Shown) -> None:
         """A `showcase.Shown`: its pictures, and its levels beside the data's as histograms."""
         with self._writer.as_default(step):
             for name, picture in shown.pictures.items():
@@ -181,17 +191,19 @@ class NoMonitor:
 
     evaluated_step = None
 
-    def __init__(self, workdir, step, examples="images"):
+    def __init__(self, workdir: AnyPath, step: int, examples: str = "images") -> None:
         del workdir, step, examples
 
-    def __enter__(self):
+    def __enter__(self) -> "NoMonitor":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         pass
 
-    def begin(self, run, model):
+    def begin(self, run: RunConfig, model: keras.Model) -> None:
         pass
 
-    def train(self, step, metrics, skipped_steps, examples_per_second):
+    def train(
+        self, step: int, metrics: dict[str, Any], skipped_steps: int, examples_per_second: float
+    ) -> None:
         pass

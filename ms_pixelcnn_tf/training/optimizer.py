@@ -6,9 +6,14 @@ trains with centred RMSprop, at a rate of 1e-4 that drops to 0.3 of itself at 83
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
+
+from ms_pixelcnn_tf.configs import TrainConfig
+from ms_pixelcnn_tf.types import Tensor
 
 
 class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -20,14 +25,14 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(
         self,
-        learning_rate,
-        final_learning_rate,
-        warmup_steps,
-        steps,
-        schedule,
-        drop_steps=(),
-        drop_factor=1.0,
-    ):
+        learning_rate: float,
+        final_learning_rate: float,
+        warmup_steps: int,
+        steps: int,
+        schedule: str,
+        drop_steps: Sequence[int] = (),
+        drop_factor: float = 1.0,
+    ) -> None:
         self.learning_rate = learning_rate
         self.final_learning_rate = final_learning_rate
         self.warmup_steps = warmup_steps
@@ -36,7 +41,7 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.drop_steps = tuple(drop_steps)
         self.drop_factor = drop_factor
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32")
         start, end = self.learning_rate, self.final_learning_rate
         decay_steps = max(self.steps - self.warmup_steps, 1)
@@ -50,11 +55,11 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
             rate = end + (start - end) * 0.5 * (1.0 + ops.cos(progress * math.pi))
         return rate * ops.minimum((step + 1.0) / max(self.warmup_steps, 1), 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(vars(self))
 
 
-def build_optimizer(config):
+def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     """The optimizer of a `TrainConfig`."""
     schedule = WarmupThenDecay(
         config.learning_rate,

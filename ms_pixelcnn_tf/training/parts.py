@@ -10,11 +10,14 @@ stopped before its first checkpoint holds nothing worth keeping: it is no part, 
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import snapshots
 from ms_pixelcnn_tf.training.lock import is_trained_in
+from ms_pixelcnn_tf.types import AnyPath
 
 SCALES = "scales"
 CONFIG = "config.json"
@@ -22,7 +25,7 @@ CHECKPOINTS = "checkpoints"
 BEST = "best"
 
 
-def folder_of(workdir, run):
+def folder_of(workdir: AnyPath, run: RunConfig) -> pathlib.Path:
     """Where a run of some scales is trained: `workdir` itself if it is of all.
 
     Raises:
@@ -30,7 +33,7 @@ def folder_of(workdir, run):
     """
     workdir, scale = pathlib.Path(workdir), run.model.scale
     if ";" in scale:
-        first = ",".join(run.model.scale_parts[0])
+        first = scale.split(";")[0]
         raise UserError(f"scale is {scale}; train each part by itself, as by --scale={first}")
     there = parts(workdir)
     if scale == "all":
@@ -49,7 +52,7 @@ def folder_of(workdir, run):
     return mine
 
 
-def parts(workdir):
+def parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
     """The parts that have a checkpoint, or are being trained: folder → `RunConfig`, in the order of
     the folders' names."""
     folders = sorted(path.parent for path in (pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
@@ -60,14 +63,14 @@ def parts(workdir):
     }
 
 
-def latest_checkpoint(workdir):
+def latest_checkpoint(workdir: AnyPath) -> str | None:
     """Path of the newest checkpoint, or None."""
     folder = pathlib.Path(workdir) / CHECKPOINTS
     there = snapshots.steps(folder)
     return snapshots.path_of(folder, there[-1]) if there else None
 
 
-def read_config(path):
+def read_config(path: pathlib.Path) -> RunConfig:
     """The `RunConfig` in a file. Raises UserError, naming it, if it holds none."""
     try:
         return RunConfig.from_json(path.read_text(encoding="utf-8"))
@@ -75,7 +78,7 @@ def read_config(path):
         raise UserError(f"{path}: {error}") from error
 
 
-def assembled(parts_there):
+def assembled(parts_there: Mapping[Any, RunConfig]) -> RunConfig:
     """One `RunConfig` for parts of a run: it holds every scale that one of them holds.
 
     Args:
@@ -120,6 +123,6 @@ def _check_belong_together(folder, one, other):
             old, new = (getattr(getattr(run, part), field.name) for run in (one, other))
             if old != new and field.name not in ("scale", "data_dir"):
                 raise UserError(
-                    f"{folder} is of another model: {field.name} was {old!r}, now {new!r}; give the "
-                    "same for all scales of a run, or another --workdir"
+                    f"{folder} is of another model: {field.name} was {old!r}, now {new!r}; give "
+                    "the same for all scales of a run, or another --workdir"
                 )

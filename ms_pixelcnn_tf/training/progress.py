@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from typing import TextIO
 
 import tqdm
 
@@ -14,7 +15,7 @@ BAR_FORMAT = "step {n_fmt}/{total_fmt} |{bar}| {rate_fmt}{postfix}, {remaining} 
 class Progress:
     """A bar on a terminal; elsewhere a plain line every `SECONDS_BETWEEN_LINES`."""
 
-    def __init__(self, first_step, steps, stream=None):
+    def __init__(self, first_step: int, steps: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._steps = steps
         self._smoothed = math.nan
@@ -30,13 +31,13 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._bar.close()
 
-    def update(self, step, bits):
+    def update(self, step: int, bits: float) -> None:
         """After each step: its number, counted from 1, and its bits per sub-pixel, which are shown
         where they are finite."""
         if math.isfinite(bits):
@@ -56,6 +57,6 @@ class Progress:
             )
             self._line_step, self._line_time = step, time.monotonic()
 
-    def say(self, line):
+    def say(self, line: str) -> None:
         """Prints a line without tearing the bar."""
         tqdm.tqdm.write(line, file=self._stream)

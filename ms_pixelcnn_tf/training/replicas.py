@@ -1,18 +1,22 @@
 """One training on many devices, or many machines: which rows of a batch are whose, and who writes.
 
 The batch is the configuration's, whatever the number R of replicas: replica r takes rows
-⌊r·B/R⌋ … ⌊(r+1)·B/R⌋ of it, and the gradient is the sum of their parts. So the loss curve is the one
-of a single process, but for the rounding of sums.
+⌊r·B/R⌋ … ⌊(r+1)·B/R⌋ of it, and the gradient is the sum of their parts. So the loss curve is the
+one of a single process, but for the rounding of sums.
 """
 
 import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Tensor
 
 CHECKED_DIGITS = 6  # hexadecimal, of a hash: sums of its square are exact in float64
 
@@ -44,7 +48,7 @@ class Replicas:
         UserError: for a TF_CONFIG that is no cluster's.
     """
 
-    def __init__(self, strategy=None):
+    def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
         self.worker, self.workers = (0, 1) if strategy else _place_in_cluster()
         if strategy:
             self.strategy = strategy
@@ -53,8 +57,8 @@ class Replicas:
                 self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
             except (tf.errors.OpError, RuntimeError, ValueError) as error:
                 raise UserError(
-                    f"cannot join the cluster that TF_CONFIG names: {_reason(error)}; see that its ports "
-                    "are free and its hosts can be reached"
+                    f"cannot join the cluster that TF_CONFIG names: {_reason(error)}; see that its "
+                    "ports are free and its hosts can be reached"
                 ) from error
         elif len(tf.config.list_logical_devices("GPU")) > 1:
             self.strategy = tf.distribute.MirroredStrategy()
@@ -63,7 +67,7 @@ class Replicas:
         self.number = self.strategy.num_replicas_in_sync
         self.is_chief = self.worker == 0
 
-    def rows(self, batch_size):
+    def rows(self, batch_size: int) -> tuple[int, int]:
         """`(first, stop)`: the rows of each batch that this process's replicas take.
 
         Raises:
@@ -78,7 +82,7 @@ class Replicas:
         first = self.worker * here
         return _bound(first, batch_size, self.number), _bound(first + here, batch_size, self.number)
 
-    def share(self, batch, batch_size):
+    def share(self, batch: Mapping[str, Tensor], batch_size: int) -> tuple[Any, Any]:
         """This process's rows, shared out among its replicas.
 
         Args:
@@ -102,7 +106,7 @@ class Replicas:
         return self.strategy.experimental_distribute_values_from_function(of_replica)
 
     @contextlib.contextmanager
-    def told_of_losses(self):
+    def told_of_losses(self) -> Iterator[None]:
         """Turns TensorFlow's errors about a worker that is gone into a UserError."""
         try:
             yield
@@ -110,27 +114,28 @@ class Replicas:
             if self.workers == 1:
                 raise
             raise UserError(
-                f"a worker is gone or cannot be reached ({_reason(error)}); this one stops as well: start all "
-                f"{self.workers} again by the same commands, and they go on from the last checkpoint"
+                f"a worker is gone or cannot be reached ({_reason(error)}); this one stops as "
+                f"well: start all {self.workers} again by the same commands, and they go on from "
+                "the last checkpoint"
             ) from error
 
-    def wait_for_all(self):
+    def wait_for_all(self) -> None:
         """Returns when all workers have come here: before that none may end."""
         if self.workers > 1:
             self.sum([0.0])
 
-    def check_agreement(self, what, text):
+    def check_agreement(self, what: str, text: str) -> None:
         """Raises UserError unless all workers give the same text. Waits for the last of them."""
         own = float(int(hashlib.sha256(text.encode()).hexdigest()[:CHECKED_DIGITS], 16))
         # All are the same just if their mean is this one's, and their variance 0.
         total, squares = self.sum([own, own**2])
         if (total, squares) != (self.number * own, self.number * own**2):
             raise UserError(
-                f"the {self.workers} workers have not the same {what}; start all of them with the same "
-                "flags, and a workdir that all see"
+                f"the {self.workers} workers have not the same {what}; start all of them with the "
+                "same flags, and a workdir that all see"
             )
 
-    def sum(self, numbers):
+    def sum(self, numbers: Sequence[float]) -> np.ndarray:
         """The sums of numbers over all replicas, float64. Waits for all workers."""
 
         @tf.function(autograph=False)
@@ -141,7 +146,7 @@ class Replicas:
         return total(tf.constant(numbers, tf.float64)).numpy()
 
 
-def sum_over_replicas(tensors):
+def sum_over_replicas(tensors: Any) -> Any:
     """In a replica: a structure of tensors, summed over all of them."""
     # What came as an argument has no device yet, and TensorFlow asks it for the place of the sum.
     tensors = tf.nest.map_structure(tf.identity, tensors)
@@ -163,7 +168,7 @@ def _bound(replica, batch_size, number):
 
 
 def _place_in_cluster():
-    """This worker's number, the chief's being 0, and how many TF_CONFIG names; (0, 1) without one."""
+    """This worker's number, 0 for the chief, and how many TF_CONFIG names; (0, 1) without one."""
     try:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         tasks = [

@@ -11,16 +11,19 @@ import os
 import pathlib
 import re
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from ms_pixelcnn_tf.errors import UserError, first_line
+from ms_pixelcnn_tf.types import AnyPath
 
 TEMPORARY = ".saving"
 _INDEX = re.compile(r"step-(\d+)\.index")
 
 
-def steps(folder):
+def steps(folder: AnyPath) -> list[int]:
     """The steps of a folder's checkpoints, ascending."""
     folder = pathlib.Path(folder)
     if not folder.is_dir():
@@ -29,12 +32,12 @@ def steps(folder):
     return sorted(int(match[1]) for match in found if match)
 
 
-def path_of(folder, step):
+def path_of(folder: AnyPath, step: int) -> str:
     """What `tf.train.Checkpoint` calls a checkpoint by: the files' common beginning."""
     return str(pathlib.Path(folder) / f"step-{step}")
 
 
-def write(checkpoint, folder, step, kept):
+def write(checkpoint: tf.train.Checkpoint, folder: AnyPath, step: int, kept: int) -> None:
     """Writes a `tf.train.Checkpoint`, then removes all but it and the `kept` - 1 before it.
 
     Those of later steps go too: they are damaged, or of steps that are being taken anew.
@@ -53,8 +56,8 @@ def write(checkpoint, folder, step, kept):
         there = steps(folder)
         left = f"that of step {there[-1]} is as it was" if there else "there was none before"
         raise UserError(
-            f"the checkpoint of step {step} cannot be saved in {folder}: {first_line(error)}; {left}; "
-            "make room and run the same command again"
+            f"the checkpoint of step {step} cannot be saved in {folder}: {first_line(error)}; "
+            f"{left}; make room and run the same command again"
         ) from error
     there = steps(folder)
     before = [old for old in there if old <= step]
@@ -62,7 +65,7 @@ def write(checkpoint, folder, step, kept):
         _remove(folder, f"step-{old}")
 
 
-def read_newest(checkpoint, folder):
+def read_newest(checkpoint: tf.train.Checkpoint, folder: AnyPath) -> int | None:
     """Reads the newest checkpoint that is sound, and warns of newer ones that are not.
 
     Returns:
@@ -100,7 +103,7 @@ def _damage(path):
     return None
 
 
-def read(checkpoint, path):
+def read(checkpoint: tf.train.Checkpoint, path: str) -> None:
     """Reads one checkpoint. Raises UserError if it is of a model with other variables."""
     try:
         status = checkpoint.read(path)
@@ -132,7 +135,7 @@ def _flush(path):
 
 
 def _remove_torn(folder):
-    """Removes what saving that was cut short has left: temporary files, and data without an index."""
+    """Removes what an interrupted save has left: temporary files, and data without an index."""
     for path in folder.glob(f"{TEMPORARY}*"):
         if path.is_dir():  # TensorFlow's own temporary folder
             for inner in path.iterdir():
@@ -153,7 +156,7 @@ def _remove(folder, name):
         path.unlink()
 
 
-def by_name(variables, skip=0):
+def by_name(variables: Sequence[Any], skip: int = 0) -> tf.train.Checkpoint:
     """Variables by path, less its first `skip` parts (an optimizer's carries a running number).
 
     `tf.train.Checkpoint` follows attributes, and would pass over Keras 3 layers that it cannot

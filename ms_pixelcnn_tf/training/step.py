@@ -1,14 +1,22 @@
 """One training step: a function of (batch, step), compiled, so that a resumed run repeats it."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
 import tensorflow as tf
 
+from ms_pixelcnn_tf.configs import TrainConfig
 from ms_pixelcnn_tf.pixels import bits_per_dim
 from ms_pixelcnn_tf.training.replicas import Replicas, sum_over_replicas
+from ms_pixelcnn_tf.types import Tensor
 
 SAMPLED = 0.7  # the part of the frames that a pass of `past_samples` replaces, at last
 
 
-def train_log_prob_terms(model, batch, offsets, config):
+def train_log_prob_terms(
+    model: keras.Model, batch: Mapping[str, Tensor], offsets: Tensor, config: TrainConfig
+) -> dict[str, Tensor]:
     """The terms to maximise; on random crops where the examples are larger than the crop; of videos
     given the frames "seen", where the batch has them.
 
@@ -32,11 +40,11 @@ def train_log_prob_terms(model, batch, offsets, config):
     return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets)
 
 
-def with_choice(batch, step, config):
+def with_choice(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> dict[str, Tensor]:
     """A batch with "chances" beside these "chosen": which frames are looked back at as sampled.
 
-    None are in the first half of the steps; then their part grows evenly, up to `SAMPLED`, as in Bengio
-    et al. (2015), "Scheduled Sampling".
+    None are in the first half of the steps; then their part grows evenly, up to `SAMPLED`, as in
+    Bengio et al. (2015), "Scheduled Sampling".
     """
     if "chances" not in batch:
         return batch
@@ -44,7 +52,7 @@ def with_choice(batch, step, config):
     return batch | {"chosen": batch["chances"] < SAMPLED * (2 * progress - 1)}
 
 
-def with_past(model, batch):
+def with_past(model: keras.Model, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """A batch with "chosen" and, beside it, the frames to look back at, "seen"."""
     if "chosen" not in batch:
         return batch
@@ -60,13 +68,19 @@ def with_past(model, batch):
     return batch | {"seen": seen}
 
 
-def crop_offsets(count, step, seed):
+def crop_offsets(count: int, step: Tensor, seed: int) -> Tensor:
     """`[count, 2]` float32 in [0, 1): a function of step and seed alone."""
     seeds = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
     return tf.random.stateless_uniform([count, 2], seeds)
 
 
-def make_train_step(model, averaged, optimizer, config, replicas=None):
+def make_train_step(
+    model: keras.Model,
+    averaged: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    config: TrainConfig,
+    replicas: Replicas | None = None,
+) -> Callable[..., dict[str, Any]]:
     """Builds the step.
 
     Args:
@@ -76,15 +90,16 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
         optimizer: a Keras optimizer, built on the model's trainable variables.
         config: `TrainConfig`. With `micro_batch_size` the gradient is summed over parts of the
             batch in turn, each of so many examples of a replica.
-        replicas: the `Replicas` in whose strategy's scope all of them were made; None: there is one.
+        replicas: the `Replicas` in whose strategy's scope all of them were made; None: there is
+            one.
 
     Returns:
         `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
         weights, the optimizer and the averages, unless a term or the gradient is not finite, or
-        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the weights before the update: "bits"
-        (bits per sub-pixel), "gradient_norm" (of the loss in nats per sub-pixel, before clipping),
-        "learning_rate", "terms", a dict name → bits per sub-pixel of that term, "skipped" (1 or 0)
-        and "stop" (above 0 if any process gave `stop`).
+        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the
+        weights before the update: "bits" (bits per sub-pixel), "gradient_norm" (of the loss in nats
+        per sub-pixel, before clipping), "learning_rate", "terms", a dict name → bits per sub-pixel
+        of that term, "skipped" (1 or 0) and "stop" (above 0 if any process gave `stop`).
     """
     replicas = replicas or Replicas()
     strategy = replicas.strategy
@@ -92,7 +107,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
     variables = model.trainable_variables
 
     def contribution(batch, offsets):
-        """What some rows add to the gradient of the batch's loss, and to the mean nats of each term."""
+        """What some rows add to the gradient of the batch's loss, and to each term's mean nats."""
         batch = with_past(model, batch)
         with tf.GradientTape() as tape:
             terms = train_log_prob_terms(model, batch, offsets, config)
@@ -148,7 +163,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
     return train_step
 
 
-def _total(nats):
+def _total(nats) -> Tensor:
     """The sum of all terms. (Not `add_n`, which the graph's optimiser puts into an order that can
     change from one trace to the next, and with it the last bit.)"""
     return tf.reduce_sum(tf.stack(list(nats.values())))
@@ -195,7 +210,7 @@ def _dense(gradient, variable):
     return tf.ensure_shape(tf.convert_to_tensor(gradient), variable.shape)
 
 
-def update_average(averaged, model, step, decay):
+def update_average(averaged: keras.Model, model: keras.Model, step: Tensor, decay: float) -> None:
     """averaged ← d·averaged + (1-d)·model with d = min(decay, (1+step)/(10+step)).
 
     The warm-up lets the average leave the initial weights behind quickly.
@@ -206,7 +221,7 @@ def update_average(averaged, model, step, decay):
         mean.assign_add(tf.cast(1.0 - keep, mean.dtype) * (new - mean))
 
 
-def copy_weights(source, target):
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives `target` the weights of `source`, variable by variable."""
     for new, old in zip(source.variables, target.variables, strict=True):
         old.assign(new)

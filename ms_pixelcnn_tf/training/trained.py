@@ -1,7 +1,7 @@
 """What has been trained, read back: the configuration and the model of a run's folder.
 
-An export's folder, and a ready-made model's, are read as a run's: they hold the same config.json and
-data.json, and weights of the same names.
+An export's folder, and a ready-made model's, are read as a run's: they hold the same config.json
+and data.json, and weights of the same names.
 """
 
 import collections
@@ -9,21 +9,24 @@ import dataclasses
 import itertools
 import json
 import pathlib
+from typing import TypeVar
 
 import tensorflow as tf
 
-from ms_pixelcnn_tf.configs import unknown
+from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, VideoConfig, unknown
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, make_model
 from ms_pixelcnn_tf.training import card, datasheet, parts, snapshots
 from ms_pixelcnn_tf.training.parts import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
 from ms_pixelcnn_tf.training.snapshots import by_name
+from ms_pixelcnn_tf.types import AnyPath
 
 CHOICES = {"last": CHECKPOINTS, "best": BEST}  # of the checkpoint whose weights a model is given
+Config = TypeVar("Config", bound=ModelConfig | VideoConfig)
 VARIABLES = "variables/variables"  # the checkpoint of a SavedModel
 
 
-def read_run(workdir):
+def read_run(workdir: AnyPath) -> RunConfig:
     """The `RunConfig` of a run's folder; of scales trained apart, one that holds those that have a
     checkpoint. Raises UserError if there is none."""
     return parts.assembled(_folders(workdir))
@@ -41,7 +44,7 @@ def _folders(workdir):
     return there
 
 
-def trained_parts(workdir):
+def trained_parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
     """The scales trained apart that have a checkpoint: folder → `RunConfig`."""
     there = parts.parts(workdir).items()
     return {folder: run for folder, run in there if latest_checkpoint(folder)}
@@ -64,7 +67,9 @@ def _check_same_data(folders):
             )
 
 
-def load_model(workdir, to_sample=False, checkpoint="last"):
+def load_model(
+    workdir: AnyPath, to_sample: bool = False, checkpoint: str = "last"
+) -> MultiscalePixelCNN | VideoPixelCNN:
     """Builds the model of a run and gives it the averaged weights of a checkpoint.
 
     Args:
@@ -88,9 +93,9 @@ def load_model(workdir, to_sample=False, checkpoint="last"):
     config = parts.assembled(folders).model
     model = make_model(sampled_config(config) if to_sample else config)
     for folder, part in folders.items():
-        whole = part.model.scale == "all"
-        held = () if whole else part.model.held_scales
-        variables = model.trainable_variables if whole else model.variables_of(held)
+        own = part.model
+        held = own.held_scales if isinstance(own, ModelConfig) and own.scale != "all" else ()
+        variables = model.variables_of(held) if held else model.trainable_variables
         weights = tf.train.Checkpoint(averaged=by_name(variables))
         if _is_export(folder):
             card.check(folder, f"{VARIABLES}.*")
@@ -109,13 +114,13 @@ def _is_export(folder):
     return (pathlib.Path(folder) / f"{VARIABLES}.index").is_file()
 
 
-def sampled_config(config):
+def sampled_config(config: Config) -> Config:
     """The configuration of the largest images that the held scales make, from the base upwards.
 
     Raises:
         UserError: if the base is missing.
     """
-    if config.scale == "all":
+    if isinstance(config, VideoConfig) or config.scale == "all":
         return config
     whole = list(itertools.takewhile(lambda name: name in config.held_scales, config.scale_names))
     if not whole:
@@ -129,8 +134,8 @@ def sampled_config(config):
     return dataclasses.replace(config, image_size=size, scale=";".join(filter(None, kept)))
 
 
-def sampled_run(run):
-    """The `RunConfig` of what `sampled_config` gives: its smaller images are the run's, sub-sampled."""
+def sampled_run(run: RunConfig) -> RunConfig:
+    """The `RunConfig` of what `sampled_config` gives: its smaller images are sub-sampled."""
     model, data = sampled_config(run.model), run.data
     if model.image_size != run.model.image_size and not data.source_size:
         data = dataclasses.replace(data, source_size=max(run.model.image_size))
