@@ -67,7 +67,7 @@ def step_flops(run):
 def main(arguments):
     """Counts all, and writes the page."""
     parser = flags.Parser("benchmark costs", __doc__)
-    parser.add_argument("--preset", default="paper", metavar="NAME", help="recipe (paper)")
+    parser.add_argument("--preset", default="large", metavar="NAME", help="recipe (large)")
     add_out(parser)
     options = parser.parse(arguments)
     with flags.quiet_start():

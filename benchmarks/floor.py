@@ -47,7 +47,7 @@ def parse(arguments):
     paper_models.add_flags(parser, number)
     parser.add_argument("--output", default="softmax", metavar="NAME", help="of images (softmax)")
     parser.add_argument(
-        "--preset", default="paper", metavar="NAME", help="widths of videos (paper)"
+        "--preset", default="large", metavar="NAME", help="widths of videos (large)"
     )
     parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
     parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)

@@ -50,7 +50,7 @@ def own_fields(name, width, options):
     """Fields of `make_run` of one of `MODELS`."""
     widths = dict.fromkeys(("base_features", "features", "head_features"), width)
     shared = {
-        "preset": "paper",
+        "preset": "large",
         "output": "dmol",
         "residual_blocks": options.blocks,
         "crop_size": 0,

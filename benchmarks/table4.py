@@ -116,7 +116,7 @@ def parse(arguments):
     )
     parser.add_argument(
         "--preset",
-        default="paper",
+        default="large",
         metavar="NAME",
         help="recipe whose widths the videos have (paper)",
     )

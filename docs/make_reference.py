@@ -1,4 +1,4 @@
-"""Writes docs/cli.md and docs/api.md from the commands' help and the modules' docstrings.
+"""Writes docs/cli.md, api.md and departures.md from help, docstrings and fields.
 
 .venv/bin/python docs/make_reference.py          # a test tells when they are out of date
 """
@@ -10,6 +10,9 @@ import io
 import os
 import pathlib
 import re
+
+from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig
+from ms_pixelcnn_tf.configs.density import departures as fields_that_depart
 
 HERE = pathlib.Path(__file__).parent
 COMMANDS = {
@@ -100,7 +103,42 @@ def _help(module):
     return said.getvalue()
 
 
+def departures():
+    """Every field in which we may depart from the paper, from its metadata."""
+    lines = [
+        "# Departures from the paper",
+        "",
+        "Written by `docs/make_reference.py` from the configuration's fields. Each departure is a "
+        "flag of `bin/train` and a field of `ms.build_model`. The preset `paper` sets every one to "
+        "the paper's value; `large` has the same widths and our values.",
+        "",
+    ]
+    shared = _names(ModelConfig) & _names(VideoConfig)
+    for title, kind, leave in (
+        ("Every model", ModelConfig, _names(ModelConfig) - shared),
+        ("Images", ModelConfig, shared),
+        ("Videos", VideoConfig, shared),
+        ("Training", TrainConfig, set()),
+    ):
+        rows = [
+            f"| `{name}` | {field.metadata['paper']} | {field.default} | "
+            f"{field.metadata['doc'].rpartition('; the paper: ')[0]} | "
+            + field.metadata["reason"]
+            + " |"
+            for name, field in fields_that_depart(kind).items()
+            if name not in leave
+        ]
+        head = ["| field | the paper's | ours | what it does | why ours |", "|---|---|---|---|---|"]
+        lines += [f"## {title}", "", *head, *rows, ""] if rows else []
+    return "\n".join(lines)
+
+
+def _names(kind):
+    """Names of its fields that may depart from the paper."""
+    return set(fields_that_depart(kind))
+
+
 if __name__ == "__main__":
-    for page, text in {"cli.md": cli(), "api.md": api()}.items():
+    for page, text in {"cli.md": cli(), "api.md": api(), "departures.md": departures()}.items():
         (HERE / page).write_text(text, encoding="utf-8")
         print(f"wrote {HERE / page}")

@@ -20,7 +20,7 @@ def fields(options, variant, size, **own):
         base = {"base_layers": options.layers, "base_size": options.base}
     return (
         {
-            "preset": "paper",
+            "preset": "large",
             "variant": variant,
             "image_size": size,
             "base_features": options.width,

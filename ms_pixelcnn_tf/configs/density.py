@@ -13,6 +13,40 @@ def doc(text: str, default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"doc": text})
 
 
+def departure(text: str, default: Any, paper: Any, reason: str, choices: tuple = ()) -> Any:
+    """A field in which this implementation may depart from the paper.
+
+    The preset `paper` sets it to `paper`, and docs/departures.md is written from it.
+
+    Args:
+        text: its help.
+        default: our value.
+        paper: the paper's value, or how we read the paper where it leaves the value open.
+        reason: one sentence that says why ours differs.
+        choices: the valid values, if they are names.
+    """
+    metadata = {"doc": f"{text}; the paper: {paper}", "paper": paper, "reason": reason}
+    return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
+
+
+def departures(config: Any) -> dict[str, dataclasses.Field]:
+    """The fields of a configuration (or its class) that were made by `departure`, by name."""
+    fields = dataclasses.fields(config)
+    return {field.name: field for field in fields if "paper" in field.metadata}
+
+
+def paper_values(config: Any) -> dict[str, Any]:
+    """Name → the paper's value, of every field that may depart from it."""
+    return {name: field.metadata["paper"] for name, field in departures(config).items()}
+
+
+def check_departures(config: Any) -> None:
+    """Raises UserError unless the fields that may depart from the paper have valid values."""
+    for name, field in departures(config).items():
+        if field.metadata["choices"]:
+            check_choice(config, name, field.metadata["choices"])
+
+
 @dataclasses.dataclass(frozen=True)
 class DensityConfig:
     """Fields of every model; a variant ignores those of parts that it does not have.
@@ -40,8 +74,53 @@ class DensityConfig:
     features: int = doc("width of the upscalers", 64)
     head_features: int = doc("width of the 1x1 layer before the output", 64)
     dtype: str = doc("dtype policy: float32, float64 or mixed_bfloat16", "float32")
+    softmax_law: str = departure(
+        "logits of a softmax: free (one free logit per level, usual start) or tent (plus a tent "
+        "around a predicted level, and a start at the data's histogram)",
+        "tent",
+        "free",
+        "A free softmax has to learn from scratch that levels are ordered.",
+        ("tent", "free"),
+    )
+    prediction_path: str = departure(
+        "linear: a linear prediction of each pixel goes straight to the output layer; or none",
+        "linear",
+        "none",
+        "Much of what can be known of a pixel is known from the first step on.",
+        ("linear", "none"),
+    )
+    pixel_inputs: str = departure(
+        "what networks read of a pixel: values (on [-1, 1]) or features (also its square, sines "
+        "and cosines, and a constant that marks the border)",
+        "features",
+        "values",
+        "From the value alone a network is slow to tell neighbouring levels apart.",
+        ("features", "values"),
+    )
+    gated_kernel: int = departure(
+        "kernel of the gated layers after the first, odd",
+        3,
+        5,
+        "A 3x3 kernel costs a third; depth makes up for the reach.",
+    )
+    type_a_colour: str = departure(
+        "how type A with a softmax orders a pixel's channels: masked (a channel-masked network, "
+        "evaluated once per channel) or head (a masked 1x1 head, one evaluation)",
+        "head",
+        "masked",
+        "The trunk runs once per group instead of once per channel.",
+        ("head", "masked"),
+    )
+    residual_block: str = departure(
+        "convolutions of a residual block: 3x3_3x3, or 3x3_1x1 whose last starts at zero",
+        "3x3_1x1",
+        "3x3_3x3",
+        "Half the cost, and a deep trunk starts as the identity.",
+        ("3x3_1x1", "3x3_3x3"),
+    )
 
     def __post_init__(self):
+        check_departures(self)
         check_choice(self, "variant", self.valid_variants)
         check_choice(self, "output", ("softmax", "dmol"))
         check_choice(self, "dtype", ("float32", "float64", "mixed_bfloat16"))
@@ -49,8 +128,9 @@ class DensityConfig:
             object.__setattr__(self, name, parse_size(getattr(self, name), name))
         if not 2 <= self.num_levels <= 256:
             raise UserError(f"num_levels is {self.num_levels}; valid: 2 to 256")
-        if self.first_kernel % 2 == 0 or self.first_kernel < 3:
-            raise UserError(f"first_kernel is {self.first_kernel}; valid: odd numbers from 3")
+        for name in ("first_kernel", "gated_kernel"):
+            if getattr(self, name) % 2 == 0 or getattr(self, name) < 3:
+                raise UserError(f"{name} is {getattr(self, name)}; valid: odd numbers from 3")
         check_at_least(self, 0, "residual_blocks")
         check_at_least(
             self,

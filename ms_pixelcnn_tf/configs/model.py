@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 
 from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice, unknown
-from ms_pixelcnn_tf.configs.density import DensityConfig, doc, doubled_sizes
+from ms_pixelcnn_tf.configs.density import DensityConfig, departure, doc, doubled_sizes
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
@@ -41,6 +41,28 @@ class ModelConfig(DensityConfig):
         "of the scales trained together, the base and those up to this size share their encoders "
         "of the conditions, each above has its own",
         32,
+    )
+    condition_join: str = departure(
+        "how captions or labels meet maps: depth (concatenated) or product ((1 + maps) · vectors)",
+        "product",
+        "depth",
+        "A product binds a colour to the shape that it is said of.",
+        ("product", "depth"),
+    )
+    text_average: str = departure(
+        "over which time steps the caption's code is averaged: all, or caption (those that see it)",
+        "caption",
+        "all",
+        "What follows the caption's end does not dilute a short caption.",
+        ("caption", "all"),
+    )
+    encoder_sharing: str = departure(
+        "what the scales up to encoder_shared_to share: text (the text encoder, among upscalers) "
+        "or all (every encoder, with the base)",
+        "all",
+        "text",
+        "One encoder of the maps learns from every scale and is computed once.",
+        ("all", "text"),
     )
 
     def __post_init__(self):

@@ -14,6 +14,8 @@ import dataclasses
 from typing import Any
 
 from ms_pixelcnn_tf.configs.checks import replace, unknown
+from ms_pixelcnn_tf.configs.density import paper_values
+from ms_pixelcnn_tf.configs.model import ModelConfig
 from ms_pixelcnn_tf.configs.schema import (
     DataConfig,
     RunConfig,
@@ -61,7 +63,7 @@ PRESETS = {
         "ema_decay": 0.998,
         "flip": True,
     },
-    "paper": {
+    "large": {
         "base_layers": 15,
         "base_features": 128,
         "residual_blocks": 12,
@@ -130,7 +132,7 @@ VIDEO_PRESETS = {
         "evaluation_examples": 100,
         "evaluate_every": 1000,
     },
-    "paper": {
+    "large": {
         "image_size": 64,
         "frame_stride": 1,
         "frame_blocks": 8,
@@ -159,6 +161,12 @@ VIDEO_PRESETS = {
         "evaluation_examples": 256,
     },
 }
+PRESETS["paper"] = PRESETS["large"] | paper_values(ModelConfig) | paper_values(TrainConfig)
+VIDEO_PRESETS["paper"] = (
+    VIDEO_PRESETS["large"] | paper_values(VideoConfig) | paper_values(TrainConfig)
+)
+# The base of `paper`, whatever the data set; van den Oord et al. (2016b), section 3.1.
+BASE_OF_2016B = {"base_layers": 20, "base_features": 384}
 # What a variant has beside the preset: the law of a sub-pixel (Table 2), and the crops that
 # section 4.3 trains upscalers on.
 VARIANT_FIELDS = {
@@ -172,8 +180,9 @@ VARIANT_FIELDS = {
 DATA_FIELDS = {"bair_robot_pushing_small": {"action_size": 4, "state_size": 3}}
 
 
-# What the paper trains on a data set, beside the `paper` preset: section 4.2 (captions with
+# What the paper trains on a data set, beside the presets at its widths: section 4.2 (captions with
 # keypoints or a segmentation, 4x4 to 256x256) and 4.4 (ImageNet, 8x8 to 128x128, 256 features).
+AT_PAPER_WIDTH = ("large", "paper")
 TEXT_MODEL = {"image_size": 256, "base_size": 4, "text": True}
 PAPER_RUNS = {
     "cub": TEXT_MODEL | {"num_keypoints": 15},
@@ -235,9 +244,12 @@ def make_run(
 
 def _recipe(dataset, variant, preset):
     """Fields of a run, before any override."""
+    base = BASE_OF_2016B if preset == "paper" else {}
     if model_type(variant) is VideoConfig:
-        return VIDEO_PRESETS[preset] | VARIANT_FIELDS[variant] | DATA_FIELDS.get(dataset, {})
-    return PRESETS[preset] | (PAPER_RUNS.get(dataset, {}) if preset == "paper" else {})
+        own = VARIANT_FIELDS[variant] | DATA_FIELDS.get(dataset, {})
+        return VIDEO_PRESETS[preset] | base | own
+    own = PAPER_RUNS.get(dataset, {}) if preset in AT_PAPER_WIDTH else {}
+    return PRESETS[preset] | own | base
 
 
 def default_base_size(image_size: tuple[int, int]) -> tuple[int, int]:

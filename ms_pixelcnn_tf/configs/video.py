@@ -6,7 +6,7 @@ Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b), Video P
 import dataclasses
 
 from ms_pixelcnn_tf.configs.checks import check_at_least
-from ms_pixelcnn_tf.configs.density import DensityConfig, doc, doubled_sizes
+from ms_pixelcnn_tf.configs.density import DensityConfig, departure, doc, doubled_sizes
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
@@ -49,8 +49,41 @@ class VideoConfig(DensityConfig):
         "compute blocks anew in the backward pass: far less memory, up to a third more time", False
     )
 
+    previous_frame: str = departure(
+        "whether each network also reads the previous frame's pixels: given or none",
+        "given",
+        "none",
+        "A frame is first of all the one before it.",
+        ("given", "none"),
+    )
+    memory_norms: str = departure(
+        "normalisation of the ConvLSTM's inputs and gates: layer or none",
+        "layer",
+        "none",
+        "Without it a few hundred steps of Adam saturate the gates.",
+        ("layer", "none"),
+    )
+    pose_places: str = departure(
+        "what actions and states are tiled with: coordinates (of each place) or none",
+        "coordinates",
+        "none",
+        "A pose is a place, which a convolution over tiled numbers cannot find.",
+        ("coordinates", "none"),
+    )
+    encoder_dilation: int = departure(
+        "largest dilation of the frame encoder's blocks: it doubles from block to block up to "
+        "this, then starts again at 1",
+        1,
+        8,
+        "Undilated convolutions are several times as fast on CPUs.",
+    )
+
     def __post_init__(self):
         super().__post_init__()
+        if self.encoder_dilation < 1 or self.encoder_dilation & (self.encoder_dilation - 1):
+            raise UserError(
+                f"encoder_dilation is {self.encoder_dilation}; valid: powers of two such as 1, 8"
+            )
         check_at_least(self, 0, "action_size", "state_size", "frame_blocks")
         check_at_least(
             self,
