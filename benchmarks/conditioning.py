@@ -1,13 +1,13 @@
 """Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
 
-    bin/benchmark conditioning train --only=text-keypoints --core=0     # 75 minutes of a core; resumes
+    bin/benchmark conditioning train --only=text-keypoints --core=0   # 75 minutes; resumes
     bin/benchmark conditioning train --only=text-segmentation --core=1
     bin/benchmark conditioning train --only=unconditional
-    bin/benchmark conditioning report                                   # minutes
+    bin/benchmark conditioning report                                 # minutes
 
 `train` trains the scales of a run apart, as `bin/train --scale` does, one stage after the other on
-one core; with `--stage` the stages can go at the same time. The base of 8x8, where nearly every shape
-has a pixel, decides what stands where and in which colour, and takes most of the time.
+one core; with `--stage` the stages can go at the same time. The base of 8x8, where nearly every
+shape has a pixel, decides what stands where and in which colour, and takes most of the time.
 
 `report` asks each model for held-out prompts: each names a pair of kind and colour that no training
 image shows. A detector that knows the synthetic world reads the samples: is there a shape of the

@@ -2,8 +2,9 @@
 
     bin/benchmark costs                    # writes costs.md; minutes, nothing is trained
 
-A step is counted as three forward passes on the crops that training takes. Hours are the operations by a
-machine's published peak (bfloat16, dense) times a share of it that is reached, which is assumed and stated.
+A step is counted as three forward passes on the crops that training takes. Hours are the operations
+by a machine's published peak (bfloat16, dense) times a share of it that is reached, which is
+assumed and stated.
 """
 
 from ms_pixelcnn_tf.cli import flags
@@ -51,8 +52,11 @@ def step_flops(run):
     size = (*config.image_size, config.channels)
     if model.example_field == "frames":
         frames = tf.TensorSpec((1, config.num_frames, *size), tf.int32)
-        score = lambda frames, given: rollout.log_prob_by_frame(model, frames, given)  # noqa: E731
-        return TRAINING_FACTOR * graph_flops(score, frames, conditions), model
+
+        def score_frames(frames, given):
+            return rollout.log_prob_by_frame(model, frames, given)
+
+        return TRAINING_FACTOR * graph_flops(score_frames, frames, conditions), model
     crop = run.train.crop_size or None
     offsets = tf.constant([[0.0, 0.0]]) if crop else None
 
@@ -125,11 +129,11 @@ def render(rows, command, described, preset):
         ],
     )
     return (
-        f"# What the recipes cost\n\n`{command}`: {machine.sentences(described)} Recipes of the preset "
-        f"`{preset}`.\n\nOperations are counted from the graphs that training runs: convolutions and matrix "
-        "products, masked ones in full, three passes a step, crops where training takes crops. Hours are "
-        f"estimates, not measured: these operations at {SHARE:.0%} of the machine's published dense bfloat16 "
-        f"peak, a share that is assumed.\n\n{table}"
+        f"# What the recipes cost\n\n`{command}`: {machine.sentences(described)} Recipes of the "
+        f"preset `{preset}`.\n\nOperations are counted from the graphs that training runs: "
+        "convolutions and matrix products, masked ones in full, three passes a step, crops where "
+        f"training takes crops. Hours are estimates, not measured: these operations at {SHARE:.0%} "
+        f"of the machine's published dense bfloat16 peak, a share that is assumed.\n\n{table}"
     )
 
 

@@ -12,10 +12,13 @@ fraction is of the 3x3 ceiling in the row's own numbers, at the shapes of the im
 Where the time of sampling images goes is read from a profile of one call: the seconds of the
 operations in the scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers
 and computes none stands apart. Operations inside XLA's programs leave no trace, so this call is one
-without XLA, in which no core has a part of the batch to itself. Operations that TensorFlow holds for
-cheap leave none either; they and the time between operations are what is missing to its seconds.
+without XLA, in which no core has a part of the batch to itself. Operations that TensorFlow holds
+for cheap leave none either; they and the time between operations are what is missing to its
+seconds.
 """
 
+import functools
+import time
 from typing import NamedTuple
 
 import machine
@@ -173,16 +176,17 @@ def input_share(options, steps=8):
     fixed = next(batches)
     subject.train_on(fixed)
     shares, waits = [], []
+
+    def fed(waited):
+        for _ in range(steps):
+            started = time.perf_counter()
+            batch = next(batches)
+            waited.append(time.perf_counter() - started)
+            subject.train_on(batch)
+
     for _ in range(options.repeats):
         waited = []
-
-        def fed():
-            for _ in range(steps):
-                batch = []
-                waited.append(seconds_of(lambda: batch.append(next(batches))))
-                subject.train_on(batch[0])
-
-        total = seconds_of(fed)
+        total = seconds_of(functools.partial(fed, waited))
         alone = seconds_of(lambda: [subject.train_on(fixed) for _ in range(steps)])
         shares.append(1 - alone / total)
         waits.append(sum(waited) / total)
@@ -191,8 +195,8 @@ def input_share(options, steps=8):
 
 
 def main(arguments):
-    """Measures, prints the page and writes it as `floor.md` and `floor.json`; with `--only` of a part,
-    with its name behind."""
+    """Measures, prints the page and writes it as `floor.md` and `floor.json`; with `--only` of a
+    part, with its name behind."""
     options = parse(arguments)
     machine.require_tensorflow()
     with flags.quiet_start():
@@ -216,13 +220,14 @@ def markdown(results):
         "# How near the floor\n",
         f"`{results['command']}`: {machine.sentences(results['machine'])} In bfloat16 the same "
         f"convolutions run at {results['conv_gflops_bfloat16']:.0f} GFLOP/s.\n",
-        f"Images: {settings['size']}×{settings['size']} RGB, batch {settings['batch']}, 256 levels, "
-        f"{settings['output']}, {settings['width']} features, as in `bin/benchmark table4`. Videos: "
-        f"{settings['video_size']}×{settings['video_size']}, {settings['frames']} frames, batch 1, widths "
-        f"of preset {settings['preset']}. Medians of {settings['repeats']} rounds (smallest–largest). A "
-        "fraction is of the 3×3 ceiling in the row's own numbers; sampling is charged the operations of one "
-        "likelihood, a training step three times as many (the blocks that a video's recipe computes anew "
-        "for the gradient are not charged again).\n",
+        f"Images: {settings['size']}×{settings['size']} RGB, batch {settings['batch']}, 256 "
+        f"levels, {settings['output']}, {settings['width']} features, as in `bin/benchmark "
+        f"table4`. Videos: {settings['video_size']}×{settings['video_size']}, "
+        f"{settings['frames']} frames, batch 1, widths of preset {settings['preset']}. Medians of "
+        f"{settings['repeats']} rounds (smallest–largest). A fraction is of the 3×3 ceiling in "
+        "the row's own numbers; sampling is charged the operations of one likelihood, a training "
+        "step three times as many (the blocks that a video's recipe computes anew for the "
+        "gradient are not charged again).\n",
         _table(results["models"]),
         goals(results) + "\n",
     ]
@@ -287,8 +292,8 @@ def goals(results):
     if share:
         table.append(
             (
-                f"input's share of a training step of type A on `shapes` ({share['steps']} steps a round; of "
-                f"it waiting: {format_spread(share['waiting'], 3)})",
+                f"input's share of a training step of type A on `shapes` ({share['steps']} steps "
+                f"a round; of it waiting: {format_spread(share['waiting'], 3)})",
                 f"≤ {INPUT_GOAL}",
                 format_spread(share["share"], 3),
                 yes(share["share"]["median"] <= INPUT_GOAL),
@@ -315,9 +320,10 @@ def _breakdown(one):
     table.append(("all that was traced", "", "", f"{seen / total:.0%}"))
     fused = one["sampling_seconds"]["median"]
     return (
-        f"## Where sampling time goes: {one['model']}\n\nOne call of {total:.2f} s without XLA and without "
-        f"a part of the batch for each core (with them: {fused:.2f} s), of which the profile tells "
-        f"{one['operations']:,} operations; on several threads they can add up to more than the call.\n\n"
+        f"## Where sampling time goes: {one['model']}\n\nOne call of {total:.2f} s without XLA and "
+        f"without a part of the batch for each core (with them: {fused:.2f} s), of which the "
+        f"profile tells {one['operations']:,} operations; on several threads they can add up to "
+        "more than the call.\n\n"
         + markdown_table(("part", "arithmetic, s", "moving numbers, s", "of the call"), table)
     )
 

@@ -10,7 +10,8 @@ other element-wise work, look-ups of embeddings and the output law itself are no
 
 The one exception is the projection of a conditioning vector, which runs once an image.
 
-`graph_flops` counts the same from a traced graph: it serves every model, and the two check each other.
+`graph_flops` counts the same from a traced graph: it serves every model, and the two check each
+other.
 """
 
 import math

@@ -6,8 +6,8 @@ For each data set built in --data_dir, in rounds so that a drift of the machine 
 
 * the ceiling: libjpeg (or the PNG decoder) alone, on the very bytes of the same examples, held in
   memory, by as many threads;
-* the pipeline: `training_batches` with its shuffle, crops, captions and maps, in images/s (a video's
-  frames count one by one);
+* the pipeline: `training_batches` with its shuffle, crops, captions and maps, in images/s (a
+  video's frames count one by one);
 * reading again: the same images once they are decoded, where they are kept in memory;
 * the appetite: images/s of a training step of the `small` preset on images of that size.
 """
@@ -80,7 +80,7 @@ class Subject:
             list(pool.map(_decode, self._encoded))
 
     def _stream(self, source, fields, random_crop):
-        """Seconds of reading, and images read; the first batch, with the threads' start, is not timed."""
+        """Seconds of reading, and images read; without the first batch, which starts threads."""
         from ms_pixelcnn_tf.data.pipeline import training_batches
 
         steps = max(2, self._options.examples // self._options.batch)  # round and round, if few
@@ -104,7 +104,7 @@ class Subject:
 
     def results(self):
         """The rounds in short, as a dict for JSON."""
-        pairs = zip(self.readings["pipeline"], self.readings["decoder"])
+        pairs = zip(self.readings["pipeline"], self.readings["decoder"], strict=True)
         return {
             "dataset": self.name,
             "description": self.description,
@@ -187,15 +187,16 @@ def markdown(results, where):
         [
             "# Input pipeline\n",
             f"`{results['command']}`. {where} Images/s at {results['size']}x{results['size']}, "
-            f"{results['threads']} threads; medians of rounds, a ratio is the median of the rounds' own.\n",
+            f"{results['threads']} threads; medians of rounds, a ratio is the median of the "
+            "rounds' own.\n",
             markdown_table(
                 ["data set", "decoder alone", "pipeline", "ratio", "once decoded"], rows
             ),
-            "The pipeline reads records, proves their checksums, decodes, crops at random, resizes and "
-            "makes maps, shuffled; the decoder alone gets the same bytes from memory. Once decoded: "
-            "central crops are kept in memory. A video's frames count one by one.\n",
-            f"A training step of the `small` preset takes {results['training_images_per_second']:.0f} "
-            "images/s here.\n",
+            "The pipeline reads records, proves their checksums, decodes, crops at random, "
+            "resizes and makes maps, shuffled; the decoder alone gets the same bytes from memory. "
+            "Once decoded: central crops are kept in memory. A video's frames count one by one.\n",
+            "A training step of the `small` preset takes "
+            f"{results['training_images_per_second']:.0f} images/s here.\n",
             notes + "\n",
         ]
     )

@@ -44,8 +44,8 @@ def require_tensorflow():
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(
-            f"KERAS_BACKEND is {backend}; this benchmark is of TensorFlow alone: unset it (table4 and "
-            "scaling run on JAX too)"
+            f"KERAS_BACKEND is {backend}; this benchmark is of TensorFlow alone: unset it (table4 "
+            "and scaling run on JAX too)"
         )
 
 
@@ -182,7 +182,7 @@ def main(arguments):
     parser.add_argument("--width", type=flags.positive, default=128, help="channels (128)")
     options = parser.parse(arguments)
     with flags.quiet_start():
-        import tensorflow  # noqa: F401  (here, so that its start-up log is hidden)
+        importlib.import_module("tensorflow")  # here, so that its start-up log is hidden
     print(sentences(measure(options.batch, options.size, options.width)))
 
 

@@ -2,8 +2,9 @@
 
     bin/benchmark odd_images            # minutes
 
-Usual images are of `shapes`' test split. Odd ones are of kinds of shape that training never shows (a ring, a moon), or of
-usual images in which something has been painted; blank and noisy ones show what a likelihood alone is worth.
+Usual images are of `shapes`' test split. Odd ones are of kinds of shape that training never shows
+(a ring, a moon), or of usual images in which something has been painted; blank and noisy ones show
+what a likelihood alone is worth.
 """
 
 import numpy as np
@@ -16,7 +17,9 @@ HELD_OUT = ("ring", "moon")
 SCORES = {"bits_per_dim": "bits", "corrected_bits_per_dim": "less PNG", "peak_bits": "peak"}
 TASKS = {
     "kind": "the main shape is of a kind that training never shows: a ring or a moon",
-    "pair": "the main shape is of a pair of kind and colour that training never shows (split novel)",
+    "pair": (
+        "the main shape is of a pair of kind and colour that training never shows (split novel)"
+    ),
     "scratch": "a line across, two pixels wide, of one colour",
     "spot": "a square of 4x4 pixels of one colour",
     "blank": "one colour and nothing else",
@@ -47,7 +50,7 @@ def odd(task, source, count):
     if task == "kind":
         return images
     paint = {"scratch": _scratch, "spot": _spot}[task]
-    for image, colour in zip(images, colours):
+    for image, colour in zip(images, colours, strict=True):
         paint(image, colour, generator)
     return images
 
@@ -153,11 +156,12 @@ def main(arguments):
         for task, found in results.items()
     ]
     page = (
-        f"# Finding odd images\n\n`{command}`: {machine.sentences(described)} Model {options.model}, "
-        f"{options.count} usual images and as many odd ones a task.\n\nAUROC: the chance that an odd image scores "
-        "higher than a usual one. Bits: the model's, per sub-pixel, as likelihoods rank. Less PNG: those less the bits of "
-        "a PNG of the same pixels (Serrà et al., 2020). Peak, by which `bin/score` ranks unless it is told: the mean of the most "
-        "surprising hundredth of an image's sub-pixels.\n\n"
+        f"# Finding odd images\n\n`{command}`: {machine.sentences(described)} Model "
+        f"{options.model}, {options.count} usual images and as many odd ones a task.\n\nAUROC: the "
+        "chance that an odd image scores higher than a usual one. Bits: the model's, per "
+        "sub-pixel, as likelihoods rank. Less PNG: those less the bits of a PNG of the same pixels "
+        "(Serrà et al., 2020). Peak, by which `bin/score` ranks unless it is told: the mean of the "
+        "most surprising hundredth of an image's sub-pixels.\n\n"
         + markdown_table(("what is odd", *SCORES.values()), rows)
     )
     write_results(

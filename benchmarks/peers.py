@@ -3,12 +3,12 @@
     pip install -e '.[peers]'
     bin/benchmark peers
 
-The peer is TensorFlow Probability's `PixelCNN`, a PixelCNN++ (Salimans et al., 2017) with its defaults
-but for the width and the dropout, in a `tf.function` each for a training step with Adam, for `log_prob`
-and for `sample`. Beside it stand this project's `OlogN` of type A and cached `ON`, at the depths of the
-paper's text models, with a DMOL of as many components, and as wide as it takes for the peer's number of
-parameters. All see the same images. No package with a PixelCNN++ for PyTorch that samples was found, so
-there is none here.
+The peer is TensorFlow Probability's `PixelCNN`, a PixelCNN++ (Salimans et al., 2017) with its
+defaults but for the width and the dropout, in a `tf.function` each for a training step with Adam,
+for `log_prob` and for `sample`. Beside it stand this project's `OlogN` of type A and cached `ON`,
+at the depths of the paper's text models, with a DMOL of as many components, and as wide as it takes
+for the peer's number of parameters. All see the same images. No package with a PixelCNN++ for
+PyTorch that samples was found, so there is none here.
 """
 
 import machine
@@ -158,16 +158,18 @@ def markdown(results):
     return "\n".join(
         [
             "# Beside other projects\n",
-            f"`{results['command']}`: {machine.sentences(results['machine'])} tensorflow-probability "
-            f"{version}.\n",
-            f"{settings['size']}×{settings['size']} RGB, 256 levels, DMOL, batch {settings['batch']} for "
-            f"training and likelihood. Medians of {settings['repeats']} rounds (smallest–largest), compiled, "
-            f"tracing not counted; {settings['many']} samples at a time were timed once. {PEER} is "
-            "`tfp.distributions.PixelCNN` with its defaults but for width and dropout (0).\n",
+            f"`{results['command']}`: {machine.sentences(results['machine'])} "
+            f"tensorflow-probability {version}.\n",
+            f"{settings['size']}×{settings['size']} RGB, 256 levels, DMOL, batch "
+            f"{settings['batch']} for training and likelihood. Medians of {settings['repeats']} "
+            f"rounds (smallest–largest), compiled, tracing not counted; {settings['many']} "
+            f"samples at a time were timed once. {PEER} is `tfp.distributions.PixelCNN` with its "
+            "defaults but for width and dropout (0).\n",
             markdown_table(header, table),
-            f"OlogN against the peer, one image: {format_spread(faster, 0)}×, goal ≥ {GOAL}×: {met}.\n",
-            "The likelihoods of the two are not compared here: that takes training both; see `bin/benchmark "
-            "density` for ours.\n",
+            f"OlogN against the peer, one image: {format_spread(faster, 0)}×, goal ≥ {GOAL}×: "
+            f"{met}.\n",
+            "The likelihoods of the two are not compared here: that takes training both; see "
+            "`bin/benchmark density` for ours.\n",
         ]
     )
 

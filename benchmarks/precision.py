@@ -3,9 +3,9 @@
     bin/benchmark precision                   # a quarter of an hour
     bin/benchmark precision --preset=small --steps=4000
 
-One recipe is trained in `float32` and in `mixed_bfloat16` on the same batches from the same start, and
-in float32 once more from another seed, which shows how far two equal runs lie apart. How many more
-images a second bfloat16 trains, at the paper's widths, is measured by `bin/benchmark floor`.
+One recipe is trained in `float32` and in `mixed_bfloat16` on the same batches from the same start,
+and in float32 once more from another seed, which shows how far two equal runs lie apart. How many
+more images a second bfloat16 trains, at the paper's widths, is measured by `bin/benchmark floor`.
 """
 
 import pathlib
@@ -98,8 +98,8 @@ def markdown(results):
         "# Training in bfloat16\n\n"
         f"`{results['command']}`: {machine.sentences(results['machine'])}\n\n"
         f"`shapes` at {settings['size']}×{settings['size']}, preset {settings['preset']}, "
-        f"{settings['steps']:,} steps; bits per sub-pixel of {settings['examples']} images a split. All "
-        "runs are scored in float32.\n\n"
+        f"{settings['steps']:,} steps; bits per sub-pixel of {settings['examples']} images a "
+        "split. All runs are scored in float32.\n\n"
         + markdown_table(("run", *SPLITS, *(f"{split}, less float32" for split in SPLITS)), rows)
         + f"\nValidation of the two within {GOAL} bits: {yes(gap <= GOAL)} ({gap:.4f}).\n"
     )

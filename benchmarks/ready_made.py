@@ -5,8 +5,8 @@
     bin/benchmark ready_made train --only=shapes-push-tiny
     bin/benchmark ready_made pack                                  # scores them, writes their files
 
-`pack` scores each on whole splits and writes configuration, weights and card into the package, where
-`ms.load("shapes-tiny")` finds them.
+`pack` scores each on whole splits and writes configuration, weights and card into the package,
+where `ms.load("shapes-tiny")` finds them.
 """
 
 import pathlib
@@ -135,7 +135,8 @@ def pack(options):
             raise UserError(f"{folder} has {size:,} bytes; valid: up to {MAX_BYTES:,}")
         for row in facts["bits_per_dim"]:
             print(
-                f"{name}: {row['bits_per_dim']:.4f} bits per sub-pixel, {row['split']}, {row['examples']:,} examples"
+                f"{name}: {row['bits_per_dim']:.4f} bits per sub-pixel, {row['split']}, "
+                f"{row['examples']:,} examples"
             )
         print(f"wrote {folder} ({size / 1e6:.2f} MB)", flush=True)
 

@@ -92,7 +92,7 @@ def _add_speed_ups(results, subjects):
     for result in results:
         subject, baseline = (subjects[name, result["output"]] for name in (result["model"], "ON"))
         for sampler, seconds in (("naive", baseline.naive), ("cached", baseline.sampling)):
-            pairs = zip(seconds, subject.sampling)
+            pairs = zip(seconds, subject.sampling, strict=True)
             result[f"speed_up_over_{sampler}_on"] = spread([slow / fast for slow, fast in pairs])
 
 

@@ -3,11 +3,12 @@
     bin/benchmark scaling                        # OlogN 16x16 to 512x512, cached ON to 64x64
 
 Each size of each model is a process of its own, at batch 1: the widths of the paper's text models,
-base 8x8, type A, softmax. Sizes are measured in rounds, and a time a pixel is the round's own. Network
-evaluations are those of one image: one a pixel of what is autoregressive, one a group of every scale.
-Weights are as constructed: time does not depend on them.
+base 8x8, type A, softmax. Sizes are measured in rounds, and a time a pixel is the round's own.
+Network evaluations are those of one image: one a pixel of what is autoregressive, one a group of
+every scale. Weights are as constructed: time does not depend on them.
 """
 
+import itertools
 from typing import NamedTuple
 
 import machine
@@ -78,7 +79,7 @@ def measure(options):
     configs = [make_run(**case.worker[1]).model for case in own]  # a wrong value shows first
     times, facts = rounds.run({case.name: case.worker for case in own}, options.repeats)
     found = []
-    for case, config in zip(own, configs):
+    for case, config in zip(own, configs, strict=True):
         side, pixels = config.image_size[0], config.image_size[0] * config.image_size[1]
         one_a_pixel, one_a_group = evaluations(config)
         result = {
@@ -160,11 +161,12 @@ def markdown(results):
         [
             "# Sampling time by image size\n",
             f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
-            f"Batch 1, RGB, 256 levels, {settings['output']}, {settings['width']} features; OlogN: type A, base "
-            f"{settings['base']}×{settings['base']} with {settings['layers']} gated layers, "
-            f"{settings['blocks']} residual blocks a group; ON: {settings['on_layers']} gated layers. Medians "
-            f"of {settings['repeats']} rounds (smallest–largest). Each row is a process of its own; its first "
-            "sample counts building the model and tracing, and its peak memory is resident, TensorFlow "
+            f"Batch 1, RGB, 256 levels, {settings['output']}, {settings['width']} features; "
+            f"OlogN: type A, base {settings['base']}×{settings['base']} with {settings['layers']} "
+            f"gated layers, {settings['blocks']} residual blocks a group; ON: "
+            f"{settings['on_layers']} gated layers. Medians of {settings['repeats']} rounds "
+            "(smallest–largest). Each row is a process of its own; its first sample counts "
+            "building the model and tracing, and its peak memory is resident, TensorFlow "
             "included. Network evaluations: one a pixel of what is autoregressive + one a group.\n",
             markdown_table(header, table),
             goals(found) + "\n",
@@ -191,7 +193,7 @@ def goals(found):
     large = [size for size in sorted(by_size) if size >= FLAT_FROM]
     if len(large) > 1:
         times = [by_size[size]["seconds_a_pixel"]["median"] for size in large]
-        growth = max(later / earlier for earlier, later in zip(times, times[1:]))
+        growth = max(later / earlier for earlier, later in itertools.pairwise(times))
         table.append(
             (
                 f"seconds a pixel from one size to the next, beyond {FLAT_FROM}×{FLAT_FROM}",

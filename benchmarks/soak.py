@@ -4,9 +4,10 @@
     bin/benchmark soak --steps=100000
 
 Trains a tiny model, with checkpoints, validations and TensorBoard as any run has them, and reads
-the process's resident memory after every so many steps. The slope is the least-squares line's over the
-second half, when caches and thread pools are filled. Then `sample` and `log_prob` are called with
-batch sizes that change from call to call; the graphs that were traced are counted before and after.
+the process's resident memory after every so many steps. The slope is the least-squares line's over
+the second half, when caches and thread pools are filled. Then `sample` and `log_prob` are called
+with batch sizes that change from call to call; the graphs that were traced are counted before and
+after.
 """
 
 import pathlib

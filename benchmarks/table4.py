@@ -4,17 +4,18 @@
     bin/benchmark table4 --only=images        # 32x32, batch 30 and batch 1
     bin/benchmark table4 --only=videos        # 64x64, 18 frames sampled
 
-Images: `ON`, naive (one full evaluation a sub-pixel) and cached; `OlogN` with upscalers of type A and
-type B, in one graph and as a Python loop over compiled steps; with a softmax and with a DMOL. Videos:
-`OTN`, naive and cached; `OT` and `OTlogN` in one graph and a step a call, and with a frame encoder that
-works at half of the frame's size (`--frame_stride=2` of `bin/train`); `OT_baseline` beside them.
+Images: `ON`, naive (one full evaluation a sub-pixel) and cached; `OlogN` with upscalers of type A
+and type B, in one graph and as a Python loop over compiled steps; with a softmax and with a DMOL.
+Videos: `OTN`, naive and cached; `OT` and `OTlogN` in one graph and a step a call, and with a frame
+encoder that works at half of the frame's size (`--frame_stride=2` of `bin/train`); `OT_baseline`
+beside them.
 
-Each row is a process of its own, with the likelihood of the same model measured beside it. The naive
-samplers are timed over a few evaluations in one compiled loop and extrapolated to one a sub-pixel (of
-a DMOL, which does not order the channels, to one a pixel); that leaves out the decoding of the
-sub-pixels themselves, which flatters them. Cached OTN is timed over few frames. Weights are as
-constructed: time does not depend on them. Widths and depths are those of Reed et al. (2017), sections
-4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
+Each row is a process of its own, with the likelihood of the same model measured beside it. The
+naive samplers are timed over a few evaluations in one compiled loop and extrapolated to one a
+sub-pixel (of a DMOL, which does not order the channels, to one a pixel); that leaves out the
+decoding of the sub-pixels themselves, which flatters them. Cached OTN is timed over few frames.
+Weights are as constructed: time does not depend on them. Widths and depths are those of Reed et al.
+(2017), sections 4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
 """
 
 import machine
@@ -163,20 +164,21 @@ def how(options):
     parts = []
     if options.only != "videos":
         parts.append(
-            f"Images: {options.size}×{options.size} RGB, 256 levels, {options.width} features; OlogN: "
-            f"base {options.base}×{options.base} with {options.layers} gated layers, {options.blocks} "
-            f"residual blocks a group, type B with a decoder of {options.layers} gated layers on 4×4 "
-            f"patches; ON: {options.on_layers} gated layers; the naive sampler is extrapolated from "
-            f"{options.naive_evaluations} evaluations to the {3 * options.size**2:,} that it takes with a "
-            f"softmax, one a sub-pixel, or {options.size**2:,} with a DMOL, one a pixel."
+            f"Images: {options.size}×{options.size} RGB, 256 levels, {options.width} features; "
+            f"OlogN: base {options.base}×{options.base} with {options.layers} gated layers, "
+            f"{options.blocks} residual blocks a group, type B with a decoder of {options.layers} "
+            f"gated layers on 4×4 patches; ON: {options.on_layers} gated layers; the naive sampler "
+            f"is extrapolated from {options.naive_evaluations} evaluations to the "
+            f"{3 * options.size**2:,} that it takes with a softmax, one a sub-pixel, or "
+            f"{options.size**2:,} with a DMOL, one a pixel."
         )
     if options.only != "images":
         parts.append(
-            f"Videos: {options.video_size}×{options.video_size} RGB, {options.frames} frames of which 2 "
-            f"are given, widths of preset {options.preset}, frame encoder at 1/{options.frame_stride}; "
-            f"naive OTN is extrapolated from {options.naive_evaluations} evaluations of its decoder to "
-            f"one a sub-pixel of {options.frames - 2} frames, cached OTN from {options.cached_frames} "
-            f"frame{'s' * (options.cached_frames > 1)}."
+            f"Videos: {options.video_size}×{options.video_size} RGB, {options.frames} frames of "
+            f"which 2 are given, widths of preset {options.preset}, frame encoder at "
+            f"1/{options.frame_stride}; naive OTN is extrapolated from {options.naive_evaluations} "
+            f"evaluations of its decoder to one a sub-pixel of {options.frames - 2} frames, cached "
+            f"OTN from {options.cached_frames} frame{'s' * (options.cached_frames > 1)}."
         )
     return " ".join(parts)
 

@@ -1,7 +1,7 @@
 """The video models: Table 2 on the synthetic `shapes_push`, and Table 4's rows of videos.
 
     bin/benchmark video                                 # or video speed: table4 --only=videos
-    bin/benchmark video train --only=OT --core=0        # minutes (OTlogN: two hours of a core); resumes
+    bin/benchmark video train --only=OT --core=0        # minutes (OTlogN: two hours); resumes
     bin/benchmark video table2                          # what the trained models reach
 
 `train` trains one of the runs below. `table2` scores each on the splits of Table 2, also

@@ -32,7 +32,7 @@ ALLOWED = {
     "uniforms": {"errors", "types"},
     "sizes": {"errors"},
     "pixels": {"errors", "types"},
-    "data": {"errors", "sizes", "pixels", "text", "files"},
+    "data": {"errors", "sizes", "pixels", "text", "files", "types"},
     "distributions": DISTRIBUTIONS,
     "layers": LAYERS,
     "encoders": ENCODERS,

@@ -6,6 +6,7 @@ import posixpath
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 from ms_pixelcnn_tf.errors import UserError
 
@@ -28,7 +29,7 @@ DAMAGED = (
 
 
 @contextlib.contextmanager
-def faults_told(where):
+def faults_told(where: str) -> Iterator[None]:
     """Raises a `UserError` that names the place for whatever damaged bytes raise inside."""
     try:
         yield
@@ -38,7 +39,7 @@ def faults_told(where):
         raise UserError(f"{where}: {error or type(error).__name__}") from error
 
 
-def clean(path, name):
+def clean(path: str, name: str) -> str:
     """A member's name without "./"; raises UserError if it leads out of the archive."""
     parts = name.replace("\\", "/").split("/")
     if name.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in name:

@@ -13,7 +13,8 @@ it claims to grow beyond all measure.
 import hashlib
 import os
 import pathlib
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import archive_rules, tars, zips
@@ -38,7 +39,7 @@ class Member(NamedTuple):
     size: int
     inner: str = ""
 
-    def read(self):
+    def read(self) -> bytes:
         """The file's bytes. Raises UserError if they cannot be had whole."""
         limit = archive_rules.MAX_MEMBER
         if self.size > limit:
@@ -50,14 +51,14 @@ class Member(NamedTuple):
         return content
 
     @property
-    def where(self):
+    def where(self) -> str:
         """The place, for a message."""
         if self.path.endswith(self.name):
             return self.path
         return f"{self.path}, member {self.name}"
 
     @property
-    def in_order_only(self):
+    def in_order_only(self) -> bool:
         """Whether it cannot be read by itself."""
         return self.offset is None and not self.path.lower().endswith(ZIPPED)
 
@@ -71,6 +72,9 @@ class Member(NamedTuple):
         return zips.opened(self.path).read(self.inner)
 
 
+Content: TypeAlias = Member | bytes  # bytes of what cannot be read by itself
+
+
 class Tree:
     """All files of a source.
 
@@ -81,9 +85,9 @@ class Tree:
         UserError: if it is neither, or an archive in it is refused.
     """
 
-    def __init__(self, source):
+    def __init__(self, source: str | os.PathLike) -> None:
         self.source = pathlib.Path(source).expanduser()
-        self.members = {}
+        self.members: dict[str, Member] = {}
         if self.source.is_dir():
             self._add_folder()
         elif self.source.is_file():
@@ -96,12 +100,12 @@ class Tree:
         else:
             raise UserError(f"source {self.source} does not exist; give a folder or an archive")
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A hash (hex) of the names and sizes of all files."""
         listing = sorted((member.name, member.size) for member in self.members.values())
         return hashlib.sha256(repr(listing).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-    def find(self, name, what=""):
+    def find(self, name: str, what: str = "") -> str:
         """The full name of the file whose path ends in `name`; the one nearest to the top.
 
         Raises:
@@ -112,16 +116,16 @@ class Tree:
             raise UserError(f"{self.source} holds no {name}" + (f"; {what}" if what else ""))
         return found[0]
 
-    def find_all(self, name):
+    def find_all(self, name: str) -> list[str]:
         """Full names of all files whose path ends in `name`, nearest to the top first."""
         found = [path for path in self.members if path == name or path.endswith("/" + name)]
         return sorted(found, key=lambda path: (path.count("/"), path))
 
-    def read(self, names):
+    def read(self, names: Iterable[str]) -> dict[str, bytes]:
         """dict name → bytes of a few files."""
         return {name: content_bytes(content) for name, content in self.contents(names)}
 
-    def text(self, name):
+    def text(self, name: str) -> str:
         """A file as text (UTF-8, or Latin-1 where it is not)."""
         content = self.read([name])[name]
         try:
@@ -129,12 +133,12 @@ class Tree:
         except UnicodeDecodeError:
             return content.decode("latin-1")
 
-    def contents(self, names):
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, Content]]:
         """Yields `(name, Member or bytes)` of the given files, in the source's order.
 
         Bytes stand for what cannot be read by itself: members of compressed tars, read in one pass.
         """
-        streamed = {}
+        streamed: dict[str, dict[str, str]] = {}
         for name in names:
             member = self.members[name]
             if member.in_order_only:
@@ -172,12 +176,12 @@ class Tree:
         self.members.setdefault(member.name, member)
 
 
-def content_bytes(content):
+def content_bytes(content: Content) -> bytes:
     """The bytes of a `Member`, or the bytes themselves: what `Tree.contents` gives."""
     return content if isinstance(content, bytes) else content.read()
 
 
-def is_archive(name):
+def is_archive(name: str) -> bool:
     """Whether a file of this name is opened as an archive."""
     return name.lower().endswith((*PLAIN, *COMPRESSED, *ZIPPED))
 

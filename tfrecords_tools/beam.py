@@ -1,13 +1,14 @@
 """The same conversion on Apache Beam (extra `[beam]`), on one machine or many."""
 
 import apache_beam as beam
+from apache_beam.metrics.metric import Metrics
 
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import COUNTERS, jobs_of
-from tfrecords_tools.tasks import Skipped, converted
+from tfrecords_tools.tasks import Convert, Skipped, Task, converted
 
 
-def conversion(convert, tree, tasks):
+def conversion(convert: Convert, tree: Tree, tasks: list[Task]) -> beam.PTransform:
     """A transform from nothing to `(key, example)` of all tasks.
 
     Args:
@@ -48,6 +49,6 @@ def _examples(job, convert):
     task, content = job
     for key, example in converted(convert, task, content):
         if isinstance(example, Skipped):
-            beam.metrics.Metrics.counter(COUNTERS, str(example)).inc()
+            Metrics.counter(COUNTERS, str(example)).inc()
         else:
             yield key, example

@@ -10,6 +10,7 @@ import importlib
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow_datasets as tfds
@@ -18,7 +19,7 @@ from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.lock import alone
 from tfrecords_tools.archives import Tree
-from tfrecords_tools.builder import Options
+from tfrecords_tools.builder import Options, PaperBuilder
 from tfrecords_tools.tasks import counts_told
 
 BUILDERS = {
@@ -51,7 +52,7 @@ class Summary(NamedTuple):
     is_new: bool
 
 
-def builder_class(dataset):
+def builder_class(dataset: str) -> type[PaperBuilder]:
     """The builder of a data set's name. Raises UserError with the nearest name."""
     if dataset not in BUILDERS:
         raise unknown("dataset", dataset, BUILDERS)
@@ -60,17 +61,17 @@ def builder_class(dataset):
 
 
 def build(
-    dataset,
-    source,
-    out,
+    dataset: str,
+    source: str | os.PathLike,
+    out: str | os.PathLike,
     *,
-    image_size=0,
-    variant="",
-    max_examples=0,
-    workers=1,
-    runner="",
-    runner_options=(),
-):
+    image_size: int = 0,
+    variant: str = "",
+    max_examples: int = 0,
+    workers: int = 1,
+    runner: str = "",
+    runner_options: Sequence[str] = (),
+) -> Summary:
     """Builds a data set, unless it is there already.
 
     Args:
@@ -116,7 +117,7 @@ def build(
                 ),
                 file_format="tfrecord",
             )
-    elif Tree(source).fingerprint() != builder.info.metadata.get("source"):
+    elif Tree(source).fingerprint() != builder.facts.get("source"):
         raise UserError(
             f"{builder.data_path} was built from other files than {source} holds now; remove it, "
             "or give another --out"
@@ -124,9 +125,9 @@ def build(
     info = builder.info
     return Summary(
         path=str(builder.data_path),
-        description=info.metadata["description"],
+        description=builder.facts["description"],
         examples={split: info.splits[split].num_examples for split in info.splits},
-        skips=counts_told(info.metadata["skipped"]),
+        skips=counts_told(builder.facts["skipped"]),
         is_new=is_new,
     )
 
@@ -144,7 +145,8 @@ def _runner(runner, options, workers):
     if not runner:
         return {}
     try:
-        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.runners.runner import create_runner
     except ImportError as error:
         raise UserError("--runner needs Apache Beam: pip install 'ms_pixelcnn_tf[beam]'") from error
     if runner.lower() in ("direct", "directrunner"):
@@ -155,13 +157,12 @@ def _runner(runner, options, workers):
             *options,
         ]
     try:
-        beam.runners.create_runner(runner)
+        create_runner(runner)
     except ImportError as error:
         raise UserError(f"runner {runner!r} needs a package that is not here: {error}") from error
     except ValueError as error:
         raise UserError(f"unknown runner {runner!r}: {error}") from error
-    options = beam.options.pipeline_options.PipelineOptions(options)
-    return {"beam_runner": runner, "beam_options": options}
+    return {"beam_runner": runner, "beam_options": PipelineOptions(options)}
 
 
 def _alone_in(folder):

@@ -8,14 +8,19 @@ under its name only when it is whole.
 import collections
 import functools
 import itertools
+import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
 
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools.archives import Tree
-from tfrecords_tools.tasks import Skipped, convert_all, counts_told
+from tfrecords_tools.archives import Content, Tree
+from tfrecords_tools.tasks import Examples, Plan, Skipped, Task, convert_all, counts_told
+
+Description: TypeAlias = tuple[str, tfds.features.FeaturesDict, dict[str, Any]]
 
 VERSION = "1.0.0"
 COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a pipeline's counters, one a reason
@@ -32,7 +37,7 @@ class Options(tfds.core.BuilderConfig):
             never taken for the whole.
     """
 
-    def __init__(self, image_size=0, variant="", max_examples=0):
+    def __init__(self, image_size: int = 0, variant: str = "", max_examples: int = 0) -> None:
         first = f"first{max_examples}" if max_examples else ""
         parts = [variant, first, str(image_size) if image_size else ""]
         super().__init__(name="-".join(filter(None, parts)) or "full", version=VERSION)
@@ -65,8 +70,19 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     pkg_dir_path = None  # no files of metadata beside the module
     variants = ("",)  # the first is the default
     many_examples_a_task = False
+    describe: Callable[..., Description]
+    plan: Callable[..., Plan]
+    convert: Callable[..., Examples]
 
-    def __init__(self, *, source, options, data_dir, workers=1, beam=False):
+    def __init__(
+        self,
+        *,
+        source: str | os.PathLike,
+        options: Options,
+        data_dir: str | os.PathLike,
+        workers: int = 1,
+        beam: bool = False,
+    ) -> None:
         self.source, self.options = source, options
         self.skipped = collections.Counter()
         self._workers, self._max_examples, self._beam = workers, options.max_examples, beam
@@ -85,12 +101,18 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(metadata),
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The metadata that is stored."""
+        assert self.info.metadata is not None  # `_info` gives some
+        return self.info.metadata
+
     def _split_generators(self, dl_manager):
         del dl_manager
         tree = Tree(self.source)
-        self.info.metadata["source"] = tree.fingerprint()
+        self.facts["source"] = tree.fingerprint()
         plan, metadata = self.plan(tree, self.options, self._skip)
-        self.info.metadata.update(metadata)
+        self.facts.update(metadata)
         plan = {split: tasks for split, tasks in plan.items() if tasks}
         if not plan:
             raise UserError(
@@ -132,7 +154,7 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             self.skipped[reason] += count
 
 
-def jobs_of(tree, tasks):
+def jobs_of(tree: Tree, tasks: Iterable[Task]) -> Iterator[tuple[Task, Content]]:
     """Yields `(Task, Member or bytes)` of each task, in the order the source is best read."""
     by_name = collections.defaultdict(list)
     for task in tasks:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterable
 
 from ms_pixelcnn_tf.cli import flags
 
@@ -12,7 +13,7 @@ leaves nothing that could be taken for whole; the same command builds it anew. O
 runner go after --, as in: --runner=FlinkRunner -- --flink_master=localhost:8081"""
 
 
-def main(arguments):
+def main(arguments: Iterable[str]) -> None:
     """Builds as the arguments say."""
     parser = flags.Parser("make_tfrecords", DESCRIPTION)
     parser.add_argument(
@@ -70,14 +71,14 @@ def main(arguments):
     print(f"left out: {summary.skips}")
 
 
-def split_at_dashes(arguments):
+def split_at_dashes(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
     """What stands before `--` and what behind it."""
     arguments = list(arguments)
     place = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:place], arguments[place + 1 :]
 
 
-def quiet():
+def quiet() -> None:
     """Keeps TFDS from telling what the summary tells better."""
     for name in ("absl", "tensorflow_datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)

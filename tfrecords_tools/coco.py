@@ -15,6 +15,8 @@ Reference: Lin et al. (2014), Microsoft COCO: Common Objects in Context.
 """
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -23,9 +25,9 @@ from PIL import Image
 from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
-from tfrecords_tools.archives import content_bytes
-from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
+from tfrecords_tools.archives import Content, Tree, content_bytes
+from tfrecords_tools.builder import Description, Options, PaperBuilder
+from tfrecords_tools.tasks import Examples, Plan, Skip, Skipped, Task, fewest
 
 CATEGORIES = (
     "person",
@@ -137,7 +139,7 @@ class Coco(PaperBuilder):
     variants = ("2017", "2014")
 
     @staticmethod
-    def describe(options):
+    def describe(options: Options) -> Description:
         side = options.image_size or SIDE
         features = tfds.features.FeaturesDict(
             {
@@ -159,7 +161,7 @@ class Coco(PaperBuilder):
         )
 
     @staticmethod
-    def plan(tree, options, skip):
+    def plan(tree: Tree, options: Options, skip: Skip) -> Plan:
         _mask_tools()
         plan, seen, captions = {split: [] for split in ("train", "validation")}, set(), {}
         wanted = [f"instances_{part}{options.variant}.json" for part in SPLITS.values()]
@@ -178,7 +180,7 @@ class Coco(PaperBuilder):
         return Plan(plan, {"num_captions": fewest(captions)})
 
     @staticmethod
-    def convert(options, task, content):
+    def convert(options: Options, task: Task, content: Content) -> Examples:
         annotation = dict(task.annotation)
         objects, size = annotation.pop("objects"), annotation.pop("size")
         image = images.decoded(content_bytes(content))
@@ -195,7 +197,7 @@ class Coco(PaperBuilder):
         )
 
 
-def segment(objects, width, height):
+def segment(objects: Iterable[tuple[int, Any]], width: int, height: int) -> tuple[np.ndarray, bool]:
     """Objects → the map of the image's central square.
 
     Args:
@@ -361,7 +363,7 @@ def _rows(document, name, key, fields):
     for index, row in enumerate(rows):
         for field, kind in fields.items():
             value = row.get(field) if isinstance(row, dict) else None
-            if type(value) is not kind or (kind is int and not 0 <= value < 2**63):
+            if type(value) is not kind or (isinstance(value, int) and not 0 <= value < 2**63):
                 noun = "whole number" if kind is int else "text"
                 raise UserError(f"{name}: {key}[{index}] has no {noun} {field!r}")
     return rows
@@ -387,7 +389,7 @@ def _images(tree, folder):
     return found
 
 
-def _mask_tools():
+def _mask_tools() -> Any:
     try:
         from pycocotools import mask
     except ImportError as error:

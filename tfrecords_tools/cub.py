@@ -22,10 +22,10 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
-from tfrecords_tools.archives import content_bytes
-from tfrecords_tools.builder import PaperBuilder
+from tfrecords_tools.archives import Content, Tree, content_bytes
+from tfrecords_tools.builder import Description, Options, PaperBuilder
 from tfrecords_tools.pickles import loads
-from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
+from tfrecords_tools.tasks import Examples, Plan, Skip, Skipped, Task, fewest
 
 PARTS = (
     "back",
@@ -69,7 +69,7 @@ class Cub(PaperBuilder):
     variants = ("disjoint", "official")
 
     @staticmethod
-    def describe(options):
+    def describe(options: Options) -> Description:
         size = f"shorter side {options.image_size}" if options.image_size else "source resolution"
         features = tfds.features.FeaturesDict(
             {
@@ -85,7 +85,7 @@ class Cub(PaperBuilder):
         return line, features, {"keypoint_names": PARTS, "keypoint_mirror": MIRROR}
 
     @staticmethod
-    def plan(tree, options, skip):
+    def plan(tree: Tree, options: Options, skip: Skip) -> Plan:
         listing = tree.find("images.txt", "give the folder or archive of CUB_200_2011")
         top = listing[: -len("images.txt")]
         tables = {
@@ -157,7 +157,7 @@ class Cub(PaperBuilder):
         )
 
     @staticmethod
-    def convert(options, task, content):
+    def convert(options: Options, task: Task, content: Content) -> Examples:
         content = content_bytes(content)
         image = images.decoded(content)
         keypoints = np.array(task.annotation["keypoints"], "float32")

@@ -19,9 +19,9 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import imagenet_small, images
-from tfrecords_tools.archives import content_bytes
-from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.tasks import Plan, Task
+from tfrecords_tools.archives import Content, Tree, content_bytes
+from tfrecords_tools.builder import Description, Options, PaperBuilder
+from tfrecords_tools.tasks import Examples, Plan, Skip, Task
 
 NUM_CLASSES, NUM_VALIDATION = 1000, 50_000
 WNID = re.compile(r"n\d{8}")
@@ -70,11 +70,11 @@ class Imagenet(PaperBuilder):
     variants = ("full", *imagenet_small.VARIANTS)
 
     @property
-    def many_examples_a_task(self):
+    def many_examples_a_task(self) -> bool:
         return self.options.variant in imagenet_small.PACKED
 
     @staticmethod
-    def describe(options):
+    def describe(options: Options) -> Description:
         features = {
             "label": tfds.features.ClassLabel(num_classes=NUM_CLASSES),
             "file": tfds.features.Text(),
@@ -94,7 +94,7 @@ class Imagenet(PaperBuilder):
         return line, tfds.features.FeaturesDict(features), metadata
 
     @staticmethod
-    def plan(tree, options, skip):
+    def plan(tree: Tree, options: Options, skip: Skip) -> Plan:
         if options.variant != "full":
             names = imagenet_small.class_names(tree, options.variant)
             return Plan(imagenet_small.plan(tree, options, skip), {"class_names": names})
@@ -104,7 +104,7 @@ class Imagenet(PaperBuilder):
         places = {wnid: place for place, wnid in enumerate(classes)}
         plan = {"train": [], "validation": []}
         for file, name in train.items():
-            wnid = TRAIN.fullmatch(file)[1]
+            wnid = file.split("_")[0]
             annotation = {"label": places[wnid], "file": f"{wnid}/{file}"}
             plan["train"].append(Task(file, name, annotation))
         for file, name in validation.items():
@@ -113,7 +113,7 @@ class Imagenet(PaperBuilder):
         return Plan(plan, {"class_names": classes})
 
     @staticmethod
-    def convert(options, task, content):
+    def convert(options: Options, task: Task, content: Content) -> Examples:
         if options.variant != "full":
             yield from imagenet_small.convert(options, task, content)
             return
@@ -156,7 +156,7 @@ def _classes(tree, train, labels, skip):
     Raises:
         UserError: if there are more than 1000, or an image is of none of those that a list names.
     """
-    trained = {TRAIN.fullmatch(file)[1] for file in train}
+    trained = {file.split("_")[0] for file in train}
     found = trained | set(labels.values())
     classes, where = found, tree.source
     if len(found) < NUM_CLASSES:
@@ -195,7 +195,7 @@ def _validation_labels(tree, validation, skip):
         return labels
     wnids, where = _listed_labels(tree)
     for file in rest:
-        wnid = wnids.get(int(VALIDATION.fullmatch(file)[1]))
+        wnid = wnids.get(int(file.split("_")[-1].split(".")[0]))
         if wnid is None:
             raise UserError(f"{where} has no label of {file}; give one of all {NUM_VALIDATION}")
         if not WNID.fullmatch(wnid):

@@ -17,8 +17,9 @@ from PIL import Image
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import archive_rules, images, pickles, tars
-from tfrecords_tools.archives import content_bytes
-from tfrecords_tools.tasks import Skipped, Task
+from tfrecords_tools.archives import Content, Tree, content_bytes
+from tfrecords_tools.builder import Options
+from tfrecords_tools.tasks import Examples, Skip, Skipped, Task
 
 PACKED = {"new32": 32, "new64": 64}
 SINGLE = {"old32": 32, "old64": 64}
@@ -32,7 +33,7 @@ MAX_BATCH = 2**31  # bytes; a batch of 64x64 has 1.6e9
 _held = {}
 
 
-def described(options):
+def described(options: Options) -> tuple[int, str]:
     """`(side, line)` of a small version. Raises UserError for another `image_size`."""
     side = {**PACKED, **SINGLE}[options.variant]
     if options.image_size not in (0, side):
@@ -49,21 +50,21 @@ def described(options):
     )
 
 
-def plan(tree, options, skip):
+def plan(tree: Tree, options: Options, skip: Skip) -> dict[str, list[Task]]:
     """As `PaperBuilder.plan`."""
     if options.variant in PACKED:
         return _packed_plan(tree, PACKED[options.variant], skip)
     return _single_plan(tree, SINGLE[options.variant], skip)
 
 
-def convert(options, task, content):
+def convert(options: Options, task: Task, content: Content) -> Examples:
     """As `PaperBuilder.convert`."""
     if options.variant in PACKED:
         return _unpacked(task, content, PACKED[options.variant])
     return _single(task, content, SINGLE[options.variant])
 
 
-def class_names(tree, variant):
+def class_names(tree: Tree, variant: str) -> list[str]:
     """The wnids in the order of the labels, from `map_clsloc.txt`; empty where there is none."""
     if variant not in PACKED:
         return []

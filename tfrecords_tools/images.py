@@ -17,7 +17,7 @@ FORMATS = ("PNG", "JPEG")
 Image.init()
 
 
-def opened(content):
+def opened(content: bytes) -> Image.Image:
     """An image from bytes, not yet decoded. Raises `Skipped` if it is none, or far too large."""
     if not content:
         raise Skipped("empty file")
@@ -34,7 +34,7 @@ def opened(content):
     return image
 
 
-def decoded(content):
+def decoded(content: bytes) -> Image.Image:
     """Bytes → an RGB image. Raises `Skipped` if they cannot be decoded whole."""
     image = opened(content)
     try:
@@ -44,14 +44,14 @@ def decoded(content):
         raise Skipped("damaged image") from error
 
 
-def encoded(image):
+def encoded(image: Image.Image) -> bytes:
     """An image → PNG bytes."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def shorter_side(image, side):
+def shorter_side(image: Image.Image, side: int) -> tuple[bytes, np.ndarray]:
     """Resizes an RGB image to a shorter side of `side` pixels.
 
     Returns:

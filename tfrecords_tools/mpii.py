@@ -30,10 +30,10 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.data import decode
 from tfrecords_tools import images
-from tfrecords_tools.archives import content_bytes
-from tfrecords_tools.builder import PaperBuilder
+from tfrecords_tools.archives import Content, Tree, content_bytes
+from tfrecords_tools.builder import Description, Options, PaperBuilder
 from tfrecords_tools.mpii_layouts import read_people
-from tfrecords_tools.tasks import Plan, Skipped, Task, fewest
+from tfrecords_tools.tasks import Examples, Plan, Skip, Skipped, Task, fewest
 
 JOINTS = (
     "right ankle",
@@ -61,7 +61,7 @@ OUTSIDE = "images with keypoints outside the image, left out"
 OFF_CROP = "images with keypoints outside the square around the person, left out"
 
 
-def _mirror(names):
+def _mirror(names: tuple[str, ...]):
     """Where the value of each part comes from when the image is flipped: left is right then."""
     swap = {"left": "right", "right": "left"}
     return tuple(
@@ -85,7 +85,7 @@ class Mpii(PaperBuilder):
     name = "mpii"
 
     @staticmethod
-    def describe(options):
+    def describe(options: Options) -> Description:
         side = options.image_size or SIDE
         features = tfds.features.FeaturesDict(
             {
@@ -105,13 +105,15 @@ class Mpii(PaperBuilder):
                 "square": True,
                 "crop_rule": "side = ceil(scale * 200 * 1.1), centred on the person; black outside",
                 "split_rule": "own validation file if any, else tenths by SHA-256 of the name",
-                "visibility_rule": "as annotated; the layout json tells absent joints only; the head "
-                "centre is in the layout matlab only",
+                "visibility_rule": (
+                    "as annotated; the layout json tells absent joints only; the head centre is in "
+                    "the layout matlab only"
+                ),
             },
         )
 
     @staticmethod
-    def plan(tree, options, skip):
+    def plan(tree: Tree, options: Options, skip: Skip) -> Plan:
         layout, people = read_people(tree, skip)
         members, captions = _images(tree), _captions(tree)
         has_train = {person.split for person in people} >= {"train", "validation"}
@@ -138,7 +140,7 @@ class Mpii(PaperBuilder):
         return Plan(plan, {"layout": layout, "num_captions": fewest(captions)})
 
     @staticmethod
-    def convert(options, task, content):
+    def convert(options: Options, task: Task, content: Content) -> Examples:
         annotation = dict(task.annotation)
         centre, scale = np.array(annotation.pop("centre")) - 0.5, annotation.pop("scale")
         image = images.decoded(content_bytes(content))

@@ -13,11 +13,13 @@ Positions in all three count from 1, as Matlab does.
 import io
 import json
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools.archives import Tree
+from tfrecords_tools.tasks import Skip
 
 MATLAB = "mpii_human_pose_v1_u12_1.mat"
 # Layout → split → names of its files.
@@ -54,7 +56,7 @@ class Person(NamedTuple):
     is_alone: bool
 
 
-def layout_of(tree):
+def layout_of(tree: Tree) -> tuple[str, dict[str, str]]:
     """Name of the source's layout, and dict split → its file; the split "" for the one of Matlab.
 
     Raises:
@@ -77,7 +79,7 @@ def layout_of(tree):
     )
 
 
-def read_people(tree, skip):
+def read_people(tree: Tree, skip: Skip) -> tuple[str, list[Person]]:
     """All annotated people, those of images with several included.
 
     Args:
@@ -156,8 +158,8 @@ def _matlab_person(image, person, is_alone):
     place = getattr(person, "objpos", None)
     centre = _number(getattr(place, "x", ())), _number(getattr(place, "y", ()))
     scale = _number(getattr(person, "scale", ()))
-    head = tuple(_number(getattr(person, side, ())) for side in ("x1", "y1", "x2", "y2"))
-    return Person(image, centre, scale, joints, head, "", is_alone)
+    x1, y1, x2, y2 = (_number(getattr(person, side, ())) for side in ("x1", "y1", "x2", "y2"))
+    return Person(image, centre, scale, joints, (x1, y1, x2, y2), "", is_alone)
 
 
 def _points(person):
@@ -215,9 +217,9 @@ def _h5(content, name, split, skip):
         missing = [key for key in keys if not _is_plain(file, key)]
         if missing:
             raise UserError(f"{name}: no data set {missing[0]}; valid: Newell's layout")
-        names, parts, scales, centres = (file[key][()] for key in keys)
+        names, parts, scales, centres = (_values(file, key) for key in keys)
         is_present = (parts != 0).any(-1)
-        visible = file["visible"][()] if _is_plain(file, "visible") else is_present
+        visible = _values(file, "visible") if _is_plain(file, "visible") else is_present
     if not len(names) == len(parts) == len(scales) == len(centres) == len(visible):
         raise UserError(f"{name}: its data sets differ in length")
     people = []
@@ -237,6 +239,10 @@ def _h5(content, name, split, skip):
             )
         )
     return people
+
+
+def _values(file, key) -> Any:
+    return file[key][()]
 
 
 def _is_plain(file, key):

@@ -12,6 +12,7 @@ one in C keeps a list as long as the largest index that a pickle names.
 import io
 import math
 import pickle
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -38,7 +39,7 @@ REFUSED = (
 )
 
 
-def loads(content, where):
+def loads(content: bytes, where: str) -> Any:
     """The object in a pickle's bytes.
 
     Args:
@@ -51,7 +52,7 @@ def loads(content, where):
     return load(io.BytesIO(content), len(content), where)
 
 
-def load(file, size, where):
+def load(file: IO[bytes] | io.RawIOBase, size: int, where: str) -> Any:
     """As `loads`, from a file open for reading bytes, of which the next `size` are the pickle."""
     try:
         return _Unpickler(_Reader(file, size), encoding="latin1").load()
@@ -148,8 +149,11 @@ for _core in ("numpy.core", "numpy._core"):
     ADMITTED[f"{_core}.numeric", "_frombuffer"] = _array
 
 
-class _Unpickler(pickle._Unpickler):
-    dispatch = dict(pickle._Unpickler.dispatch)
+_Base = cast(Any, pickle._Unpickler)  # whose attributes the library's types do not list
+
+
+class _Unpickler(_Base):
+    dispatch = dict(_Base.dispatch)
 
     def find_class(self, module, name):
         if (module, name) not in ADMITTED:
@@ -163,7 +167,7 @@ class _Unpickler(pickle._Unpickler):
             _, shape, dtype, is_fortran, content = state
             content, dtype, shape = _proven(content, dtype, shape)
             # In place, because the memo holds it already.
-            made.__setstate__((1, shape, dtype, bool(is_fortran), content))
+            made.__setstate__((1, shape, dtype, cast(Any, bool(is_fortran)), content))
         else:
             _checked(made, _Type).set(state)
 

@@ -27,8 +27,9 @@ from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.data.records import records_of
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
-from tfrecords_tools.builder import PaperBuilder
-from tfrecords_tools.tasks import Plan, Skipped, Task
+from tfrecords_tools.archives import Content, Tree
+from tfrecords_tools.builder import Description, Options, PaperBuilder
+from tfrecords_tools.tasks import Examples, Plan, Skip, Skipped, Task
 
 FILES = re.compile(r"push_(train|testseen|testnovel)\.tfrecord-(\d{5})-of-(\d{5})")
 SPLITS = {"train": "train", "testseen": "test_seen", "testnovel": "test_novel"}
@@ -59,7 +60,7 @@ class RobotPushing(PaperBuilder):
     many_examples_a_task = True
 
     @staticmethod
-    def describe(options):
+    def describe(options: Options) -> Description:
         side = _side(options)
         pose = tfds.features.Tensor(shape=(LENGTH,), dtype=np.float32)
         features = tfds.features.FeaturesDict(
@@ -84,7 +85,7 @@ class RobotPushing(PaperBuilder):
         return line, features, metadata
 
     @staticmethod
-    def plan(tree, options, skip):
+    def plan(tree: Tree, options: Options, skip: Skip) -> Plan:
         del options
         plan = {"train": [], "validation": [], "test_seen": [], "test_novel": []}
         present, announced = set(), {}
@@ -119,11 +120,11 @@ class RobotPushing(PaperBuilder):
     def _converted(self, convert, tree, tasks):
         for key, example in super()._converted(convert, tree, tasks):
             # Shared with the metadata, which is written at the end.
-            self.info.metadata["sequences_by_steps"][str(len(example["actions"]))] += 1
+            self.facts["sequences_by_steps"][str(len(example["actions"]))] += 1
             yield key, example
 
     @staticmethod
-    def convert(options, task, content):
+    def convert(options: Options, task: Task, content: Content) -> Examples:
         if isinstance(content, bytes):
             raise UserError(f"{task.name}: in an archive; unpack it, and give the folder")
         for number, record in enumerate(records_of(content.path)):
@@ -192,7 +193,7 @@ def _pose(feature, where):
 
 def _frame(encoded, options):
     """JPEG bytes → PNG bytes of the wanted size. Raises `Skipped` if they are damaged."""
-    image, size = images.decoded(encoded), (_side(options),) * 2
+    image, side = images.decoded(encoded), _side(options)
     if options.variant == "squash":
-        return images.encoded(decode.resize(image, size))
-    return images.encoded(decode.crop_and_resize(image, size))
+        return images.encoded(decode.resize(image, (side, side)))
+    return images.encoded(decode.crop_and_resize(image, (side, side)))

@@ -7,6 +7,8 @@ import io
 import lzma
 import os
 import tarfile
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, cast
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import archive_rules
@@ -18,11 +20,17 @@ BLOCK = 512
 MAX_GROWTH, GROWTH_SLACK = 100, 2**28
 
 
-def members(path, file, start, size, prefix=""):
+class _Tar(tarfile.TarFile):
+    members: list[tarfile.TarInfo]  # those read so far; the library's types leave it out
+
+
+def members(
+    path: str, file: BinaryIO, start: int, size: int, prefix: str = ""
+) -> Iterator[tuple[str, int, int]]:
     """Yields `(name, offset in the file, size)` of each member of the plain tar in
     `file[start : start + size]`, and of the tars in it."""
     window = Window(file, start, size)
-    tar = tarfile.open(fileobj=window, mode="r:")  # noqa: SIM115 (it holds nothing but the window)
+    tar = _Tar.open(fileobj=window, mode="r:")  # holds nothing but the window
     for info in tar:
         if info.isdir():
             continue
@@ -41,12 +49,12 @@ def members(path, file, start, size, prefix=""):
         raise UserError(f"{path}: damaged or cut short at byte {start + tar.offset}")
 
 
-def streamed(path):
+def streamed(path: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
     """Yields `(TarInfo, function that reads it)` of a compressed tar, in order."""
     opener = next(o for ending, o in COMPRESSED.items() if path.lower().endswith(ending))
     with archive_rules.faults_told(path), opener(path, "rb") as stream:
         blocks = _Blocks(stream, path, os.path.getsize(path))
-        tar = tarfile.open(fileobj=blocks, mode="r|", bufsize=BLOCK)  # noqa: SIM115
+        tar = _Tar.open(fileobj=cast(Any, blocks), mode="r|", bufsize=BLOCK)  # it only reads
         for info in tar:
             if not info.isdir():
                 _check_type(path, info)
@@ -74,25 +82,25 @@ def _check_type(path, info):
 class Window(io.RawIOBase):
     """A part of a file as a file of its own."""
 
-    def __init__(self, file, start, size):
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         super().__init__()
         self._file, self._start, self._size, self._position = file, start, size, 0
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def seekable(self):
+    def seekable(self) -> bool:
         return True
 
-    def tell(self):
+    def tell(self) -> int:
         return self._position
 
-    def seek(self, offset, whence=io.SEEK_SET):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
-    def read(self, size=-1):
+    def read(self, size: int = -1) -> bytes:
         left = max(0, self._size - self._position)
         size = left if size is None or size < 0 else min(size, left)
         self._file.seek(self._start + self._position)

@@ -9,9 +9,11 @@ import collections
 import concurrent.futures
 import itertools
 import multiprocessing
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from ms_pixelcnn_tf.errors import UserError
+from tfrecords_tools.archives import Content
 
 JOBS_AHEAD = 8  # a worker: enough to keep it busy, few enough to keep memory flat
 
@@ -30,6 +32,12 @@ class Task(NamedTuple):
     annotation: dict[str, Any]
 
 
+Keyed: TypeAlias = "tuple[str, dict[str, Any] | Skipped]"  # an example, or why there is none
+Examples: TypeAlias = Iterator[Keyed]
+Convert: TypeAlias = Callable[[Task, Content], Iterable[Keyed]]
+Skip: TypeAlias = Callable[..., None]  # counts what is left out: reason, and number (default 1)
+
+
 class Plan(NamedTuple):
     """What is to be converted, and what the source told on the way.
 
@@ -46,7 +54,7 @@ class Skipped(Exception):
     """Why a task, or a part of it, gives no example, in a few words that many have in common."""
 
 
-def fewest(captions):
+def fewest(captions: Mapping[Any, Sequence[str]] | None) -> int:
     """The least number of captions of an image that has any; 0 where none has.
 
     Args:
@@ -55,12 +63,12 @@ def fewest(captions):
     return min(filter(None, map(len, (captions or {}).values())), default=0)
 
 
-def counts_told(skipped):
+def counts_told(skipped: Mapping[str, int]) -> str:
     """What was left out and why, a dict reason → number, in one line."""
     return "; ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none"
 
 
-def converted(convert, task, content):
+def converted(convert: Convert, task: Task, content: Content) -> list[Keyed]:
     """What comes of a task: a list of `(key, example)`, with `Skipped` in an example's place.
 
     Args:
@@ -78,7 +86,9 @@ def converted(convert, task, content):
     return found
 
 
-def convert_all(convert, jobs, workers):
+def convert_all(
+    convert: Convert, jobs: Iterable[tuple[Task, Content]], workers: int
+) -> Iterator[Keyed]:
     """Yields `(key, example or Skipped)` of all jobs, in their order.
 
     Args:

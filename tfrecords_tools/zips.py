@@ -3,6 +3,7 @@
 import functools
 import stat
 import zipfile
+from collections.abc import Iterator
 
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import archive_rules
@@ -10,7 +11,7 @@ from tfrecords_tools import archive_rules
 ZIPPED = (".zip",)
 
 
-def members(path):
+def members(path: str) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     """Yields `(name, ZipInfo)` of each file."""
     for info in opened(path).infolist():
         if info.is_dir():
@@ -23,6 +24,6 @@ def members(path):
 
 
 @functools.lru_cache(maxsize=8)
-def opened(path):
+def opened(path: str) -> zipfile.ZipFile:
     """The zip; the last few stay open."""
     return zipfile.ZipFile(path)

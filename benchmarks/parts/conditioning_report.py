@@ -148,7 +148,7 @@ def read_back(model, source, asked, split, which=0):
     for name in COLOUR_NAMES:
         captions = [
             asked.conditions["text"][row].replace(COLOUR_NAMES[colour], name, 1)
-            for row, colour in zip(rows, own)
+            for row, colour in zip(rows, own, strict=True)
         ]
         given = {k: np.asarray(v)[rows] for k, v in asked.conditions.items() if k != "text"}
         for scale, log_prob in by_scale(model, levels, given | {"text": captions}).items():
@@ -198,7 +198,7 @@ def exchanged(asked):
 
 
 def shown(images, asked):
-    """The colours that the asked places show, one prompt's shapes after the other's: int64 `[n]`."""
+    """The colours that the asked places show, prompt by prompt, shape by shape: int64 `[n]`."""
     which = np.repeat(np.arange(len(asked)), [len(shapes) for shapes in asked])
     return detector.colour_at(images[which], [shape[1:] for shapes in asked for shape in shapes])
 
@@ -218,12 +218,13 @@ def hits(images, asked):
 
 
 def by_order(images, asked):
-    """What stands where the n-th of so many listed shapes should: "2 of 3" → dict: "asked", how many;
-    shares of "right", of "exchanged" (the colour of another shape of the list), "other" and "none"."""
+    """What stands where the n-th of so many listed shapes should: "2 of 3" → dict: "asked", how
+    many; shares of "right", of "exchanged" (the colour of another shape of the list), "other" and
+    "none"."""
     found, seen = {}, iter(shown(images, asked).tolist())
     for shapes in asked:
         named = [shape[0] for shape in shapes]
-        for number, (colour, own) in enumerate(zip(named, seen), start=1):
+        for number, (colour, own) in enumerate(zip(named, seen, strict=False), start=1):
             what = "right" if own == colour else "exchanged" if own in named else "other"
             found.setdefault(f"{number} of {len(shapes)}", []).append("none" if own < 0 else what)
     return {
@@ -335,8 +336,8 @@ def order_table(runs):
     ]
     header = ("model", "pairs", "shape", "asked", *OUTCOMES)
     return (
-        "\n## By order in the list\n\nWhat stands at the place of the n-th of so many shapes: its colour "
-        "(right), that of another shape of the list (exchanged), another colour or none.\n\n"
+        "\n## By order in the list\n\nWhat stands at the place of the n-th of so many shapes: its "
+        "colour (right), that of another shape of the list (exchanged), another colour or none.\n\n"
     ) + markdown_table(header, rows)
 
 
@@ -366,8 +367,8 @@ def read_back_table(runs):
     return (
         "\n## Read back\n\nThe colour of a shape, guessed as the one of the "
         f"{len(COLOUR_NAMES)} whose name in the caption gives the real picture the highest "
-        f"likelihood: share right, of up to {READ_BACK} pictures, held-out pairs and pairs that training "
-        "shows; by the likelihood of each scale alone, and by all of it.\n\n"
+        f"likelihood: share right, of up to {READ_BACK} pictures, held-out pairs and pairs that "
+        "training shows; by the likelihood of each scale alone, and by all of it.\n\n"
     ) + markdown_table(header, rows)
 
 
@@ -376,13 +377,14 @@ def markdown(results):
     described = results["machine"]
     parts = [
         "# Do conditions condition?\n\n`bin/benchmark conditioning report`: "
-        f"{machine.sentences(described)} Models of `shapes`, 32×32 RGB, 32 levels, each trained on one core.\n\n"
-        f"{results['prompts']} held-out prompts a model, of split novel: each names a pair of kind and "
-        "colour that no training image shows. Its caption lists all shapes of the picture with their "
-        'colours ("a large red circle and a small blue square"), its maps say where they are. Beside '
-        "them as many of split validation, whose pairs training shows; and as many whose captions relate "
-        'two shapes ("a red circle above a blue square"). The detector looks for the asked colour at '
-        "the asked place.\n\n## Asked and shown\n\n"
+        f"{machine.sentences(described)} Models of `shapes`, 32×32 RGB, 32 levels, each trained on "
+        "one core.\n\n"
+        f"{results['prompts']} held-out prompts a model, of split novel: each names a pair of kind "
+        "and colour that no training image shows. Its caption lists all shapes of the picture with "
+        'their colours ("a large red circle and a small blue square"), its maps say where they '
+        "are. Beside them as many of split validation, whose pairs training shows; and as many "
+        'whose captions relate two shapes ("a red circle above a blue square"). The detector looks '
+        "for the asked colour at the asked place.\n\n## Asked and shown\n\n"
     ]
     rows = []
     for run in results["runs"]:
@@ -419,15 +421,15 @@ def markdown(results):
         results["runs"][0][kind]["asked"] for kind in ("own", "usual", "related")
     )
     parts.append(
-        f"\nRight: of {asked} shapes ({usual} of validation, {related} of captions that relate) whose "
-        "colour the captions name, the share whose place shows it. Chance: how often another prompt's "
-        "shape, main or other, has the same colour.\n"
+        f"\nRight: of {asked} shapes ({usual} of validation, {related} of captions that relate) "
+        "whose colour the captions name, the share whose place shows it. Chance: how often another "
+        "prompt's shape, main or other, has the same colour.\n"
     )
     parts += [f"\n{note}\n" for note in results["notes"]]
     parts += [order_table(results["runs"]), read_back_table(results["runs"])]
     parts.append(
-        f"\n## Nats\n\nMean −log p, nats an image, over {results['examples']} validation images, one "
-        "caption each.\n\n"
+        f"\n## Nats\n\nMean −log p, nats an image, over {results['examples']} validation images, "
+        "one caption each.\n\n"
     )
     rows = [
         (
@@ -467,7 +469,7 @@ def markdown(results):
     )
     parts += [
         markdown_table(header, rows),
-        "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the pyramid of "
-        "one sample, and further samples.\n",
+        "\n![prompts, pyramids and samples](conditioning.png)\n\nEach row: the prompt, the "
+        "pyramid of one sample, and further samples.\n",
     ]
     return "".join(parts)

@@ -110,22 +110,23 @@ def markdown(results):
         [
             "# Density of photographs\n",
             f"{results['data']}. Bits per sub-pixel on the first {results['validation_images']:,} "
-            f"validation images, sorted by name, with averaged weights. `{COMMAND} train` makes the "
-            f"runs (their configurations stand in `benchmarks/density.py`), `{COMMAND} report` this "
-            f"page. {machine.sentences(results['machine'])}\n",
+            f"validation images, sorted by name, with averaged weights. `{COMMAND} train` makes "
+            f"the runs (their configurations stand in `benchmarks/density.py`), `{COMMAND} "
+            f"report` this page. {machine.sentences(results['machine'])}\n",
             *(f"{note}\n" for note in results["notes"]),
             "## The runs\n",
             _runs(runs),
-            f"Time is {clock} of the training steps, each run on one core; images/s are by that time. "
-            "GFLOP are of the likelihood of one image (`bin/benchmark flops`); a training step takes 3 "
-            "times that an image. Train: mean since the validation before, with each step's weights.\n",
+            f"Time is {clock} of the training steps, each run on one core; images/s are by that "
+            "time. GFLOP are of the likelihood of one image (`bin/benchmark flops`); a training "
+            "step takes 3 times that an image. Train: mean since the validation before, with each "
+            "step's weights.\n",
             "## OlogN beside ON\n",
             _comparison(runs, minutes, results["common_examples"]),
-            f"Gaps are to {results['baseline']}; below zero the run is better. The paper's OlogN − ON "
-            f"is {results['paper_gap']:+.2f} on ImageNet 32×32, both trained to convergence. Equal "
-            "time and equal images are as far as every run goes, read off the validation curves on "
-            "straight lines. A run that is read before its end has not lowered its learning rate as "
-            "far, which counts against it.\n",
+            f"Gaps are to {results['baseline']}; below zero the run is better. The paper's OlogN "
+            f"− ON is {results['paper_gap']:+.2f} on ImageNet 32×32, both trained to convergence. "
+            "Equal time and equal images are as far as every run goes, read off the validation "
+            "curves on straight lines. A run that is read before its end has not lowered its "
+            "learning rate as far, which counts against it.\n",
             "![validation curves](density.png)\n",
             "## Lossless files of the same images\n",
             f"{lossless}. Bits per sub-pixel, one file an image with its header, encoded by Pillow "

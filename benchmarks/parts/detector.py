@@ -46,7 +46,7 @@ def colour_at(images, places):
     images, places = np.asarray(images), np.asarray(places, "float64").reshape(-1, 3)
     rows, columns = (np.arange(side) + 0.5 for side in images.shape[1:3])
     found = np.full(len(places), -1)
-    for number, (image, (x, y, radius)) in enumerate(zip(images, places)):
+    for number, (image, (x, y, radius)) in enumerate(zip(images, places, strict=True)):
         distances = np.hypot(columns - x, rows[:, None] - y)
         # Of the smallest shapes at least the nearest pixel.
         seen = pixel_colours(image[distances <= max(CORE * radius, distances.min())])
@@ -90,7 +90,7 @@ def _opened(mask):
 
 def _joined(mask):
     """The regions of a mask, each as its `(rows, columns)`."""
-    left = set(zip(*(places.tolist() for places in np.nonzero(mask))))
+    left = set(zip(*(places.tolist() for places in np.nonzero(mask)), strict=True))
     while left:
         region, open_ends = [], [left.pop()]
         while open_ends:

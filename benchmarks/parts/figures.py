@@ -1,13 +1,10 @@
 """The density benchmark's pictures: validation curves, and samples of every model."""
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure  # without pyplot, which would look for a screen
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (after the choice of a backend without a screen)
-
-from ms_pixelcnn_tf import pictures  # noqa: E402
-from ms_pixelcnn_tf.files import replacing  # noqa: E402
+from ms_pixelcnn_tf import pictures
+from ms_pixelcnn_tf.files import replacing
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555")  # told apart by the colour-blind
 NOTE = {"color": "#666666", "fontsize": 9}
@@ -30,9 +27,10 @@ def plot_curves(path, curves, comparison, codec):
         ("examples", 1e3, comparison["common_examples"], "images seen, thousands", "equal images"),
     )
     top = max(record["validation_bits"] for curve in curves.values() for record in curve) + 0.1
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, constrained_layout=True)
-    for axis, (field, unit, common, label, mark) in zip(axes, panels):
-        for colour, (name, curve) in zip(COLOURS, curves.items()):
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, (field, unit, common, label, mark) in zip(axes, panels, strict=True):
+        for colour, (name, curve) in zip(COLOURS, curves.items(), strict=False):
             places = [record[field] / unit for record in curve]
             bits = [record["validation_bits"] for record in curve]
             axis.plot(places, bits, color=colour, marker="o", markersize=3, label=name)
@@ -73,14 +71,9 @@ def plot_samples(path, samples):
     ]
     height, width, _ = rows[0].shape
     scale = 11 / width  # inches a pixel
-    figure, axes = plt.subplots(
-        len(rows),
-        1,
-        figsize=(11, len(rows) * (height * scale + 0.35)),
-        squeeze=False,
-        constrained_layout=True,
-    )
-    for axis, label, row in zip(np.ravel(axes), samples, rows):
+    figure = Figure(figsize=(11, len(rows) * (height * scale + 0.35)), layout="constrained")
+    axes = figure.subplots(len(rows), 1, squeeze=False)
+    for axis, label, row in zip(np.ravel(axes), samples, rows, strict=True):
         axis.imshow(row, interpolation="nearest")
         axis.set_title(label, loc="left", fontsize=10)
         axis.axis("off")
@@ -90,4 +83,3 @@ def plot_samples(path, samples):
 def save(figure, path):
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, facecolor="white")
-    plt.close(figure)

@@ -1,4 +1,4 @@
-"""A model on the bench against its floor: likelihood, sampling and training step, operations counted."""
+"""A model measured against its floor: likelihood, sampling, training step; operations counted."""
 
 from unittest import mock
 
@@ -41,8 +41,8 @@ class FloorSubject:
         self._memory = sampled, peak_memory()
 
     def facts(self):
-        """Parameters, operations of the likelihood of one example, MiB at the peak of sampling and of
-        training, and of image models seconds by part of one sampling call without XLA."""
+        """Parameters, operations of the likelihood of one example, MiB at the peak of sampling and
+        of training, and of image models seconds by part of one sampling call without XLA."""
         operations, seconds = {}, None
         if self._samples and not self._is_video:
             operations, seconds = self._profile()
@@ -58,7 +58,7 @@ class FloorSubject:
         }
 
     def _profile(self):
-        """The operations of one sampling call, traced anew so that they can be told, and its seconds."""
+        """The operations of one sampling call, traced again to be counted, and its seconds."""
         with mock.patch.object(self._model, "graphs", ImageGraphs(self._model)):
             with profile.scopes(self._model):
                 self._sample()

@@ -13,8 +13,8 @@ LEARNING_RATE = 1e-3
 
 
 class PeerSubject:
-    """The subject of a `Worker`. Sub-classes have `train(images)`, `score(images)` and `sample(num)`,
-    which return when their results are there, and `parameters`.
+    """The subject of a `Worker`. Sub-classes have `train(images)`, `score(images)` and
+    `sample(num)`, which return when their results are there, and `parameters`.
 
     Args:
         size: side of the images, pixels.
@@ -109,7 +109,8 @@ class TfpSubject(PeerSubject):
         def step(images):
             with tf.GradientTape() as tape:
                 loss = -tf.reduce_mean(self._law.log_prob(images, training=True))
-            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+            gradients = tape.gradient(loss, variables)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
             return loss
 
         self._step = step

@@ -45,8 +45,8 @@ PARTS = ("inverse CDF", "heads", "base", "decoder", "trunk", "other")
 
 @contextlib.contextmanager
 def scopes(model):
-    """While it lasts, what is traced of a model's sampling stands in scopes named as in `PARTS`, and is
-    not fused: operations inside XLA's programs leave no trace.
+    """While it lasts, what is traced of a model's sampling stands in scopes named as in `PARTS`,
+    and is not fused: operations inside XLA's programs leave no trace.
 
     The trunk is a layer, whose scope Keras makes.
     """

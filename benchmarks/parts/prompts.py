@@ -1,7 +1,7 @@
 """Prompts with their truth: what a model is asked to show, and where.
 
-Held out are those from the split novel of `shapes`, whose main shapes pair a kind with a colour that
-no training image does.
+Held out are those from the split novel of `shapes`, whose main shapes pair a kind with a colour
+that no training image does.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,8 @@ def prompts(source, num, kind="text", split=SPLIT, form="list"):
 
     Args:
         source: a `Shapes` in colour.
-        num: how many, up to the size of the split; of relations, up to the scenes of several shapes.
+        num: how many, up to the size of the split; of relations, up to the scenes of several
+            shapes.
         kind: "text" for captions alone, "keypoints" or "segmentation" for these maps beside them.
         split: which to take them from.
         form: "list": captions that name all shapes of a scene with their colours, one after the

@@ -35,4 +35,4 @@ def spread_of(rounds, name, factor=1.0):
 
 def ratios(slow, fast, of="sampling", over=None):
     """The `spread` of a time in the rounds of `slow` over another (the same) in those of `fast`."""
-    return spread([a[of] / b[over or of] for a, b in zip(slow, fast)])
+    return spread([a[of] / b[over or of] for a, b in zip(slow, fast, strict=True)])

@@ -1,6 +1,6 @@
 """Samplers on the bench: each one model, one way of sampling from it, and its likelihood.
 
-They are the subjects of a `Worker`. All is `keras.ops`, so that the same rows can be measured on JAX.
+They are the subjects of a `Worker`. All is `keras.ops`, so the same rows can be measured on JAX.
 """
 
 import math
@@ -26,8 +26,8 @@ class Sampler:
     The clock of the first sample starts before the model is built; importing is left out. The peak
     of memory is read after that sample, before the likelihood is traced.
 
-    Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part is
-    run), and have `build`, `sample` and `score`, which return when their results are there, and
+    Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part
+    is run), and have `build`, `sample` and `score`, which return when their results are there, and
     `flops`, the operations of all network evaluations that one example takes (None: not counted; of
     a naive sampler only those that are timed).
     """
@@ -139,7 +139,7 @@ class StepByStep:
         self._groups = {}
         for index in model.held_indices():
             size = model.sizes[index - 1]
-            for group, upscaler in zip((2, 3, 4), model.upscalers_of(index)):
+            for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
                 self._groups[index, group] = compile_function(
                     lambda model, known, uniforms, upscaler=upscaler: sampling.decode_group(
                         upscaler, upscaler.trunk(known), uniforms, score=False
@@ -275,8 +275,9 @@ def naive_evaluations(model):
 
 
 def evaluations(model, count):
-    """A compiled function of images `[B, H, W, C]` that evaluates ON's whole network `count` times in
-    a row, each time reading what the one before found, as in sampling, so none can be left out."""
+    """A compiled function of images `[B, H, W, C]` that evaluates ON's whole network `count` times
+    in a row, each time reading what the one before found, as in sampling, so none can be left
+    out."""
     config = model.config
     return compile_function(
         lambda model, images: _repeated(model.base, images, count),

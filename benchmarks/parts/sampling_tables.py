@@ -20,20 +20,21 @@ def markdown(results):
             f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
             f"Batch {settings['batch']}, {settings['size']}×{settings['size']} RGB, 256 levels, "
             f"{settings['width']} features. OlogN: base {settings['base']}×{settings['base']} with "
-            f"{settings['layers']} gated layers, {settings['blocks']} residual blocks a group, type B "
-            f"with a decoder of {settings['layers']} gated layers on 4×4 patches. ON: "
+            f"{settings['layers']} gated layers, {settings['blocks']} residual blocks a group, "
+            f"type B with a decoder of {settings['layers']} gated layers on 4×4 patches. ON: "
             f"{settings['on_layers']} gated layers. Seconds are of one whole batch: median of "
             f"{settings['repeats']} rounds (smallest–largest), compiled, tracing not counted.\n",
             "## Sampling beside one evaluation of the likelihood\n",
             _ratios(models),
-            "Nobody can sample without evaluating the factors once: the floor of the ratio is 1.0.\n",
+            "Nobody can sample without evaluating the factors once: the floor of the ratio is "
+            "1.0.\n",
             "## Sampling beside ON\n",
             _speed_ups(models),
             "\n".join(_naive_sentence(model) for model in naive),
             "## Training\n",
             _training(models),
-            "A step's operations are 3 × those of the likelihood, which `bin/benchmark flops` counts; "
-            "the ceiling is that of 3×3 convolutions, above.\n",
+            "A step's operations are 3 × those of the likelihood, which `bin/benchmark flops` "
+            "counts; the ceiling is that of 3×3 convolutions, above.\n",
         ]
     )
 

@@ -2,12 +2,9 @@
 
 import pathlib
 
-import matplotlib
+from matplotlib.figure import Figure
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (after the choice of a backend without a screen)
-
-from parts.figures import COLOURS, save  # noqa: E402
+from parts.figures import COLOURS, save
 
 LABELS = {"OlogN": "OlogN, type A", "ON": "ON, cached"}
 
@@ -27,10 +24,11 @@ def plot(folder, found):
         ),
         ("peak memory, GiB", lambda one: {"median": (one["memory"] or 0) / 1024}),
     )
-    figure, axes = plt.subplots(1, len(panels), figsize=(12, 3.8), constrained_layout=True)
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    axes = figure.subplots(1, len(panels))
     sides = sorted({one["size"] for one in found})
-    for axis, (label, value) in zip(axes, panels):
-        for colour, (variant, name) in zip(COLOURS, LABELS.items()):
+    for axis, (label, value) in zip(axes, panels, strict=True):
+        for colour, (variant, name) in zip(COLOURS, LABELS.items(), strict=False):
             own = [one for one in found if one["variant"] == variant]
             values = [value(one) for one in own]
             middle = [v["median"] for v in values]

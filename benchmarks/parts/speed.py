@@ -220,15 +220,16 @@ def page(results, how, goals):
             "# Table 4\n",
             f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
             how + "\n",
-            f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of its own; "
-            "its first sample counts building the model and tracing; its peak memory is resident, up to "
-            f"that sample{memory}. By operations: the multiply-adds of its networks, counted, beside those of the "
-            "naive sampler's evaluations (of a video without what it spends on the past); times would stand so "
+            f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of "
+            "its own; its first sample counts building the model and tracing; its peak memory is "
+            f"resident, up to that sample{memory}. By operations: the multiply-adds of its "
+            "networks, counted, beside those of the naive sampler's evaluations (of a video "
+            "without what it spends on the past); times would stand so "
             'if all ran equally fast. "A step a call" is a Python loop over compiled steps, as the '
-            "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of it), a group "
-            "of a scale, a frame of a video. \\* Extrapolated from a part. The paper's seconds are of a Quadro "
-            "M4000, 32×32 and 64×64, of an upscaler and a law that it does not name: set its ratios beside "
-            "ours, not its times.\n",
+            "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of "
+            "it), a group of a scale, a frame of a video. \\* Extrapolated from a part. The "
+            "paper's seconds are of a Quadro M4000, 32×32 and 64×64, of an upscaler and a law "
+            "that it does not name: set its ratios beside ours, not its times.\n",
             table(results["rows"]).rstrip("\n") + "\n",
             goals,
         ]

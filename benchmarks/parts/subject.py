@@ -67,7 +67,10 @@ class Subject:
             "likelihood_seconds": spread(self.likelihood),
             "sampling_seconds": spread(self.sampling),
             "sampling_over_likelihood": spread(
-                [sample / score for sample, score in zip(self.sampling, self.likelihood)]
+                [
+                    sample / score
+                    for sample, score in zip(self.sampling, self.likelihood, strict=True)
+                ]
             ),
             "training_images_per_second": spread(rates),
             "training_fraction_of_ceiling": spread([step_gflop * r / conv_gflops for r in rates]),

@@ -135,7 +135,8 @@ def pushes(model, source, num):
     Of clips of test_seen in which an object moves by PUSHED or more after the given frames, the
     model is given the start, actions and states. The object's colour is looked for around the place
     where it truly is, in the first frame after it has moved so far and in the last one, and in the
-    last one around the place where it was; and near its front edge in the frame to which it moves most.
+    last one around the place where it was; and near its front edge in the frame to which it moves
+    most.
 
     Returns:
         dict: "objects" looked at; "real_at_front", "real_at_push", "real_at_end", "real_at_start":
@@ -177,7 +178,7 @@ def pushes(model, source, num):
     for prefix, levels in shown_clips.items():
         clips = pixels.dequantise(levels, config.num_levels)
         shown = {place: [] for place in PUSH_PLACES}
-        for clip, (index, which, pushed) in zip(clips, wanted):
+        for clip, (index, which, pushed) in zip(clips, wanted, strict=True):
             episode = source.episode("test_seen", index)
             path = episode.positions[:, which]
             fastest, front = front_of(path, episode.objects[which].radius, given)
@@ -228,8 +229,8 @@ def shows(image, thing, place, reach=0.5):
 
 
 def strip(models, source, num):
-    """One film strip of clips of test_seen in which something is pushed: each clip real, and as each
-    model goes on from its first frames.
+    """One film strip of clips of test_seen in which something is pushed: each clip real, and as
+    each model goes on from its first frames.
 
     Args:
         models: name → model, of frames of one size.
@@ -263,8 +264,8 @@ def markdown(results):
     parts = [
         "# Video: Table 2 on shapes_push\n\n"
         f"`{results['command']}`: {machine.sentences(results['machine'])} Nats per sub-pixel, "
-        f"{results['examples']} clips a split, of: {results['description']}. The paper's columns are "
-        "of Google's robot pushing and compare with one another only.\n\n",
+        f"{results['examples']} clips a split, of: {results['description']}. The paper's columns "
+        "are of Google's robot pushing and compare with one another only.\n\n",
         markdown_table(header, rows),
     ]
     parts += [f"\n{note}\n" for note in results["notes"]]
@@ -273,9 +274,9 @@ def markdown(results):
         f"\nOrder here, best first: {' < '.join(order)}; in the paper: {' < '.join(ORDER)}.\n"
     )
     parts.append(
-        "\n## What the actions tell\n\nNats per sub-pixel of test_seen, each clip with the actions of "
-        "another one from the last given frame on, its own states kept; and with the other one's "
-        "states after the given frames as well.\n\n"
+        "\n## What the actions tell\n\nNats per sub-pixel of test_seen, each clip with the actions "
+        "of another one from the last given frame on, its own states kept; and with the other "
+        "one's states after the given frames as well.\n\n"
     )
     kinds = ("actions", "actions and states")
     parts.append(
@@ -302,11 +303,11 @@ def markdown(results):
     )
     parts += augmented(runs)
     parts.append(
-        "\n## What a push moves\n\nObjects that truly move far after the given frames: the share of "
-        "clips that show the object's colour near its front edge, in the frame to which it moves most "
-        f"(front), where it is in the first frame after it has moved by {PUSHED} of half the table's side "
-        "(moved), where it is in the last frame (end), and, in the last frame, where it was at first "
-        "(start). A frame ahead: each frame is sampled given the true "
+        "\n## What a push moves\n\nObjects that truly move far after the given frames: the share "
+        "of clips that show the object's colour near its front edge, in the frame to which it "
+        f"moves most (front), where it is in the first frame after it has moved by {PUSHED} of "
+        "half the table's side (moved), where it is in the last frame (end), and, in the last "
+        "frame, where it was at first (start). A frame ahead: each frame is sampled given the true "
         "ones before it, of which the last one alone, copied, shows what needs no model. Runs with "
         "`past_samples` were trained to look back at their own samples.\n\n"
     )
@@ -362,8 +363,8 @@ def markdown(results):
         )
     )
     parts.append(
-        "\n![film strips](video.png)\n\nClips of test_seen and how each model goes on from their first "
-        "frames (orange border), given the arm's actions and states; every second frame.\n"
+        "\n![film strips](video.png)\n\nClips of test_seen and how each model goes on from their "
+        "first frames (orange border), given the arm's actions and states; every second frame.\n"
     )
     return "".join(parts)
 
@@ -375,8 +376,8 @@ def augmented(runs):
         if name.endswith(AUGMENTED) and plain:
             yield (
                 "\n## What jitter and mirror do\n\n"
-                f"`--augment=jitter,mirror`, both together, on {name.removesuffix(AUGMENTED)}: nats "
-                "per sub-pixel more than without, after as many steps.\n\n"
+                f"`--augment=jitter,mirror`, both together, on {name.removesuffix(AUGMENTED)}: "
+                "nats per sub-pixel more than without, after as many steps.\n\n"
             )
             changes = [f"{found['nats'][s] - plain['nats'][s]:+.3f}" for s in SPLITS]
             gaps = [f["nats"]["test_novel"] - f["nats"]["test_seen"] for f in (plain, found)]

@@ -1,4 +1,4 @@
-"""Subjects of a benchmark, each in a process of its own, so that it has a peak memory of its own."""
+"""Subjects of a benchmark, each in its own process, so that each has its own peak memory."""
 
 import contextlib
 import importlib
@@ -17,8 +17,8 @@ class Worker:
     """A process that holds one subject and measures it whenever asked.
 
     Args:
-        name: "module:class" of the subject. It has `measure()`, one round, and `facts()`, what there
-            is to tell beside; both return what can be pickled.
+        name: "module:class" of the subject. It has `measure()`, one round, and `facts()`, what
+            there is to tell beside; both return what can be pickled.
         *arguments: of the class.
 
     Attributes:
@@ -51,8 +51,8 @@ class Worker:
         except (EOFError, OSError):
             self._process.join()
             raise UserError(
-                f"a worker ended by itself with exit code {self._process.exitcode}; if it is -9, the "
-                "memory was not enough: measure smaller batches"
+                f"a worker ended by itself with exit code {self._process.exitcode}; if it is -9, "
+                "the memory was not enough: measure smaller batches"
             ) from None
         if failure is not None:
             raise failure

@@ -7,12 +7,14 @@ image files.
 import dataclasses
 import importlib
 import numbers
+import os
 from typing import Any
 
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.data.subsampled import Subsampled, factor_of
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES, parse_size
+from ms_pixelcnn_tf.types import Size
 
 __all__ = ["Source", "load", "names", "video_names"]
 
@@ -94,35 +96,35 @@ _ENTRIES = {
 }
 
 
-def names():
+def names() -> tuple[str, ...]:
     """The names that `load` knows."""
     return tuple(_ENTRIES)
 
 
-def video_names():
+def video_names() -> tuple[str, ...]:
     """Those of `names()` that are of videos."""
     return tuple(name for name, entry in _ENTRIES.items() if "num_frames" in entry.options)
 
 
 def load(
-    name,
+    name: str,
     *,
-    image_size=None,
-    channels=3,
-    data_dir=None,
-    seed=0,
-    labels="none",
-    validation_fraction=0.1,
-    num_frames=None,
-    source_size=0,
-    train_examples=DEFAULTS["train_examples"],
-):
+    image_size: Size | None = None,
+    channels: int = 3,
+    data_dir: str | os.PathLike | None = None,
+    seed: int = 0,
+    labels: str = "none",
+    validation_fraction: float = 0.1,
+    num_frames: int | None = None,
+    source_size: int = 0,
+    train_examples: int = DEFAULTS["train_examples"],
+) -> Source:
     """Opens a data set.
 
     Args:
         name: one of `names()`.
-        image_size: an int, `(height, width)` or "32x48", in pixels; None: the data set's own (shapes 32,
-            shapes_push 64, tiny-imagenet-32 32; folder must be given one).
+        image_size: an int, `(height, width)` or "32x48", in pixels; None: the data set's own
+            (shapes 32, shapes_push 64, tiny-imagenet-32 32; folder must be given one).
         channels: 1 (gray) or 3 (RGB).
         data_dir: where the files are (folder, tiny-imagenet-32), or the built TFRecords.
         seed: of what is generated (shapes, shapes_push).

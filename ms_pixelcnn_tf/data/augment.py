@@ -4,13 +4,19 @@ A model that has seen one camera may learn its view by heart; both make more vie
 Reed et al. (2017), section 4.3, propose them for what is seen from a new angle.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+
+from ms_pixelcnn_tf.types import Levels
 
 SHIFT = 16  # a clip is shifted by up to this part of its side
 GAIN = 0.1  # a colour becomes up to so much brighter or darker
 
 
-def mirror(examples, coins, lateral):
+def mirror(
+    examples: Mapping[str, np.ndarray], coins: np.ndarray, lateral: Mapping[str, Sequence[int]]
+) -> dict[str, np.ndarray]:
     """The clips, those whose coin is true mirrored left to right.
 
     Args:
@@ -33,7 +39,7 @@ def mirror(examples, coins, lateral):
     return mirrored
 
 
-def jitter(frames, uniforms):
+def jitter(frames: Levels, uniforms: np.ndarray) -> Levels:
     """Each clip shifted as a whole, its edges repeated, and each of its colours scaled.
 
     All frames of a clip are changed alike. The shift is by a whole number of pixels, up to
@@ -52,7 +58,7 @@ def jitter(frames, uniforms):
     shifts = np.floor(uniforms[:, :2] * (2 * most + 1)).astype("int64") - most
     gains = (1 - GAIN + 2 * GAIN * uniforms[:, 2:]).astype("float32")
     jittered = np.empty_like(frames)
-    for clip, (down, right), gain, out in zip(frames, shifts, gains, jittered):
+    for clip, (down, right), gain, out in zip(frames, shifts, gains, jittered, strict=True):
         rows = (np.arange(height) - down).clip(0, height - 1)
         columns = (np.arange(width) - right).clip(0, width - 1)
         levels = np.arange(256, dtype="float32")[:, None] * gain

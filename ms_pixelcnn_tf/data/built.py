@@ -6,12 +6,16 @@ memory as far as `CACHE_BYTES` goes.
 """
 
 import functools
+import os
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from ms_pixelcnn_tf.data.record_source import RecordSource
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
+from ms_pixelcnn_tf.types import Array
 
 CACHE_BYTES = 2**30  # of decoded images a split
 # Feature of the records → field of the examples.
@@ -40,7 +44,9 @@ class Built(RecordSource):
 
     mirrored_fields = tuple(FIELDS.values())
 
-    def __init__(self, name, data_dir, image_size, channels=3):
+    def __init__(
+        self, name: str, data_dir: str | os.PathLike, image_size: tuple[int, int], channels: int = 3
+    ) -> None:
         super().__init__(name, data_dir, image_size, channels, lambda skip: {"image": skip})
         self.keypoint_names = tuple(self.metadata.get("keypoint_names", ()))
         self.segment_names = tuple(self.metadata.get("segmentation_names", ()))
@@ -62,13 +68,19 @@ class Built(RecordSource):
         )
         self._cache = {}
 
-    def examples(self, split, indices, fields=None, places=None):
+    def examples(
+        self,
+        split: str,
+        indices: Array,
+        fields: Iterable[str] | None = None,
+        places: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
         """As `Source.examples`; `places`, `[n, 2]` in [0, 1), cut the images elsewhere than at
         their centres (`decode.crop_box`)."""
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, self.fields)
-        places = [None] * len(indices) if places is None else places
-        found = self.map(functools.partial(self._example, split, fields), indices.tolist(), places)
+        each = [None] * len(indices) if places is None else places
+        found = self.map(functools.partial(self._example, split, fields), indices.tolist(), each)
         return {field: _stacked([example[field] for example in found]) for field in fields}
 
     def _example(self, split, fields, index, place):
@@ -82,7 +94,7 @@ class Built(RecordSource):
         if cache:
             cache[0][index] = pixels
             cache[1][index] = True
-        found = {"image": pixels}
+        found: dict[str, Any] = {"image": pixels}
         if "label" in fields:
             found["label"] = np.int32(raw["label"])
         if "text" in fields:

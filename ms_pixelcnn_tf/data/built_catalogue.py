@@ -5,7 +5,9 @@ Two versions of ImageNet at 32x32 and 64x64 exist whose bits per sub-pixel do no
 of the version goes into every description.
 """
 
+import pathlib
 import re
+from typing import Any
 
 from ms_pixelcnn_tf.errors import UserError
 
@@ -35,7 +37,7 @@ OTHERS = {
 }
 
 
-def find_builder(name, data_dir, side):
+def find_builder(name: str, data_dir: pathlib.Path, side: int) -> Any:
     """The TFDS builder of the data, found by its folder.
 
     Args:
@@ -87,7 +89,7 @@ def find_builder(name, data_dir, side):
     return found[folders[0]][0]
 
 
-def describe(name, builder):
+def describe(name: str, builder: Any) -> str:
     """One line on what the pixels are, with the version's name where versions do not compare."""
     metadata = builder.info.metadata or {}
     if "description" in metadata:

@@ -1,6 +1,8 @@
 """Built data sets of videos with actions and states: Google's robot pushing, and BAIR's."""
 
 import functools
+import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.data.record_source import RecordSource
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
+from ms_pixelcnn_tf.types import Array
 
 HELD_OUT = 20  # one in so many training sequences validates, where a build has no such split
 
@@ -57,7 +60,13 @@ class BuiltVideo(RecordSource):
     fields = ("frames", "actions", "states")
     mirrored_fields = ("frames",)
 
-    def __init__(self, name, data_dir, image_size, num_frames=20):
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | os.PathLike,
+        image_size: tuple[int, int],
+        num_frames: int = 20,
+    ) -> None:
         if num_frames < 1:
             raise UserError(f"num_frames is {num_frames!r}; give 1 or more")
         self._layout = LAYOUTS[name]
@@ -75,7 +84,9 @@ class BuiltVideo(RecordSource):
     def _check_stored_size(self):
         """Raises UserError if frames would have to be enlarged."""
         stored = self.features[self._layout.frames].shape[-3:-1]
-        if None in stored or all(side >= own for side, own in zip(stored, self.image_size)):
+        if None in stored or all(
+            side >= own for side, own in zip(stored, self.image_size, strict=True)
+        ):
             return
         sizes = "{}x{}, smaller than {}x{}".format(*stored, *self.image_size)
         if self.name == "robot_pushing":
@@ -100,23 +111,29 @@ class BuiltVideo(RecordSource):
             self.splits = (*self.splits, "validation")
             self.description += f"; validation: every {HELD_OUT}th training sequence"
 
-    def size(self, split):
+    def size(self, split: str) -> int:
         return len(self._rows[split][1]) if split in self._rows else super().size(split)
 
-    def examples(self, split, indices, fields=None, places=None):
+    def examples(
+        self,
+        split: str,
+        indices: Array,
+        fields: Iterable[str] | None = None,
+        places: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
         """As `Source.examples`; `places`, `[n, 2]` in [0, 1), start the clips elsewhere than at the
         sequence's first step (the first of the two numbers)."""
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, self.fields)
-        places = [None] * len(indices) if places is None else places
-        found = self.map(functools.partial(self._clip, split, fields), indices.tolist(), places)
+        each = [None] * len(indices) if places is None else places
+        found = self.map(functools.partial(self._clip, split, fields), indices.tolist(), each)
         return {field: np.stack([example[field] for example in found]) for field in fields}
 
     def _clip(self, split, fields, index, place):
         stored, row = split, index
         if split in self._rows:
             stored, rows = self._rows[split]
-            row = rows[index]
+            row = int(rows[index])
         features = {field: getattr(self._layout, field) for field in fields}
         raw = self.raw(stored, row, tuple(features.values()))
         steps = min(map(len, raw.values()))

@@ -15,7 +15,7 @@ DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.err
 logger = logging.getLogger(__name__)
 
 
-def cache_folder():
+def cache_folder() -> pathlib.Path:
     """The folder named by `MS_PIXELCNN_CACHE`, or `~/.cache/ms_pixelcnn_tf`.
 
     A user without a home has it among the temporary files.
@@ -29,12 +29,12 @@ def cache_folder():
         return pathlib.Path(tempfile.gettempdir()) / "ms_pixelcnn_tf"
 
 
-def key_of(*parts):
+def key_of(*parts: object) -> str:
     """A file-name-sized key of anything whose `repr` says all about it."""
     return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()[:24]
 
 
-def log_unwritable(error):
+def log_unwritable(error: OSError) -> None:
     """Logs that nothing could be kept: the run goes on, the next one decodes again."""
     logger.warning(
         "cannot keep decoded images in %s (%s); set %s to a folder that can be written",

@@ -1,6 +1,8 @@
 """What conditions a model, as arrays: keypoints and a segmentation as maps, one of several
 captions, and their mirror."""
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
@@ -9,7 +11,7 @@ from ms_pixelcnn_tf.sizes import MAP_SIZE
 POINT_NOISE = 2  # cells of a map
 
 
-def keypoint_maps(keypoints, image_size):
+def keypoint_maps(keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     """Keypoints as one map a part.
 
     Args:
@@ -33,7 +35,7 @@ def keypoint_maps(keypoints, image_size):
     return maps
 
 
-def segmentation_maps(values, num_segments):
+def segmentation_maps(values: np.ndarray, num_segments: int) -> np.ndarray:
     """A segmentation as one map a class, sampled at the centre of each cell.
 
     A centre between two pixels takes the one to its right, or below.
@@ -55,7 +57,9 @@ def segmentation_maps(values, num_segments):
     return values.astype("uint8")
 
 
-def mirrored(examples, coins, keypoint_mirror):
+def mirrored(
+    examples: Mapping[str, np.ndarray], coins: np.ndarray, keypoint_mirror: Sequence[int]
+) -> dict[str, np.ndarray]:
     """The examples, those whose coin is true mirrored left to right.
 
     Args:
@@ -79,7 +83,7 @@ def mirrored(examples, coins, keypoint_mirror):
     return flipped
 
 
-def chosen_captions(text, uniforms):
+def chosen_captions(text: Iterable[Sequence[str]], uniforms: np.ndarray) -> np.ndarray:
     """One caption of each example's: object `[n]` of str.
 
     Args:
@@ -90,13 +94,23 @@ def chosen_captions(text, uniforms):
         UserError: for an example without captions.
     """
     return np.array(
-        [_caption(captions, int(u * len(captions))) for captions, u in zip(text, uniforms)], object
+        [
+            _caption(captions, int(u * len(captions)))
+            for captions, u in zip(text, uniforms, strict=True)
+        ],
+        object,
     )
 
 
-def numbered_captions(text, numbers):
-    """Caption `numbers[i]` of each example, counted round where it has fewer: object `[n]` of str."""
-    return np.array([_caption(captions, number) for captions, number in zip(text, numbers)], object)
+def numbered_captions(text: Iterable[Sequence[str]], numbers: Iterable[int]) -> np.ndarray:
+    """Caption `numbers[i]` of each example, counted round where it has fewer.
+
+    Returns:
+        object `[n]` of str.
+    """
+    return np.array(
+        [_caption(captions, number) for captions, number in zip(text, numbers, strict=True)], object
+    )
 
 
 def _caption(captions, number):
@@ -105,7 +119,9 @@ def _caption(captions, number):
     return captions[number % len(captions)]
 
 
-def with_other_classes(examples, uniforms, part):
+def with_other_classes(
+    examples: dict[str, np.ndarray], uniforms: np.ndarray, part: float
+) -> dict[str, np.ndarray]:
     """The examples, the segmentations of a part of them naming other classes than are there.
 
     All classes of an example move round by the same number, so that its regions stay apart.
@@ -125,7 +141,9 @@ def with_other_classes(examples, uniforms, part):
     return examples | {"segmentation": maps}
 
 
-def with_moved_points(examples, uniforms, part, image_size):
+def with_moved_points(
+    examples: dict[str, np.ndarray], uniforms: np.ndarray, part: float, image_size: tuple[int, int]
+) -> dict[str, np.ndarray]:
     """The examples, the keypoints of a part of them each moved by up to POINT_NOISE cells of a map.
 
     Args:
@@ -143,7 +161,7 @@ def with_moved_points(examples, uniforms, part, image_size):
     return examples | {"keypoints": np.where(chosen, moved, points).astype(points.dtype)}
 
 
-def without_maps(examples, chosen):
+def without_maps(examples: Mapping[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
     """The examples, the maps of the chosen ones empty.
 
     Args:

@@ -19,6 +19,7 @@ import hashlib
 import os
 import stat
 import threading
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,7 @@ class Unusable(Exception):
     """Why a file gives no image, in one line."""
 
 
-def decode_file(path, image_size, channels):
+def decode_file(path: str | bytes, image_size: tuple[int, int], channels: int) -> Decoded:
     """Reads an image file.
 
     Args:
@@ -109,7 +110,7 @@ def _upright(image):
     return image
 
 
-def to_rgb(image):
+def to_rgb(image: Image.Image) -> Image.Image:
     """Any mode → RGB, 8 bits a channel, transparency over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
@@ -122,7 +123,7 @@ def to_rgb(image):
     return image.convert("RGB")
 
 
-def crop_and_resize(image, image_size):
+def crop_and_resize(image: Image.Image, image_size: tuple[int, int]) -> Image.Image:
     """The largest central crop of the target's aspect, resized to `image_size` = (height, width).
 
     Crop edges are whole pixels; an odd margin is one pixel wider at the right or bottom. An image
@@ -131,7 +132,9 @@ def crop_and_resize(image, image_size):
     return resize(image.crop(crop_box(image.size, image_size)), image_size)
 
 
-def crop_box(size, image_size, place=None):
+def crop_box(
+    size: tuple[int, int], image_size: tuple[int, int], place: Iterable[float] | None = None
+) -> tuple[int, int, int, int]:
     """The largest part of an image that has the target's proportions.
 
     Args:
@@ -152,11 +155,13 @@ def crop_box(size, image_size, place=None):
     if place is None:
         left, top = (rest // 2 for rest in spare)
     else:
-        left, top = (int(u * (rest + 1)) for u, rest in zip(place, spare))
+        left, top = (int(u * (rest + 1)) for u, rest in zip(place, spare, strict=True))
     return left, top, left + crop_width, top + crop_height
 
 
-def shrink_while_decoding(image, box, image_size):
+def shrink_while_decoding(
+    image: Image.Image, box: tuple[float, float, float, float], image_size: tuple[int, int]
+) -> int:
     """Has a JPEG that is not yet decoded come out at 1/2, 1/4 or 1/8 of its size, which spares most
     of the work, if `box` then still has `SPARE` pixels a target pixel along both sides.
 
@@ -178,11 +183,15 @@ def shrink_while_decoding(image, box, image_size):
     ratio = next((ratio for ratio in (8, 4, 2) if ratio <= min(room, *image.size)), 1)
     if ratio > 1:
         # Pillow takes the largest of the ratios that leaves at least the size it is told.
-        image.draft(None, tuple(side // ratio for side in image.size))
+        image.draft(None, (image.width // ratio, image.height // ratio))
     return ratio
 
 
-def resize(image, image_size, box=None):
+def resize(
+    image: Image.Image,
+    image_size: tuple[int, int],
+    box: tuple[float, float, float, float] | None = None,
+) -> Image.Image:
     """Averages over the area of each target pixel, or interpolates where a side would grow.
 
     Args:
@@ -199,17 +208,19 @@ def resize(image, image_size, box=None):
     return image.resize((width, height), method, box=box)
 
 
-def average(image, image_size, box):
+def average(
+    image: Image.Image, image_size: tuple[int, int], box: tuple[float, float, float, float]
+) -> Image.Image:
     """As `resize`; where whole blocks of pixels fall on each target pixel, rounded only once, in
     less than half the time."""
     left, top, right, bottom = box
-    (across, spare), (down, rest) = (
-        divmod(length, side) for length, side in zip((right - left, bottom - top), image_size[::-1])
-    )
+    height, width = image_size
+    (across, spare), (down, rest) = divmod(right - left, width), divmod(bottom - top, height)
     whole = all(float(edge).is_integer() for edge in box)
     if spare or rest or not whole or max(across, down) == 1:
         return resize(image, image_size, box)
-    return image.reduce((int(across), int(down)), tuple(map(int, box)))
+    whole_box = (int(left), int(top), int(right), int(bottom))
+    return image.reduce((int(across), int(down)), whole_box)
 
 
 def _one_line(text):

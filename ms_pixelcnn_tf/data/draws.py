@@ -1,4 +1,5 @@
-"""What is drawn for each position in the stream of training examples: functions of seed and position.
+"""What is drawn for each position in the stream of training examples: functions of seed and
+position.
 
 The randomness is numpy's Philox and SeedSequence, whose streams are promised not to change between
 versions.
@@ -15,51 +16,51 @@ JITTER = 6  # and on: the shift's two, then one a channel
 CLASSES, POINTS, SAMPLES, CHANCES = 16, 17, 18, 19
 
 
-def epoch_permutation(size, seed, epoch):
+def epoch_permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     """The order of an epoch: int64 `[size]`, each of 0…`size`-1 once."""
     generator = np.random.Philox(np.random.SeedSequence([seed, PERMUTATION, epoch]))
     return np.argsort(generator.random_raw(size), kind="stable")
 
 
-def flip_coins(seed, positions):
+def flip_coins(seed: int, positions: np.ndarray) -> np.ndarray:
     """One fair coin a position in the stream, bool `[n]`: a function of seed and position."""
     return _hash(seed, FLIP, positions) >> np.uint64(63) == 1
 
 
-def jitter_uniforms(seed, positions, channels):
+def jitter_uniforms(seed: int, positions: np.ndarray, channels: int) -> np.ndarray:
     """What `augment.jitter` takes: float64 `[n, 2 + channels]` in [0, 1)."""
     streams = range(JITTER, JITTER + 2 + channels)
     return np.stack([uniforms(seed, stream, positions) for stream in streams], axis=1)
 
 
-def crop_uniforms(seed, positions):
+def crop_uniforms(seed: int, positions: np.ndarray) -> np.ndarray:
     """Where to cut an image, or to start a video: float64 `[n, 2]` in [0, 1)."""
     return np.stack([uniforms(seed, stream, positions) for stream in CROPS], axis=1)
 
 
-def point_uniforms(seed, positions, num_keypoints):
+def point_uniforms(seed: int, positions: np.ndarray, num_keypoints: int) -> np.ndarray:
     """What `conditions.with_moved_points` takes: float64 `[n, 1 + 2P]` in [0, 1)."""
     streams = [(POINTS, number) for number in range(1 + 2 * num_keypoints)]
     return np.stack([uniforms(seed, stream, positions) for stream in streams], axis=1)
 
 
-def sample_uniforms(seed, positions, shape):
+def sample_uniforms(seed: int, positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """What a model samples with: float32 `[n, *shape]` in [0, 1)."""
     found = np.empty((len(positions), *shape), "float32")
-    for position, row in zip(positions, found):
+    for position, row in zip(positions, found, strict=True):
         generator = np.random.Philox(np.random.SeedSequence([seed, SAMPLES, int(position)]))
         drawn = generator.random_raw(row.size) >> np.uint64(40)  # 24 bits: float32 holds each
         row[:] = (drawn * 2.0**-24).reshape(shape)
     return found
 
 
-def chances(seed, positions, shape):
+def chances(seed: int, positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Float64 `[n, *shape]` in [0, 1), as a few numbers for each position."""
     drawn = [uniforms(seed, (CHANCES, number), positions) for number in range(math.prod(shape))]
     return np.stack(drawn, axis=1).reshape(len(positions), *shape)
 
 
-def uniforms(seed, stream, positions):
+def uniforms(seed: int, stream: int | tuple[int, int], positions: np.ndarray) -> np.ndarray:
     """One number in [0, 1) a position in the stream, float64 `[n]`."""
     return (_hash(seed, stream, positions) >> np.uint64(11)) * 2.0**-53
 

@@ -8,7 +8,8 @@ run unless all are bad.
 The split is decided by a picture's content: the SHA-256 of its full-size RGB pixels, so it is the
 same at every target size, and copies fall together under any name, in any lossless format, with any
 metadata. Different files that become equal at the target size fall together too, which may move a
-file at that size. Near-duplicates, such as the same photograph saved twice as JPEG, cannot be told this way.
+file at that size. Near-duplicates, such as the same photograph saved twice as JPEG, are not
+recognised this way.
 """
 
 import contextlib
@@ -45,7 +46,14 @@ class Folder(ArraySource):
 
     name = "folder"
 
-    def __init__(self, data_dir, image_size, channels=3, labels="none", validation_fraction=0.1):
+    def __init__(
+        self,
+        data_dir: str | os.PathLike,
+        image_size: tuple[int, int],
+        channels: int = 3,
+        labels: str = "none",
+        validation_fraction: float = 0.1,
+    ) -> None:
         super().__init__()
         if labels not in ("none", "folders"):
             raise UserError(f"labels is {labels!r}; give none or folders")
@@ -53,7 +61,8 @@ class Folder(ArraySource):
             raise UserError(
                 f"validation_fraction is {validation_fraction!r}; give a number between 0 and 1"
             )
-        self.image_size = tuple(image_size)
+        height, width = image_size
+        self.image_size = (height, width)
         self.channels = channels
         root = os.path.expanduser(data_dir)
         self._data_dir = printable(root)
@@ -95,11 +104,11 @@ class Folder(ArraySource):
             "comparable only with itself"
         )
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Of every image's content, and of its folder where folders are labels."""
         return self._digest.hexdigest()[:16]
 
-    def check_split(self, split):
+    def check_split(self, split: str) -> None:
         if split in ("train", "validation") and split not in self.splits:
             raise UserError(
                 f"split {split} of folder {self._data_dir} is empty: of its {self._count} images "
@@ -109,12 +118,12 @@ class Folder(ArraySource):
         super().check_split(split)
 
 
-def in_validation(digest, fraction):
+def in_validation(digest: bytes, fraction: float) -> bool:
     """Whether content with this digest (bytes) belongs to validation."""
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
 
 
-def printable(path):
+def printable(path: str | os.PathLike) -> str:
     """A path as one line of plain text, whatever bytes its name is made of."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache, decode
+from ms_pixelcnn_tf.types import Levels
 
 CACHE_VERSION = 1  # raise it with any change to what is decoded
 CHUNK = 256  # files decoded between two looks at an interrupt
@@ -22,7 +23,9 @@ PROGRESS_FILES = 500  # more files than this get a progress bar
 MAX_THREADS = 8
 
 
-def decoded(root, paths, image_size, channels):
+def decoded(
+    root: str, paths: list[str], image_size: tuple[int, int], channels: int
+) -> tuple[Levels, np.ndarray, list[bytes], list[tuple[int, str]]]:
     """Pixels of all usable files, from the cache where it has them.
 
     Args:
@@ -93,7 +96,7 @@ def _decode_all(root, paths, image_size, channels, write):
     # Files that differ but are equal at the target size must not be split either: the smallest of
     # their digests speaks for all.
     smallest = {}
-    for source, target in zip(sources, targets):
+    for source, target in zip(sources, targets, strict=True):
         smallest[target] = min(source, smallest.get(target, source))
     return np.array(kept, "int64"), [smallest[target] for target in targets], reasons
 
@@ -128,7 +131,7 @@ def _read_index(path):
     with contextlib.suppress(*cache.DAMAGED):
         with np.load(path, allow_pickle=False) as stored:
             digests = [row.tobytes() for row in stored["digests"]]
-            reasons = zip(stored["skipped"].tolist(), stored["reasons"].tolist())
+            reasons = zip(stored["skipped"].tolist(), stored["reasons"].tolist(), strict=True)
             return stored["kept"], digests, list(reasons)
     return None
 

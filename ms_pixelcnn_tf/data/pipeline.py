@@ -8,6 +8,7 @@ position is in `draws`.
 
 import functools
 import re
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,8 +17,10 @@ from ms_pixelcnn_tf import pixels, text
 from ms_pixelcnn_tf.data import augment as augmentation
 from ms_pixelcnn_tf.data import conditions, draws
 from ms_pixelcnn_tf.data.readers import readers
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.data.tolerance import Tolerance
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Tensor
 
 LEVEL_FIELDS = ("image", "frames")  # quantised
 TEXT_KINDS = "OSU"  # numpy's objects, bytes and str
@@ -29,29 +32,29 @@ to_utf8 = np.vectorize(tf.compat.as_bytes, otypes=[object])
 
 
 def training_batches(
-    source,
+    source: Source,
     *,
-    split="train",
-    batch_size,
-    seed,
-    rows=None,
-    start_step=0,
-    flip=False,
-    random_crop=False,
-    augment=(),
-    map_dropout=0.0,
-    maps_from=0,
-    map_noise=0.0,
-    past_samples=0,
-    max_damaged=0,
-    num_levels=256,
-    fields=("image",),
-):
+    split: str = "train",
+    batch_size: int,
+    seed: int,
+    rows: tuple[int, int] | None = None,
+    start_step: int = 0,
+    flip: bool = False,
+    random_crop: bool = False,
+    augment: Sequence[str] = (),
+    map_dropout: float = 0.0,
+    maps_from: int = 0,
+    map_noise: float = 0.0,
+    past_samples: int = 0,
+    max_damaged: int = 0,
+    num_levels: int = 256,
+    fields: Sequence[str] = ("image",),
+) -> tf.data.Dataset:
     """An endless stream of shuffled batches.
 
-    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter; then
-    keypoints are moved, and the conditions made what models take, maps and codes, of which some change
-    once more.
+    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter.
+    Then keypoints are moved, and the conditions become the maps and codes that models take, some of
+    which change once more.
 
     Args:
         source: a `Source`.
@@ -163,7 +166,15 @@ def training_batches(
     return _batches(steps, batch, reader, source, fields, num_levels, stop - first, drawn)
 
 
-def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("image",), limit=None):
+def evaluation_batches(
+    source: Source,
+    *,
+    split: str,
+    batch_size: int,
+    num_levels: int = 256,
+    fields: Sequence[str] = ("image",),
+    limit: int | None = None,
+) -> tf.data.Dataset:
     """One exact pass: each example once, in order; the last batch may be smaller.
 
     With the field "text" each example comes once for each of its captions, one after the other.
@@ -200,7 +211,13 @@ def evaluation_batches(source, *, split, batch_size, num_levels=256, fields=("im
     return _batches(steps, batch, reader, source, fields, num_levels, fixed_size)
 
 
-def check_changes(source, fields, flip=False, random_crop=False, augment=()):
+def check_changes(
+    source: Source,
+    fields: Sequence[str],
+    flip: bool = False,
+    random_crop: bool = False,
+    augment: Sequence[str] = (),
+) -> None:
     """Raises UserError if a change would make a field untrue, or is not for the source."""
     kept = [field for field in fields if field not in source.mirrored_fields]
     if flip and kept:
@@ -221,7 +238,7 @@ def check_changes(source, fields, flip=False, random_crop=False, augment=()):
         raise UserError(f"{source.name} has no more of {what} than it gives; turn random_crop off")
 
 
-def iterate(dataset):
+def iterate(dataset: tf.data.Dataset) -> Generator[dict[str, Tensor], None, None]:
     """Yields the batches of a dataset of this module, in such a way that
 
     * a `UserError` raised while reading comes out as itself, where TensorFlow wraps it in pages;
@@ -294,9 +311,9 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn
 
     def tensors(step):
         values = tf.numpy_function(arrays, [step], types, stateful=False)
-        for field, value in zip(fields, values):
+        for field, value in zip(fields, values, strict=True):
             value.set_shape((batch_size,) + probe[field].shape[1:])
-        return dict(zip(fields, values))
+        return dict(zip(fields, values, strict=True))
 
     # One call at a time, unless the source has threads of its own, which a second call keeps busy
     # while the first is put together. One thread running ahead leaves the cores to the model.

@@ -12,22 +12,22 @@ class Readers:
     `close` waits for them, and lets no other in.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._count, self._closed = 0, False
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._changed:
             if self._closed:
                 raise StopIteration  # of this TensorFlow writes nothing to the log
             self._count += 1
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
 
-    def close(self):
+    def close(self) -> None:
         """Returns when nobody reads."""
         with self._changed:
             self._closed = True

@@ -11,6 +11,8 @@ import functools
 import io
 import os
 import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +22,7 @@ from ms_pixelcnn_tf.data import cache, decode, records
 from ms_pixelcnn_tf.data.built_catalogue import describe, find_builder
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import DamagedExample, UserError, first_line
+from ms_pixelcnn_tf.types import Levels
 
 INDEX_VERSION = 1  # raise it with any change to what the index holds
 THREADS = min(8, os.cpu_count() or 1)
@@ -44,10 +47,18 @@ class RecordSource(Source):
     takes_places = True
     has_threads = True
 
-    def __init__(self, name, data_dir, image_size, channels, encoded):
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | os.PathLike,
+        image_size: tuple[int, int],
+        channels: int,
+        encoded: Callable[[Any], Any],
+    ) -> None:
         import tensorflow_datasets as tfds
 
-        self.name, self.image_size, self.channels = name, tuple(image_size), channels
+        height, width = image_size
+        self.name, self.image_size, self.channels = name, (height, width), channels
         builder = find_builder(name, pathlib.Path(data_dir).expanduser(), max(image_size))
         self.features, self.built_line = builder.info.features, describe(name, builder)
         self.metadata = dict(builder.info.metadata or {})
@@ -61,22 +72,22 @@ class RecordSource(Source):
         self.splits = tuple(self._paths)
         self._pool = concurrent.futures.ThreadPoolExecutor(THREADS)
 
-    def size(self, split):
+    def size(self, split: str) -> int:
         self.check_split(split)
         return self._sizes[split]
 
-    def map(self, function, *arguments):
+    def map(self, function: Callable[..., Any], *arguments: Iterable) -> list:
         """A list of `function` of each, by several threads.
 
         A thread takes a few at a time: handing over each alone costs a tenth of reading it.
         """
-        calls = list(zip(*arguments))
+        calls = list(zip(*arguments, strict=True))
         length = min(AT_A_TIME, -(-len(calls) // THREADS)) or 1
         parts = [calls[start : start + length] for start in range(0, len(calls), length)]
         results = self._pool.map(lambda part: [function(*call) for call in part], parts)
         return [result for part in results for result in part]
 
-    def raw(self, split, index, names=None):
+    def raw(self, split: str, index: int, names: tuple[str, ...] | None = None) -> dict[str, Any]:
         """The features of a record, those of `encoded` as bytes.
 
         Args:
@@ -84,7 +95,8 @@ class RecordSource(Source):
             names: tuple of the features wanted, which alone are decoded; None: all.
 
         Raises:
-            DamagedExample: naming the file and the place, if the record is damaged or of another set.
+            DamagedExample: naming the file and the place, if the record is damaged or of another
+                set.
         """
         file_of, offsets, lengths = self._index(split)
         path, offset = self._paths[split][file_of[index]], offsets[index]
@@ -95,10 +107,13 @@ class RecordSource(Source):
             return features.deserialize_example_np(data, decoders=decoders)
         except Exception as error:  # the parser raises many types for what is no such record
             raise DamagedExample(
-                f"{path}, the record at byte {offset}: no example of {self.name}: {first_line(error)}"
+                f"{path}, the record at byte {offset}: no example of {self.name}: "
+                f"{first_line(error)}"
             ) from error
 
-    def pixels(self, split, index, content, place=None):
+    def pixels(
+        self, split: str, index: int, content: bytes, place: np.ndarray | None = None
+    ) -> tuple[Levels, tuple[int, int, int, int]]:
         """Decodes an image.
 
         Args:
@@ -116,7 +131,8 @@ class RecordSource(Source):
             with Image.open(io.BytesIO(content), formats=decode.FORMATS) as image:
                 box = decode.crop_box(image.size, self.image_size, place)
                 ratio = decode.shrink_while_decoding(image, box, self.image_size)
-                part = tuple(place / ratio for place in box)
+                left, top, right, bottom = (edge / ratio for edge in box)
+                part = left, top, right, bottom
                 image = decode.average(decode.to_rgb(image), self.image_size, part)
             pixels = np.asarray(image.convert("L") if self.channels == 1 else image)
         except Exception as error:  # the decoders raise many types for damaged bytes

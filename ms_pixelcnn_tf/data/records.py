@@ -8,6 +8,8 @@ Format: the comment in TensorFlow's `record_writer.h`; the checksum is CRC-32C, 
 
 import os
 import struct
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -17,7 +19,7 @@ from ms_pixelcnn_tf.errors import DamagedExample, UserError
 HEADER, FOOTER = 12, 4  # bytes
 
 
-def index_of(path):
+def index_of(path: str | os.PathLike) -> np.ndarray:
     """Finds the records of a file.
 
     Returns:
@@ -29,7 +31,7 @@ def index_of(path):
     return np.array(list(places(path)), "int64").reshape(-1, 2)
 
 
-def places(path):
+def places(path: str | os.PathLike) -> Iterator[tuple[int, int]]:
     """Yields offset and length of each record's data, up to where it raises as `index_of`."""
     size = os.path.getsize(path)
     offset = 0
@@ -49,7 +51,7 @@ def places(path):
             offset = end
 
 
-def read_record(file, path, offset, length):
+def read_record(file: BinaryIO, path: str | os.PathLike, offset: int, length: int) -> bytes:
     """A record's data.
 
     Args:
@@ -72,7 +74,7 @@ def read_record(file, path, offset, length):
     return data
 
 
-def records_of(path):
+def records_of(path: str | os.PathLike) -> Iterator[bytes]:
     """Yields the data of each record of a file, in order. Raises as the other two."""
     index = index_of(path)
     with open(path, "rb") as file:

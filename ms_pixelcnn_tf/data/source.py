@@ -8,11 +8,12 @@ example once, in order.
 import abc
 import hashlib
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Array, Levels
 
 LOOKED_AT = 32  # examples a split that stand for all in a fingerprint
 
@@ -72,16 +73,18 @@ class Source(abc.ABC):
     lateral: Mapping[str, tuple[int, ...]] = types.MappingProxyType({})
 
     @property
-    def example_field(self):
+    def example_field(self) -> str:
         """The field that a model is of: "image" or "frames"."""
         return "frames" if self.is_video else "image"
 
     @abc.abstractmethod
-    def size(self, split):
+    def size(self, split: str) -> int:
         """Number of examples in `split`. Raises UserError, listing the splits, for another name."""
 
     @abc.abstractmethod
-    def examples(self, split, indices, fields=None):
+    def examples(
+        self, split: str, indices: Array, fields: Iterable[str] | None = None
+    ) -> dict[str, np.ndarray]:
         """The examples of the given numbers.
 
         Args:
@@ -102,7 +105,7 @@ class Source(abc.ABC):
             UserError: for an unknown split or field, or an index out of range.
         """
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A hash (hex) that tells other content from this: of `LOOKED_AT` examples a split, evenly
         spaced, with their labels and captions, or their actions and states."""
         found = hashlib.sha256()
@@ -123,12 +126,12 @@ class Source(abc.ABC):
                     found.update(np.ascontiguousarray(values).tobytes())
         return found.hexdigest()[:16]
 
-    def check_split(self, split):
+    def check_split(self, split: str) -> None:
         """Raises UserError, listing the splits, unless `split` is one of them."""
         if split not in self.splits:
             raise UserError(f"{self.name} has no split {split!r}; it has: {', '.join(self.splits)}")
 
-    def check_indices(self, split, indices):
+    def check_indices(self, split: str, indices: Array) -> np.ndarray:
         """`indices` as int64 `[n]`; raises UserError unless all are in 0…`size(split)`-1."""
         indices = np.asarray(indices, "int64").reshape(-1)
         size = self.size(split)
@@ -138,7 +141,7 @@ class Source(abc.ABC):
             )
         return indices
 
-    def check_fields(self, fields, known):
+    def check_fields(self, fields: Iterable[str] | None, known: Collection[str]) -> tuple[str, ...]:
         """`fields` as a tuple, all `known` ones for None; raises UserError for an unknown one."""
         if fields is None:
             return tuple(known)
@@ -154,11 +157,17 @@ class ArraySource(Source):
     Sub-classes set the attributes of `Source` and call `set_split` once a split.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.splits = ()
         self._arrays = {}
 
-    def set_split(self, split, images, labels=None, rows=None):
+    def set_split(
+        self,
+        split: str,
+        images: Levels,
+        labels: np.ndarray | None = None,
+        rows: Array | None = None,
+    ) -> None:
         """Adds a split.
 
         Args:
@@ -173,11 +182,13 @@ class ArraySource(Source):
         fields = {"image": images} if labels is None else {"image": images, "label": labels}
         self._arrays[split] = (rows, fields)
 
-    def size(self, split):
+    def size(self, split: str) -> int:
         self.check_split(split)
         return len(self._arrays[split][0])
 
-    def examples(self, split, indices, fields=None):
+    def examples(
+        self, split: str, indices: Array, fields: Iterable[str] | None = None
+    ) -> dict[str, np.ndarray]:
         indices = self.check_indices(split, indices)
         rows, arrays = self._arrays[split]
         fields = self.check_fields(fields, arrays)

@@ -7,11 +7,14 @@ frames are to be enlarged to 256x256 is trained on the latter.
 
 import hashlib
 import numbers
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.types import Array
 
 
 class Subsampled(Source):
@@ -26,11 +29,12 @@ class Subsampled(Source):
         factor: n, a divisor of both sides of its images, 2 or more.
     """
 
-    def __init__(self, source, factor):
+    def __init__(self, source: Source, factor: int) -> None:
         for name in Source.__annotations__:
             setattr(self, name, getattr(source, name))
         self.source, self.factor = source, factor
-        self.image_size = tuple(side // factor for side in source.image_size)
+        height, width = source.image_size
+        self.image_size = (height // factor, width // factor)
         sizes = source.image_size, self.image_size
         large, small = (f"{height}x{width}" for height, width in sizes)
         self.description = (
@@ -42,10 +46,12 @@ class Subsampled(Source):
             raise AttributeError(name)
         return getattr(self.source, name)
 
-    def size(self, split):
+    def size(self, split: str) -> int:
         return self.source.size(split)
 
-    def examples(self, split, indices, fields=None, **places):
+    def examples(
+        self, split: str, indices: Array, fields: Iterable[str] | None = None, **places: Any
+    ) -> dict[str, np.ndarray]:
         """As the source's, which takes `places` or does not."""
         found, factor = dict(self.source.examples(split, indices, fields, **places)), self.factor
         if self.example_field in found:
@@ -53,16 +59,16 @@ class Subsampled(Source):
             found[self.example_field] = np.ascontiguousarray(large[..., ::factor, ::factor, :])
         if "keypoints" in found:
             found["keypoints"] = found["keypoints"] / np.array([factor, factor, 1], "float32")
-        if np.ndim(found.get("segmentation")) == 3:
+        if np.ndim(found.get("segmentation", 0)) == 3:
             found["segmentation"] = found["segmentation"][:, ::factor, ::factor]
         return found
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         told = f"every {self.factor} of {self.source.fingerprint()}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def factor_of(source_size, image_size):
+def factor_of(source_size: int | None, image_size: tuple[int, int]) -> int:
     """Of how many pixels, along each side, one is kept.
 
     Args:

@@ -12,10 +12,12 @@ Labels number the identifiers of `wnids.txt` in sorted order; `words.txt` names 
 import concurrent.futures
 import contextlib
 import io
+import os
 import pathlib
 import posixpath
 import threading
 import zipfile
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,6 +27,7 @@ from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.data.source import ArraySource
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
+from ms_pixelcnn_tf.types import Levels
 
 ARCHIVE = "tiny-imagenet-200"
 CACHE_VERSION = 1  # raise it with any change to what is decoded
@@ -48,7 +51,7 @@ class TinyImageNet32(ArraySource):
     description = "tiny-imagenet-32 (64x64 JPEG, 2x2 box average, RGB); comparable only with itself"
     channels = 3
 
-    def __init__(self, data_dir, image_size=(32, 32)):
+    def __init__(self, data_dir: str | os.PathLike, image_size: tuple[int, int] = (32, 32)) -> None:
         super().__init__()
         if tuple(image_size) != (32, 32):
             raise UserError(
@@ -63,7 +66,7 @@ class TinyImageNet32(ArraySource):
             self.set_split(split, arrays[f"{split}_images"], arrays[f"{split}_labels"])
 
 
-def box_average(image):
+def box_average(image: Levels) -> Levels:
     """uint8 `[64, 64, C]` → uint8 `[32, 32, C]`: means of 2×2 boxes, a half rounded up."""
     image = image.astype("uint16")
     total = image[0::2, 0::2] + image[0::2, 1::2] + image[1::2, 0::2] + image[1::2, 1::2]
@@ -165,7 +168,9 @@ def _decode(path):
             wnid = parts[1] if parts[0] == "train" else wnid_of.get(parts[-1])
             if parts[0] in ("train", "val") and wnid in label_of:
                 (train if parts[0] == "train" else validation).append((name, label_of[wnid]))
-        arrays = {"class_names": np.array([words.get(wnid, wnid) for wnid in wnids])}
+        arrays: dict[str, Any] = {
+            "class_names": np.array([words.get(wnid, wnid) for wnid in wnids])
+        }
         for split, examples in (("train", train), ("validation", validation)):
             if not examples:
                 raise UserError(f"{path} has no {split} images: it is not a whole {ARCHIVE}")

@@ -2,7 +2,12 @@
 
 import threading
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
+
+from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
 
 
@@ -18,12 +23,14 @@ class Tolerance:
         limit: how many different examples may be damaged.
     """
 
-    def __init__(self, source, split, limit):
+    def __init__(self, source: Source, split: str, limit: int) -> None:
         self._source, self._split, self._limit = source, split, limit
         self._damaged = set()
         self._lock = threading.Lock()
 
-    def examples(self, indices, fields, **more):
+    def examples(
+        self, indices: np.ndarray, fields: Iterable[str], **more: Any
+    ) -> dict[str, np.ndarray]:
         """As `Source.examples`.
 
         Raises:
@@ -53,10 +60,11 @@ class Tolerance:
                 self._split
             ):
                 raise UserError(
-                    f"{error}; {len(self._damaged)} examples of split {self._split} are damaged, more "
-                    f"than max_damaged_examples, {self._limit}: build the data again"
+                    f"{error}; {len(self._damaged)} examples of split {self._split} are damaged, "
+                    f"more than max_damaged_examples, {self._limit}: build the data again"
                 ) from error
         warnings.warn(
-            f"{error}; another example takes its place ({len(self._damaged)} of up to {self._limit})",
+            f"{error}; another example takes its place ({len(self._damaged)} of up to "
+            f"{self._limit})",
             stacklevel=2,
         )

@@ -1,1 +1,1 @@
-"""The built-in data sets: pictures and videos generated as they are asked for, and honest about it."""
+"""The built-in data sets: synthetic pictures and videos, generated as they are asked for."""

@@ -5,6 +5,7 @@ through it, lifts, and chooses again.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,9 @@ class Episode(NamedTuple):
     actions: np.ndarray  # float64 [T, 5], the pose commanded at each frame, for the next
 
 
-def draw_episode(generator, num_frames, kinds, colours):
+def draw_episode(
+    generator: np.random.Generator, num_frames: int, kinds: Sequence[str], colours: Sequence[str]
+) -> Episode:
     """An `Episode` drawn from a `np.random.Generator`.
 
     Args:
@@ -70,16 +73,16 @@ def draw_episode(generator, num_frames, kinds, colours):
         before, target = table.pose, waypoints[0]
         command = [
             min(max(value, -bound), bound)
-            for value, bound in zip(_towards(before, target, generator), BOUNDS)
+            for value, bound in zip(_towards(before, target, generator), BOUNDS, strict=True)
         ]
         positions.append([tuple(position) for position in table.positions])
         states.append(before)
         actions.append(command)
         table.step(command)
-        missing = [abs(a - b) for a, b in zip(table.pose, target)]
+        missing = [abs(a - b) for a, b in zip(table.pose, target, strict=True)]
         if max(missing[X], missing[Y]) < REACHED and missing[HEIGHT] < REACHED_HEIGHT:
             waypoints = waypoints[1:]
-        elif max(abs(a - b) for a, b in zip(table.pose[:YAW], before)) < STALLED:
+        elif max(abs(a - b) for a, b in zip(table.pose[:YAW], before, strict=False)) < STALLED:
             waypoints = [[*table.pose[:HEIGHT], HIGH, *table.pose[YAW:]]]  # lift, and plan anew
     return Episode(objects, np.array(positions), np.array(states), np.array(actions))
 
@@ -101,7 +104,8 @@ def _lay_table(generator, kinds, colours):
                 break
     pose = generator.uniform(-0.7, 0.7, len(POSE))
     pose[HEIGHT] = HIGH
-    table = Table(*zip(*placed), pose.tolist())
+    positions, radii = zip(*placed, strict=True)
+    table = Table(positions, radii, pose.tolist())
     # The video starts with the gripper close to where its first push begins.
     start = _plan_push(generator, table)[0]
     table.pose[X] = start[X] + float(generator.uniform(-0.2, 0.2))
@@ -151,10 +155,10 @@ def _plan_push(generator, table):
 
 def _towards(pose, target, generator):
     """The next command on the way from a pose to the target: a stride, a little off."""
-    steps = [min(max(b - a, -most), most) for a, b, most in zip(pose, target, STRIDE)]
+    steps = [min(max(b - a, -most), most) for a, b, most in zip(pose, target, STRIDE, strict=True)]
     # Both lateral strides shrink together, so that the path is straight.
     dx, dy = target[X] - pose[X], target[Y] - pose[Y]
     shrink = min(1, STRIDE[X] / max(math.hypot(dx, dy), 1e-9))
     steps[X], steps[Y] = dx * shrink, dy * shrink
     noise = (generator.standard_normal(len(POSE)) * JITTER).tolist()
-    return [a + step + off for a, step, off in zip(pose, steps, noise)]
+    return [a + step + off for a, step, off in zip(pose, steps, noise, strict=True)]

@@ -16,6 +16,7 @@ The gripper covers the fraction FOLLOW of the way to the commanded pose each fra
 """
 
 import math
+from collections.abc import Iterable, Sequence
 
 # Components of a pose, each in −1…1.
 POSE = ("x", "y", "height", "yaw", "opening")
@@ -37,16 +38,20 @@ class Table:
         pose: the gripper's, list of the components of POSE.
     """
 
-    def __init__(self, positions, radii, pose):
+    def __init__(
+        self, positions: Iterable[Iterable[float]], radii: Iterable[float], pose: Iterable[float]
+    ) -> None:
         self.positions = [list(position) for position in positions]
         self.radii = list(radii)
         self.pose = list(pose)
 
-    def step(self, command):
+    def step(self, command: Sequence[float]) -> None:
         """One frame: the gripper goes for the commanded pose and pushes what is in its way."""
-        change = [FOLLOW * (end - start) / SUBSTEPS for start, end in zip(self.pose, command)]
+        change = [
+            FOLLOW * (end - start) / SUBSTEPS for start, end in zip(self.pose, command, strict=True)
+        ]
         for _ in range(SUBSTEPS):
-            pose = [value + part for value, part in zip(self.pose, change)]
+            pose = [value + part for value, part in zip(self.pose, change, strict=True)]
             if pose[HEIGHT] <= CONTACT_HEIGHT:
                 if self.pose[HEIGHT] > CONTACT_HEIGHT:  # coming down
                     if self.touching(pose):
@@ -59,15 +64,17 @@ class Table:
                         self.positions = settled
             self.pose = pose
 
-    def touching(self, pose):
+    def touching(self, pose: Sequence[float]) -> bool:
         """Whether a gripper at this pose would overlap an object."""
         return any(
             math.hypot(x - pose[X], y - pose[Y]) < radius + GRIPPER_RADIUS
-            for (x, y), radius in zip(self.positions, self.radii)
+            for (x, y), radius in zip(self.positions, self.radii, strict=True)
         )
 
 
-def settle(positions, radii, pose):
+def settle(
+    positions: Iterable[Iterable[float]], radii: Sequence[float], pose: Sequence[float]
+) -> list[list[float]] | None:
     """Pushes objects out of the gripper, each other and the walls.
 
     Returns:
@@ -77,14 +84,14 @@ def settle(positions, radii, pose):
     positions = [list(position) for position in positions]
     for _ in range(ROUNDS):
         moved = False
-        for i, (position, radius) in enumerate(zip(positions, radii)):
-            overlap, nx, ny = _overlap(pose[X], pose[Y], GRIPPER_RADIUS, *position, radius)
+        for i, (position, radius) in enumerate(zip(positions, radii, strict=True)):
+            overlap, nx, ny = _overlap((pose[X], pose[Y]), GRIPPER_RADIUS, position, radius)
             if overlap > TOLERANCE:
                 position[0] += overlap * nx
                 position[1] += overlap * ny
                 moved = True
-            for other, other_radius in zip(positions[:i], radii):
-                overlap, nx, ny = _overlap(*other, other_radius, *position, radius)
+            for other, other_radius in zip(positions[:i], radii, strict=False):
+                overlap, nx, ny = _overlap(other, other_radius, position, radius)
                 if overlap > TOLERANCE:
                     for body, half in ((other, -overlap / 2), (position, overlap / 2)):
                         body[0] += half * nx
@@ -100,9 +107,9 @@ def settle(positions, radii, pose):
     return None
 
 
-def _overlap(x, y, radius, other_x, other_y, other_radius):
+def _overlap(centre, radius, other, other_radius):
     """How deep two discs overlap, and the unit vector from the first centre to the other."""
-    dx, dy = other_x - x, other_y - y
+    dx, dy = other[0] - centre[0], other[1] - centre[1]
     distance = math.hypot(dx, dy)
     if distance == 0:
         return radius + other_radius, 1.0, 0.0

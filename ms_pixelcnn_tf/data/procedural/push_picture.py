@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ms_pixelcnn_tf.data.procedural import raster
+from ms_pixelcnn_tf.data.procedural.push_episode import Episode
 from ms_pixelcnn_tf.data.procedural.push_physics import HEIGHT, OPENING, YAW, X, Y
 
 SHOULDER = (0.0, -1.8)  # where the arm comes from, beyond the far wall
@@ -44,7 +45,7 @@ class Picture:
         camera: a `Camera`.
     """
 
-    def __init__(self, image_size, camera):
+    def __init__(self, image_size: tuple[int, int], camera: Camera) -> None:
         self._grid = raster.pixel_centres(image_size)
         self._camera = camera
         x, y, pixel = self._grid
@@ -59,7 +60,7 @@ class Picture:
         self._y = sine * x + cosine * y + camera.centre[1]
         self._pixel = pixel * camera.view
 
-    def draw(self, episode, generator):
+    def draw(self, episode: Episode, generator: np.random.Generator) -> np.ndarray:
         """The frames before noise: float32 `[3, T, H, W]`; the table's wood is drawn at random."""
         table = self._table(generator)
         moved = (episode.positions != episode.positions[:1]).any(axis=(0, 2))

@@ -6,8 +6,12 @@ its colour planes first, float32 `[C, ...]` in 0…1, since numpy is fast over l
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+
+from ms_pixelcnn_tf.types import Array, Levels
 
 # All saturated, named as people would name them.
 COLOURS = {
@@ -33,7 +37,7 @@ MOON_RADIUS, MOON_BITE, MOON_SHIFT = 1.0, 0.78, 0.52
 REACH = 1.15  # no outline goes further from its centre
 
 
-def pixel_centres(image_size):
+def pixel_centres(image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, float]:
     """Where the pixels are: x float32 `[1, W]`, y float32 `[H, 1]`, and the side of a pixel.
 
     The unit is the shorter side of the image; x grows to the right, y downwards, from the corner.
@@ -45,7 +49,9 @@ def pixel_centres(image_size):
     return x[None, :], y[:, None], pixel
 
 
-def turned(x, y, centre, radius, angle):
+def turned(
+    x: np.ndarray, y: np.ndarray, centre: Iterable[Any], radius: float, angle: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Points in the frame of an outline: moved to its centre, turned back, in units of its radius.
 
     Args:
@@ -63,21 +69,21 @@ def turned(x, y, centre, radius, angle):
     return u, v
 
 
-def circle(u, v):
+def circle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.sqrt(u * u + v * v) - CIRCLE_RADIUS
 
 
-def square(u, v):
+def square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(u), np.abs(v)) - SQUARE_HALF
 
 
-def triangle(u, v):
+def triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Points upwards; equilateral."""
     slopes = math.sqrt(0.75) * np.abs(u) - 0.5 * v
     return np.maximum(slopes, v) - TRIANGLE_RADIUS / 2
 
 
-def star(u, v):
+def star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Five tips, one upwards: the plane is folded at the mirror lines until one edge is left."""
     sine, cosine = math.sin(math.pi / 5), math.cos(math.pi / 5)
     u, v = np.abs(u), -v
@@ -91,25 +97,29 @@ def star(u, v):
     return (-edge_v * u + edge_u * (v - STAR_RADIUS)) / length
 
 
-def cross(u, v):
+def cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     u, v = np.abs(u), np.abs(v)
     return np.maximum(np.maximum(u, v) - CROSS_LENGTH, np.minimum(u, v) - CROSS_WIDTH)
 
 
-def ring(u, v):
+def ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.abs(np.sqrt(u * u + v * v) - RING_RADIUS) - RING_HALF
 
 
-def moon(u, v):
+def moon(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     bite = MOON_BITE - np.sqrt((u - MOON_SHIFT) ** 2 + v * v)
     return np.maximum(np.sqrt(u * u + v * v) - MOON_RADIUS, bite)
 
 
-def box(u, v, half_u, half_v):
+def box(
+    u: np.ndarray, v: np.ndarray, half_u: float | np.ndarray, half_v: float | np.ndarray
+) -> np.ndarray:
     return np.maximum(np.abs(u) - half_u, np.abs(v) - half_v)
 
 
-def capsule(x, y, start, end, half_width):
+def capsule(
+    x: np.ndarray, y: np.ndarray, start: Sequence[Any], end: Sequence[Any], half_width: float
+) -> np.ndarray:
     """A thick line with round ends between two points, each `(x, y)` of numbers or arrays."""
     along_x, along_y = end[0] - start[0], end[1] - start[1]
     u, v = x - start[0], y - start[1]
@@ -128,12 +138,12 @@ OUTLINES = {
 }
 
 
-def coverage(distance, pixel):
+def coverage(distance: np.ndarray, pixel: float) -> np.ndarray:
     """The part of each pixel inside the outline, 0…1; both arguments in the same unit."""
     return np.clip(0.5 - distance / np.float32(pixel), 0, 1)
 
 
-def paint(canvas, alpha, colour):
+def paint(canvas: np.ndarray, alpha: np.ndarray, colour: Array) -> None:
     """Lays a colour over the canvas, in place.
 
     Args:
@@ -143,10 +153,17 @@ def paint(canvas, alpha, colour):
     """
     if np.ndim(colour) == 1:
         colour = np.asarray(colour, "float32").reshape((-1,) + (1,) * alpha.ndim)
-    canvas += alpha * (colour - canvas)
+    canvas += alpha * (np.asarray(colour) - canvas)
 
 
-def plane_waves(x, y, pixel, frequencies, phases, amplitudes):
+def plane_waves(
+    x: np.ndarray,
+    y: np.ndarray,
+    pixel: float,
+    frequencies: np.ndarray,
+    phases: np.ndarray,
+    amplitudes: np.ndarray,
+) -> np.ndarray:
     """A sum of plane waves, each averaged over every pixel's area, so that none can alias.
 
     Args:
@@ -168,7 +185,7 @@ def plane_waves(x, y, pixel, frequencies, phases, amplitudes):
     return (rows * weights[:, None, :]) @ columns
 
 
-def to_uint8(canvas, generator, noise):
+def to_uint8(canvas: np.ndarray, generator: np.random.Generator, noise: float) -> Levels:
     """Rounds a canvas to 0…255 after adding sensor noise.
 
     Args:

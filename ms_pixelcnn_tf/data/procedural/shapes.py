@@ -7,6 +7,8 @@ shaded from the upper left, and every sub-pixel carries its own sensor noise of 
 noise sets the floor of any lossless code at about log2(NOISE·√(2πe)) = 2.6 bits per sub-pixel.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ms_pixelcnn_tf.data.procedural import raster, shapes_captions
@@ -15,12 +17,14 @@ from ms_pixelcnn_tf.data.procedural.shapes_scene import (
     KEYPOINTS,
     KINDS,
     MAX_SHAPES,
+    Scene,
     draw_scene,
     keypoints,
 )
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
+from ms_pixelcnn_tf.types import Array
 
 SIZES = {"train": TRAIN_EXAMPLES, "validation": 2_000, "test": 2_000, "novel": 2_000}
 NOISE = 1.5  # standard deviation, levels of 255
@@ -74,7 +78,13 @@ class Shapes(Source):
         f"{shape} {point}" for shape in ("main", "second", "third") for point in KEYPOINTS
     )
 
-    def __init__(self, image_size=(32, 32), channels=3, seed=0, train_examples=TRAIN_EXAMPLES):
+    def __init__(
+        self,
+        image_size: tuple[int, int] = (32, 32),
+        channels: int = 3,
+        seed: int = 0,
+        train_examples: int = TRAIN_EXAMPLES,
+    ) -> None:
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
                 f"image_size of {self.name} is {tuple(image_size)}; give sides from {SIDES[0]} to "
@@ -82,11 +92,11 @@ class Shapes(Source):
             )
         if channels not in (1, 3):
             raise UserError(f"channels is {channels!r}; give 1 (gray) or 3 (RGB)")
-        self.image_size = tuple(image_size)
+        height, width = image_size
+        self.image_size = (height, width)
         self.channels = channels
         self.seed = seed
         self._sizes = SIZES | {"train": train_examples}
-        height, width = self.image_size
         colours = "RGB" if channels == 3 else "gray"
         self.description = (
             f"shapes (synthetic: generated pictures, {height}x{width}, {colours}, sensor noise "
@@ -94,11 +104,13 @@ class Shapes(Source):
         )
         self._x, self._y, self._pixel = raster.pixel_centres(self.image_size)
 
-    def size(self, split):
+    def size(self, split: str) -> int:
         self.check_split(split)
         return self._sizes[split]
 
-    def examples(self, split, indices, fields=None):
+    def examples(
+        self, split: str, indices: Array, fields: Iterable[str] | None = None
+    ) -> dict[str, np.ndarray]:
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, FIELDS)
         height, width = self.image_size
@@ -126,7 +138,7 @@ class Shapes(Source):
                 found[field][row] = draw[field](scene, generator)
         return found
 
-    def scene(self, split, index):
+    def scene(self, split: str, index: int) -> Scene:
         """The `Scene` that example `index` shows: what is true of it."""
         (index,) = self.check_indices(split, [index])
         return self._scene(split, index)[0]

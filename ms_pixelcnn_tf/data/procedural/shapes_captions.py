@@ -1,6 +1,6 @@
 """English sentences that are true of a scene of `shapes`."""
 
-from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS
+from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, Scene, Shape
 
 NUM_CAPTIONS = 5
 # Nominal radius, in units of the image's shorter side: "small" up to the one, "large" from the
@@ -22,7 +22,7 @@ PLACES = {
 }
 
 
-def captions(scene, coloured):
+def captions(scene: Scene, coloured: bool) -> list[str]:
     """NUM_CAPTIONS different sentences.
 
     Args:
@@ -65,11 +65,12 @@ def captions(scene, coloured):
         relation(others[1], main),
         f"{full(main)}, {full(others[0])} and {full(others[1])}",
         f"{placed(main)}, {placed(others[0])} and {placed(others[1])}",
-        f"three shapes on a {ground} background: {plain(main)}, {plain(others[0])} and {plain(others[1])}",
+        f"three shapes on a {ground} background: {plain(main)}, {plain(others[0])} and "
+        f"{plain(others[1])}",
     ]
 
 
-def place(shape, extent):
+def place(shape: Shape, extent: tuple[float, float]) -> str:
     """Where in the picture the shape's centre lies: one of PLACES."""
     row, column = (
         (position > MIDDLE[1] * length) - (position < MIDDLE[0] * length)

@@ -9,19 +9,22 @@ The splits train, validation and test_seen share the kinds and colours of their 
 camera. In test_novel all kinds and colours are others, and the camera is moved, turned and zoomed.
 
 Table, arm and physics are symmetric, and the camera of all splits but test_novel looks at the
-middle, so a mirrored video of theirs is one that could be, but for the light: it comes from the left.
+middle. So a mirrored video of theirs is a possible one, except for the light, which comes from the
+left.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from ms_pixelcnn_tf.data.procedural import push_physics, raster
-from ms_pixelcnn_tf.data.procedural.push_episode import draw_episode
+from ms_pixelcnn_tf.data.procedural.push_episode import Episode, draw_episode
 from ms_pixelcnn_tf.data.procedural.push_picture import Camera, Picture
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES, format_size
+from ms_pixelcnn_tf.types import Array
 
 SIZES = {"train": TRAIN_EXAMPLES, "validation": 1_000, "test_seen": 1_000, "test_novel": 1_000}
 FIRST_STREAM = 16  # keeps the splits' random streams off those of `shapes`
@@ -71,7 +74,13 @@ class ShapesPush(Source):
     lateral = {"actions": LATERAL, "states": LATERAL}
     mirrored_fields = FIELDS
 
-    def __init__(self, image_size=(64, 64), num_frames=20, seed=0, train_examples=TRAIN_EXAMPLES):
+    def __init__(
+        self,
+        image_size: tuple[int, int] = (64, 64),
+        num_frames: int = 20,
+        seed: int = 0,
+        train_examples: int = TRAIN_EXAMPLES,
+    ) -> None:
         if not all(SIDES[0] <= side <= SIDES[1] for side in image_size):
             raise UserError(
                 f"{self.name} draws no frames of {format_size(image_size)}; give sides from "
@@ -79,11 +88,11 @@ class ShapesPush(Source):
             )
         if num_frames < 1:
             raise UserError(f"num_frames is {num_frames!r}; give 1 or more")
-        self.image_size = tuple(image_size)
+        height, width = image_size
+        self.image_size = (height, width)
         self.num_frames = num_frames
         self.seed = seed
         self._sizes = SIZES | {"train": train_examples}
-        height, width = self.image_size
         self.description = (
             f"shapes_push (synthetic: generated videos of a simulated arm, {num_frames} frames of "
             f"{height}x{width}, RGB, sensor noise {NOISE} of 255, seed {seed}); comparable only "
@@ -92,15 +101,17 @@ class ShapesPush(Source):
         self._seen = Picture(self.image_size, SEEN_CAMERA)
         self._novel = Picture(self.image_size, NOVEL_CAMERA)
 
-    def size(self, split):
+    def size(self, split: str) -> int:
         self.check_split(split)
         return self._sizes[split]
 
-    def examples(self, split, indices, fields=None):
+    def examples(
+        self, split: str, indices: Array, fields: Iterable[str] | None = None
+    ) -> dict[str, np.ndarray]:
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, FIELDS)
         poses = (len(indices), self.num_frames, len(push_physics.POSE))
-        found = {field: np.empty(poses, "float32") for field in fields}
+        found: dict[str, np.ndarray] = {field: np.empty(poses, "float32") for field in fields}
         if "frames" in fields:
             found["frames"] = np.empty((*poses[:2], *self.image_size, self.channels), "uint8")
         picture = self._novel if split == "test_novel" else self._seen
@@ -114,7 +125,7 @@ class ShapesPush(Source):
                     found[field][row] = getattr(episode, field)
         return found
 
-    def episode(self, split, index):
+    def episode(self, split: str, index: int) -> Episode:
         """The `Episode` that video `index` shows: what truly lies where, in every frame."""
         (index,) = self.check_indices(split, [index])
         return self._episode(split, index)[0]

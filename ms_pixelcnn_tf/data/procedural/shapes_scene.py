@@ -63,13 +63,15 @@ class Scene(NamedTuple):
     extent: tuple[float, float]  # width and height of the image
 
 
-def extent(image_size):
+def extent(image_size: tuple[int, int]) -> tuple[float, float]:
     """`(height, width)` in pixels → `(width, height)` in units of the shorter side."""
     height, width = image_size
     return width / min(height, width), height / min(height, width)
 
 
-def draw_scene(generator, image_size, novel=False):
+def draw_scene(
+    generator: np.random.Generator, image_size: tuple[int, int], novel: bool = False
+) -> Scene:
     """A `Scene` drawn from a `np.random.Generator`.
 
     Args:
@@ -83,7 +85,7 @@ def draw_scene(generator, image_size, novel=False):
     novelties = [novel] + [False] * (number - 1)
     while True:
         colours = generator.permutation(len(COLOUR_NAMES))[:number].tolist()
-        if [is_novel(*pair) for pair in zip(kinds, colours)] == novelties:
+        if [is_novel(*pair) for pair in zip(kinds, colours, strict=True)] == novelties:
             break
     sizes = generator.random(number).tolist()
     turns = generator.uniform(-MAX_TURN, MAX_TURN, number).tolist()
@@ -99,7 +101,7 @@ def draw_scene(generator, image_size, novel=False):
     return Scene(tuple(shapes), _draw_ground(generator, shapes), frame)
 
 
-def is_novel(kind, colour):
+def is_novel(kind: int, colour: int) -> bool:
     """Whether a shape's kind and colour, as indices, are one of NOVEL_PAIRS."""
     return (KINDS[kind], COLOUR_NAMES[colour]) in NOVEL_PAIRS
 
@@ -120,7 +122,8 @@ def _free_place(places, radius, shapes, frame):
 
 def _draw_ground(generator, shapes):
     """Two broad gradients, three finer waves, and in half of the pictures stripes."""
-    lumas = [raster.LUMA @ raster.COLOURS[COLOUR_NAMES[shape.colour]] for shape in shapes]
+    colours = [raster.COLOURS[COLOUR_NAMES[shape.colour]] for shape in shapes]
+    lumas = [float(raster.LUMA @ colour) for colour in colours]
     light = bool(generator.random() < 0.6) and max(lumas) < BRIGHT
     luma = generator.uniform(0.76, 0.88) if light else generator.uniform(0.11, 0.22)
     hue = generator.uniform(0, 2 * np.pi)
@@ -140,7 +143,7 @@ def _draw_ground(generator, shapes):
     return Ground(light, colour, frequencies, generator.uniform(0, 2 * np.pi, WAVES), amplitudes)
 
 
-def keypoints(shape):
+def keypoints(shape: Shape) -> list[tuple[float, float]]:
     """`[(x, y)]` of KEYPOINTS: the centre, and the outline's extreme points in the image."""
     if KINDS[shape.kind] == "circle":
         reach = raster.CIRCLE_RADIUS * shape.radius
