@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import lock
 from ms_pixelcnn_tf.training.lock import LOCK, is_trained_in, training_in
-from support.processes import hold
+from support.commands import hold
+from support.errors import refuses
 
 
 def began(pid):
@@ -25,8 +25,7 @@ def test_a_second_training_is_refused_and_told_whose_the_first_is(tmp_path):
     folder = tmp_path / "new" / "run"
     with training_in(folder):
         assert is_trained_in(folder)
-        owner = f"process {os.getpid()} on host {socket.gethostname()}"
-        with pytest.raises(UserError, match=owner):
+        with refuses(folder, f"process {os.getpid()}", socket.gethostname(), "--workdir"):
             with training_in(folder):
                 pytest.fail("two trainings in one folder")
         assert is_trained_in(folder)
@@ -47,7 +46,7 @@ def test_a_lock_of_a_killed_process_is_stale(tmp_path):
     process.start()
     pid = here.recv()
     assert is_trained_in(tmp_path)
-    with pytest.raises(UserError, match=f"process {pid} "), training_in(tmp_path):
+    with refuses(tmp_path, f"process {pid}"), training_in(tmp_path):
         pass
     process.kill()
     process.join()
@@ -79,7 +78,7 @@ def test_without_locks_what_the_file_says_decides(tmp_path, monkeypatch, text, t
     (tmp_path / LOCK).write_text(text if isinstance(text, str) else json.dumps(text))
     assert is_trained_in(tmp_path) == taken
     if taken:
-        with pytest.raises(UserError, match="is being trained in"), training_in(tmp_path):
+        with refuses(tmp_path, "trained in", text["pid"], text["host"]), training_in(tmp_path):
             pass
     else:
         with training_in(tmp_path):
