@@ -138,7 +138,7 @@ LOW = zeros(2, 2, 4, 1)
     [
         ({"low_resolution": zeros(2, 3, 6, 1)}, ("low_resolution", "3x6", "2x4", "4x8")),
         ({"low_resolution": zeros(2, 2, 2, 1)}, ("low_resolution", 2, "2x4")),
-        ({"low_resolution": zeros(2, 4)}, ("low_resolution", "(2, 4)")),
+        ({"low_resolution": zeros(2, 4)}, ("low_resolution", "(4,)", "2x4")),
         (
             {"low_resolution": zeros(2, 2, 4, 3)},
             ("low_resolution", "(2, 2, 4, 3)", "(batch, 2, 4, 1)"),
