@@ -63,11 +63,11 @@ def parse(arguments):
 
 def train(options):
     """Trains; returns the model, and readings: `[n, 2]`, step and MiB."""
-    from ms_pixelcnn_tf.training import loop
+    from ms_pixelcnn_tf.training import loop, progress
 
     readings = []
 
-    class Reading(loop.Progress):
+    class Reading(progress.Progress):
         """The live line, which reads the memory as it goes."""
 
         def update(self, step, bits):
@@ -75,13 +75,9 @@ def train(options):
             if step % options.every == 0:
                 readings.append((step, resident_memory()))
 
-    shown, loop.Progress = loop.Progress, Reading
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            run = make_run(**MODEL, steps=options.steps)
-            model = loop.train(run, pathlib.Path(folder) / "run")
-    finally:
-        loop.Progress = shown
+    with tempfile.TemporaryDirectory() as folder:
+        run = make_run(**MODEL, steps=options.steps)
+        model = loop.train(run, pathlib.Path(folder) / "run", progress=Reading)
     return model, np.array(readings)
 
 

@@ -43,7 +43,7 @@ def pictures_of(path):
             (np.asarray(frame.convert("RGB")), frame.info["duration"])
             for frame in ImageSequence.Iterator(image)
         ]
-        return image.info["loop"], *zip(*found)
+        return image.info["loop"], *zip(*found, strict=True)
 
 
 def test_webp_keeps_every_colour(tmp_path):

@@ -13,19 +13,10 @@ from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.fitting import load_source
 from ms_pixelcnn_tf.training.trained import load_model, read_run
-from support.proofs import random_conditions
-from support.silent import SilentProgress
-from support.tiny import TRAIN, TinySource
-from support.tiny_video import TinyFilm, tiny_video_run
+from support.models import random_conditions, small_image
+from support.runs import TRAIN, SilentProgress, TinyFilm, TinySource, tiny_video_run
 
-SMALL = {
-    "image_size": 4,
-    "channels": 1,
-    "base_layers": 1,
-    "residual_blocks": 1,
-    "decoder_layers": 1,
-    "first_kernel": 3,
-}
+SMALL = small_image(base_layers=1, decoder_layers=1, first_kernel=3)
 WIDTHS = ("base_features", "features", "head_features", "decoder_features")
 
 
@@ -81,9 +72,7 @@ def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
     workdir, source = tmp_path_factory.mktemp("run"), TinySource()
     run = make_run(**fields)
     assert RunConfig.from_json(run.to_json()) == run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", Watching)
-        model = loop.train(run, workdir, source)
+    model = loop.train(run, workdir, source, progress=Watching)
     assert read_run(workdir) == run
     reloaded = load_model(workdir)
     conditions = {"label": np.array([0, 2])} if fields["num_classes"] else None
@@ -118,11 +107,6 @@ def valid_conditional_fields(draw):
             else 0,
             "dtype": draw(st.sampled_from(["float32", "mixed_bfloat16"])),
             "crop_size": draw(st.sampled_from([0, 8])),
-            "base_features": 6,
-            "features": 6,
-            "head_features": 6,
-            "decoder_features": 6,
-            "text_width": 8,
             "patch_size": 1,
             "batch_size": 2,
             "steps": 1,
@@ -143,9 +127,7 @@ def valid_conditional_fields(draw):
 def test_any_valid_conditional_configuration_goes_all_the_way(fields, tmp_path_factory):
     workdir, run = tmp_path_factory.mktemp("run"), make_run(**fields)
     source = load_source(run)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", Watching)
-        model = loop.train(run, workdir, source)
+    model = loop.train(run, workdir, source, progress=Watching)
     assert sorted(model.config.conditions) == sorted(fields["conditions"].split(","))
     reloaded = load_model(workdir)
     conditions = random_conditions(model, 2)
@@ -188,9 +170,7 @@ def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory
     )
     run = tiny_video_run(variant, **fields, **size)
     assert RunConfig.from_json(run.to_json()) == run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", Watching)
-        model = loop.train(run, workdir, source)
+    model = loop.train(run, workdir, source, progress=Watching)
     reloaded = load_model(workdir)
     for name, weight in zip(reloaded.variables, model.variables, strict=True):
         np.testing.assert_array_equal(name, weight)

@@ -1,7 +1,7 @@
 """In bfloat16 a prediction reaches the law unrounded, in likelihoods and in samplers.
 
-With all that the hidden layers say set to zero, a law is what the predictions make it, and so the same
-as in float32 up to its own rounding; a centre rounded to 8 bits would be off by a part of a level.
+With the hidden layers' share set to zero, the predictions alone make a law. It is then the same as
+in float32 up to its own rounding; a centre rounded to 8 bits would be off by a part of a level.
 """
 
 import keras
@@ -12,10 +12,12 @@ from ms_pixelcnn_tf.configs import replace
 from ms_pixelcnn_tf.layers import ChannelHead
 from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.training.step import copy_weights
-from support.proofs import random_levels, random_model, random_uniforms
-from support.video_proofs import (
+from support.models import (
     random_frames,
+    random_levels,
+    random_model,
     random_sequences,
+    random_uniforms,
     random_video_model,
     random_video_uniforms,
 )

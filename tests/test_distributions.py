@@ -1,4 +1,4 @@
-"""The output laws: against references in float64 written from their definitions, and at extremes."""
+"""The output laws: against float64 references written from their definitions, and at extremes."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture, make_distribution
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 LAWS = [
     ("softmax", 256, 3),
@@ -64,7 +64,7 @@ def log_sum(values):
 
 
 def reference_dmol(law, params, pixel):
-    """log p(x_c | x_<c) of one pixel, list of C, from the parametrisation in the class's docstring."""
+    """log p(x_c | x_<c) of one pixel, list of C, from the parametrisation in the docstring."""
     count, channels = law.num_mixtures, law.channels
     rows = np.asarray(params, "float64").reshape(-1, count)
     weights, means = rows[0], rows[1 : 1 + channels]
@@ -102,7 +102,7 @@ def reference_softmax(law, params, pixel):
 
 def reference(law, params, pixels):
     one = reference_dmol if isinstance(law, DiscretizedLogisticMixture) else reference_softmax
-    return np.array([one(law, p, x) for p, x in zip(params, pixels)])
+    return np.array([one(law, p, x) for p, x in zip(params, pixels, strict=True)])
 
 
 # -- log_prob -------------------------------------------------------------------------------------
@@ -290,5 +290,5 @@ def test_a_prediction_moves_the_law_to_itself(law):
 
 
 def test_unknown_output_lists_the_valid_ones():
-    with pytest.raises(UserError, match="unknown output 'gauss'; valid: softmax, dmol"):
+    with refuses("output", "gauss", "softmax", "dmol"):
         make_distribution("gauss", 256, 3, 10)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ms_pixelcnn_tf import data, driving
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW, Table
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 CLIPS, STEPS, WIDTH = 3, 6, 5
 
@@ -39,49 +39,47 @@ def with_value(value):
 
 
 @pytest.mark.parametrize(
-    "values, message",
+    "values, facts",
     [
-        (noise(STEPS - 1, WIDTH), "holds [5, 5]; valid: [6, 5] or [3, 6, 5]"),
-        (noise(STEPS, WIDTH + 1), "holds [6, 6]; valid"),
-        (noise(CLIPS + 1, STEPS, WIDTH), "holds [4, 6, 5]; valid"),
-        (noise(1, STEPS, WIDTH), "holds [1, 6, 5]; valid"),
-        (noise(STEPS), "holds [6]; valid"),
-        (np.float32(1), "holds []; valid"),
-        (np.empty((0, WIDTH), "float32"), "holds [0, 5]; valid"),
-        (with_value(np.nan), "holds nan at frame 4, number 2; valid: finite"),
-        (with_value(-np.inf), "holds -inf at frame 4, number 2"),
-        (with_value(1e300), "holds inf at frame 4, number 2"),
-        (noise(STEPS, WIDTH).astype(complex), "holds complex128; valid: floats"),
-        (noise(STEPS, WIDTH) > 0, "holds bool; valid: floats"),
-        (np.full((STEPS, WIDTH), "1.0"), "holds <U3; valid: floats"),
-        (np.zeros((STEPS, WIDTH), "datetime64[s]"), "holds datetime64[s]; valid: floats"),
-        (np.zeros((STEPS, WIDTH), [("x", "f4")]), "valid: floats"),
-        (noise(STEPS, WIDTH).astype(object), "no plain .npy file"),  # pickled
-        ({"actions": 1}, "no plain .npy file"),
+        (noise(STEPS - 1, WIDTH), ([5, 5], [6, 5], [3, 6, 5])),
+        (noise(STEPS, WIDTH + 1), ([6, 6], [6, 5])),
+        (noise(CLIPS + 1, STEPS, WIDTH), ([4, 6, 5], [6, 5])),
+        (noise(1, STEPS, WIDTH), ([1, 6, 5], [6, 5])),
+        (noise(STEPS), ([6], [6, 5])),
+        (np.float32(1), ([], [6, 5])),
+        (np.empty((0, WIDTH), "float32"), ([0, 5], [6, 5])),
+        (with_value(np.nan), ("nan", "frame 4", "number 2", "finite")),
+        (with_value(-np.inf), ("-inf", "frame 4", "number 2")),
+        (with_value(1e300), ("inf", "frame 4", "number 2")),
+        (noise(STEPS, WIDTH).astype(complex), ("complex128", "floats")),
+        (noise(STEPS, WIDTH) > 0, ("bool", "floats")),
+        (np.full((STEPS, WIDTH), "1.0"), ("<U3", "floats")),
+        (np.zeros((STEPS, WIDTH), "datetime64[s]"), ("datetime64[s]", "floats")),
+        (np.zeros((STEPS, WIDTH), [("x", "f4")]), ("[('x', '<f4')]", "floats")),
+        (noise(STEPS, WIDTH).astype(object), (".npy", "numpy.save")),  # pickled
+        ({"actions": 1}, (".npy", "numpy.save")),
     ],
 )
-def test_what_is_no_such_array_is_told(tmp_path, values, message):
+def test_what_is_no_such_array_is_told(tmp_path, values, facts):
     np.save(tmp_path / "a.npy", values)
-    with pytest.raises(UserError) as told:
+    with refuses("--actions", tmp_path / "a.npy", *facts):
         read(tmp_path / "a.npy")
-    told = str(told.value)
-    assert told.startswith(f"--actions: {tmp_path}/a.npy") and message in told and "\n" not in told
 
 
 def test_what_is_no_such_file_is_told(tmp_path):
-    with pytest.raises(UserError, match="--actions: there is no file .*absent"):
+    with refuses("--actions", "no file", tmp_path / "absent.npy"):
         read(tmp_path / "absent.npy")
-    with pytest.raises(UserError, match="cannot be read: Is a directory"):
+    with refuses("--actions", tmp_path, "Is a directory"):
         read(tmp_path)
     np.savez(tmp_path / "a.npz", a=noise(STEPS, WIDTH))
-    with pytest.raises(UserError, match="holds several arrays"):
+    with refuses("--actions", tmp_path / "a.npz", "several arrays", ".npy"):
         read(tmp_path / "a.npz")
     np.save(tmp_path / "good.npy", noise(STEPS, WIDTH))
     whole = (tmp_path / "good.npy").read_bytes()
     damaged = [b"", b"not numpy", whole[:4], whole[:50], whole[:-8], b"PK\3\4 no zip", b"\x80\4N."]
     for content in [*damaged, whole.replace(b"'descr'", b"'descx'")]:
         (tmp_path / "bad.npy").write_bytes(content)
-        with pytest.raises(UserError, match="bad.npy"):
+        with refuses("--actions", tmp_path / "bad.npy"):
             read(tmp_path / "bad.npy")
 
 
@@ -90,7 +88,7 @@ def test_a_header_that_promises_too_much_reserves_no_memory(tmp_path):
         np.lib.format.write_array_header_1_0(
             file, {"descr": "<f4", "fortran_order": False, "shape": (2**20, 2**20, 5)}
         )
-    with pytest.raises(UserError, match="no plain .npy file"):
+    with refuses("--actions", tmp_path / "a.npy", "numpy.save"):
         read(tmp_path / "a.npy")
 
 
@@ -129,7 +127,7 @@ def test_what_led_to_the_given_frames_stays(frames, seed):
 
 def test_states_that_do_not_follow_are_asked_for():
     clip = {"actions": noise(2, STEPS, 4), "states": noise(2, STEPS, 3)}
-    with pytest.raises(UserError, match="not known for bair.*; give --states"):
+    with refuses("bair_robot_pushing_small", "--states"):
         driving.drive("bair_robot_pushing_small", clip, 2, clip["actions"])
     push = {"actions": noise(2, STEPS, 5), "states": noise(2, STEPS, 5, seed=1)}
     driven = driving.drive("shapes_push", push, 2, noise(2, STEPS, 5, seed=3))

@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from support.tiny import TinySource, tiny_run
-from support.tiny_video import TinyFilm, tiny_video_run
+from support.errors import refuses
+from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def test_limit_takes_the_first_examples_and_the_data_is_described(model):
 
 
 def test_unknown_split_lists_the_splits(model):
-    with pytest.raises(UserError, match="train, validation"):
+    with refuses("split", "test", "train, validation"):
         evaluate(model, TinySource(), "test", 2)
 
 
@@ -87,5 +86,5 @@ def test_videos_are_told_by_term_and_by_predicted_frame(split, batch_size):
         assert frame.nats_per_dim == pytest.approx(frame.nats / 16)
     assert sum(frame.nats for frame in result.frames) == pytest.approx(result.nats)
     assert sum(term.nats for term in result.terms.values()) == pytest.approx(result.nats)
-    for name, term in result.terms.items():
+    for term in result.terms.values():
         assert term.nats_per_dim == pytest.approx(term.nats / (2 * 4))

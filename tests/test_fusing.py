@@ -11,7 +11,7 @@ from ms_pixelcnn_tf import fusing
 @pytest.mark.parametrize("batch_axis", [0, -2])
 @pytest.mark.parametrize("parts", [2, 3])
 def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch):
-    """Of any size, once traced: parts of one size, zeros after the last; or one call for few images."""
+    """Of any size, traced once: parts of one size, zeros after the last; few images: one call."""
     monkeypatch.setattr(fusing, "_parts", lambda: parts)
     generator = np.random.default_rng(0)
 

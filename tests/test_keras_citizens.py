@@ -1,4 +1,4 @@
-"""Layers and models in other people's Keras: a table of every public layer goes through each test."""
+"""Layers and models in other people's Keras: every public layer goes through each test."""
 
 import inspect
 
@@ -10,8 +10,7 @@ from keras import ops
 
 from ms_pixelcnn_tf import encoders, layers, networks
 from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture
-from support.proofs import random_levels, random_model, randomise
-from support.video_proofs import random_frames, random_video_model
+from support.models import random_frames, random_levels, random_model, random_video_model, randomise
 
 SOFTMAX, DMOL = Categorical(4, 3), DiscretizedLogisticMixture(256, 1, 2)
 GENERATOR = np.random.default_rng(0)
@@ -96,7 +95,7 @@ def test_a_layer_is_made_anew_of_its_configuration(kind):
     assert type(again) is kind
     again.set_weights(layer.get_weights())
     for one, other, before in zip(
-        *(tf.nest.flatten(x) for x in (layer(*arguments), again(*arguments), first))
+        *(tf.nest.flatten(x) for x in (layer(*arguments), again(*arguments), first)), strict=True
     ):
         np.testing.assert_array_equal(one, other)
         assert np.abs(np.asarray(one) - np.asarray(before)).max() > 0
@@ -140,7 +139,7 @@ def test_an_encoder_is_made_anew_of_its_configuration():
     again.set_weights(encoder.get_weights())
     assert again.config == model.config
     given = {"text": levels(71, 2, 201), "keypoints": maps(2, 32, 32, 2)}
-    for one, other in zip(encoder(given), again(given)):
+    for one, other in zip(encoder(given), again(given), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

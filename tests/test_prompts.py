@@ -1,6 +1,7 @@
 """Prompts become the conditions they say; each mistake is told, with its place."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from ms_pixelcnn_tf import prompts, text
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 NAMES = prompts.Names(("circle", "star"), ("beak", "tail", "wing"), ("sky", "sea"))
 POINTS = [[1, 2, 1], [0, 0, 0], [40, 30, 1]]
@@ -54,7 +56,7 @@ def test_every_condition_at_once(tmp_path):
 
 def test_an_unconditional_model_takes_nothing():
     assert prompts.to_conditions([prompts.make_prompt({}, ModelConfig())], ModelConfig()) == {}
-    with pytest.raises(UserError, match="takes no text; it is unconditional"):
+    with refuses("text", "unconditional"):
         prompts.make_prompt({"text": "a star"}, ModelConfig())
 
 
@@ -86,37 +88,40 @@ def test_keypoints_fall_into_their_cells(points):
 
 
 @pytest.mark.parametrize(
-    "value, message",
+    "value, facts",
     [
-        (POINTS[:2], "2 points; valid: a list of 3"),
-        ([*POINTS, [0, 0, 0]], "4 points"),
-        (7, "keypoints are 7"),
-        ([[1, 2], [0, 0, 0], [1, 1, 1]], r"keypoint beak is \[1, 2\]"),
-        ([[1, float("nan"), 1], *POINTS[1:]], "keypoint beak is .*NaN.*finite"),
-        ([[1, float("inf"), 0], *POINTS[1:]], "keypoint beak is .*Infinity"),
-        ([[1, "2", 1], *POINTS[1:]], "keypoint beak"),
-        ([[1, True, 1], *POINTS[1:]], "keypoint beak"),
-        ([*POINTS[:2], [48.5, 1, 1]], "keypoint wing is at .*outside.*x 0 to 48 and y 0 to 32"),
-        ([*POINTS[:2], [1, -1, 1]], "keypoint wing .*outside"),
-        ([*POINTS[:2], [1, 1, 0.5]], "visible 0.5; valid: 0 or 1"),
-        ([*POINTS[:2], [1, 1, []]], "visible"),
-        ({"points": {"beek": [1, 2]}}, "unknown keypoint 'beek'; did you mean 'beak'"),
-        ({"points": {"beak": [1, 2, 1]}}, "keypoint beak"),
-        ({"points": {"beak": None}}, "keypoint beak is null"),
-        ({"points": POINTS, "size": [0, 3]}, "size is"),
-        ({"points": POINTS, "size": 32}, "size is 32"),
-        ({"size": [32, 32]}, "points are missing"),
-        ({"point": POINTS}, "unknown field of keypoints 'point'; did you mean 'points'"),
+        (POINTS[:2], ("keypoints", "2 points", "list of 3")),
+        ([*POINTS, [0, 0, 0]], ("keypoints", "4 points", "list of 3")),
+        (7, ("keypoints", 7, "list of 3")),
+        ([[1, 2], [0, 0, 0], [1, 1, 1]], ("keypoint beak", [1, 2], "[x, y, visible]")),
+        ([[1, float("nan"), 1], *POINTS[1:]], ("keypoint beak", "NaN", "finite")),
+        ([[1, float("inf"), 0], *POINTS[1:]], ("keypoint beak", "Infinity", "finite")),
+        ([[1, "2", 1], *POINTS[1:]], ("keypoint beak", '[1, "2", 1]')),
+        ([[1, True, 1], *POINTS[1:]], ("keypoint beak", "[1, true, 1]")),
+        (
+            [*POINTS[:2], [48.5, 1, 1]],
+            ("keypoint wing", [48.5, 1], "outside", "0 to 48", "0 to 32"),
+        ),
+        ([*POINTS[:2], [1, -1, 1]], ("keypoint wing", [1, -1], "outside")),
+        ([*POINTS[:2], [1, 1, 0.5]], ("keypoint wing", "visible", 0.5, 0, 1)),
+        ([*POINTS[:2], [1, 1, []]], ("keypoint wing", "visible", [])),
+        ({"points": {"beek": [1, 2]}}, ("keypoint", "beek", "'beak'")),
+        ({"points": {"beak": [1, 2, 1]}}, ("keypoint beak", [1, 2, 1], "[x, y]")),
+        ({"points": {"beak": None}}, ("keypoint beak", "null", "[x, y]")),
+        ({"points": POINTS, "size": [0, 3]}, ("size", [0, 3], "[height, width]")),
+        ({"points": POINTS, "size": 32}, ("size", 32, "[height, width]")),
+        ({"size": [32, 32]}, ("points", "missing", "[[x, y, visible], …]")),
+        ({"point": POINTS}, ("keypoints", "point", "'points'", "size")),
     ],
 )
-def test_wrong_keypoints(value, message):
-    with pytest.raises(UserError, match=message):
+def test_wrong_keypoints(value, facts):
+    with refuses(*facts):
         points_of(value)
 
 
 def test_parts_without_names_are_given_by_number():
     np.testing.assert_array_equal(points_of(POINTS, names=prompts.Names())[2], [40, 30, 1])
-    with pytest.raises(UserError, match="does not know its parts by name; give a list of 3"):
+    with refuses("parts", "by name", "list of 3"):
         points_of({"points": {"beak": [1, 2]}}, names=prompts.Names())
 
 
@@ -137,49 +142,46 @@ def test_wrong_masks(tmp_path):
     def read(path):
         return prompts.make_prompt({"segmentation": str(path)}, SEGMENTS)
 
-    wanted = "valid: an indexed or 8-bit gray PNG of values 0 to 2, or 255"
+    valid = "indexed", "8-bit gray", "PNG", "0 to 2", 255
     path = tmp_path / "mask.png"
-    with pytest.raises(UserError, match="mask.png: No such file"):
+    with refuses("segmentation", path, "No such file"):
         read(path)
     write_mask(path, [[0, 3]])
-    with pytest.raises(UserError, match=f"holds value 3; {wanted}"):
+    with refuses("segmentation", path, "value 3", *valid):
         read(path)
     for mode, kind in (("RGB", "RGB"), ("RGBA", "RGB with alpha"), ("1", "1-bit gray")):
         write_mask(path, [[0, 1]], mode)
-        with pytest.raises(UserError, match=f"is {kind}; {wanted}"):
+        with refuses("segmentation", path, kind, *valid):
             read(path)
     write_mask(path, np.zeros((64, 64)))
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(UserError, match="mask.png"):
+    with refuses("segmentation", path):
         read(path)
     for content in (b"", b"P5 1 1 255 0", b"\x89PNG\r\n\x1a\n" + b"\0" * 40):
         path.write_bytes(content)
-        with pytest.raises(UserError, match="mask.png"):
+        with refuses("segmentation", path):
             read(path)
-    with pytest.raises(UserError, match="segmentation is 3; valid: the path"):
+    with refuses("segmentation", 3, "path", "PNG"):
         prompts.make_prompt({"segmentation": 3}, SEGMENTS)
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "given, facts",
     [
-        ({}, "label is missing; the model is conditioned on label, text"),
-        ({"label": 0}, "text is missing"),
-        (
-            {"label": 0, "text": "a", "keypoints": []},
-            "takes no keypoints; its conditions: label, text",
-        ),
-        ({"label": 0, "txt": "a"}, "unknown field 'txt'; did you mean 'text'"),
-        ({"label": 0, "text": ["a"]}, "text is .*valid: a caption"),
-        ({"label": 2, "text": "a"}, "label is 2; valid: 0 to 1"),
-        ({"label": True, "text": "a"}, "label is true"),
-        ({"label": 1.0, "text": "a"}, "label is 1.0"),
-        (["a"], "a prompt is"),
+        ({}, ("label", "missing", "label, text")),
+        ({"label": 0}, ("text", "missing", "label, text")),
+        ({"label": 0, "text": "a", "keypoints": []}, ("no keypoints", "label, text")),
+        ({"label": 0, "txt": "a"}, ("field", "txt", "'text'")),
+        ({"label": 0, "text": ["a"]}, ("text", '["a"]', "caption")),
+        ({"label": 2, "text": "a"}, ("label", 2, "0 to 1")),
+        ({"label": True, "text": "a"}, ("label", "true", "number or name")),
+        ({"label": 1.0, "text": "a"}, ("label", 1.0, "number or name")),
+        (["a"], ("prompt", '["a"]', "object")),
     ],
 )
-def test_wrong_prompts(given, message):
+def test_wrong_prompts(given, facts):
     config = ModelConfig(num_classes=2, text=True)
-    with pytest.raises(UserError, match=message):
+    with refuses(*facts):
         prompts.make_prompt(given, config, NAMES)
 
 
@@ -201,11 +203,11 @@ def test_paths_that_cannot_be_read(tmp_path, path, field, config):
         lambda: prompts.make_prompt({field: path}, config),
         lambda: prompts.read_prompts(tmp_path / "prompts.jsonl", config),
     ):
-        message = f"{field} .*(valid: the path|No such|directory)"
-        with pytest.raises(UserError, match=message) as error:
+        with refuses(field) as error:
             call()
         told = str(error.value)
-        assert "\n" not in told and "\0" not in told and "damaged" not in told
+        assert re.search("path|No such|directory", told)
+        assert "\0" not in told and "damaged" not in told
         assert len(told) < 150 + len(str(tmp_path))
 
 
@@ -229,8 +231,11 @@ def test_what_is_long_is_not_told_whole(given):
 
 
 def test_long_names_of_parts_are_not_told_whole():
-    for value in ({"points": {"b" * 5000: [1, 2]}}, {"c" * 5000: []}):
-        with pytest.raises(UserError, match="did you mean|unknown") as error:
+    for field, value in (
+        ("keypoint", {"points": {"b" * 5000: [1, 2]}}),
+        ("keypoints", {"c" * 5000: []}),
+    ):
+        with refuses(field) as error:
             points_of(value)
         assert len(str(error.value)) < 200
 
@@ -240,14 +245,14 @@ def test_labels_by_number_and_name():
     for label, number in ((2, 2), ("2", 2), ("star", 2), ("0", 0)):
         assert prompts.class_number(label, 3, names) == number
     for label in (-1, 3, "3"):
-        with pytest.raises(UserError, match="0 to 2"):
+        with refuses("label", label, "0 to 2"):
             prompts.class_number(label, 3)
-    with pytest.raises(UserError, match="unknown label 'sqare'; did you mean 'square'"):
+    with refuses("label", "sqare", "'square'"):
         prompts.class_number("sqare", 3, names)
     digits = ("1", "2", "3")
     assert prompts.class_number("0", 3, digits) == 0
     assert prompts.class_number("3", 3, digits) == 2
-    with pytest.raises(UserError, match="class number 1 or the class of that name, number 0"):
+    with refuses("label 1", "class number 1", "number 0"):
         prompts.class_number("1", 3, digits)
 
 
@@ -263,21 +268,21 @@ def test_a_file_of_prompts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line, message",
+    "line, facts",
     [
-        (b'{"text": ', "line 3: not JSON"),
-        (b'{"text": "a", "text": "b"}', "line 3: 'text' is given twice"),
-        (b'{"text": "\xff"}', "line 3: not UTF-8"),
-        (b'{"label": 3}', "line 3: the model takes no label; its conditions: text"),
-        (b"{}", "line 3: text is missing"),
-        (b"[" * 100_000, "line 3: not JSON"),
-        (b'{"text": ' + b"9" * 5000 + b"}", "line 3: not JSON"),
+        (b'{"text": ', ("JSON",)),
+        (b'{"text": "a", "text": "b"}', ("text", "twice")),
+        (b'{"text": "\xff"}', ("UTF-8",)),
+        (b'{"label": 3}', ("no label", "text")),
+        (b"{}", ("text", "missing")),
+        (b"[" * 100_000, ("JSON",)),
+        (b'{"text": ' + b"9" * 5000 + b"}", ("JSON",)),
     ],
 )
-def test_an_error_in_a_file_has_its_line(tmp_path, line, message):
+def test_an_error_in_a_file_has_its_line(tmp_path, line, facts):
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(b'{"text": "fine"}\n\n' + line + b"\n")
-    with pytest.raises(UserError, match=f"prompts.jsonl, {message}") as error:
+    with refuses(path, "line 3", *facts) as error:
         prompts.read_prompts(path, ModelConfig(text=True))
     assert len(str(error.value)) < 500
 
@@ -285,5 +290,5 @@ def test_an_error_in_a_file_has_its_line(tmp_path, line, message):
 def test_a_file_without_prompts(tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text("\n\n")
-    with pytest.raises(UserError, match="holds no prompt"):
+    with refuses(path, "no prompt"):
         prompts.read_prompts(path, ModelConfig(text=True))

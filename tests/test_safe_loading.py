@@ -16,7 +16,8 @@ from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.datasheet import read_names
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import read_run
-from support.tiny import TinySource, tiny_run
+from support.errors import missing_facts, refuses
+from support.runs import TinySource, tiny_run
 
 PACKAGE = pathlib.Path(ms.__file__).parent
 
@@ -73,7 +74,7 @@ def test_a_pickle_in_the_place_of_any_file_is_not_loaded(workdir, canary, name):
         try:
             load(workdir)
         except UserError as error:
-            assert pathlib.Path(name).stem in str(error)
+            assert not missing_facts(str(error), pathlib.Path(name).stem)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_a_configuration_that_names_code_is_refused(workdir, canary, field, valu
     config = json.loads(path.read_text())
     config["model"][field] = value
     path.write_text(json.dumps(config))
-    with pytest.raises(UserError, match="config.json: "):
+    with refuses(path):
         ms.load(workdir)
 
 

@@ -12,16 +12,8 @@ from keras import ops
 from ms_pixelcnn_tf import fusing, sampling
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
-from support.proofs import (
-    all_images,
-    make_model,
-    probabilities,
-    random_conditions,
-    random_model,
-    random_uniforms,
-    randomise,
-    teacher_forced_decode,
-)
+from support.models import make_model, random_conditions, random_model, random_uniforms, randomise
+from support.proofs import all_images, probabilities, teacher_forced_decode
 
 # -- a fake network must spell a word -------------------------------------------------------------
 
@@ -32,7 +24,7 @@ SHAPE = (2, 2, 2)  # as an image: two rows of two pixels of two channels
 def next_letter(letters):
     """Each letter's successor in the word; the first letter after anything else (0)."""
     result = ops.where(letters == 0, ord(WORD[0]), 0)
-    for letter, successor in zip(WORD, WORD[1:]):
+    for letter, successor in zip(WORD, WORD[1:], strict=False):
         result = ops.where(letters == ord(letter), ord(successor), result)
     return result
 
@@ -55,7 +47,7 @@ class Speller:
 
 
 class SpellingSteps:
-    """Remembers only what it is handed: the last letter of the row above and of the pixel before."""
+    """Remembers only its inputs: the last letter of the row above and of the pixel before."""
 
     def __init__(self, network, batch, size):
         assert size == SHAPE[:2]
@@ -258,7 +250,7 @@ def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, m
     programs = 4 if model.config.upscaler == "B" else 1  # the base, and each group's patches
     by_row, whole = [(False, -2)] * programs, [(True, 0)] * programs
     assert asked == by_row + whole + by_row
-    for levels, log_prob in zip(images[1:], log_probs[1:]):
+    for levels, log_prob in zip(images[1:], log_probs[1:], strict=True):
         np.testing.assert_array_equal(levels, images[0])
         np.testing.assert_allclose(log_prob, log_probs[0], rtol=1e-9)
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from ms_pixelcnn_tf import pixels, scoring
-from ms_pixelcnn_tf.errors import UserError
-from support.proofs import random_conditions, random_levels, random_model, taken
+from support.errors import refuses
+from support.models import random_conditions, random_levels, random_model
+from support.proofs import taken
 
 KINDS = {
     "A": {"image_size": 8, "channels": 3, "num_levels": 5, "upscaler": "A", "output": "softmax"},
@@ -33,7 +34,7 @@ def test_the_sub_pixels_surprise_adds_up_to_the_likelihood(model):
 
 
 def test_each_sub_pixel_has_the_surprise_of_its_own_term(model):
-    """Where an image's last group differs, the surprise before it is the same, and there it is not."""
+    """Where an image's last group differs, only the surprise of that group differs."""
     images = random_levels(model, 1)
     other = images.copy()
     last = other[:, -1, -1].astype(int)
@@ -90,7 +91,7 @@ def test_scores_are_ranked_and_their_numbers_are_those_of_the_images(tmp_path):
     assert second.bits_per_dim == pytest.approx(5.0)
     assert second.nats == pytest.approx(5 * 192 * math.log(2))
     assert first.peak_bits == pytest.approx(40.0) and second.peak_bits == pytest.approx(5.0)
-    for score, image in zip(found, (blank, noise)):
+    for score, image in zip(found, (blank, noise), strict=True):
         file = io.BytesIO()
         Image.fromarray(pixels.dequantise(image[None], 32)[0]).save(file, "PNG", optimize=True)
         assert score.png_bits_per_dim == pytest.approx(8 * len(file.getvalue()) / 192)
@@ -112,7 +113,7 @@ def test_folders_in_folders_are_read_and_the_rest_is_told(tmp_path):
     assert names == ["a/b/y.png", "z.png"] and images.shape == (2, 8, 8, 3)
     assert (images == pixels.quantise(np.full((1, 1, 1), 200, "uint8"), 5)).all()
     assert [path for path, _ in skipped] == [str(tmp_path / "a" / "notes.txt")]
-    with pytest.raises(UserError, match="holds no image that can be read; 1 files were skipped"):
+    with refuses(tmp_path / "a" / "notes.txt", "no image", "1 file"):
         scoring.read_folder(str(tmp_path / "a" / "notes.txt"), model.config)
 
 

@@ -8,7 +8,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training.fitting import fit_to_source
 from support.fake_run import FakeModel
-from support.tiny_video import TinyFilm, tiny_video_run
+from support.runs import TinyFilm, tiny_video_run
 
 SHAPES = data.load("shapes", image_size=(16, 16))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import text
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 SPACE = 70
 
@@ -63,5 +63,5 @@ def test_bytes_are_utf_8():
 
 @pytest.mark.parametrize("wrong", [3, None, ["a"], 2.5])
 def test_what_is_no_text_is_told(wrong):
-    with pytest.raises(UserError, match="caption 1 is .*; valid: text"):
+    with refuses("caption 1", wrong, "text"):
         text.encode(["a", wrong])

@@ -4,7 +4,10 @@ import pytest
 
 from ms_pixelcnn_tf import timing
 
-CPUINFO = "processor\t: 0\nmodel name\t: A Chip: 9\nflags\t\t: fpu sse2 {flags}\nprocessor\t: 1\nmodel name\t: B\n"
+CPUINFO = (
+    "processor\t: 0\nmodel name\t: A Chip: 9\nflags\t\t: fpu sse2 {flags}\n"
+    "processor\t: 1\nmodel name\t: B\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -9,31 +9,31 @@ from PIL import Image
 from ms_pixelcnn_tf.cli import evaluate, sample, train
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from support.commands import exit_status
+from support.models import as_flags, small_video
 
+SIZES = {
+    "image_size": 16,
+    "base_size": 8,
+    "channels": 3,
+    "num_levels": 256,
+    "num_frames": 4,
+    "action_size": 5,
+    "state_size": 5,
+}
 SHORT = [
-    "--image_size=16",
-    "--num_frames=4",
+    "--dataset=shapes_push",
     "--batch_size=2",
     "--warmup_steps=0",
     "--log_every=1",
     "--evaluation_examples=4",
     "--sample_every=0",
-    "--frame_blocks=1",
-    "--frame_features=8",
-    "--lstm_features=8",
-    "--frame_decoder_blocks=1",
-    "--base_layers=1",
-    "--base_features=8",
-    "--residual_blocks=1",
-    "--features=8",
-    "--head_features=8",
 ]
 
 
 @pytest.mark.parametrize("variant", ["OT_baseline", "OTN", "OT", "OTlogN"])
 def test_train_evaluate_sample(variant, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--dataset=shapes_push", f"--variant={variant}", "--workdir=run", *SHORT]
+    arguments = ["--workdir=run", *SHORT, *as_flags(small_video(variant, **SIZES))]
     assert exit_status(monkeypatch, train.main, *arguments, "--steps=6", "--evaluate_every=2") == 0
     first, *_, last = read_metrics("run")
     assert last["validation_nats"] < first["validation_nats"]
@@ -56,7 +56,7 @@ def test_train_evaluate_sample(variant, tmp_path, monkeypatch, capsys):
 
 def test_jitter_and_mirror_train_by_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--dataset=shapes_push", "--variant=OT", *SHORT, "--steps=2"]
+    arguments = [*SHORT, *as_flags(small_video("OT", **SIZES)), "--steps=2"]
     for name, options in (("plain", []), ("changed", ["--augment=jitter,mirror"])):
         own = [*arguments, f"--workdir={name}", *options]
         assert exit_status(monkeypatch, train.main, *own) == 0

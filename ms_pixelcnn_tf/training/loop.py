@@ -10,6 +10,7 @@ import math
 import pathlib
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -46,7 +47,11 @@ BAD_BATCH = "bad_batch.npz"
 
 
 def train(
-    run: RunConfig, workdir: AnyPath, source: Source | None = None, replicas: Replicas | None = None
+    run: RunConfig,
+    workdir: AnyPath,
+    source: Source | None = None,
+    replicas: Replicas | None = None,
+    progress: Callable[[int, int], Progress] = Progress,
 ) -> MultiscalePixelCNN | VideoPixelCNN:
     """Trains a run to its last step, or goes on with the one in `workdir`.
 
@@ -56,6 +61,7 @@ def train(
             that all of them see.
         source: the data set; by default the one `run` names.
         replicas: the `Replicas` of this process; by default made here.
+        progress: makes the live line from the number of steps taken and that of all steps.
 
     Returns:
         The model that holds the averaged weights.
@@ -86,14 +92,14 @@ def train(
         stack.enter_context(told_of_a_full_disk(workdir))
         session = _Session(run, workdir, source, replicas)
         stack.enter_context(session.monitor)
-        progress = stack.enter_context(Progress(session.state.step, run.train.steps))
+        line = stack.enter_context(progress(session.state.step, run.train.steps))
         if old and old.train.steps != run.train.steps:
-            progress.say(
+            line.say(
                 f"from {old.train.steps} to {run.train.steps} steps: the learning rate follows the "
                 "longer schedule"
             )
-        with InterruptGuard(progress.say) as interrupt:
-            session.run(progress, interrupt)
+        with InterruptGuard(line.say) as interrupt:
+            session.run(line, interrupt)
         replicas.wait_for_all()
     return session.averaged
 

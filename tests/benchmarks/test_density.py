@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.monitor import METRICS
 from parts import codecs, curves, density_report, timing
-from support.tiny import TinySource, tiny_run
+from support.runs import TinySource, tiny_run
 
 
 def line(slope, start, places, **fields):

@@ -11,7 +11,7 @@ import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from parts import profile, rounds
-from support import in_process
+from support.workers import in_process
 
 SMALL = [
     "--batch=2",
@@ -27,7 +27,7 @@ SMALL = [
 
 
 def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(rounds, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process)
     monkeypatch.setattr(floor, "IMAGES", {"OlogN, type A": floor.IMAGES["OlogN, type A"]})
     floor.main([*SMALL, "--only=images", f"--out={tmp_path}"])
     page = (tmp_path / "floor_images.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import make_model
 from parts import rounds
-from support import in_process
+from support.workers import in_process
 
 SMALL = ["--filters=4", "--size=8", "--batch=2", "--many=2", "--repeats=2", "--blocks=1"]
 HAVE_PEER = importlib.util.find_spec("tensorflow_probability") is not None
@@ -31,7 +31,7 @@ def test_the_width_is_the_nearest(name):
 
 @pytest.mark.skipif(not HAVE_PEER, reason="the extra `peers` is not installed")
 def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(rounds, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process)
     peers.main([*SMALL, f"--out={tmp_path}"])
     page = (tmp_path / "peers.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page

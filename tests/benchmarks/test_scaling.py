@@ -12,7 +12,7 @@ import scaling
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.errors import UserError
 from parts import rounds
-from support import in_process
+from support.workers import in_process
 
 SMALL = [
     "--base=2",
@@ -26,7 +26,7 @@ SMALL = [
 
 
 def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(rounds, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process)
     scaling.main([*SMALL, "--sizes=4,8", "--on_sizes=4", f"--out={tmp_path}"])
     page = (tmp_path / "scaling.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page

@@ -9,8 +9,8 @@ import ms_pixelcnn_tf as ms
 import table4
 from ms_pixelcnn_tf.errors import UserError
 from parts import rounds, samplers, speed
-from support import in_process
-from support.proofs import randomise
+from support.models import randomise
+from support.workers import in_process
 
 SMALL = [
     "--batches=2",
@@ -33,7 +33,7 @@ def rows_of(arguments):
 
 
 def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(rounds, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process)
     table4.main([*SMALL, f"--out={tmp_path}"])
     page = (tmp_path / "table4_images.md").read_text(encoding="utf-8")
     assert page.strip() in capsys.readouterr().out

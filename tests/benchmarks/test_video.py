@@ -16,8 +16,8 @@ from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.training import loop
 from parts import rounds, samplers, speed, video_report
-from support import in_process
-from support.proofs import randomise
+from support.models import randomise
+from support.workers import in_process
 
 SMALL = {
     "image_size": 16,
@@ -52,7 +52,7 @@ def test_every_run_is_valid_and_of_its_variant():
 
 def test_speed_writes_the_page_and_the_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(VIDEO_PRESETS, "small", VIDEO_PRESETS["small"] | SMALL)
-    monkeypatch.setattr(rounds, "workers", in_process.workers)
+    monkeypatch.setattr(rounds, "workers", in_process)
     arguments = [
         "--preset=small",
         "--video_size=16",

@@ -9,9 +9,7 @@ from parts.worker import Worker, peak_memory, workers
 
 
 def test_workers_are_processes_that_keep_their_subject():
-    counters = {
-        name: ("support.fake_subject:Counter", start) for name, start in (("a", 0), ("b", 10))
-    }
+    counters = {name: ("support.workers:Counter", start) for name, start in (("a", 0), ("b", 10))}
     with workers(counters) as running:
         own = {worker.facts["process"] for worker in running.values()} | {os.getpid()}
         assert len(own) == 3
@@ -21,7 +19,7 @@ def test_workers_are_processes_that_keep_their_subject():
 
 
 def test_a_fault_of_the_subject_is_told():
-    worker = Worker("support.fake_subject:Faulty", 0)
+    worker = Worker("support.workers:Faulty", 0)
     with pytest.raises(RuntimeError, match="ValueError: no such number"):
         worker.measure()
     worker.close()
@@ -29,11 +27,11 @@ def test_a_fault_of_the_subject_is_told():
 
 def test_a_mistake_of_the_users_stays_one():
     with pytest.raises(UserError, match="^unknown start; valid: none$"):
-        Worker("support.fake_subject:Mistaken", 0)
+        Worker("support.workers:Mistaken", 0)
 
 
 def test_a_killed_worker_is_told():
-    worker = Worker("support.fake_subject:Killed", 0)
+    worker = Worker("support.workers:Killed", 0)
     with pytest.raises(UserError, match="exit code 9"):
         worker.measure()
     worker.close()
@@ -43,7 +41,7 @@ def test_a_killed_worker_is_told():
     peak_memory() is None, reason="this system does not tell a process's peak memory"
 )
 def test_the_peak_of_memory_is_the_workers_own_and_stays():
-    worker = Worker("support.fake_subject:Holder", 0)
+    worker = Worker("support.workers:Holder", 0)
     before, peak = worker.measure()
     assert 250 < peak - before < 300  # MiB
     again, _ = worker.measure()  # what it held is free by now

@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.training import loop, parts
 from ms_pixelcnn_tf.training.trained import load_model
 from support.commands import exit_status
-from support.silent import SilentProgress
+from support.runs import SilentProgress
 
 RUN = {
     "dataset": "shapes",
@@ -38,13 +38,11 @@ RUN = {
 def workdir(tmp_path_factory):
     """The scales base and 8 of a run to 16x16, trained apart."""
     whole = tmp_path_factory.mktemp("runs") / "parts"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", SilentProgress)
-        for scale in ("base", "8"):
-            run = make_run(**RUN, scale=scale)
-            source = loop.load_source(run)
-            run = loop.fit_to_source(run, source)
-            loop.train(run, parts.folder_of(whole, run), source)
+    for scale in ("base", "8"):
+        run = make_run(**RUN, scale=scale)
+        source = loop.load_source(run)
+        run = loop.fit_to_source(run, source)
+        loop.train(run, parts.folder_of(whole, run), source, progress=SilentProgress)
     return whole
 
 

@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training import trained
 from support.commands import exit_status
 from support.fake_run import make_fake_run
-from support.video_proofs import eagerly
+from support.proofs import eagerly
 
 NUM, STEPS, GIVEN, SIDE, LEVELS, SCALE = 3, 5, 2, 8, 64, 2
 

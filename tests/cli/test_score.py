@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.trained import load_model
 from support.commands import exit_status
-from support.silent import SilentProgress
+from support.runs import SilentProgress
 
 RUN = {
     "dataset": "shapes",
@@ -37,9 +37,7 @@ def workdir(tmp_path_factory):
     """A run of 30 steps: enough to know noise from pictures."""
     path = tmp_path_factory.mktemp("run")
     run = make_run(**RUN)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "Progress", SilentProgress)
-        loop.train(run, path, loop.load_source(run))
+    loop.train(run, path, loop.load_source(run), progress=SilentProgress)
     return path
 
 

@@ -17,6 +17,8 @@ from ms_pixelcnn_tf.configs import (
     parse_size,
 )
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import format_size
+from support.errors import refuses
 
 
 def test_the_paper_preset_is_the_papers_recipe():
@@ -90,9 +92,8 @@ def test_sizes_double_from_base_to_image(base, image, sizes):
     ],
 )
 def test_sizes_that_do_not_meet(base, image):
-    with pytest.raises(UserError, match=r"does not reach image_size .* by doubling") as error:
+    with refuses("base_size", format_size(base), "image_size", format_size(image)):
         ModelConfig(base_size=base, image_size=image)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -104,88 +105,87 @@ def test_default_base(image, base):
 
 
 @pytest.mark.parametrize(
-    "fields, message",
+    "fields, facts",
     [
-        ({"image_size": 33}, "leaves OlogN no scale"),
-        ({"image_size": 32, "base_size": 32}, "leaves OlogN no scale"),
-        ({"image_size": 12, "upscaler": "B"}, "patch_size 4 does not divide the group maps of 6;"),
-        ({"num_levels": 1}, "2 to 256"),
-        ({"num_levels": 257}, "2 to 256"),
-        ({"base_features": 2, "output": "softmax"}, "at least 3 features"),
-        ({"crop_size": 15}, "even"),
-        ({"crop_size": 12, "upscaler": "B", "image_size": 32}, "multiples of 8"),
-        ({"seed": -1}, "0 or more"),
-        ({"seed": 2**32}, "below"),
-        ({"ema_decay": 1.0}, "ema_decay"),
-        ({"learning_rate": 0.0}, "above 0"),
-        ({"learning_rate": float("nan")}, "finite"),
-        ({"epsilon": float("inf")}, "finite"),
-        ({"gradient_clip_norm": float("inf")}, "gradient_clip_norm"),
-        ({"learning_rate": 5e-6}, "final_learning_rate is 1e-05, above learning_rate"),
-        ({"validation_fraction": 1.0}, "between 0 and 1"),
-        ({"labels": "folder"}, "did you mean 'folders'"),
-        ({"data_seed": -1}, "0 or more"),
-        ({"image_size": 32.9}, "32x48"),
-        ({"image_size": float("inf")}, "32x48"),
-        ({"preset": ["tiny"]}, "unknown preset"),
-        ({"steps": 2.5}, "an int such as"),
-        ({"flip": 1}, "a bool such as"),
-        ({"featuers": 3}, "did you mean 'features'"),
-        ({"first_kernel": 4}, "odd"),
-        ({"residual_blocks": 0, "num_classes": 2}, "a conditional upscaler needs at least 1"),
-        ({"scale": "base,12"}, "unknown scale '12'"),
-        ({"image_size": "3x4x5"}, "32x48"),
-        ({"dtype": "float16"}, "valid: float32"),
+        ({"image_size": 33}, ("base_size", "image_size", 33, "OlogN", "ON")),
+        ({"image_size": 32, "base_size": 32}, ("base_size", "image_size", 32, "OlogN", "ON")),
+        ({"image_size": 12, "upscaler": "B"}, ("patch_size 4", "group", 6)),
+        ({"num_levels": 1}, ("num_levels", 1, "2 to 256")),
+        ({"num_levels": 257}, ("num_levels", 257, "2 to 256")),
+        (
+            {"base_features": 2, "output": "softmax"},
+            ("base_features", 2, "3 channels", "3 features"),
+        ),
+        ({"crop_size": 15}, ("crop_size", 15, "even", 0)),
+        (
+            {"crop_size": 12, "upscaler": "B", "image_size": 32},
+            ("crop_size", 12, "patches of 4", "multiples of 8"),
+        ),
+        ({"seed": -1}, ("seed", -1, 0)),
+        ({"seed": 2**32}, ("seed", 2**32, "2**32")),
+        ({"ema_decay": 1.0}, ("ema_decay", 1.0, 0, 1)),
+        ({"learning_rate": 0.0}, ("learning_rate", 0.0, "above 0")),
+        ({"learning_rate": float("nan")}, ("learning_rate", "nan", "finite")),
+        ({"epsilon": float("inf")}, ("epsilon", "inf", "finite")),
+        ({"gradient_clip_norm": float("inf")}, ("gradient_clip_norm", "inf", 0)),
+        ({"learning_rate": 5e-6}, ("final_learning_rate", "1e-05", "learning_rate", "5e-06")),
+        ({"validation_fraction": 1.0}, ("validation_fraction", 1.0, "0 and 1")),
+        ({"labels": "folder"}, ("labels", "folder", "folders", "none")),
+        ({"data_seed": -1}, ("data_seed", -1, 0)),
+        ({"image_size": 32.9}, ("image_size", 32.9, "32x48")),
+        ({"image_size": float("inf")}, ("image_size", "inf", "32x48")),
+        ({"preset": ["tiny"]}, ("preset", ["tiny"], "tiny, small, paper")),
+        ({"steps": 2.5}, ("steps", 2.5, "int", 2000)),
+        ({"flip": 1}, ("flip", 1, "bool", False)),
+        ({"featuers": 3}, ("featuers", "'features'")),
+        ({"first_kernel": 4}, ("first_kernel", 4, "odd", 3)),
+        ({"residual_blocks": 0, "num_classes": 2}, ("residual_blocks", 0, "conditional", 1)),
+        ({"scale": "base,12"}, ("scale", 12, "all, base, 16, 32")),
+        ({"image_size": "3x4x5"}, ("image_size", [3, 4, 5], "32x48")),
+        ({"dtype": "float16"}, ("dtype", "float16", "float32, float64, mixed_bfloat16")),
         (
             {"variant": "OTT"},
-            "did you mean 'OT'.*ON, OlogN, OT_baseline, OTN, OT, OTlogN, OT_upscaler",
+            ("variant", "OTT", "'OT'", "ON, OlogN, OT_baseline, OTN, OT, OTlogN, OT_upscaler"),
         ),
-        ({"variant": "OlogM"}, "did you mean 'OlogN'"),
-        ({"variant": "OT-baseline"}, "did you mean 'OT_baseline'"),
-        (
-            {"variant": "OT", "upscaler": "B"},
-            "upscaler is of models of images; variant OT is of videos",
-        ),
-        ({"num_frames": 3}, "num_frames is of models of videos; variant OlogN is of images"),
-        ({"variant": "OTN", "output": "dmol"}, "output is dmol; variant OTN has softmax only"),
-        ({"maps_from": 9, "steps": 9}, "maps_from is 9, of 9 steps; valid: below that"),
-        ({"train_examples": 0}, "train_examples is 0; valid: 1 or more"),
-        ({"maps_from": -1}, "maps_from is -1; valid: 0 or more"),
-        ({"map_dropout": 1.5}, "map_dropout is 1.5; valid: 0 to 1"),
-        ({"past_samples": -1}, "past_samples is -1; valid: 0 or more"),
-        ({"map_noise": -0.5}, "map_noise is -0.5; valid: 0 to 1"),
-        ({"variant": "OT", "flip": True}, "flip is for images; augment=mirror mirrors videos"),
-        ({"augment": "mirror"}, "augment is mirror, which is for videos; flip mirrors images"),
-        ({"past_samples": 1}, "past_samples is 1, which is for videos; leave it out"),
+        ({"variant": "OlogM"}, ("variant", "OlogM", "'OlogN'")),
+        ({"variant": "OT-baseline"}, ("variant", "OT-baseline", "'OT_baseline'")),
+        ({"variant": "OT", "upscaler": "B"}, ("upscaler", "variant OT", "images", "videos")),
+        ({"num_frames": 3}, ("num_frames", "variant OlogN", "videos", "images")),
+        ({"variant": "OTN", "output": "dmol"}, ("output", "dmol", "variant OTN", "softmax")),
+        ({"maps_from": 9, "steps": 9}, ("maps_from", 9, "9 steps")),
+        ({"train_examples": 0}, ("train_examples", 0, 1)),
+        ({"maps_from": -1}, ("maps_from", -1, 0)),
+        ({"map_dropout": 1.5}, ("map_dropout", 1.5, "0 to 1")),
+        ({"past_samples": -1}, ("past_samples", -1, 0)),
+        ({"map_noise": -0.5}, ("map_noise", -0.5, "0 to 1")),
+        ({"variant": "OT", "flip": True}, ("flip", "images", "augment=mirror", "videos")),
+        ({"augment": "mirror"}, ("augment", "mirror", "videos", "flip", "images")),
+        ({"past_samples": 1}, ("past_samples", 1, "videos")),
         (
             {"variant": "OT_upscaler", "past_samples": 1},
-            "past_samples is 1; valid with OT_baseline, OTN, OT and OTlogN",
+            ("past_samples", 1, "OT_baseline", "OTN", "OT", "OTlogN"),
         ),
-        ({"variant": "OT", "augment": "miror"}, "did you mean 'mirror'"),
-        ({"variant": "OT", "crop_size": 8}, "only OT_upscaler is trained on crops: give 0 for OT"),
-        ({"variant": "OT", "conditions": "text"}, "conditions name text, which is for images"),
+        ({"variant": "OT", "augment": "miror"}, ("augment", "miror", "'mirror'")),
+        ({"variant": "OT", "crop_size": 8}, ("crop_size", 8, "OT_upscaler", 0, "OT")),
         (
-            {"variant": "OT", "num_frames": 2},
-            "num_frames is 2, of which 2 are given; valid: 3 or more",
+            {"variant": "OT", "conditions": "text"},
+            ("conditions", "text", "images", "action_size", "state_size"),
         ),
-        ({"variant": "OT", "image_size": 33, "frame_stride": 1}, "needs even sides"),
-        ({"variant": "OT", "image_size": 33}, "frame_stride 2 does not divide frames of 33"),
-        ({"variant": "OTlogN", "base_size": 64}, "variant OTN"),
+        ({"variant": "OT", "num_frames": 2}, ("num_frames", 2, 3)),
         (
-            {"batch_size": 6, "micro_batch_size": 4},
-            "micro_batch_size 4 does not divide batch_size 6",
+            {"variant": "OT", "image_size": 33, "frame_stride": 1},
+            ("image_size", 33, "variant OT", "even"),
         ),
-        (
-            {"batch_size": 4, "micro_batch_size": 8},
-            "micro_batch_size 8 does not divide batch_size 4",
-        ),
-        ({"micro_batch_size": -1}, "micro_batch_size is -1; valid: 0 or more"),
+        ({"variant": "OT", "image_size": 33}, ("frame_stride 2", 33)),
+        ({"variant": "OTlogN", "base_size": 64}, ("base_size", 64, "OTlogN", "variant OTN")),
+        ({"batch_size": 6, "micro_batch_size": 4}, ("micro_batch_size 4", "batch_size 6")),
+        ({"batch_size": 4, "micro_batch_size": 8}, ("micro_batch_size 8", "batch_size 4")),
+        ({"micro_batch_size": -1}, ("micro_batch_size", -1, 0)),
     ],
 )
-def test_values_out_of_range_are_told_at_construction(fields, message):
-    with pytest.raises(ValueError, match=message) as error:
+def test_values_out_of_range_are_told_at_construction(fields, facts):
+    with refuses(*facts):
         make_run(**fields)
-    assert "\n" not in str(error.value)
 
 
 def test_json_round_trip():
@@ -222,7 +222,7 @@ def test_json_that_is_no_run_is_told(text):
 def test_json_of_another_type_is_told():
     parts = json.loads(make_run().to_json())
     parts["train"]["steps"] = "many"
-    with pytest.raises(UserError, match="steps is 'many'"):
+    with refuses("steps", "many", "int"):
         RunConfig.from_json(json.dumps(parts))
 
 

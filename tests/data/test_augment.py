@@ -8,8 +8,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data import augment, draws, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.errors import UserError
-from support.tiny import TinySource
-from support.tiny_video import TinyFilm
+from support.runs import TinyFilm, TinySource
 
 SIDE = 96
 OPENING, X, YAW = 4, 0, 3

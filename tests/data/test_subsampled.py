@@ -10,8 +10,7 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.data.subsampled import Subsampled
 from ms_pixelcnn_tf.errors import UserError
-from support.tiny import TinySource
-from support.tiny_video import TinyFilm
+from support.runs import TinyFilm, TinySource
 
 INDICES = np.arange(12)
 

@@ -6,7 +6,7 @@ import pytest
 from ms_pixelcnn_tf.data.pipeline import evaluation_batches, iterate, training_batches
 from ms_pixelcnn_tf.data.tolerance import Tolerance
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
-from support.tiny import TinySource
+from support.runs import TinySource
 
 
 class Damaged(TinySource):

@@ -9,7 +9,7 @@ from keras.src.backend import standardize_dtype
 from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.encoders.resize import resize
 from ms_pixelcnn_tf.models.inputs import check_conditions
-from support.proofs import random_conditions, random_levels, random_model
+from support.models import random_conditions, random_levels, random_model
 
 ALL = {
     "num_classes": 3,
@@ -85,7 +85,7 @@ def test_gradients_reach_every_variable_of_every_encoder(model):
     with tf.GradientTape() as tape:
         nats = tf.reduce_sum(model.log_prob(images, given))
     gradients = tape.gradient(nats, [v.value for v in variables])
-    for variable, gradient in zip(variables, gradients):
+    for variable, gradient in zip(variables, gradients, strict=True):
         assert gradient is not None, variable.path
         values = tf.convert_to_tensor(gradient).numpy()
         assert np.isfinite(values).all(), variable.path

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.encoders import FrameEncoder
 from ms_pixelcnn_tf.encoders.frames import stack_blocks
-from support.proofs import randomise
+from support.models import randomise
 
 SIZE, CHANNELS, LEVELS, BLOCKS, FEATURES = (16, 20), 3, 256, 1, 4
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.encoders.poses import PoseEncoder, coordinates
-from support.proofs import randomise
+from support.models import randomise
 
 FEATURES, POSE_SIZE, SIZE = 6, 4, (3, 5)
 

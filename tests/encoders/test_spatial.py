@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.encoders import SpatialEncoder
-from support.proofs import randomise
+from support.models import randomise
 
 MAPS, BLOCKS = 3, 2
 

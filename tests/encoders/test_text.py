@@ -5,7 +5,7 @@ import pytest
 
 from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.encoders import TextEncoder
-from support.proofs import randomise
+from support.models import randomise
 
 SHORT = ["a", "a red circle", "two green squares above a star; a moon", "x" * 81]
 
@@ -72,6 +72,6 @@ def test_the_configuration_makes_the_same_encoder(encoder):
     again = TextEncoder.from_config(encoder.get_config())
     again.build()
     assert [v.shape for v in again.variables] == [v.shape for v in encoder.variables]
-    for ours, theirs in zip(again.variables, encoder.variables):
+    for ours, theirs in zip(again.variables, encoder.variables, strict=True):
         ours.assign(theirs)
     np.testing.assert_array_equal(code(again, SHORT), code(encoder, SHORT))

@@ -10,13 +10,14 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from export.exports import NAMES, make, questions
 from tensorflow.core.protobuf import saved_model_pb2
 
 import ms_pixelcnn_tf as ms
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.export import model_card, saved_model
 from ms_pixelcnn_tf.training import card
+from ms_pixelcnn_tf.uniforms import MAX_SEED
+from support.errors import missing_facts, refuses
+from support.exports import NAMES, make, questions
 
 HERE = pathlib.Path(__file__).parent
 
@@ -111,11 +112,10 @@ def test_a_changed_file_is_told_by_its_hash(answered, tmp_path, file):
     content = bytearray(path.read_bytes())
     content[-2] ^= 32
     path.write_bytes(content)
-    with pytest.raises(UserError, match="is not the file that was written|config.json") as error:
+    with refuses(file):
         ms.load(tmp_path)
-    assert file in str(error.value)
     path.unlink()
-    with pytest.raises(UserError, match=file.split("/")[-1]):
+    with refuses(file.split("/")[-1]):
         ms.load(tmp_path)
 
 
@@ -124,10 +124,10 @@ def test_weights_that_no_card_tells_of_are_not_read(answered, tmp_path):
     facts = json.loads((tmp_path / "1" / "card.json").read_text())
     del facts["sha256"]["variables/variables.data-00000-of-00001"]
     (tmp_path / "1" / "card.json").write_text(json.dumps(facts))
-    with pytest.raises(UserError, match="variables.data-00000-of-00001 is not in card.json"):
+    with refuses("variables.data-00000-of-00001", "card.json"):
         ms.load(tmp_path)
     (tmp_path / "1" / "card.json").unlink()
-    with pytest.raises(UserError, match="is not in card.json"):
+    with refuses("variables.data-00000-of-00001", "card.json"):
         ms.load(tmp_path)
 
 
@@ -139,9 +139,9 @@ def test_versions_are_counted_and_the_newest_is_read(tmp_path, monkeypatch):
     assert [folder.name for folder in (first, second, third)] == ["1", "10", "11"]
     shutil.rmtree(third)
     (second / "config.json").rename(second / "away")
-    with pytest.raises(UserError, match="10"):  # not 1, which is whole
+    with refuses(second):  # not 1, which is whole
         ms.load(tmp_path)
-    with pytest.raises(UserError, match="has a version 10; give another"):
+    with refuses(tmp_path, "version 10", "--version"):
         export("B", tmp_path, version=10)
 
 
@@ -176,58 +176,44 @@ def test_a_graph_is_of_plain_operations(answered):
 
 
 @pytest.mark.parametrize(
-    "name, signature, wrong, message",
+    "name, signature, wrong, facts",
     [
-        (
-            "all",
-            "log_prob",
-            {"images": np.full((2, 4, 4, 3), 5, "uint8")},
-            "images: valid levels are 0 to 4",
-        ),
-        ("all", "log_prob", {"label": np.array([0, 3], "int32")}, "label: valid are 0 to 2"),
-        ("all", "log_prob", {"label": np.array([0], "int32")}, "label: give as many as images"),
-        ("all", "sample", {"number": np.int32(3)}, "give as many as images"),
-        ("all", "sample", {"seed": np.int64(-1)}, "seed: valid are 0 to"),
-        (
-            "all",
-            "decode",
-            {"uniforms": np.ones((2, 4, 4, 3), "float32")},
-            "uniforms: valid are 0 up to",
-        ),
+        ("all", "log_prob", {"images": np.full((2, 4, 4, 3), 5, "uint8")}, ("images", "0 to 4")),
+        ("all", "log_prob", {"label": np.array([0, 3], "int32")}, ("label", "0 to 2")),
+        ("all", "log_prob", {"label": np.array([0], "int32")}, ("label", "as many", "images")),
+        ("all", "sample", {"number": np.int32(3)}, ("as many", "images")),
+        ("all", "sample", {"seed": np.int64(-1)}, ("seed", f"0 to {MAX_SEED}")),
+        ("all", "decode", {"uniforms": np.ones((2, 4, 4, 3), "float32")}, ("uniforms", 0, 1)),
         (
             "B",
             "upscale",
             {"low_resolution": np.zeros((2, 3, 3, 1), "uint8")},
-            "valid sizes are 2, 4",
+            ("low_resolution", "2, 4"),
         ),
-        (
-            "OT",
-            "sample",
-            {"actions": np.full((2, 5, 2), np.nan, "float32")},
-            "actions: valid are finite",
-        ),
+        ("OT", "sample", {"actions": np.full((2, 5, 2), np.nan, "float32")}, ("actions", "finite")),
         (
             "OT_upscaler",
             "upscale",
             {"given_frames": np.ones((2, 2, 4, 4, 1), "uint8")},
-            "every second pixel",
+            ("second pixel", "given_frames", "low_frames"),
         ),
         (
             "OT_upscaler",
             "upscale",
             {"given_frames": np.ones((1, 2, 4, 4, 1), "uint8")},
-            "give as many given_frames",
+            ("as many", "given_frames", "low_frames"),
         ),
     ],
 )
-def test_what_is_wrong_is_told(answered, name, signature, wrong, message):
+def test_what_is_wrong_is_told(answered, name, signature, wrong, facts):
     root, expected = answered
     number = next(n for other, n, s in expected if (other, s) == (name, signature))
     with np.load(root / name / f"{number}.{signature}.asked.npz") as asked:
         arguments = {key: tf.constant(values) for key, values in (dict(asked) | wrong).items()}
     loaded = tf.saved_model.load(str(root / name / "export"))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
         loaded.signatures[signature](**arguments)
+    assert not missing_facts(str(error.value), *facts)
 
 
 def test_the_card(answered):

@@ -1,7 +1,7 @@
 """The request bodies of docs/serving.md, by the conversions of TensorFlow Serving's REST interface.
 
-Columnar requests: JSON under "inputs" becomes one tensor each, of the signature's dtype; an only output
-answers with its values alone, several by name.
+Columnar requests: JSON under "inputs" becomes one tensor each, of the signature's dtype; an only
+output answers with its values alone, several by name.
 """
 
 import json
@@ -11,10 +11,10 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-from export.exports import make
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.export import model_card, saved_model
+from support.exports import make
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"
 

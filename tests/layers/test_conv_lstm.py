@@ -1,4 +1,4 @@
-"""The ConvLSTM is Keras's with normalised gates, the inputs' share of all frames computed at once."""
+"""The ConvLSTM is Keras's with normalised gates; the inputs' share is computed at once."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf.layers import ConvLSTM
-from support.proofs import randomise
+from support.models import randomise
 
 BATCH, TIME, SIZE, INPUTS, FEATURES = 2, 5, (4, 3), 3, 4
 
@@ -68,7 +68,7 @@ def test_without_normalisation_it_is_what_keras_computes(layer, frames):
     bare = ConvLSTM.from_config(layer.get_config())
     bare.build()
     bare.read_norm = bare.recurrent_norm = lambda share: share
-    for ours, value in zip(plain(bare), plain(layer)):
+    for ours, value in zip(plain(bare), plain(layer), strict=True):
         ours.assign(value)
     theirs = keras.layers.ConvLSTM2D(
         FEATURES,
@@ -131,7 +131,7 @@ def test_a_scan_in_a_graph_has_the_same_states_and_gradients(layer, frames):
     hidden, gradients = value_and_gradients(unrolled)
     compiled_hidden, compiled = tf.function(lambda: value_and_gradients(scanned))()
     np.testing.assert_allclose(compiled_hidden, hidden, rtol=1e-12, atol=1e-12)
-    for ours, theirs in zip(compiled, gradients):
+    for ours, theirs in zip(compiled, gradients, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
         assert np.abs(theirs).max() > 1e-3
     assert (np.abs(gradients[0]).max(axis=(0, 2, 3, 4)) > 0).all(), "every frame is remembered"

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.layers import MaskedConvolution, MultiplicativeUnit, ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.layers.masks import feature_groups
-from support.proofs import randomise
+from support.models import randomise
 
 SIZE = (4, 5)
 FEATURES = 5

@@ -8,34 +8,23 @@ from keras import ops
 
 from ms_pixelcnn_tf import text
 from ms_pixelcnn_tf.encoders import Code
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.inputs import check_conditions, check_uniforms
 from ms_pixelcnn_tf.networks.upscaler import Trunk
-from support.proofs import (
-    all_images,
-    probabilities,
+from support.errors import refuses
+from support.models import (
     random_conditions,
     random_levels,
     random_model,
     random_uniforms,
     randomise,
-    taken,
-    teacher_forced,
-    teacher_forced_decode,
 )
+from support.proofs import all_images, probabilities, taken, teacher_forced, teacher_forced_decode
 
-WIDTHS = {
-    "label_features": 3,
-    "text_features": 4,
-    "text_width": 8,
-    "spatial_features": 4,
-    "spatial_blocks": 1,
-}
-TEXT = WIDTHS | {"text": True}
-KEYPOINTS = WIDTHS | {"num_keypoints": 2}
-SEGMENTATION = WIDTHS | {"num_segments": 3}
+TEXT = {"text": True}
+KEYPOINTS = {"num_keypoints": 2}
+SEGMENTATION = {"num_segments": 3}
 ALL = TEXT | KEYPOINTS | SEGMENTATION | {"num_classes": 3}
 KINDS = {"text": TEXT, "keypoints": KEYPOINTS, "segmentation": SEGMENTATION, "all": ALL}
 NETWORKS = {"ON": {"variant": "ON"}, "A": {"upscaler": "A"}, "B": {"upscaler": "B"}}
@@ -217,9 +206,11 @@ def test_a_crop_sees_the_features_of_its_own_place(large, recorded):
     large.cropped_log_prob_terms(images, conditions, 4, OFFSETS)
     assert [maps.shape[1:3] for maps in whole] == 3 * [(2, 2)] + 3 * [(4, 4)]
     assert [maps.shape[1:3] for maps in recorded] == 6 * [(2, 2)]
-    for full, cropped in zip(whole[:3], recorded[:3]):  # the scale to 4x4 is no larger than a crop
+    for full, cropped in zip(
+        whole[:3], recorded[:3], strict=True
+    ):  # the scale to 4x4 is no larger than a crop
         np.testing.assert_array_equal(cropped, full)
-    for full, cropped in zip(whole[3:], recorded[3:]):
+    for full, cropped in zip(whole[3:], recorded[3:], strict=True):
         expected = [full[i, y : y + 2, x : x + 2] for i, (y, x) in enumerate(STARTS)]
         np.testing.assert_allclose(cropped, expected, rtol=1e-12, atol=1e-14)
         assert np.abs(cropped - full[:, :2, :2]).max() > 1e-3, "places should differ"
@@ -260,7 +251,8 @@ def test_conditioning_of_a_crop_is_cut_of_the_whole_map(size):
             *(
                 np.zeros(4, int) if index is None else np.asarray(index)[:, 0]
                 for index in crop.places
-            )
+            ),
+            strict=True,
         )
     ):
         np.testing.assert_allclose(
@@ -328,38 +320,38 @@ def maps(value, size=32, parts=2, dtype="float64"):
 
 
 WRONG = [
-    ({"text": None}, "given: keypoints, label, segmentation; this model needs label, text"),
-    ({"pose": [0, 1]}, "conditions given: keypoints, label, pose, "),
-    ({"label": [0, 3]}, "label 3 is out of range; valid: 0 to 2"),
-    ({"label": [[0], [1]]}, r"label has shape \(2, 1\)"),
-    ({"keypoints": None}, "given: label, segmentation, text; this model needs label, text"),
-    ({"text": "a red circle"}, "text is one str; valid: a list of one str an image"),
-    ({"text": b"a red circle"}, "text is one bytes; valid: a list of one str an image"),
-    ({"text": ["a"]}, "text has 1 caption for 2 images; give a list of one str an image"),
-    ({"text": ["a", "b", "c"]}, "text has 3 captions for 2 images"),
-    ({"text": np.array(["a"])}, "text has 1 caption for 2 images"),
-    ({"text": []}, "text has 0 captions for 2 images"),
-    ({"text": [None, None]}, "caption 0 is None; valid: text"),
-    ({"text": [["a"], ["b"]]}, r"text has shape \(2, 1\); valid: a list of one str an image"),
-    ({"text": np.array([["a"], ["b"]])}, r"text has shape \(2, 1\); valid: a list of one str"),
-    ({"text": np.array("a")}, r"text has shape \(\); valid: a list of one str an image"),
-    ({"text": [["a"], ["b", "c"]]}, "text is no array.*valid: a list of one str an image"),
-    ({"text": tf.constant(["a"])}, "text has 1 caption for 2 images"),
-    ({"text": tf.constant([["a"], ["b"]])}, r"text has shape \(2, 1\); valid: a list of one str"),
-    ({"text": ["a", 3]}, "caption 1 is 3; valid: text"),
-    ({"text": np.zeros((2, 200), "int32")}, r"text has shape \(2, 200\); valid: \(2, 201\)"),
-    ({"text": np.full((2, 201), 71)}, "text 71 is out of range; valid: 0 to 70"),
-    ({"text": np.zeros((2, 201))}, "text is float64; valid: integers"),
-    ({"keypoints": maps(0, size=16)}, r"keypoints have shape \(2, 16, 16, 2\)"),
-    ({"keypoints": maps(0, parts=3)}, r"keypoints have shape \(2, 32, 32, 3\)"),
-    ({"keypoints": maps(1.01)}, "keypoints 1.01 is out of range; valid: 0 to 1"),
-    ({"keypoints": maps(-0.5)}, "keypoints -0.5 is out of range"),
-    ({"keypoints": maps(np.nan)}, "keypoints nan is out of range"),
-    ({"keypoints": maps(255, dtype="uint8")}, "keypoints 255 is out of range"),
-    ({"segmentation": maps(np.inf, parts=3)}, "segmentation inf is out of range"),
-    ({"segmentation": maps(np.nan, parts=3, dtype="float32")}, "segmentation nan is out of range"),
-    ({"segmentation": maps(0, parts=2)}, "segmentation has shape"),
-    ({"segmentation": ["a.png", "b.png"]}, "segmentation is <U5; valid: numbers"),
+    ({"text": None}, ("keypoints, label, segmentation;", "label, text, keypoints, segmentation")),
+    ({"pose": [0, 1]}, ("keypoints, label, pose, segmentation, text",)),
+    ({"label": [0, 3]}, ("label", 3, "0 to 2")),
+    ({"label": [[0], [1]]}, ("label", "(2, 1)", "(2,)")),
+    ({"keypoints": None}, ("label, segmentation, text;", "label, text, keypoints, segmentation")),
+    ({"text": "a red circle"}, ("text", "one str", "list")),
+    ({"text": b"a red circle"}, ("text", "one bytes", "list")),
+    ({"text": ["a"]}, ("text", "1 caption", "2 images", "list")),
+    ({"text": ["a", "b", "c"]}, ("text", "3 captions", "2 images")),
+    ({"text": np.array(["a"])}, ("text", "1 caption", "2 images")),
+    ({"text": []}, ("text", "0 captions", "2 images")),
+    ({"text": [None, None]}, ("caption 0", None, "text")),
+    ({"text": [["a"], ["b"]]}, ("text", "(2, 1)", "list")),
+    ({"text": np.array([["a"], ["b"]])}, ("text", "(2, 1)", "list")),
+    ({"text": np.array("a")}, ("text", "()", "list")),
+    ({"text": [["a"], ["b", "c"]]}, ("text", "array", "list")),
+    ({"text": tf.constant(["a"])}, ("text", "1 caption", "2 images")),
+    ({"text": tf.constant([["a"], ["b"]])}, ("text", "(2, 1)", "list")),
+    ({"text": ["a", 3]}, ("caption 1", 3, "text")),
+    ({"text": np.zeros((2, 200), "int32")}, ("text", "(2, 200)", "(2, 201)")),
+    ({"text": np.full((2, 201), 71)}, ("text", 71, "0 to 70")),
+    ({"text": np.zeros((2, 201))}, ("text", "float64", "integers")),
+    ({"keypoints": maps(0, size=16)}, ("keypoints", "(2, 16, 16, 2)", "(2, 32, 32, 2)")),
+    ({"keypoints": maps(0, parts=3)}, ("keypoints", "(2, 32, 32, 3)", "(2, 32, 32, 2)")),
+    ({"keypoints": maps(1.01)}, ("keypoints", 1.01, "0 to 1")),
+    ({"keypoints": maps(-0.5)}, ("keypoints", -0.5, "0 to 1")),
+    ({"keypoints": maps(np.nan)}, ("keypoints", "nan", "0 to 1")),
+    ({"keypoints": maps(255, dtype="uint8")}, ("keypoints", 255, "0 to 1")),
+    ({"segmentation": maps(np.inf, parts=3)}, ("segmentation", "inf", "0 to 1")),
+    ({"segmentation": maps(np.nan, parts=3, dtype="float32")}, ("segmentation", "nan", "0 to 1")),
+    ({"segmentation": maps(0, parts=2)}, ("segmentation", "(2, 32, 32, 2)")),
+    ({"segmentation": ["a.png", "b.png"]}, ("segmentation", "<U5", "numbers")),
 ]
 
 
@@ -368,17 +360,16 @@ def small():
     return random_model(1, 0.3, **ALL)
 
 
-@pytest.mark.parametrize("changes, message", WRONG, ids=lambda value: str(value)[:30])
-def test_wrong_conditions_are_named(small, changes, message):
+@pytest.mark.parametrize("changes, facts", WRONG, ids=lambda value: str(value)[:30])
+def test_wrong_conditions_are_named(small, changes, facts):
     conditions = given(**changes)
     for call in (
         lambda: small.log_prob(random_levels(small, 2), conditions),
         lambda: small.sample(2, conditions),
         lambda: small.upscale(np.zeros((2, 2, 2, 1), "uint8"), conditions=conditions),
     ):
-        with pytest.raises(UserError, match=message) as error:
+        with refuses(*facts):
             call()
-        assert "\n" not in str(error.value)
 
 
 def test_right_conditions_are_taken_in_each_of_their_forms(small):
@@ -410,7 +401,7 @@ def test_strings_in_a_graph_are_told_to_be_codes(small):
     def traced(captions):
         return small.log_prob(images, others | {"text": captions})
 
-    with pytest.raises(UserError, match="strings in a graph .*text.encode"):
+    with refuses("text", "strings", "graph", "text.encode"):
         traced(tf.constant(["a", "b"]))
     np.testing.assert_array_equal(
         traced(tf.constant(text.encode(["a", "b"]))), small.log_prob(images, given())

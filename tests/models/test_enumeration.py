@@ -1,13 +1,14 @@
 """The probabilities of all images of a small model add up to 1.
 
-With two levels and few pixels every image there is can be scored. That one sum proves masks, groups,
-patches, heads and output laws together: a leak of the future makes it leave 1 at once.
+With two levels and few pixels every image there is can be scored. That one sum proves masks,
+groups, patches, heads and output laws together: a leak of the future makes it leave 1 at once.
 """
 
 import numpy as np
 import pytest
 
-from support.proofs import all_images, probabilities, random_model
+from support.models import random_model
+from support.proofs import all_images, probabilities
 
 GRAY = {"image_size": 4, "base_size": 2, "channels": 1}  # 65,536 images
 RGB = {"image_size": 2, "base_size": 1, "channels": 3}  # 4,096 images

@@ -9,7 +9,7 @@ import pytest
 
 GIB = 2**30
 LOGITS = 256 * 256 * 3 * 256 * np.dtype("float32").itemsize  # bytes, of the last scale's group
-# What a second picture may add, for its own pixels and the allocator's waste: 0.53 LOGITS were seen.
+# A second picture may add this, for its own pixels and the allocator's waste; measured: 0.53.
 SECOND = 0.75 * LOGITS
 # The levels are all 256, for it is the logits of the largest groups that take the memory.
 CODE = """

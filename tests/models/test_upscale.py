@@ -5,21 +5,15 @@ import pytest
 
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import image, in_parts
 from ms_pixelcnn_tf.models.in_parts import images_at_once
-from support.proofs import random_conditions, random_levels, random_model, random_uniforms
+from ms_pixelcnn_tf.uniforms import MAX_SEED
+from support.errors import refuses
+from support.models import random_conditions, random_levels, random_model, random_uniforms
 
 BATCH = 3
 SIZES = {"image_size": (8, 16), "base_size": (2, 4)}
-CONDITIONS = {
-    "text": True,
-    "num_keypoints": 2,
-    "text_features": 4,
-    "text_width": 8,
-    "spatial_features": 4,
-    "spatial_blocks": 1,
-}
+CONDITIONS = {"text": True, "num_keypoints": 2}
 MODELS = {
     "A": {"upscaler": "A", "output": "dmol"} | CONDITIONS,
     "B": {"upscaler": "B", "output": "softmax"},
@@ -140,55 +134,54 @@ LOW = zeros(2, 2, 4, 1)
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    "arguments, facts",
     [
+        ({"low_resolution": zeros(2, 3, 6, 1)}, ("low_resolution", "3x6", "2x4", "4x8")),
+        ({"low_resolution": zeros(2, 2, 2, 1)}, ("low_resolution", 2, "2x4")),
+        ({"low_resolution": zeros(2, 4)}, ("low_resolution", "(4,)", "2x4")),
         (
-            {"low_resolution": zeros(2, 3, 6, 1)},
-            "low_resolution is of 3x6; the model's sizes: 2x4, ",
+            {"low_resolution": zeros(2, 2, 4, 3)},
+            ("low_resolution", "(2, 2, 4, 3)", "(batch, 2, 4, 1)"),
         ),
-        ({"low_resolution": zeros(2, 2, 2, 1)}, "low_resolution is of 2"),
-        ({"low_resolution": zeros(2, 4)}, "low_resolution"),
-        ({"low_resolution": zeros(2, 2, 4, 3)}, r"low_resolution has shape \(2, 2, 4, 3\)"),
-        ({"low_resolution": zeros(2, 2, 4)}, "low_resolution has shape"),
-        ({"low_resolution": zeros(2, 2, 4, 1, dtype="float32")}, "low_resolution is float32"),
+        ({"low_resolution": zeros(2, 2, 4)}, ("low_resolution", "(2, 2, 4)")),
         (
-            {"low_resolution": zeros(2, 2, 4, 1) + 4},
-            "low_resolution holds levels 4 to 4; valid: 0 to",
+            {"low_resolution": zeros(2, 2, 4, 1, dtype="float32")},
+            ("low_resolution", "float32", "integer", 3),
         ),
-        ({"low_resolution": zeros(2, 8, 16, 1)}, "upscaling from 8x16 to 8x16; give a larger size"),
-        ({"low_resolution": zeros(2, 4, 8, 1), "to": (2, 4)}, "upscaling from 4x8 to 2x4"),
-        ({"to": 8}, "to is of 8; the model's sizes: 2x4, 4x8, 8x16"),
-        ({"to": (16, 32)}, "to is of 16x32"),
-        ({"to": "large"}, "to is 'large'"),
-        ({"uniforms": np.zeros((2, 4, 8, 1))}, r"uniforms have shape \(2, 4, 8, 1\)"),
-        ({"uniforms": np.zeros((3, 8, 16, 1))}, "3 uniforms for 2 images"),
-        ({"uniforms": np.ones((2, 8, 16, 1))}, "uniforms hold values from 1.0"),
-        ({"conditions": {"label": [0, 1]}}, "takes no conditions; got label"),
-        ({"seed": -1}, "seed is -1; valid: integers from 0 to"),
-        ({"seed": 1.5}, "seed is 1.5; valid: integers from 0 to"),
-        ({"seed": None}, "seed is None"),
-        ({"low_resolution": [[[[0], [0]], [[0]]]]}, "low_resolution is no array"),
-        ({"low_resolution": "photo.png"}, "low_resolution is <U9; valid: numbers"),
-        ({"low_resolution": 3}, "low_resolution is of"),
+        ({"low_resolution": zeros(2, 2, 4, 1) + 4}, ("low_resolution", "4 to 4", "0 to 3")),
+        ({"low_resolution": zeros(2, 8, 16, 1)}, ("8x16 to 8x16", "larger")),
+        ({"low_resolution": zeros(2, 4, 8, 1), "to": (2, 4)}, ("4x8 to 2x4", "larger")),
+        ({"to": 8}, ("to", 8, "2x4", "4x8", "8x16")),
+        ({"to": (16, 32)}, ("to", "16x32", "8x16")),
+        ({"to": "large"}, ("to", "large", "32x48")),
+        ({"uniforms": np.zeros((2, 4, 8, 1))}, ("uniforms", "(2, 4, 8, 1)", "(batch, 8, 16, 1)")),
+        ({"uniforms": np.zeros((3, 8, 16, 1))}, ("3 uniforms", "2 images")),
+        ({"uniforms": np.ones((2, 8, 16, 1))}, ("uniforms", "1.0")),
+        ({"conditions": {"label": [0, 1]}}, ("no conditions", "label")),
+        ({"seed": -1}, ("seed", -1, MAX_SEED)),
+        ({"seed": 1.5}, ("seed", 1.5, MAX_SEED)),
+        ({"seed": None}, ("seed", None, MAX_SEED)),
+        ({"low_resolution": [[[[0], [0]], [[0]]]]}, ("low_resolution", "array")),
+        ({"low_resolution": "photo.png"}, ("low_resolution", "<U9", "numbers")),
+        ({"low_resolution": 3}, ("low_resolution", "2x4")),
     ],
     ids=lambda value: "",
 )
-def test_what_is_wrong_is_told(plain, arguments, message):
-    with pytest.raises(UserError, match=message) as error:
+def test_what_is_wrong_is_told(plain, arguments, facts):
+    with refuses(*facts):
         plain.upscale(**{"low_resolution": LOW} | arguments)
-    assert "\n" not in str(error.value)
 
 
 def test_a_scale_that_is_not_held_is_told():
     model = random_model(2, 0.4, **SIZES, scale="4x8")
     assert model.upscale(LOW, (4, 8)).shape == (2, 4, 8, 1)  # no base is needed
-    with pytest.raises(UserError, match="holds no scale 8x16; it holds: 4x8"):
+    with refuses("scale 8x16", "4x8"):
         model.upscale(LOW)
-    with pytest.raises(UserError, match="holds no scale 8x16"):
+    with refuses("scale 8x16", "4x8"):
         model.upscale(zeros(2, 4, 8, 1))
 
 
 def test_a_model_of_one_scale_cannot():
     model = random_model(2, 0.4, image_size=4, variant="ON")
-    with pytest.raises(UserError, match="upscaling from 4 to 4"):
+    with refuses("4 to 4", "larger"):
         model.upscale(zeros(1, 4, 4, 1))

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.models import rollout
-from support.video_proofs import (
-    VARIANTS,
+from support.models import (
+    VIDEO_VARIANTS,
     make_video_model,
     random_frames,
     random_sequences,
@@ -33,7 +33,7 @@ def factor_params(model, frames, conditions):
     past, own = rollout.teacher_forced(model, frames, conditions)
     indices = np.broadcast_to(RASTER[:, :, None], own.shape)
     named = model.decoder.factors(past, tf.constant(indices, tf.int32))
-    for factor, index in zip(model.decoder.factors(past, own), named):
+    for factor, index in zip(model.decoder.factors(past, own), named, strict=True):
         height, width = factor.params.shape[1:3]
         where = np.asarray(index.levels)[0].reshape(height, width)
         shape = (-1, model.config.predicted_frames, height, width, factor.params.shape[-1])
@@ -110,12 +110,12 @@ def reach(variant):
     return seen & (group[:, None] > 1) if variant == "OT_upscaler" else seen
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_time(variant):
     check_time(random_video_model(variant, 1, 0.5, num_levels=256, dtype="float64"))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_space(variant):
     check_space(random_video_model(variant, 2, 0.5, num_frames=3, num_levels=256, dtype="float64"))
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.models import rollout
-from support.video_proofs import (
-    VARIANTS,
+from support.models import (
+    VIDEO_VARIANTS,
     make_video_model,
     random_frames,
     random_sequences,
@@ -57,7 +57,7 @@ def law_of_last_frame(model, seed, chunk=16384):
     ],
     ids=["gray4x4", "rgb2x2"],
 )
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_all_frames_have_probability_one(variant, pasts, shape):
     model = random_video_model(variant, 1, 0.25, **ONE_FRAME, **shape)
     laws = [law_of_last_frame(model, seed) for seed in range(pasts)]
@@ -81,7 +81,7 @@ def test_the_proof_sees_a_leak(monkeypatch):
     assert abs(law_of_last_frame(model, 1).sum() - 1.0) > 1e-3
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_roll_out_with_the_true_frames_gives_the_likelihood(variant):
     """In float32, and over a clip long enough for the ConvLSTM's state to drift."""
     model = random_video_model(
@@ -110,7 +110,7 @@ def test_roll_out_with_the_true_frames_gives_the_likelihood(variant):
     np.testing.assert_array_equal(total, sum(model(frames, conditions).values()))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_every_variable_gets_a_gradient_the_same_in_a_graph(variant):
     model = random_video_model(
         variant, 4, 0.3, dtype="float64", frame_stride=2, num_levels=4, num_frames=4
@@ -124,12 +124,12 @@ def test_every_variable_gets_a_gradient_the_same_in_a_graph(variant):
             terms = by_frame(frames, conditions).values()
             total = tf.add_n([tf.reduce_sum(term) for term in terms])
         gradients.append(tape.gradient(total, variables))
-    for variable, compiled, eager in zip(model.trainable_variables, *gradients):
+    for variable, compiled, eager in zip(model.trainable_variables, *gradients, strict=True):
         assert np.abs(compiled).max() > 0, variable.path
         np.testing.assert_allclose(compiled, eager, rtol=1e-7, atol=1e-9, err_msg=variable.path)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_a_fresh_model_expects_the_frame_before(variant):
     """Still scenes are likely from the start: what does not move is what was there."""
     keras.utils.set_random_seed(5)
@@ -153,14 +153,14 @@ def test_a_groups_first_prediction_is_the_group_of_the_frame_before(group):
     np.testing.assert_allclose(prediction, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_start_at_marginal_sets_a_softmax_and_leaves_a_dmol(variant):
     model = make_video_model(variant, num_levels=3, channels=3)
     counts = np.array([[7, 1, 0], [0, 3, 5], [2, 2, 4]])
     biases = model.decoder.output_biases()
     before = [keras.ops.convert_to_numpy(bias).copy() for bias in biases]
     model.start_at_marginal(counts)
-    for old, new in zip(before, map(keras.ops.convert_to_numpy, biases)):
+    for old, new in zip(before, map(keras.ops.convert_to_numpy, biases), strict=True):
         if model.config.output == "dmol":
             np.testing.assert_array_equal(new, old)
         else:
@@ -169,7 +169,7 @@ def test_start_at_marginal_sets_a_softmax_and_leaves_a_dmol(variant):
             np.testing.assert_array_equal(new[:, 3:], old[:, 3:])
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_keras_file_round_trip(variant, tmp_path):
     model = random_video_model(variant)
     model.save(tmp_path / "model.keras")
@@ -236,7 +236,7 @@ def test_frames_are_scored_given_those_that_are_seen(variant):
         assert np.allclose(nats(frames, own), true, rtol=1e-5) == given
 
 
-@pytest.mark.parametrize("variant", VARIANTS[:-1])
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS[:-1])
 def test_passes_of_samples_lead_to_a_roll_out(variant):
     """Each pass with the same uniforms: the first p frames are then those of a roll-out."""
     model = random_video_model(variant, dtype="float64")

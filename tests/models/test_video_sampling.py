@@ -7,14 +7,13 @@ from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import in_parts
 from ms_pixelcnn_tf.models.in_parts import videos_at_once
-from support.video_proofs import (
-    eagerly,
+from support.models import (
     random_frames,
     random_sequences,
     random_video_model,
     random_video_uniforms,
-    row,
 )
+from support.proofs import eagerly, row
 
 FULL = {"num_levels": 256, "channels": 3, "num_frames": 4}
 MODELS = {

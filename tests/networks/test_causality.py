@@ -18,9 +18,9 @@ from ms_pixelcnn_tf.models import likelihood
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim
 from ms_pixelcnn_tf.training.trained import load_model
-from support.causality import assert_same, dependence, groups_of, past
-from support.proofs import make_model, random_levels
-from support.tiny import tiny_run
+from support.models import make_model, random_levels
+from support.proofs import assert_same, dependence, groups_of, past
+from support.runs import tiny_run
 
 SIZE = (6, 6)  # of the base and of every group map; patches are 3x3
 PATCH = 3
@@ -102,8 +102,8 @@ def train(model, steps=4):
                 sum(likelihood.log_prob_terms(model, images, {}).values())
             )  # run eagerly: no trace
         gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-    for variable, old in zip(model.trainable_variables, before):
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+    for variable, old in zip(model.trainable_variables, before, strict=True):
         assert (keras.ops.convert_to_numpy(variable) != old).any(), variable.path
     return optimizer
 
@@ -136,9 +136,9 @@ def stages(request, tmp_path_factory):
     claim(workdir, dataclasses.replace(tiny_run(), model=trained.config))
     Checkpoints(workdir, trained, trained, optimizer).save(State(step=4))
     reloaded = load_model(workdir)
-    for ours, theirs in zip(reloaded.variables, trained.variables):
+    for ours, theirs in zip(reloaded.variables, trained.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    return dict(zip(STAGES, (fresh, trained, reloaded)))
+    return dict(zip(STAGES, (fresh, trained, reloaded), strict=True))
 
 
 @pytest.mark.parametrize("stage", STAGES)

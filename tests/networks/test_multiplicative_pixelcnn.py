@@ -10,8 +10,8 @@ from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import MultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.sampling import decode_naive, decode_raster
-from support.causality import assert_same, dependence, groups_of, in_window, past
-from support.proofs import randomise
+from support.models import randomise
+from support.proofs import assert_same, dependence, groups_of, in_window, past
 
 CONDITIONING = 4
 
@@ -86,8 +86,8 @@ def train(network, steps=4):
             params = network(levels, conditioning, prediction)
             loss = -tf.reduce_mean(law.log_prob(params, levels))
         gradients = tape.gradient(loss, [v.value for v in network.trainable_variables])
-        optimizer.apply_gradients(zip(gradients, network.trainable_variables))
-    for variable, old in zip(network.trainable_variables, before):
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+    for variable, old in zip(network.trainable_variables, before, strict=True):
         assert (np.asarray(variable) != old).any(), variable.path
 
 

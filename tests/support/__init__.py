@@ -1,1 +1,1 @@
-"""What the tests share: small models and runs, proofs, fake parts, processes, and written inputs."""
+"""Shared by the tests: small models and runs, proofs, fakes, commands, and written inputs."""

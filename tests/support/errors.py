@@ -26,6 +26,15 @@ def refuses(*facts, error=UserError):
     assert not missing_facts(message, *facts), message
 
 
+@contextlib.contextmanager
+def warns(*facts):
+    """Passes if one of the block's warnings holds all of `facts`, as for `missing_facts`."""
+    with pytest.warns(UserWarning) as warned:
+        yield
+    messages = [str(warning.message) for warning in warned]
+    assert any(not missing_facts(message, *facts) for message in messages), messages
+
+
 def missing_facts(message, *facts):
     """Those of `facts` that `message` does not hold as whole words, in any order.
 

@@ -5,10 +5,13 @@ import dataclasses
 import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
-from support.proofs import random_conditions, random_levels, random_model, random_uniforms
-from support.video_proofs import (
+from support.models import (
+    random_conditions,
     random_frames,
+    random_levels,
+    random_model,
     random_sequences,
+    random_uniforms,
     random_video_model,
     random_video_uniforms,
 )
@@ -23,10 +26,6 @@ IMAGES = {
         "num_segments": 2,
         "channels": 3,
         "num_levels": 5,
-        "text_features": 4,
-        "text_width": 8,
-        "spatial_features": 4,
-        "spatial_blocks": 1,
     },
     "B": {
         "upscaler": "B",
@@ -40,7 +39,7 @@ IMAGES = {
 }
 SERVED = {
     "plain": {"upscaler": "A", "channels": 3, "num_levels": 8},
-    "text": {"variant": "ON", "text": True, "text_features": 4, "text_width": 8},
+    "text": {"variant": "ON", "text": True},
 }
 VIDEOS = {"OT": {}, "OT_upscaler": {"action_size": 0, "state_size": 0}}
 NAMES = (*IMAGES, *VIDEOS)

@@ -8,19 +8,10 @@ from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.training import datasheet, trained
+from support.models import small_image
 
 # Of a model that is built in a second.
-SMALL = {
-    "image_size": 16,
-    "base_size": 8,
-    "base_layers": 1,
-    "base_features": 8,
-    "residual_blocks": 1,
-    "features": 8,
-    "head_features": 8,
-    "num_mixtures": 2,
-    "num_levels": 16,
-}
+SMALL = small_image(image_size=16, base_size=8, base_layers=1, channels=3, num_levels=16)
 CLASSES, PARTS, SEGMENTS = ("circle", "star"), ("beak", "tail", "wing"), ("sky", "sea")
 
 

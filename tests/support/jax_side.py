@@ -3,8 +3,8 @@
     python tests/support/jax_side.py FOLDER
 
 FOLDER holds, for each model, `NAME.json`, its configuration, and `NAME.npz` with its weights
-"weight0" …, its inputs "images" or "frames", "uniforms", and "condition_FIELD". Written beside them:
-`NAME-jax.npz` with "log_prob" and "decoded".
+"weight0" …, its inputs "images" or "frames", "uniforms", and "condition_FIELD". Written to the same
+folder: `NAME-jax.npz` with "log_prob" and "decoded".
 """
 
 import json

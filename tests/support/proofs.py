@@ -1,75 +1,15 @@
-"""What the proofs share: small models with random weights, all images of a size, teacher forcing."""
+"""Proofs: all images of a size, teacher forcing, and the inputs that an output depends on."""
+
+import contextlib
+import itertools
 
 import numpy as np
+import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
-from ms_pixelcnn_tf.configs import ModelConfig, replace
-from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.models.inputs import check_images
 
-SMALL = {
-    "image_size": 4,
-    "base_size": 2,
-    "channels": 1,
-    "num_levels": 2,
-    "num_mixtures": 2,
-    "base_layers": 2,
-    "base_features": 9,
-    "first_kernel": 5,
-    "residual_blocks": 1,
-    "features": 8,
-    "head_features": 9,
-    "patch_size": 2,
-    "decoder_layers": 2,
-    "decoder_features": 9,
-    "label_features": 4,
-}
-
-
-def make_model(**overrides):
-    """A small model as it is before training."""
-    return MultiscalePixelCNN(replace(ModelConfig(), **(SMALL | overrides)))
-
-
-def random_model(weight_seed=0, weight_scale=0.5, **overrides):
-    """A small model, every variable drawn at random: no zero, no symmetry hides a mistake."""
-    model = make_model(**overrides)
-    randomise(model, weight_seed, weight_scale)
-    return model
-
-
-def randomise(model, seed=0, scale=0.5):
-    generator = np.random.default_rng(seed)
-    for variable in model.variables:
-        variable.assign(generator.normal(size=variable.shape) * scale)
-
-
-def random_levels(model, batch, seed=0):
-    """uint8 `[batch, H, W, C]` levels, uniform."""
-    shape = (batch, *model.config.image_size, model.config.channels)
-    levels = np.random.default_rng(seed).integers(0, model.config.num_levels, shape)
-    return levels.astype("uint8")
-
-
-def random_uniforms(model, batch, seed=0, dtype="float64"):
-    """`[batch, H, W, C]` uniforms in [0, 1)."""
-    shape = (batch, *model.config.image_size, model.config.channels)
-    return np.random.default_rng(seed).random(shape, dtype=dtype)
-
-
-def random_conditions(model, batch, seed=0):
-    """Random conditions, as far as the model takes them, else None."""
-    config, generator = model.config, np.random.default_rng(seed)
-    if not config.conditions:
-        return None
-    captions = ["a red circle", "blue", "two green squares above a star", "", "a cross; a moon!"]
-    drawn = {
-        "label": generator.integers(0, max(config.num_classes, 1), batch).astype("int32"),
-        "text": [captions[index] for index in generator.integers(0, len(captions), batch)],
-        "keypoints": generator.integers(0, 2, (batch, 32, 32, config.num_keypoints)),
-        "segmentation": generator.integers(0, 2, (batch, 32, 32, config.num_segments)),
-    }
-    return {name: drawn[name] for name in config.conditions}
+DRAWS = 3  # random inputs an output: one relu may be closed on one of them
 
 
 def taken(conditions, rows):
@@ -77,6 +17,13 @@ def taken(conditions, rows):
     if conditions is None:
         return None
     return {name: [values[row] for row in rows] for name, values in conditions.items()}
+
+
+def row(conditions, index):
+    """The conditions of one video, as a batch of one; None of None."""
+    if conditions is None:
+        return None
+    return {name: values[index : index + 1] for name, values in conditions.items()}
 
 
 def all_images(model):
@@ -151,3 +98,82 @@ def teacher_forced_decode(model, images, uniforms, conditions=None):
             axis=-1,
         )
     return result
+
+
+@contextlib.contextmanager
+def eagerly(wanted=True):
+    """Runs what is compiled a step at a time: slower to run, but there is no graph to make."""
+    tf.config.run_functions_eagerly(wanted)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def dependence(function, size, outputs, inputs, channels_out, seed=0):
+    """Which inputs each output's parameters depend on, by gradients.
+
+    Args:
+        function: `[N, H, W, ·]` tensors of levels 0…255 as floats → parameters `[N, H, W, P]`.
+        size: `(H, W)`.
+        outputs: channels of the output that have parameters of their own (G).
+        inputs: channel counts of the input tensors.
+        channels_out: P/G parameters a channel.
+
+    Returns:
+        For each input, bool `[H, W, G, H, W, C]`.
+    """
+    generator = np.random.default_rng(seed)
+    height, width = size
+    count = height * width * outputs  # one row of the Jacobian an example
+    tensors = [
+        tf.constant(generator.integers(0, 256, (DRAWS * count, height, width, c)), tf.float32)
+        for c in inputs
+    ]
+    select = np.zeros((count, height * width, outputs, channels_out), "float32")
+    select.reshape(count, count, channels_out)[np.arange(count), np.arange(count)] = (
+        generator.normal(size=(count, channels_out))
+    )
+    select = np.tile(select.reshape(count, height, width, -1), (DRAWS, 1, 1, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        total = tf.reduce_sum(function(*tensors) * select)
+    gradients = tape.gradient(total, tensors, unconnected_gradients="zero")
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+    return [
+        (np.reshape(gradient, (DRAWS, height, width, outputs, height, width, c)) != 0).any(axis=0)
+        for gradient, c in zip(gradients, inputs, strict=True)
+    ]
+
+
+def in_window(size, sees):
+    """Bool `[H, W, H, W]`: whether `sees(rows up, columns right)` of an output's position and an
+    input's."""
+    result = np.zeros((*size, *size), bool)
+    for row, column, up, right in itertools.product(*map(range, (*size, *size))):
+        result[row, column, up, right] = sees(row - up, right - column)
+    return result
+
+
+def past(height, width, channels, groups):
+    """All sub-pixels before each output in raster order: bool `[H, W, groups, H, W, C]`."""
+    order = np.arange(height * width)
+    before = (order[None, :] < order[:, None])[:, None, :, None]
+    same = (order[None, :] == order[:, None])[:, None, :, None]
+    earlier = (np.arange(channels)[None, :] < np.arange(groups)[:, None])[None, :, None, :]
+    result = before | (same & earlier)
+    return result.reshape(height, width, groups, height, width, channels)
+
+
+def groups_of(law):
+    """Outputs with parameters of their own at a pixel, and how many parameters each has."""
+    groups = law.channels if law.channel_autoregressive else 1
+    return groups, law.num_params // groups
+
+
+def assert_same(found, reach):
+    """`found` is the reach; the message tells a leak from a blind spot."""
+    leaks, blind = np.argwhere(found & ~reach), np.argwhere(reach & ~found)
+    assert not len(leaks), f"{len(leaks)} leaks, as at {leaks[0]} (output, input)"
+    assert not len(blind), f"{len(blind)} blind spots, as at {blind[0]} (output, input)"

@@ -19,19 +19,23 @@ class Refusing:
         return None
 
 
-sys.meta_path.insert(0, Refusing())
+def main(folder):
+    sys.meta_path.insert(0, Refusing())
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+    import numpy as np
+    import tensorflow as tf
 
-for export in sorted(pathlib.Path(sys.argv[1]).glob("*/export")):
-    model = tf.saved_model.load(str(export))
-    for asked in sorted(export.parent.glob("*.asked.npz")):
-        _, signature, _ = asked.name.split(".", 2)
-        with np.load(asked) as arguments:
-            tensors = {name: tf.constant(values) for name, values in arguments.items()}
-        answer = model.signatures[signature](**tensors)
-        np.savez(
-            asked.with_name(asked.name.replace("asked", "answer")),
-            **{name.replace("/", "|"): value.numpy() for name, value in answer.items()},
-        )
+    for export in sorted(pathlib.Path(folder).glob("*/export")):
+        model = tf.saved_model.load(str(export))
+        for asked in sorted(export.parent.glob("*.asked.npz")):
+            _, signature, _ = asked.name.split(".", 2)
+            with np.load(asked) as arguments:
+                tensors = {name: tf.constant(values) for name, values in arguments.items()}
+            answer = model.signatures[signature](**tensors)
+            np.savez(
+                asked.with_name(asked.name.replace("asked", "answer")),
+                **{name.replace("/", "|"): value.numpy() for name, value in answer.items()},
+            )
+
+
+main(sys.argv[1])

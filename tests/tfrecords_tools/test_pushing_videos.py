@@ -1,5 +1,6 @@
 """Robot pushing from the owners' files to a trained video model, by the commands."""
 
+import functools
 import json
 import shutil
 
@@ -13,7 +14,7 @@ from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import load_model, read_run
 from support.commands import exit_status
-from support.silent import SilentProgress
+from support.runs import SilentProgress
 from tfrecords_tools.build import build
 
 SMALL = [
@@ -144,7 +145,7 @@ def test_a_record_that_goes_bad_while_training_reads_it(
     built, tmp_path, monkeypatch, capsys, limit
 ):
     monkeypatch.setattr(Damaging, "folder", tmp_path / "built")
-    monkeypatch.setattr(loop, "Progress", Damaging)
+    monkeypatch.setattr(loop, "train", functools.partial(loop.train, progress=Damaging))
     shutil.copytree(built, tmp_path / "built")
     arguments = [
         *SMALL,

@@ -9,7 +9,7 @@ import pytest
 
 from ms_pixelcnn_tf.training import snapshots
 from ms_pixelcnn_tf.training.checkpoint import CHECKPOINTS, latest_step
-from support.processes import train_tiny
+from support.commands import train_tiny
 from support.runs import assert_same_run
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ RUN = {
 def server():
     """Forks each training from a process that has imported all of it, and done nothing else."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ms_pixelcnn_tf.training.loop", "support.processes"])
+    context.set_forkserver_preload(["ms_pixelcnn_tf.training.loop", "support.commands"])
     return context
 
 

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.lock import LOCK, is_trained_in, owner_file, training_in
-from support.processes import hold
+from support.commands import hold
+from support.errors import refuses
 
 
 def owner_of(folder):
@@ -21,8 +21,7 @@ def test_a_second_training_is_refused_and_told_whose_the_first_is(tmp_path):
     folder = tmp_path / "new" / "run"
     with training_in(folder):
         assert is_trained_in(folder)
-        owner = f"process {os.getpid()} on host {socket.gethostname()}"
-        with pytest.raises(UserError, match=owner):
+        with refuses(folder, f"process {os.getpid()}", socket.gethostname(), "--workdir"):
             with training_in(folder):
                 pytest.fail("two trainings in one folder")
         assert is_trained_in(folder)
@@ -43,7 +42,7 @@ def test_a_lock_of_a_killed_process_is_stale(tmp_path):
     process.start()
     pid = here.recv()
     assert is_trained_in(tmp_path)
-    with pytest.raises(UserError, match=f"process {pid} "), training_in(tmp_path):
+    with refuses(tmp_path, f"process {pid}"), training_in(tmp_path):
         pass
     process.kill()
     process.join()
@@ -69,9 +68,8 @@ def test_an_owner_that_is_not_named_is_refused_all_the_same(tmp_path, text):
     with training_in(tmp_path):
         owner = owner_file(tmp_path / LOCK)
         owner.unlink() if text is None else owner.write_text(text)
-        with pytest.raises(UserError, match="process unknown on host unknown, since unknown"):
-            with training_in(tmp_path):
-                pytest.fail("two trainings in one folder")
+        with refuses(tmp_path, "process unknown", "host unknown"), training_in(tmp_path):
+            pytest.fail("two trainings in one folder")
 
 
 def test_looking_does_not_stand_in_the_way(tmp_path):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from ms_pixelcnn_tf.training import events, loop, progress
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
 from ms_pixelcnn_tf.training.progress import Progress
-from support.tiny import TinySource, tiny_run
+from support.runs import TinySource, tiny_run
 
 TERMS = ("base", "2to4/group2", "2to4/group3", "2to4/group4")
 

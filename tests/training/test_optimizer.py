@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training.optimizer import WarmupThenDecay, build_optimizer
-from support.tiny import tiny_run
+from support.errors import refuses
+from support.runs import tiny_run
 
 
 @pytest.mark.parametrize("schedule", ["exponential", "cosine"])
@@ -18,7 +18,7 @@ def test_schedule_warms_up_and_ends_at_the_final_rate(schedule):
     np.testing.assert_allclose(rates[110], 1e-5, rtol=1e-4)
     middle = 1e-4 if schedule == "exponential" else (1e-3 + 1e-5) / 2
     np.testing.assert_allclose(rates[60], middle, rtol=1e-4)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
 
 
 def test_no_warm_up_starts_at_the_full_rate():
@@ -58,21 +58,18 @@ def test_not_centered_unless_told():
 
 
 @pytest.mark.parametrize(
-    "fields, message",
+    "fields, facts",
     [
-        (
-            {"schedule": "steps"},
-            "schedule is steps, without drop_steps; give them, as 83000,113000",
-        ),
+        ({"schedule": "steps"}, ("schedule", "steps", "drop_steps", "83000,113000")),
         (
             {"schedule": "steps", "drop_steps": "83K"},
-            "drop_steps is '83K'; valid: numbers of steps",
+            ("drop_steps", "83K", "numbers", "83000,113000"),
         ),
-        ({"schedule": "steps", "drop_steps": "20,10"}, "valid: rising numbers"),
-        ({"schedule": "steps", "drop_steps": "0"}, "valid: rising numbers, 1 or more"),
-        ({"drop_factor": 1.0}, "drop_factor is 1.0; valid: between 0 and 1"),
+        ({"schedule": "steps", "drop_steps": "20,10"}, ("drop_steps", "20,10", "rising")),
+        ({"schedule": "steps", "drop_steps": "0"}, ("drop_steps", "'0'", "rising", 1)),
+        ({"drop_factor": 1.0}, ("drop_factor", 1.0, "0 and 1")),
     ],
 )
-def test_drops_that_make_no_sense_are_told(fields, message):
-    with pytest.raises(UserError, match=message):
+def test_drops_that_make_no_sense_are_told(fields, facts):
+    with refuses(*facts):
         tiny_run(**fields)

@@ -20,8 +20,7 @@ from ms_pixelcnn_tf.training.step import (
     update_average,
     with_choice,
 )
-from support.tiny import TinySource, tiny_run
-from support.tiny_video import TinyFilm, tiny_video_run
+from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def test_average_follows_with_a_warm_up(models, step, keep):
         variable.assign(variable + 1.0)
     before, new = weights(averaged), weights(model)
     update_average(averaged, model, tf.constant(step, tf.int64), 0.9)
-    for mean, old, value in zip(weights(averaged), before, new):
+    for mean, old, value in zip(weights(averaged), before, new, strict=True):
         np.testing.assert_allclose(mean, keep * old + (1 - keep) * value, atol=1e-6)
 
 
@@ -65,7 +64,7 @@ def test_step_reports_the_loss_before_the_update_and_clips(models):
     dims = model.term_dims
     total = sum(float(metrics["terms"][name]) * dims[name] for name in dims) / sum(dims.values())
     assert total == pytest.approx(bits, rel=1e-5)
-    moved = sum(np.sum((a - b) ** 2) for a, b in zip(weights(model), before)) ** 0.5
+    moved = sum(np.sum((a - b) ** 2) for a, b in zip(weights(model), before, strict=True)) ** 0.5
     assert float(metrics["gradient_norm"]) > 1e-3
     assert moved == pytest.approx(1e-3, rel=1e-3)
 
@@ -195,7 +194,10 @@ def test_parts_of_a_batch_make_the_whole_batchs_step(run, source):
         step = make_train_step(model, model, optimizer, config)
         metrics = step(batch, tf.constant(7, tf.int64))
         found.append([*map(np.asarray, tf.nest.flatten(metrics)), *weights(model)])
-    moved = [abs(after - before).max() for after, before in zip(found[0][-len(start) :], start)]
+    moved = [
+        abs(after - before).max()
+        for after, before in zip(found[0][-len(start) :], start, strict=True)
+    ]
     assert max(moved) > 1e-3
     for expected, got in zip(*found, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-12)

@@ -16,9 +16,8 @@ import tensorflow as tf
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from support import browser
-from support.processes import free_ports
-from support.tiny import TinySource, tiny_run
-from support.tiny_video import TinyFilm, tiny_video_run
+from support.commands import free_ports
+from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
 
 SECONDS = 40  # of the page's own time
 

@@ -1,5 +1,7 @@
-"""Subjects of a benchmark's worker that need no model."""
+"""Subjects of a benchmark's worker that need no model, and workers without processes."""
 
+import contextlib
+import importlib
 import os
 
 from ms_pixelcnn_tf.errors import UserError
@@ -49,3 +51,19 @@ class Holder(Counter):
         held = bytearray(2**28)
         held[::4096] = b"x" * len(held[::4096])
         return before, peak_memory()
+
+
+class Here:
+    """A `Worker` in this process."""
+
+    def __init__(self, name, *arguments):
+        module, kind = name.split(":")
+        self._subject = getattr(importlib.import_module(module), kind)(*arguments)
+        self.facts = self._subject.facts()
+        self.measure = self._subject.measure
+
+
+@contextlib.contextmanager
+def in_process(subjects):
+    """As `parts.worker.workers`."""
+    yield {key: Here(*arguments) for key, arguments in subjects.items()}
