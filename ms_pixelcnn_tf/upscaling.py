@@ -126,7 +126,7 @@ def read_input(path: str, config: Any, low: tuple[int, int], high: tuple[int, in
         best, step = kept[-1], _multiple(size, kept[-1])
         image = decode.decode_file(path, size, channels).pixels[::step, ::step]
     else:
-        left, top, right, bottom = decode.crop_box(size[::-1], target)
+        left, top, right, bottom = decode.crop_box((size[1], size[0]), target)
         filled = [s for s in config.sizes if s[0] <= bottom - top and s[1] <= right - left]
         if low not in filled:
             raise decode.Unusable(
@@ -193,4 +193,5 @@ def _upright_size(path):
             turned = image.getexif().get(ORIENTATION) in LYING
         except Exception:  # damaged EXIF data, which `decode` passes over as well
             turned = False
-        return image.size if turned else image.size[::-1]
+        width, height = image.size
+        return (width, height) if turned else (height, width)

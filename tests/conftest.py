@@ -1,17 +1,59 @@
 """Settings of the whole test run, before TensorFlow is imported."""
 
+import contextlib
+import ctypes
 import gc
 import os
+import sys
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 gc.set_threshold(20_000, 20, 50)  # tracing makes millions of objects, few of them garbage
+SECONDS = pytest.StashKey[float]()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--most-seconds",
+        type=float,
+        default=0,
+        help="fail each test that is not marked slow and takes more processor time than this",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_are_optimised_in_slow_runs_only(pytestconfig):
+    """Grappler takes a third of tracing and changes no result: `--all` runs with it, as users do."""
+    if pytestconfig.option.markexpr == "not slow":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="module", autouse=True)
-def what_is_left_is_not_looked_at_again():
-    """Graphs that outlive a file would slow every later collection of garbage."""
-    yield
+def nothing_of_the_file_before_is_held():
+    """Models and graphs hold one another in cycles; what is frozen would never be collected."""
+    gc.unfreeze()
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
     gc.collect()
-    gc.freeze()
+    with contextlib.suppress(AttributeError):  # glibc keeps what is free unless it is told
+        ctypes.CDLL(None).malloc_trim(0)
+    gc.freeze()  # so that later collections do not walk it again
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    item.stash[SECONDS] = sum(os.times()[:4])
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    result = yield
+    most = item.config.getoption("--most-seconds")
+    seconds = sum(os.times()[:4]) - item.stash[SECONDS]
+    if most and seconds > most and item.get_closest_marker("slow") is None:
+        pytest.fail(f"took {seconds:.0f} s of processor time, above {most:.0f}: mark it slow")
+    return result

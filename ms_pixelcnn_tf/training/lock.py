@@ -81,7 +81,7 @@ def alone(path: pathlib.Path, refusal: Callable[[dict], str]) -> Iterator[None]:
         yield
 
 
-def owner_file(path):
+def owner_file(path: pathlib.Path) -> pathlib.Path:
     """The file that names who holds a lock: Windows lets nobody read the lock file itself."""
     return path.with_name(f"{path.name}.owner")
 
