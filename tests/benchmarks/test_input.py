@@ -4,7 +4,7 @@ import pytest
 
 import input as benchmark
 from ms_pixelcnn_tf.errors import UserError
-from support.cub_fixture import write_cub
+from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
 

@@ -16,7 +16,7 @@ from ms_pixelcnn_tf.data import decode, draws, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
 from support.commands import exit_status
-from support.cub_fixture import write_cub
+from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
 Feature = tfds.features.Image

@@ -16,7 +16,7 @@ import pytest
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
-from support.cub_fixture import write_cub
+from support.written_cub import write_cub
 from tfrecords_tools import cli
 from tfrecords_tools.build import build
 from tfrecords_tools.tasks import Skipped, Task, convert_all

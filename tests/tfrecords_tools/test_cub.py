@@ -11,7 +11,7 @@ import pytest
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.errors import UserError
-from support.cub_fixture import CLASSES, PART_NAMES, colour_of, write_cub
+from support.written_cub import CLASSES, PART_NAMES, colour_of, write_cub
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
 from tfrecords_tools.builder import Options, jobs_of
@@ -37,7 +37,10 @@ def examples_of(root, image_size=0):
     options, tree = Options(image_size, "disjoint"), Tree(root)
     plan = Cub.plan(tree, options, Skips()).tasks
     tasks = [task for tasks in plan.values() for task in tasks]
-    convert = lambda task, content: Cub.convert(options, task, content)  # noqa: E731
+
+    def convert(task, content):
+        return Cub.convert(options, task, content)
+
     return [found for job in jobs_of(tree, tasks) for found in converted(convert, *job)]
 
 

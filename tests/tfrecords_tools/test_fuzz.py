@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ms_pixelcnn_tf.data.records import records_of
 from ms_pixelcnn_tf.errors import UserError
-from support.cub_fixture import write_cub
+from support.written_cub import write_cub
 from tfrecords_tools import zips
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options, jobs_of

@@ -4,7 +4,6 @@ import io
 import os
 import pathlib
 import pickle
-import tarfile
 import zipfile
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image
 
 from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.errors import UserError
+from support.written_imagenet import LIST, TRAIN, VAL, WNIDS, picture, tar, train_tar, write
 from tfrecords_tools import imagenet_small
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
@@ -23,45 +23,6 @@ from tfrecords_tools.imagenet import ABSENT, Imagenet
 from tfrecords_tools.tasks import Skipped
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
-WNIDS = ["n01440764", "n01443537", "n02105855"]
-
-
-def picture(seed=0, size=(40, 30), mode="RGB", kind="JPEG"):
-    generator = np.random.default_rng(seed)
-    image = Image.fromarray(generator.integers(0, 256, (5, 6, 3), "uint8")).resize(size, 2)
-    buffer = io.BytesIO()
-    image.convert(mode).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def tar(files, mode="w"):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def write(folder, files):
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return folder
-
-
-TRAIN = {f"{wnid}/{wnid}_{n}.JPEG": picture(n) for wnid in reversed(WNIDS) for n in (1, 22)}
-VAL = {f"ILSVRC2012_val_{number:08d}.JPEG": picture(number) for number in (1, 2, 3)}
-LIST = "n02105855\nn01440764\nn01440764\n"
-
-
-def train_tar(files=TRAIN):
-    by_class = {}
-    for name, content in files.items():
-        by_class.setdefault(name.split("/")[0], {})[name.split("/")[1]] = content
-    return tar({f"{wnid}.tar": tar(part) for wnid, part in by_class.items()})
 
 
 def converted(source, variant="full", size=0):

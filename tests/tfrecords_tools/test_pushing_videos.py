@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-from test_robot_pushing import sequence, write
 
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
 from ms_pixelcnn_tf.data.records import places
@@ -14,6 +13,7 @@ from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import load_model, read_run
 from support.commands import exit_status
 from support.silent import SilentProgress
+from support.written_robot_pushing import sequence, write
 from tfrecords_tools.build import build
 
 SMALL = [
