@@ -73,7 +73,9 @@ def test_by_order_tells_what_stands_where_each_should():
     assert list(found) == ["1 of 1", "1 of 2", "2 of 2", "1 of 3", "2 of 3", "3 of 3"]
     assert sum(shares["asked"] for shares in found.values()) == sum(map(len, asked))
     assert all(shares["right"] >= 0.95 for shares in found.values())
-    backwards = [[(c, *s[1:]) for (c, *_), s in zip(shapes[::-1], shapes)] for shapes in asked]
+    backwards = [
+        [(c, *s[1:]) for (c, *_), s in zip(shapes[::-1], shapes, strict=True)] for shapes in asked
+    ]
     turned = conditioning_report.by_order(images, backwards)
     assert turned["1 of 1"] == found["1 of 1"] and turned["2 of 3"] == found["2 of 3"]
     for order in ("1 of 2", "2 of 2", "1 of 3", "3 of 3"):
@@ -194,7 +196,7 @@ class Reader:
         self.truth = truth
 
     def log_prob_terms(self, levels, conditions):
-        pairs = zip(levels, conditions["text"])
+        pairs = zip(levels, conditions["text"], strict=True)
         likes = [self.truth[image.tobytes()] == first_colour(text) for image, text in pairs]
         return {"base": np.array(likes, float), "4to8/group2": np.zeros(len(levels))}
 
@@ -204,7 +206,7 @@ def test_read_back_counts_the_captions_that_are_understood():
     asked = prompts(source, 40)
     images = source.examples(SPLIT, np.arange(40), ("image",))["image"]
     firsts = map(first_colour, asked.conditions["text"])
-    truth = {image.tobytes(): name for image, name in zip(images, firsts)}
+    truth = {image.tobytes(): name for image, name in zip(images, firsts, strict=True)}
     reds = np.mean([shapes[0][0] == 0 for shapes in asked.asked])
     found = conditioning_report.read_back(Reader(truth), source, asked, SPLIT)
     assert found["all"] == found["base"] == 1 and found["4to8"] == reds

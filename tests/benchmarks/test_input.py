@@ -25,7 +25,10 @@ def test_every_reading_is_taken_and_shown(options):
     result = subject.results()
     for name in ("decoder", "pipeline", "kept"):
         assert len(subject.readings[name]) == 2 and min(subject.readings[name]) > 0
-    ratios = [p / d for p, d in zip(subject.readings["pipeline"], subject.readings["decoder"])]
+    ratios = [
+        p / d
+        for p, d in zip(subject.readings["pipeline"], subject.readings["decoder"], strict=True)
+    ]
     assert result["pipeline_over_decoder"]["min"] == pytest.approx(min(ratios))
     page = benchmark.markdown(
         {

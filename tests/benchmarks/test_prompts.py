@@ -23,8 +23,10 @@ def test_captions_name_the_held_out_pair_and_other_shapes(side, form):
     assert len(found.conditions["text"]) == len(found.asked) == len(set(found.indices)) == NUM
     numbers = set()
     texts = source.examples("novel", found.indices, ("text",))["text"]
-    assert all(caption in own for caption, own in zip(found.conditions["text"], texts))
-    for index, caption, asked in zip(found.indices, found.conditions["text"], found.asked):
+    assert all(caption in own for caption, own in zip(found.conditions["text"], texts, strict=True))
+    for index, caption, asked in zip(
+        found.indices, found.conditions["text"], found.asked, strict=True
+    ):
         scene = source.scene("novel", index)
         shape_of = {shape.colour: shape for shape in scene.shapes}
         main = scene.shapes[0]
@@ -65,7 +67,7 @@ def test_maps_are_the_pipelines(kind):
 def test_the_scenes_own_images_show_what_is_asked():
     source = data.load("shapes", image_size=32)
     images = source.examples("novel", np.arange(NUM), ("image",))["image"]
-    for image, asked in zip(images, prompts(source, NUM).asked):
+    for image, asked in zip(images, prompts(source, NUM).asked, strict=True):
         found = detector.colour_at([image] * len(asked), [place for _, *place in asked])
         assert found.tolist() == [colour for colour, *_ in asked]
 

@@ -111,7 +111,7 @@ def test_the_front_is_where_an_object_comes_to():
     for index in range(60):
         episode = source.episode("test_seen", index)
         frames = source.examples("test_seen", np.array([index]), ("frames",))["frames"][0]
-        for thing, path in zip(episode.objects, episode.positions.swapaxes(0, 1)):
+        for thing, path in zip(episode.objects, episode.positions.swapaxes(0, 1), strict=True):
             if np.linalg.norm(path[-1] - path[1]) >= video_report.PUSHED:
                 fastest, place = video_report.front_of(path, thing.radius, 2)
                 assert fastest >= 2
@@ -173,7 +173,7 @@ def test_swapped_actions_are_nothing_to_a_model_without():
 
 def test_augmentation_is_set_beside_the_same_run_without():
     def run(*nats):
-        return {"nats": dict(zip(video_report.SPLITS, nats))}
+        return {"nats": dict(zip(video_report.SPLITS, nats, strict=True))}
 
     runs = {"OTlogN": run(1.0, 1.1, 1.2, 2.0), "OTlogN-augmented": run(1.1, 1.1, 1.0, 1.5)}
     page = "".join(video_report.augmented(runs))

@@ -345,7 +345,7 @@ def test_of_several_variants_none_is_chosen(tmp_path):
     write_cub(tmp_path / "source")
     for variant, size in (("disjoint", 48), ("official", 32)):
         build("cub", tmp_path / "source", tmp_path / "built", variant=variant, image_size=size)
-    with refuses("builds of cub", "--data_dir", "disjoint/1.0.0", "official/1.0.0"):
+    with refuses("builds of cub", "--data_dir", "disjoint-48/1.0.0", "official-32/1.0.0"):
         data.load("cub", data_dir=str(tmp_path / "built"), image_size=32)
     picture = {"image": tfds.features.Image(shape=(None, None, 3))}
     for year in ("2014", "2017"):

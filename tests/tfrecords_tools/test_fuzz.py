@@ -1,4 +1,4 @@
-"""Bytes and texts that nobody meant: whatever comes in, nothing but the project's own errors comes out.
+"""Random bytes and texts: any input gives a result or the project's own error, nothing else.
 
 Bounded and derandomised, so that a run is the same everywhere; raise MAX_EXAMPLES to look further.
 """

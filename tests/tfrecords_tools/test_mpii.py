@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 from support.written_mpii import WIDTH, person, write_h5, write_images, write_json, write_mat
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
@@ -162,18 +163,18 @@ def test_points_that_cannot_be_are_left_out_and_counted(tmp_path):
 @pytest.mark.parametrize(
     "changes, reason",
     [
-        ({"scale": -1.0}, "people without a place and a scale"),
-        ({"scale": math.nan}, "people without a place and a scale"),
-        ({"scale": 1e6}, "people of an impossible scale"),
-        ({"centre": np.array([math.inf, 0])}, "people without a place and a scale"),
-        ({"centre": np.array([1e30, 0])}, "people outside their image"),
+        ({"scale": -1.0}, "without"),
+        ({"scale": math.nan}, "without"),
+        ({"scale": 1e6}, "impossible scale"),
+        ({"centre": np.array([math.inf, 0])}, "without"),
+        ({"centre": np.array([1e30, 0])}, "outside"),
     ],
 )
 def test_people_who_are_nowhere_are_skipped(tmp_path, changes, reason):
     one = person(**changes)
     write_images(tmp_path, [one])
     write_json(tmp_path / "valid.json", [one])
-    with pytest.raises(Skipped, match=reason):
+    with refuses("people", reason, error=Skipped):
         convert(tmp_path, tasks_of(plan(tmp_path)[0])[0])
 
 
@@ -182,7 +183,7 @@ def test_a_damaged_image_is_skipped(tmp_path):
     path = write_images(tmp_path, [one]) / "images" / "a.jpg"
     path.write_bytes(path.read_bytes()[:100])
     write_json(tmp_path / "valid.json", [one])
-    with pytest.raises(Skipped, match="damaged image"):
+    with refuses("damaged", error=Skipped):
         convert(tmp_path, tasks_of(plan(tmp_path)[0])[0])
 
 
@@ -272,9 +273,8 @@ def test_a_flip_swaps_left_and_right():
 )
 def test_what_is_no_annotation_is_told_in_a_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError) as error:
+    with refuses(name):
         plan(tmp_path)
-    assert name in str(error.value) and "\n" not in str(error.value)
 
 
 def test_cut_annotation_raises_nothing_else(tmp_path):
@@ -299,16 +299,16 @@ def test_h5_links_are_not_followed(tmp_path):
     with h5py.File(tmp_path / "valid.h5", "a") as file:
         del file["part"]
         file["part"] = h5py.ExternalLink(str(tmp_path / "other"), "/part")
-    with pytest.raises(UserError, match="valid.h5: no data set part"):
+    with refuses("valid.h5", "data set", "part"):
         plan(tmp_path)
 
 
 def test_no_annotation_and_no_scipy(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="holds no annotation of MPII; give a folder or archive"):
+    with refuses(tmp_path, MATLAB, "train.json", "train.h5"):
         plan(tmp_path)
     write_mat(tmp_path / MATLAB, [("a.jpg", [person()], [1])])
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(UserError, match=r"pip install 'ms_pixelcnn_tf\[mpii\]'"):
+    with refuses(MATLAB, "SciPy", "ms_pixelcnn_tf[mpii]"):
         plan(tmp_path)
 
 
