@@ -7,9 +7,9 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
-from ms_pixelcnn_tf.errors import UserError
 from parts import detector
 from parts.prompts import prompts
+from support.errors import refuses
 
 NUM = 60
 
@@ -86,7 +86,5 @@ def test_prompts_of_another_split_ask_for_pairs_that_training_shows():
 
 def test_more_prompts_than_there_are_is_told():
     source = data.load("shapes", image_size=8)
-    with pytest.raises(
-        UserError, match="split novel has 2000 prompts of form list; 2001 were asked for"
-    ):
+    with refuses("split novel", "2000 prompts", "form list", 2001):
         prompts(source, 2001)

@@ -46,6 +46,6 @@ def test_a_wrong_value_is_refused_by_name(name, value, tmp_path, monkeypatch):
     others = ["--dataset=shapes_push", "--variant=OT"] if of_videos else []
     with refuses(*value.split()) as refused:
         train.parse([*others, f"--{name}={value}"])
-    names = (name, f"--{name}", name.rstrip("s"))  # of several, an error may name one
+    names = (name, name.rstrip("s"))  # an error may name one of several
     assert len(missing_facts(str(refused.value), *names)) < len(names)
     assert not list(tmp_path.iterdir())
