@@ -24,7 +24,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session", autouse=True)
 def graphs_are_optimised_in_slow_runs_only(pytestconfig):
-    """Grappler takes a third of tracing and changes no result: `--all` runs with it, as users do."""
+    """Grappler takes a third of tracing and changes no result; `--all` has it, as users do."""
     if pytestconfig.option.markexpr == "not slow":
         import tensorflow as tf
 

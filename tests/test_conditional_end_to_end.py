@@ -26,7 +26,7 @@ from ms_pixelcnn_tf.data import pipeline
 from ms_pixelcnn_tf.training.datasheet import DATASHEET
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import read_run
-from support.cub_fixture import write_cub
+from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")

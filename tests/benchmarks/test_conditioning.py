@@ -1,19 +1,17 @@
-"""The conditioning benchmark: how answers are counted, and the whole page from small runs."""
-
-import json
+"""The conditioning benchmark: how answers are counted, and its numbers from small runs."""
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import conditioning
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.training import loop, parts
 from parts import conditioning_report
 from parts.prompts import SPLIT, prompts
+from support.errors import refuses
+from support.written_results import results_of
 
 SMALL = {
     "num_levels": 32,
@@ -73,7 +71,9 @@ def test_by_order_tells_what_stands_where_each_should():
     assert list(found) == ["1 of 1", "1 of 2", "2 of 2", "1 of 3", "2 of 3", "3 of 3"]
     assert sum(shares["asked"] for shares in found.values()) == sum(map(len, asked))
     assert all(shares["right"] >= 0.95 for shares in found.values())
-    backwards = [[(c, *s[1:]) for (c, *_), s in zip(shapes[::-1], shapes)] for shapes in asked]
+    backwards = [
+        [(c, *s[1:]) for (c, *_), s in zip(shapes[::-1], shapes, strict=True)] for shapes in asked
+    ]
     turned = conditioning_report.by_order(images, backwards)
     assert turned["1 of 1"] == found["1 of 1"] and turned["2 of 3"] == found["2 of 3"]
     for order in ("1 of 2", "2 of 2", "1 of 3", "3 of 3"):
@@ -134,18 +134,14 @@ def trained(tmp_path_factory):
     return folder
 
 
-def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, monkeypatch, capsys):
+def test_the_numbers_of_a_report_fit_together(trained, tmp_path, monkeypatch):
     for name in set(conditioning.RUNS) - {path.name for path in trained.iterdir()}:
         monkeypatch.delitem(conditioning.RUNS, name)
-    arguments = ["--prompts=12", "--examples=6", "--rows=2", "--note=Told apart."]
+    arguments = ["--prompts=12", "--examples=6", "--rows=2"]
     conditioning.main(["report", f"--workdir={trained}", f"--out={tmp_path}", *arguments])
-    page = (tmp_path / "conditioning.md").read_text(encoding="utf-8")
-    assert "\nTold apart.\n" in page
-    assert page.strip() in capsys.readouterr().out
-    assert str(tmp_path) not in page and str(trained) not in page
-    results = json.loads((tmp_path / "conditioning.json").read_text(encoding="utf-8"))
-    assert {run["run"] for run in results["runs"]} == set(conditioning.RUNS) - {"unconditional"}
-    for run in results["runs"]:
+    runs = results_of(tmp_path, "conditioning", trained)["runs"]
+    assert {run["run"] for run in runs} == set(conditioning.RUNS) - {"unconditional"}
+    for run in runs:
         assert run["detector"]["right"] >= 0.99
         assert 0 < run["chance"] < 0.5
         assert run["usual"]["asked"] >= 12
@@ -163,20 +159,19 @@ def test_report_writes_the_page_the_numbers_and_the_figure(trained, tmp_path, mo
                 assert all(0 <= share <= 1 for share in shares.values())
         assert [stage["scales"] for stage in run["stages"]] == ["base", "16,32"]
         assert len({run["nats"], run["nats_of_others"], run["unconditional_nats"]}) == 3
-    figure = np.asarray(Image.open(tmp_path / "conditioning.png"))
-    assert figure.shape[0] > 2 * 3 * 32 and figure.std() > 10
+    assert (tmp_path / "conditioning.png").is_file()
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    "arguments, facts",
     [
-        (["train", "--only=text"], "unknown run 'text'"),
-        (["train", "--only=text-keypoints", "--stage=64"], "unknown stage '64'"),
-        (["report", "--workdir=absent"], "absent"),
+        (["train", "--only=text"], ("run", "text", "text-keypoints")),
+        (["train", "--only=text-keypoints", "--stage=64"], ("stage", 64, *conditioning.STAGES)),
+        (["report", "--workdir=absent"], ("absent", "run")),
     ],
 )
-def test_mistakes_are_told(arguments, message):
-    with pytest.raises(UserError, match=message):
+def test_mistakes_are_told(arguments, facts):
+    with refuses(*facts):
         conditioning.main(arguments)
 
 
@@ -194,7 +189,7 @@ class Reader:
         self.truth = truth
 
     def log_prob_terms(self, levels, conditions):
-        pairs = zip(levels, conditions["text"])
+        pairs = zip(levels, conditions["text"], strict=True)
         likes = [self.truth[image.tobytes()] == first_colour(text) for image, text in pairs]
         return {"base": np.array(likes, float), "4to8/group2": np.zeros(len(levels))}
 
@@ -204,7 +199,7 @@ def test_read_back_counts_the_captions_that_are_understood():
     asked = prompts(source, 40)
     images = source.examples(SPLIT, np.arange(40), ("image",))["image"]
     firsts = map(first_colour, asked.conditions["text"])
-    truth = {image.tobytes(): name for image, name in zip(images, firsts)}
+    truth = {image.tobytes(): name for image, name in zip(images, firsts, strict=True)}
     reds = np.mean([shapes[0][0] == 0 for shapes in asked.asked])
     found = conditioning_report.read_back(Reader(truth), source, asked, SPLIT)
     assert found["all"] == found["base"] == 1 and found["4to8"] == reds

@@ -1,16 +1,16 @@
 """The benchmark beside other projects: our half of it, and the peer's where it is installed."""
 
 import importlib.util
-import json
 
 import pytest
 
 import peers
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import make_model
 from parts import rounds
+from support.errors import refuses
 from support.workers import in_process
+from support.written_results import results_of
 
 SMALL = ["--filters=4", "--size=8", "--batch=2", "--many=2", "--repeats=2", "--blocks=1"]
 HAVE_PEER = importlib.util.find_spec("tensorflow_probability") is not None
@@ -30,12 +30,10 @@ def test_the_width_is_the_nearest(name):
 
 
 @pytest.mark.skipif(not HAVE_PEER, reason="the extra `peers` is not installed")
-def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
+def test_the_peer_is_compared_with_models_of_its_size(tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "workers", in_process)
     peers.main([*SMALL, f"--out={tmp_path}"])
-    page = (tmp_path / "peers.md").read_text(encoding="utf-8")
-    assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
-    models = json.loads((tmp_path / "peers.json").read_text(encoding="utf-8"))["models"]
+    models = results_of(tmp_path, "peers")["models"]
     assert list(models) == [peers.PEER, *peers.MODELS]
     peer = models[peers.PEER]
     assert peer["one_faster"]["median"] == peer["many_faster"] == 1
@@ -46,5 +44,5 @@ def test_the_page_and_the_numbers_are_written(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.skipif(HAVE_PEER, reason="the extra `peers` is installed")
 def test_a_missing_peer_is_told():
-    with pytest.raises(UserError, match=r"tensorflow_probability.*\[peers\]"):
+    with refuses("tensorflow_probability", "[peers]"):
         peers.main(SMALL)

@@ -7,9 +7,9 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import conditions, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
-from ms_pixelcnn_tf.errors import UserError
 from parts import detector
 from parts.prompts import prompts
+from support.errors import refuses
 
 NUM = 60
 
@@ -23,8 +23,10 @@ def test_captions_name_the_held_out_pair_and_other_shapes(side, form):
     assert len(found.conditions["text"]) == len(found.asked) == len(set(found.indices)) == NUM
     numbers = set()
     texts = source.examples("novel", found.indices, ("text",))["text"]
-    assert all(caption in own for caption, own in zip(found.conditions["text"], texts))
-    for index, caption, asked in zip(found.indices, found.conditions["text"], found.asked):
+    assert all(caption in own for caption, own in zip(found.conditions["text"], texts, strict=True))
+    for index, caption, asked in zip(
+        found.indices, found.conditions["text"], found.asked, strict=True
+    ):
         scene = source.scene("novel", index)
         shape_of = {shape.colour: shape for shape in scene.shapes}
         main = scene.shapes[0]
@@ -65,7 +67,7 @@ def test_maps_are_the_pipelines(kind):
 def test_the_scenes_own_images_show_what_is_asked():
     source = data.load("shapes", image_size=32)
     images = source.examples("novel", np.arange(NUM), ("image",))["image"]
-    for image, asked in zip(images, prompts(source, NUM).asked):
+    for image, asked in zip(images, prompts(source, NUM).asked, strict=True):
         found = detector.colour_at([image] * len(asked), [place for _, *place in asked])
         assert found.tolist() == [colour for colour, *_ in asked]
 
@@ -84,7 +86,5 @@ def test_prompts_of_another_split_ask_for_pairs_that_training_shows():
 
 def test_more_prompts_than_there_are_is_told():
     source = data.load("shapes", image_size=8)
-    with pytest.raises(
-        UserError, match="split novel has 2000 prompts of form list; 2001 were asked for"
-    ):
+    with refuses("split novel", "2000 prompts", "form list", 2001):
         prompts(source, 2001)

@@ -1,15 +1,12 @@
 """The sampling benchmark on models small enough to trace in seconds."""
 
-import json
-
 import numpy as np
-import pytest
 
 import ms_pixelcnn_tf as ms
 import sampling
-from ms_pixelcnn_tf.errors import UserError
-from parts import tables
 from parts.samplers import evaluations
+from support.errors import refuses
+from support.written_results import results_of
 
 SMALL = [
     "--batch=2",
@@ -25,17 +22,14 @@ SMALL = [
 ]
 
 
-def test_the_page_and_the_numbers_are_written(tmp_path, capsys):
+def test_ratios_are_ordered_and_on_is_its_own_measure(tmp_path):
     sampling.main([*SMALL, f"--out={tmp_path}"])
-    page = (tmp_path / "sampling.md").read_text(encoding="utf-8")
-    assert page.strip() in capsys.readouterr().out
-    assert str(tmp_path) not in page
-    results = json.loads((tmp_path / "sampling.json").read_text(encoding="utf-8"))
-    assert [model["model"] for model in results["models"]] == ["A", "B", "ON"]
-    for model in results["models"]:
+    models = results_of(tmp_path, "sampling")["models"]
+    assert [model["model"] for model in models] == ["A", "B", "ON"]
+    for model in models:
         ratio = model["sampling_over_likelihood"]
         assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"]
-    on = results["models"][-1]
+    on = models[-1]
     assert on["speed_up_over_cached_on"]["median"] == 1
     assert on["naive_evaluations_needed"] == 4 * 4  # a DMOL: one a pixel
     assert on["naive_sampling_seconds"]["min"] > 0
@@ -58,10 +52,5 @@ def test_the_models_are_those_of_the_paper():
 
 
 def test_a_wrong_output_is_told():
-    with pytest.raises(UserError, match="unknown output 'sofmax'"):
+    with refuses("output", "sofmax", "softmax"):
         sampling.main(["--outputs=sofmax"])
-
-
-def test_the_shown_command_names_no_folder():
-    shown = tables.shown_command("sampling", ["--batch=4", "--out=a", "--out", "b", "--size", "16"])
-    assert shown == "bin/benchmark sampling --batch=4 --size 16"

@@ -1,18 +1,17 @@
 """The scaling benchmark on models small enough to trace in seconds."""
 
 import importlib.util
-import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import density
 import scaling
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.errors import UserError
 from parts import rounds
+from support.errors import refuses
 from support.workers import in_process
+from support.written_results import goals_met, results_of
 
 SMALL = [
     "--base=2",
@@ -25,12 +24,10 @@ SMALL = [
 ]
 
 
-def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, capsys):
+def test_times_are_a_pixel_and_compared_where_both_were_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "workers", in_process)
     scaling.main([*SMALL, "--sizes=4,8", "--on_sizes=4", f"--out={tmp_path}"])
-    page = (tmp_path / "scaling.md").read_text(encoding="utf-8")
-    assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
-    found = json.loads((tmp_path / "scaling.json").read_text(encoding="utf-8"))["sizes"]
+    found = results_of(tmp_path, "scaling")["sizes"]
     assert [(one["variant"], one["size"]) for one in found] == [
         ("OlogN", 4),
         ("OlogN", 8),
@@ -40,14 +37,13 @@ def test_the_page_the_numbers_and_the_plot_are_written(tmp_path, monkeypatch, ca
         a_pixel = one["seconds_a_pixel"]["median"]
         assert a_pixel * one["size"] ** 2 == pytest.approx(one["seconds"]["median"])
     assert "faster_than_cached_ON" in found[0] and "faster_than_cached_ON" not in found[1]
-    picture = np.asarray(Image.open(tmp_path / "scaling.png"))
-    assert picture.std() > 5
+    assert (tmp_path / "scaling.png").is_file()
 
 
 @pytest.mark.parametrize("main, arguments", [(scaling.main, []), (density.main, ["report"])])
 def test_a_missing_matplotlib_is_reported_before_the_work(monkeypatch, main, arguments):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"matplotlib not installed.*\[benchmarks\]"):
+    with refuses("matplotlib", "[benchmarks]"):
         main(arguments)
 
 
@@ -76,12 +72,12 @@ def sizes(**seconds_a_pixel):
 
 def test_goals_are_judged_by_what_was_found():
     falling = scaling.goals(sizes(_32=1.0, _64=3.0, _128=2.0, _512=2.0))
-    assert "| ≤ 1 | 1.00 at most | yes |" in falling  # what happens before 64 counts for nothing
-    assert "| < 4 GiB | 5.12 GiB | no |" in falling
+    # What happens before 64 counts for nothing; 512 takes too much memory.
+    assert list(goals_met(falling).values()) == [True, False]
     rising = scaling.goals(sizes(_64=1.0, _128=0.5, _256=0.6))
-    assert "| ≤ 1 | 1.20 at most | no |" in rising and "GiB" not in rising
+    assert list(goals_met(rising).values()) == [False]
 
 
 def test_a_size_out_of_reach_is_told():
-    with pytest.raises(UserError, match="does not reach"):
+    with refuses("image_size", 20, "base_size", 8):
         scaling.main(["--sizes=20"])

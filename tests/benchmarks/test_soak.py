@@ -1,12 +1,11 @@
 """The soak's own arithmetic, and the whole of it on few steps."""
 
-import json
-
 import numpy as np
 import pytest
 
 import soak
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
+from support.written_results import results_of
 
 
 def test_the_slope_is_of_the_second_half():
@@ -31,15 +30,13 @@ def test_new_graphs_are_counted():
 
 @pytest.mark.parametrize("flag", ["--steps=10", "--calls=3"])
 def test_too_few_are_refused(flag):
-    with pytest.raises(UserError, match=flag.split("=")[0]):
+    with refuses(*flag.split("=")):
         soak.parse([flag])
 
 
 @pytest.mark.slow
-def test_the_page_and_the_numbers_are_written(tmp_path, capsys):
+def test_a_short_soak_traces_nothing_new(tmp_path):
     soak.main(["--steps=40", "--every=5", "--calls=20", f"--out={tmp_path}"])
-    page = (tmp_path / "soak.md").read_text(encoding="utf-8")
-    assert page.strip() in capsys.readouterr().out and str(tmp_path) not in page
-    found = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
+    found = results_of(tmp_path, "soak")
     assert [step for step, _ in found["readings"]] == list(range(5, 41, 5))
     assert found["traces"] == 0 and found["last"] > 100

@@ -1,10 +1,8 @@
 """What results are written with."""
 
-import pytest
-
 from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.errors import UserError
-from parts import tables, timing
+from parts import tables
+from support.errors import refuses
 
 
 def parse(out):
@@ -22,19 +20,13 @@ def test_the_folder_of_results_is_made_before_anything_is_measured(tmp_path):
 def test_a_folder_that_cannot_be_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for name in ("file", "file/below"):
-        with pytest.raises(UserError, match=f"--out: .*{name}.*; give a folder"):
+        with refuses("--out", tmp_path / name, "folder"):
             parse(tmp_path / name)
     monkeypatch.setattr(tables.os, "access", lambda name, mode: False)
-    with pytest.raises(UserError, match="cannot be written; give another folder"):
+    with refuses("--out", tmp_path, "written"):
         parse(tmp_path)
 
 
 def test_a_command_is_shown_without_its_folders():
     arguments = ["--out", "a", "--steps=3", "--workdir=b", "--data_dir", "c", "--fast"]
     assert tables.shown_command("it", arguments) == "bin/benchmark it --steps=3 --fast"
-
-
-def test_a_spread_is_written_with_its_ends():
-    values = timing.spread([3000.4, 9000, 1000])
-    assert timing.format_spread(values, 0) == "3,000 (1,000–9,000)"
-    assert timing.format_spread(timing.spread([1, 1.256]), 2) == "1.13 (1.00–1.26)"

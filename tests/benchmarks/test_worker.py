@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from ms_pixelcnn_tf.errors import UserError
 from parts.worker import Worker, peak_memory, workers
+from support.errors import refuses
 
 
 def test_workers_are_processes_that_keep_their_subject():
@@ -20,19 +20,19 @@ def test_workers_are_processes_that_keep_their_subject():
 
 def test_a_fault_of_the_subject_is_told():
     worker = Worker("support.workers:Faulty", 0)
-    with pytest.raises(RuntimeError, match="ValueError: no such number"):
+    with pytest.raises(RuntimeError, match="ValueError: no such number"):  # the subject's own words
         worker.measure()
     worker.close()
 
 
 def test_a_mistake_of_the_users_stays_one():
-    with pytest.raises(UserError, match="^unknown start; valid: none$"):
+    with refuses("unknown start; valid: none"):  # the subject's own words
         Worker("support.workers:Mistaken", 0)
 
 
 def test_a_killed_worker_is_told():
     worker = Worker("support.workers:Killed", 0)
-    with pytest.raises(UserError, match="exit code 9"):
+    with refuses("worker", "exit code 9"):
         worker.measure()
     worker.close()
 

@@ -11,6 +11,7 @@ from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.training import trained
 from support.commands import exit_status
+from support.errors import missing_facts
 from support.fake_run import make_fake_run
 from support.proofs import eagerly
 
@@ -113,9 +114,10 @@ def strip_cells(path="video.png", rows=2, side=SIDE, steps=STEPS, names=("real",
 def test_real_beside_sampled(command, runs, capsys):
     runs()
     assert command() == 0
-    assert capsys.readouterr().out == (
-        "wrote video.png: clips 0 to 2 of shapes_push, split test_seen; 2 frames given, 3 sampled\n"
-    )
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    counts = "clips 0 to 2", "shapes_push", "test_seen", "2 frames given", "3 sampled"
+    assert not missing_facts(told, "video.png", *counts)
     clips, shown = true_clips(), strip_cells()
     real = pixels.dequantise(clips["frames"], LEVELS)
     np.testing.assert_array_equal(shown[:, 0], real)
@@ -133,7 +135,8 @@ def test_an_animation_with_a_strip_beside_it(command, runs, tmp_path, capsys, su
     assert command() == 0
     before = strip_cells()
     assert command(f"--out=out/arm.{suffix}", "--fps=20") == 0
-    assert f"wrote out/arm.{suffix} and out/arm.png: clips 0 to 2" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert not missing_facts(told, f"out/arm.{suffix}", "out/arm.png", "clips 0 to 2")
     np.testing.assert_array_equal(strip_cells("out/arm.png"), before)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {f"arm.{suffix}", "arm.png"}
     with Image.open(f"out/arm.{suffix}") as moving:
@@ -176,7 +179,8 @@ def test_defaults(runs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     runs()
     assert exit_status(monkeypatch, sample.main, "--workdir=run") == 0
-    assert "wrote video.gif and video.png: clips 0 to 3 of shapes_push" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert not missing_facts(told, "video.gif", "video.png", "clips 0 to 3", "shapes_push")
     names = ("real", "sample")
     wanted = film.strip_size((4, 2, STEPS, SIDE, SIDE), names, GIVEN, 128 // SIDE)
     assert np.asarray(Image.open("video.png")).shape == (*wanted, 3)
@@ -198,7 +202,7 @@ def test_driving_the_arm(command, runs, tmp_path, capsys):
     np.save(tmp_path / "own.npy", own)
     assert command("--actions=own.npy") == 0
     told = capsys.readouterr().out
-    assert told.count("\n") == 2 and "driven by own.npy: no real video stands beside" in told
+    assert told.count("\n") == 2 and not missing_facts(told, "own.npy", "real")
     clips, shown = true_clips(), strip_cells(rows=1, names=("sample",))
     real = pixels.dequantise(clips["frames"], LEVELS)
     np.testing.assert_array_equal(shown[:, 0, :GIVEN], real[:, :GIVEN])
@@ -273,63 +277,51 @@ FRAMES_ALONE = {"action_size": 0, "state_size": 0}
 
 
 @pytest.mark.parametrize(
-    "fields, arguments, message",
+    "fields, arguments, facts",
     [
-        ({}, ["--text=a star"], "this run is a model of videos (OT); leave --text out"),
-        ({}, ["--label=0"], "leave --label out"),
-        ({}, ["--trajectory"], "leave --trajectory out"),
-        ({}, ["--prompts=a.jsonl"], "leave --prompts out"),
-        ({}, ["--out=a.mp4"], "--out is a.mp4; valid for videos: names in .gif, .webp, .png"),
-        ({}, ["--out="], "--out is ; valid for videos"),
-        ({}, ["--out=run.gif"], "--out run.gif is a folder"),
-        ({}, ["--fps=51"], "--fps is 51; valid: 1 to 50"),
-        ({}, ["--fps=0"], "0 is not above 0"),
-        ({}, ["--split=test"], "has no split 'test'; it has: train"),
-        ({}, ["--first=998"], "clips 998 to 1000 asked for; split test_seen of shapes_push"),
-        ({}, ["--first=-1"], "clips -1 to 1 asked for"),
-        ({}, ["--num=9000000"], "asked for"),
-        ({}, ["--seed=-1"], "seed is -1"),
-        ({}, ["--dataset=shapes"], "shapes is a data set of images"),
-        ({}, ["--dataset=shape"], "unknown dataset 'shape'"),
-        ({}, ["--dataset=robot_pushing"], "robot_pushing needs data_dir"),
-        ({"channels": 1}, [], "channels"),
-        ({"action_size": 4}, [], "actions of 4 numbers; those of shapes_push have 5"),
-        ({"state_size": 3}, [], "states of 3 numbers; those of shapes_push have 5"),
-        ({}, ["--futures=90000000"], "--futures is 90000000; valid: 1 to 1000"),
-        (
-            {},
-            ["--num=900", "--scale=40"],
-            "900 clips of 5 frames in 2 rows each magnified 40 times",
-        ),
-        ({}, ["--futures=1000", "--out=a.webp"], "valid in that format: sides"),
-        ({}, ["--states=good.npy"], "--states is for --actions, which lead to them; give both"),
-        (
-            {},
-            ["--actions=nan.npy"],
-            "--actions: nan.npy holds nan at frame 1, number 0; valid: finite",
-        ),
-        ({}, ["--actions=short.npy"], "short.npy holds [4, 5]; valid: [5, 5] or [3, 5, 5]"),
-        ({}, ["--actions=words.npy"], "words.npy holds <U1; valid: floats"),
-        ({}, ["--actions=pickled.npy"], "pickled.npy is no plain .npy file"),
-        ({}, ["--actions=absent.npy"], "there is no file absent.npy"),
-        ({}, ["--actions="], "there is no file"),
-        ({}, ["--actions=good.npy", "--states=short.npy"], "--states: short.npy holds [4, 5]"),
-        (
-            {"state_size": 0},
-            ["--actions=good.npy", "--states=good.npy"],
-            "no states; leave --states",
-        ),
-        (FRAMES_ALONE, ["--actions=good.npy"], "this model takes no actions; leave --actions out"),
-        ({}, ["--upscaler=absent"], "absent is not a run's folder"),
-        ({}, ["--upscaler=run"], "--upscaler run is a run of OT; valid: of OT_upscaler"),
-        ({}, [*UP16, *UP16], "makes frames of 16 of 8, but is given 16"),
-        ({"image_size": 16}, UP16, "makes frames of 16 of 8, but is given 16"),
-        ({"num_levels": 256}, UP16, "run16 has num_levels 64; run 256"),
-        ({"image_size": 256}, ["--upscaler=run512"], "give sides from 8 to 256 pixels"),
+        ({}, ["--text=a star"], ("videos", "OT", "--text")),
+        ({}, ["--label=0"], ("videos", "OT", "--label")),
+        ({}, ["--trajectory"], ("videos", "OT", "--trajectory")),
+        ({}, ["--prompts=a.jsonl"], ("videos", "OT", "--prompts")),
+        ({}, ["--out=a.mp4"], ("--out", "a.mp4", "videos", ".gif", ".webp", ".png")),
+        ({}, ["--out="], ("--out", "videos", ".gif", ".webp", ".png")),
+        ({}, ["--out=run.gif"], ("--out", "run.gif", "folder")),
+        ({}, ["--fps=51"], ("--fps", "51", "1 to 50")),
+        ({}, ["--fps=0"], ("--fps", "0", "above")),
+        ({}, ["--split=test"], ("shapes_push", "split", "test", "train")),
+        ({}, ["--first=998"], ("clips 998 to 1000", "test_seen", "shapes_push")),
+        ({}, ["--first=-1"], ("clips -1 to 1", "test_seen", "shapes_push")),
+        ({}, ["--num=9000000"], ("clips 0 to 8999999", "test_seen", "shapes_push")),
+        ({}, ["--seed=-1"], ("seed", "-1")),
+        ({}, ["--dataset=shapes"], ("shapes", "images", "videos")),
+        ({}, ["--dataset=shape"], ("dataset", "shape", "shapes")),
+        ({}, ["--dataset=robot_pushing"], ("robot_pushing", "data_dir")),
+        ({"channels": 1}, [], ("shapes_push", "channels=1")),
+        ({"action_size": 4}, [], ("actions", "4", "shapes_push", "5")),
+        ({"state_size": 3}, [], ("states", "3", "shapes_push", "5")),
+        ({}, ["--futures=90000000"], ("--futures", "90000000", "1 to 1000")),
+        ({}, ["--num=900", "--scale=40"], ("900 clips", "5 frames", "2 rows", "40", "--num")),
+        ({}, ["--futures=1000", "--out=a.webp"], ("20038x147", "16383", "--out")),
+        ({}, ["--states=good.npy"], ("--states", "--actions")),
+        ({}, ["--actions=nan.npy"], ("--actions", "nan.npy", "nan", "frame 1", "number 0")),
+        ({}, ["--actions=short.npy"], ("--actions", "short.npy", "[4, 5]", "[5, 5]", "[3, 5, 5]")),
+        ({}, ["--actions=words.npy"], ("--actions", "words.npy", "<U1", "floats")),
+        ({}, ["--actions=pickled.npy"], ("--actions", "pickled.npy", ".npy file")),
+        ({}, ["--actions=absent.npy"], ("--actions", "no file", "absent.npy")),
+        ({}, ["--actions="], ("--actions", "no file")),
+        ({}, ["--actions=good.npy", "--states=short.npy"], ("--states", "short.npy", "[4, 5]")),
+        ({"state_size": 0}, ["--actions=good.npy", "--states=good.npy"], ("states", "--states")),
+        (FRAMES_ALONE, ["--actions=good.npy"], ("actions", "--actions")),
+        ({}, ["--upscaler=absent"], ("absent", "run")),
+        ({}, ["--upscaler=run"], ("--upscaler", "run", "OT", "OT_upscaler")),
+        ({}, [*UP16, *UP16], ("--upscaler", "run16", "8", "16")),
+        ({"image_size": 16}, UP16, ("--upscaler", "run16", "8", "16")),
+        ({"num_levels": 256}, UP16, ("run16", "num_levels", "64", "run", "256")),
+        ({"image_size": 256}, ["--upscaler=run512"], ("8 to 256",)),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(
-    command, runs, tmp_path, capsys, fields, arguments, message
+    command, runs, tmp_path, capsys, fields, arguments, facts
 ):
     runs(**fields)
     for size in (16, 512):
@@ -345,7 +337,8 @@ def test_mistakes_are_one_line_and_nothing_is_written(
     before = sorted(tmp_path.iterdir())
     assert command(*arguments) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1 and message in error
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert not missing_facts(error, *facts), error
     assert sorted(tmp_path.iterdir()) == before and not FakeVideo.calls
 
 
@@ -365,9 +358,9 @@ def test_states_of_other_data_are_asked_for(command, runs, tmp_path, capsys, mon
     monkeypatch.setattr("ms_pixelcnn_tf.training.fitting.load_source", lambda run, data_dir: source)
     assert command("--actions=good.npy") == 2
     told = capsys.readouterr().err
-    assert "not known for others, and the model takes states; give --states" in told
+    assert not missing_facts(told, "others", "states", "--states"), told
     assert command("--actions=good.npy", "--states=good.npy") == 0
-    assert "of others, split holdout;" in capsys.readouterr().out
+    assert not missing_facts(capsys.readouterr().out, "others", "holdout")
 
 
 @pytest.mark.parametrize(
@@ -388,7 +381,7 @@ def test_a_model_of_images_takes_no_flag_of_videos(command, tmp_path, monkeypatc
     make_fake_run(tmp_path / "run", monkeypatch)
     assert command(flag) == 2
     name = flag.split("=")[0]
-    assert f"this run is a model of images (OlogN); leave {name} out" in capsys.readouterr().err
+    assert not missing_facts(capsys.readouterr().err, "images", "OlogN", name)
 
 
 def test_the_size_told_is_the_size_drawn(command, runs, monkeypatch, capsys):
@@ -398,7 +391,7 @@ def test_the_size_told_is_the_size_drawn(command, runs, monkeypatch, capsys):
     monkeypatch.setattr(flags, "MAX_PIXELS", height * width - 1)
     assert command("--futures=2") == 2
     error = capsys.readouterr().err
-    assert f"a picture of {height * width:,} pixels" in error and "or --futures" in error
+    assert not missing_facts(error, f"{height * width:,} pixels", "--futures"), error
     monkeypatch.setattr(flags, "MAX_PIXELS", height * width)
     assert command("--futures=2") == 0
 

@@ -5,7 +5,7 @@ import pytest
 
 from ms_pixelcnn_tf import data, text
 from ms_pixelcnn_tf.data import conditions, draws, pipeline
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 
 def test_keypoint_maps_have_one_cell_a_visible_part():
@@ -187,14 +187,14 @@ def test_a_mirror_comes_before_the_maps():
 
 def test_what_a_source_cannot_do_is_told():
     shapes = data.load("shapes", image_size=8)
-    with pytest.raises(UserError, match="flip mirrors the image but not text of shapes"):
+    with refuses("flip", "image", "text", "shapes"):
         pipeline.training_batches(shapes, batch_size=1, seed=0, flip=True, fields=("image", "text"))
-    with pytest.raises(UserError, match="turn random_crop off"):
+    with refuses("shapes", "image", "random_crop"):
         pipeline.training_batches(shapes, batch_size=1, seed=0, random_crop=True)
 
 
 def test_an_example_without_captions_is_told():
-    with pytest.raises(UserError, match="no caption"):
+    with refuses("caption"):
         conditions.chosen_captions(np.array([()], object), [0.5])
 
 
@@ -220,7 +220,7 @@ def map_batches(**options):
 
 
 def of_the_same_images(ours, theirs, field):
-    """A field of two lists of batches, example by example, after their images have proved the same."""
+    """A field of two lists of batches, example by example, once their images are the same."""
     for own, original in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(own["image"], original["image"])
         yield from zip(own[field], original[field], strict=True)
@@ -234,7 +234,7 @@ def test_maps_are_left_out_for_a_part_of_the_examples_drawn_anew_and_resumed_exa
         chosen.append(not own.any())
         np.testing.assert_array_equal(own, 0 if chosen[-1] else original)
     assert 12 < sum(chosen) < 36
-    for expected, got in zip(dropped[2:], map_batches(map_dropout=0.5, start_step=2)):
+    for expected, got in zip(dropped[2:], map_batches(map_dropout=0.5, start_step=2), strict=False):
         np.testing.assert_array_equal(got["segmentation"], expected["segmentation"])
     assert not any(batch["segmentation"].any() for batch in map_batches(map_dropout=1.0))
 
@@ -250,9 +250,9 @@ def test_a_part_of_the_segmentations_names_other_classes_drawn_anew_and_resumed_
         shifts += found
     assert set(shifts) == set(range(5))
     assert 12 < sum(shift > 0 for shift in shifts) < 36
-    for expected, got in zip(noisy[2:], map_batches(map_noise=0.5, start_step=2)):
+    for expected, got in zip(noisy[2:], map_batches(map_noise=0.5, start_step=2), strict=False):
         np.testing.assert_array_equal(got["segmentation"], expected["segmentation"])
-    for ours, theirs in zip(map_batches(map_noise=1.0), plain):
+    for ours, theirs in zip(map_batches(map_noise=1.0), plain, strict=True):
         assert (ours["segmentation"] != theirs["segmentation"]).any(axis=(1, 2, 3)).all()
 
 
@@ -278,7 +278,7 @@ def test_keypoints_of_a_part_are_moved_a_little_drawn_anew_and_resumed_exactly()
         moved.append(change.any())
     assert 8 < sum(moved) < 24
     assert steps == {-2, -1, 0, 1, 2}
-    for expected, got in zip(noisy[2:], stream(map_noise=0.5, start_step=2)):
+    for expected, got in zip(noisy[2:], stream(map_noise=0.5, start_step=2), strict=False):
         np.testing.assert_array_equal(got["keypoints"], expected["keypoints"])
 
 

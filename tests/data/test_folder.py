@@ -12,7 +12,7 @@ from PIL import Image
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data import decode, folder_store
 from ms_pixelcnn_tf.data.folder import Folder, in_validation
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import missing_facts, refuses
 
 ALL_TRAIN = 1e-18  # a validation_fraction under which no digest falls
 
@@ -276,17 +276,16 @@ def test_a_hostile_file_is_skipped_with_its_path_in_the_log(root, name, caplog):
         caplog.clear()
         np.testing.assert_array_equal(only(root), pixels, err_msg=attempt)
         first, summary = [record.getMessage() for record in caplog.records]
-        assert first.startswith(f"skipped bad_{name}.png: ") and "\n" not in first
-        assert summary.startswith("skipped 1 files of folder ")
+        assert f"bad_{name}.png: " in first and "\n" not in first
+        assert not missing_facts(summary, "1", root)
 
 
 def test_all_hostile_files_at_once_and_nothing_else(root, caplog):
     for name in HOSTILE:
         hostile(name, root)
-    with pytest.raises(UserError, match=f"all {len(HOSTILE)} files were skipped") as caught:
+    with refuses(f"{len(HOSTILE)} files", "bad_broken_link.png"):
         open_folder(root)
-    assert "bad_broken_link.png" in str(caught.value) and "\n" not in str(caught.value)
-    assert caplog.records[-1].getMessage().startswith(f"skipped {len(HOSTILE)} files")
+    assert not missing_facts(caplog.records[-1].getMessage(), f"{len(HOSTILE)} files")
 
 
 def test_a_large_image_below_the_limit_is_decoded(root):
@@ -304,7 +303,7 @@ def test_files_and_directories_without_permission_are_skipped(root, caplog):
     (root / "locked").chmod(0)
     try:
         np.testing.assert_array_equal(only(root), pixels)
-        assert "skipped 2 files" in caplog.text
+        assert not missing_facts(caplog.text, "2 files")
     finally:
         (root / "locked").chmod(0o700)
 
@@ -315,7 +314,7 @@ def test_whatever_the_decoder_raises_is_a_reason(root, monkeypatch, caplog):
 
     save(root / "a.png")
     monkeypatch.setattr(decode, "to_rgb", explode)
-    with pytest.raises(UserError, match="MemoryError: no room"):
+    with refuses("a.png", "MemoryError: no room"):
         open_folder(root)
 
 
@@ -348,16 +347,14 @@ def test_names_that_are_no_text(root, caplog):
     with open(os.path.join(directory, b"line\nbreak.png"), "wb") as file:
         file.write(b"nothing")
     np.testing.assert_array_equal(read(root), [pixels, noise(1)])
-    assert "skipped bad \\xff.png: not a" in caplog.text
-    assert "skipped line\\nbreak.png: not a" in caplog.text
+    assert not missing_facts(caplog.text, r"bad \xff.png", r"line\nbreak.png")
     caplog.text.encode("utf-8")  # no lone surrogate
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty"])
 def test_no_folder_of_images(tmp_path, root, kind):
-    message = {"missing": "is not a directory", "file": "is not a directory", "empty": "no files"}
     path = {"missing": tmp_path / "nowhere", "file": save_file(tmp_path), "empty": root}[kind]
-    with pytest.raises(UserError, match=message[kind]):
+    with refuses(path, "files" if kind == "empty" else "directory"):
         open_folder(path)
 
 
@@ -382,16 +379,16 @@ def test_sub_folders_are_classes(root, caplog):
     examples = source.examples("train", [2, 0, 1])
     assert examples["label"].tolist() == [1, 0, 1] and examples["label"].dtype == np.int32
     np.testing.assert_array_equal(examples["image"], [noise(2), noise(3), noise(1)])
-    assert "skipped stray.png: in no class folder" in caplog.text
+    assert not missing_facts(caplog.text, "stray.png", "class folder")
     assert open_folder(root).num_classes == 0
     assert set(open_folder(root).examples("train", [0])) == {"image"}
 
 
 def test_labels_without_sub_folders(root):
     save(root / "a.png")
-    with pytest.raises(UserError, match="in no class folder"):
+    with refuses("a.png", "class folder"):
         open_folder(root, labels="folders")
-    with pytest.raises(UserError, match="give none or folders"):
+    with refuses("labels", "folder", "none", "folders"):
         open_folder(root, labels="folder")
 
 
@@ -457,13 +454,13 @@ def test_an_empty_split_says_so(root):
     save(root / "a.png")
     source = open_folder(root)
     assert source.splits == ("train",)
-    with pytest.raises(UserError, match="split validation .* is empty: of its 1 images"):
+    with refuses("split validation", "empty", "1 images"):
         source.size("validation")
-    with pytest.raises(UserError, match="split train .* is empty"):
+    with refuses("split train", "empty"):
         open_folder(root, validation_fraction=1 - 1e-12).size("train")
-    with pytest.raises(UserError, match="no split 'test'"):
+    with refuses("split", "test", "train"):
         source.size("test")
-    with pytest.raises(UserError, match="between 0 and 1"):
+    with refuses("validation_fraction", 0, "between 0 and 1"):
         open_folder(root, validation_fraction=0)
 
 
@@ -548,7 +545,7 @@ def test_a_progress_bar_for_many_files(root, monkeypatch, capsys):
     save(root / "b.png")
     save(root / "c.png")
     open_folder(root)
-    assert "reading images" in capsys.readouterr().err
+    assert not missing_facts(capsys.readouterr().err, "images")
 
 
 def test_load_by_name(root):

@@ -10,6 +10,7 @@ from ms_pixelcnn_tf import data, pixels
 from ms_pixelcnn_tf.data import draws, pipeline
 from ms_pixelcnn_tf.data.source import ArraySource, Source
 from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 
 class Numbered(ArraySource):
@@ -90,7 +91,7 @@ def test_resuming_equals_going_on(start):
     options = dict(batch_size=4, seed=0, flip=True, fields=("image", "label"))
     going_on = pipeline.training_batches(source, **options).skip(start)
     resumed = pipeline.training_batches(source, start_step=start, **options)
-    for expected, actual in zip(take(going_on, 5), take(resumed, 5)):
+    for expected, actual in zip(take(going_on, 5), take(resumed, 5), strict=True):
         for field in expected:
             np.testing.assert_array_equal(actual[field], expected[field])
 
@@ -119,7 +120,7 @@ def test_flip_coins_are_fair_and_independent():
 
 @pytest.mark.parametrize("fields", [("image", "actions"), ("frames",)])
 def test_flip_refuses_what_it_would_make_untrue(fields):
-    with pytest.raises(UserError, match="flip"):
+    with refuses("flip", *set(fields) - {"image"}):
         pipeline.training_batches(Film(), batch_size=1, seed=0, flip=True, fields=fields)
 
 
@@ -172,53 +173,57 @@ def test_video_and_string_fields_pass_through():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "facts"),
     [
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"batch_size": 2.5}, "batch_size is 2.5"),
-        ({"seed": -1}, "seed is -1"),
-        ({"start_step": -1}, "start_step is -1"),
-        ({"num_levels": 257}, "num_levels is 257; give an integer from 2 to 256"),
-        ({"split": "test"}, "no split 'test'; it has: train"),
-        ({"fields": ("imgae",)}, "no field 'imgae'; it has: image, label"),
-        ({"fields": ()}, "no fields"),
+        ({"batch_size": 0}, ("batch_size", 0)),
+        ({"batch_size": 2.5}, ("batch_size", 2.5)),
+        ({"seed": -1}, ("seed", -1)),
+        ({"start_step": -1}, ("start_step", -1)),
+        ({"num_levels": 257}, ("num_levels", 257, "2 to 256")),
+        ({"split": "test"}, ("split", "test", "train")),
+        ({"fields": ("imgae",)}, ("field", "imgae", "image, label")),
+        ({"fields": ()}, ("fields", "image")),
     ],
 )
-def test_bad_options_are_user_errors(options, message):
-    with pytest.raises(UserError, match=message):
+def test_bad_options_are_user_errors(options, facts):
+    with refuses(*facts):
         pipeline.training_batches(Numbered(3), **{"batch_size": 2, "seed": 0, **options})
 
 
 def test_an_empty_split_is_a_user_error():
-    with pytest.raises(UserError, match="no examples"):
+    with refuses("examples", "split train"):
         pipeline.evaluation_batches(Numbered(0), split="train", batch_size=1)
 
 
 def test_an_index_out_of_range_is_a_user_error():
     for index in (-1, 3):
-        with pytest.raises(UserError, match="from 0 to 2"):
+        with refuses("split train", "0 to 2"):
             Numbered(3).examples("train", [index])
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("name", "options", "facts"),
     [
-        ("shape", {}, "unknown dataset 'shape'; the datasets are: shapes, shapes_push, folder"),
-        ("folder", {"image_size": 32}, "needs data_dir"),
-        ("folder", {"data_dir": "somewhere"}, "needs image_size"),
-        ("folder", {"data_dir": "x", "image_size": 32, "seed": 1}, "takes no seed=1"),
-        ("folder", {"data_dir": "x", "image_size": 32, "channels": 2}, "channels is 2"),
-        ("tiny-imagenet-32", {}, "needs data_dir"),
-        ("tiny-imagenet-32", {"data_dir": "x", "image_size": 64}, "image_size 32 only"),
-        ("tiny-imagenet-32", {"data_dir": "x", "channels": 1}, "takes no channels=1"),
-        ("shapes", {"data_dir": "somewhere"}, "takes no data_dir"),
-        ("shapes", {"labels": "folders"}, "takes no labels"),
-        ("shapes", {"image_size": "32x"}, "image_size is '32x'"),
-        ("shapes", {"seed": -1}, "seed is -1"),
+        ("shape", {}, ("dataset", "shape", "shapes, shapes_push, folder")),
+        ("folder", {"image_size": 32}, ("folder", "data_dir")),
+        ("folder", {"data_dir": "somewhere"}, ("folder", "image_size")),
+        ("folder", {"data_dir": "x", "image_size": 32, "seed": 1}, ("folder", "seed=1")),
+        ("folder", {"data_dir": "x", "image_size": 32, "channels": 2}, ("channels", 2)),
+        ("tiny-imagenet-32", {}, ("tiny-imagenet-32", "data_dir")),
+        (
+            "tiny-imagenet-32",
+            {"data_dir": "x", "image_size": 64},
+            ("tiny-imagenet-32", "image_size", 64, 32),
+        ),
+        ("tiny-imagenet-32", {"data_dir": "x", "channels": 1}, ("tiny-imagenet-32", "channels=1")),
+        ("shapes", {"data_dir": "somewhere"}, ("shapes", "data_dir", "somewhere")),
+        ("shapes", {"labels": "folders"}, ("shapes", "labels", "folders")),
+        ("shapes", {"image_size": "32x"}, ("image_size", "32x")),
+        ("shapes", {"seed": -1}, ("seed", -1)),
     ],
 )
-def test_load_refuses_options_it_cannot_use(name, options, message):
-    with pytest.raises(UserError, match=message):
+def test_load_refuses_options_it_cannot_use(name, options, facts):
+    with refuses(*facts):
         data.load(name, **options)
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from ms_pixelcnn_tf.data.pipeline import evaluation_batches, iterate, training_batches
 from ms_pixelcnn_tf.data.tolerance import Tolerance
-from ms_pixelcnn_tf.errors import DamagedExample, UserError
+from ms_pixelcnn_tf.errors import DamagedExample
+from support.errors import missing_facts, refuses
 from support.runs import TinySource
 
 
@@ -35,10 +36,7 @@ def test_the_next_sound_example_takes_the_place():
     for field in expected:
         np.testing.assert_array_equal(found[field], expected[field])
     assert len(warned) == 3
-    assert (
-        "byte 5: a checksum does not hold; another example takes its place (1 of up to 3)"
-        in str(warned[0].message)
-    )
+    assert not missing_facts(str(warned[0].message), "file x", "byte 5", "checksum", 1, 3)
 
 
 def test_each_is_counted_and_warned_of_once():
@@ -51,10 +49,7 @@ def test_each_is_counted_and_warned_of_once():
 
 def test_more_than_the_limit_end_it():
     reader = Tolerance(Damaged([5, 8, 9]), "train", limit=2)
-    with (
-        pytest.warns(UserWarning),
-        pytest.raises(UserError, match="byte 8: .*3 examples of split train"),
-    ):
+    with pytest.warns(UserWarning), refuses("byte 8", "3 examples", "split train"):
         reader.examples(np.array([9, 5, 8, 9]), ("image",))
 
 
@@ -63,7 +58,7 @@ def test_what_is_sound_is_read_once_and_other_errors_pass():
     reader = Tolerance(source, "train", limit=0)
     reader.examples(np.arange(3), ("image",))
     assert len(source.reads) == 1
-    with pytest.raises(UserError, match="no field"):
+    with refuses("field", "colour", "image"):
         reader.examples(np.arange(3), ("colour",))
 
 
@@ -97,10 +92,10 @@ def test_a_training_stream_goes_on_and_resumes_the_same(recwarn):
 
 def test_a_stream_ends_beyond_the_limit_and_evaluation_replaces_nothing(recwarn):
     stream = iterate(training_batches(Damaged([3, 4]), batch_size=30, seed=0, max_damaged=1))
-    with pytest.raises(UserError, match="more than max_damaged_examples, 1"):
+    with refuses("2 examples", "max_damaged_examples, 1"):
         next(stream)
     strict = iterate(evaluation_batches(Damaged([3]), split="train", batch_size=30))
-    with pytest.raises(UserError, match="byte 3: a checksum does not hold"):
+    with refuses("byte 3", "checksum"):
         next(strict)
 
 
@@ -111,5 +106,5 @@ def test_the_first_example_may_be_damaged_too(recwarn):
 
 def test_a_split_of_which_nothing_is_sound_ends_it(recwarn):
     reader = Tolerance(Damaged(range(30)), "train", limit=99)
-    with pytest.raises(UserError, match="30 examples of split train are damaged"):
+    with refuses("30 examples", "split train", "damaged"):
         reader.examples(np.array([4]), ("image",))

@@ -1,4 +1,4 @@
-"""Bytes and texts that nobody meant: whatever comes in, nothing but the project's own errors comes out.
+"""Random bytes and texts: any input gives a result or the project's own error, nothing else.
 
 Bounded and derandomised, so that a run is the same everywhere; raise MAX_EXAMPLES to look further.
 """
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ms_pixelcnn_tf.data.records import records_of
 from ms_pixelcnn_tf.errors import UserError
-from support.cub_fixture import write_cub
+from support.written_cub import write_cub
 from tfrecords_tools import zips
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options, jobs_of

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 from tfrecords_tools.pickles import loads
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -102,7 +103,7 @@ def test_code_is_refused(tmp_path, protocol):
         objects = np.empty(1, object)
         objects[0] = call
         for value in (call, [call], {"data": call}, objects):
-            with pytest.raises(UserError, match="^folder/x: a pickle that .*refused$"):
+            with refuses("folder/x", "pickle", "refused"):
                 loads(pickle.dumps(value, protocol), "folder/x")
     assert not marker.exists()
 
@@ -112,8 +113,8 @@ def test_code_is_refused(tmp_path, protocol):
     [np.array([None, 1], object), np.zeros(2, "u1,f4"), np.zeros(2, "M8[s]"), {1, 2}, {(1,): 2}],
 )
 def test_what_is_no_plain_data_is_refused(value):
-    with pytest.raises(UserError, match="refused"):
-        loads(pickle.dumps(value), "x")
+    with refuses("folder/x", "pickle", "refused"):
+        loads(pickle.dumps(value), "folder/x")
 
 
 @pytest.mark.parametrize(
@@ -127,17 +128,16 @@ def test_what_is_no_plain_data_is_refused(value):
     ],
 )
 def test_every_way_to_name_a_class_is_refused(content):
-    with pytest.raises(UserError, match="refused"):
-        loads(content, "x")
+    with refuses("folder/x", "pickle", "refused"):
+        loads(content, "folder/x")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_pickle_cut_anywhere_is_an_error(protocol):
     content = pickle.dumps(BATCH, protocol)
     for length in range(len(content)):
-        with pytest.raises(UserError) as error:
+        with refuses("folder/batch"):
             loads(content[:length], "folder/batch")
-        assert str(error.value).startswith("folder/batch: ") and "\n" not in str(error.value)
 
 
 def array_pickle(shape, kind=b"u1", content=b"ab"):

@@ -6,14 +6,11 @@ import io
 
 import numpy as np
 import pytest
-import test_coco
-import test_imagenet
-import test_mpii
-import test_robot_pushing
 from PIL import Image
 
 from ms_pixelcnn_tf import data
-from support.cub_fixture import write_cub
+from support import written_coco, written_imagenet, written_mpii, written_robot_pushing
+from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
 
@@ -22,29 +19,29 @@ def cub(folder):
 
 
 def mpii(folder):
-    people = [test_mpii.person(f"{n}.jpg", n) for n in range(24)]
-    test_mpii.write_images(folder, people, paint=True)
-    test_mpii.write_json(folder / "train.json", people[:20])
-    test_mpii.write_json(folder / "valid.json", people[20:])
+    people = [written_mpii.person(f"{n}.jpg", n) for n in range(24)]
+    written_mpii.write_images(folder, people, paint=True)
+    written_mpii.write_json(folder / "train.json", people[:20])
+    written_mpii.write_json(folder / "valid.json", people[20:])
 
 
 def coco(folder):
-    test_coco.write(folder, test_coco.source_files())
+    written_coco.write(folder, written_coco.source_files())
 
 
 def imagenet(folder):
-    images = {f"ILSVRC2012_val_{n:08d}.JPEG": test_imagenet.picture(100 + n) for n in (1, 2, 3)}
+    images = {f"ILSVRC2012_val_{n:08d}.JPEG": written_imagenet.picture(100 + n) for n in (1, 2, 3)}
     train = {
-        f"{wnid}/{wnid}_{n}.JPEG": test_imagenet.picture(10 * place + n)
-        for place, wnid in enumerate(test_imagenet.WNIDS)
+        f"{wnid}/{wnid}_{n}.JPEG": written_imagenet.picture(10 * place + n)
+        for place, wnid in enumerate(written_imagenet.WNIDS)
         for n in range(2)
     }
-    test_imagenet.write(
+    written_imagenet.write(
         folder,
         {
-            "ILSVRC2012_img_train.tar": test_imagenet.train_tar(train),
-            "ILSVRC2012_img_val.tar": test_imagenet.tar(images),
-            "validation_labels.txt": test_imagenet.LIST,
+            "ILSVRC2012_img_train.tar": written_imagenet.train_tar(train),
+            "ILSVRC2012_img_val.tar": written_imagenet.tar(images),
+            "validation_labels.txt": written_imagenet.LIST,
         },
     )
 
@@ -53,8 +50,8 @@ def robot_pushing(folder):
     for kind, numbers in (("train", (0, 1, 19)), ("testseen", (0,)), ("testnovel", (0,))):
         for number in numbers:
             start = 100.0 * number + len(kind)
-            records = [test_robot_pushing.sequence(20, start + 0.25 * n) for n in range(2)]
-            test_robot_pushing.write(folder, kind, number, records)
+            records = [written_robot_pushing.sequence(20, start + 0.25 * n) for n in range(2)]
+            written_robot_pushing.write(folder, kind, number, records)
 
 
 SETS = [

@@ -16,7 +16,7 @@ from ms_pixelcnn_tf.data.procedural.push_physics import (
     Table,
     settle,
 )
-from ms_pixelcnn_tf.errors import UserError
+from support.errors import refuses
 
 SLACK = 2 * push_physics.TOLERANCE
 SPLITS = tuple(shapes_push.SIZES)
@@ -238,7 +238,7 @@ def test_frames_show_objects_and_gripper_where_they_are(split):
             row, column = pixel(gripper)
             red, green, blue = frame[row, column]
             assert max(red, green, blue) - min(red, green, blue) < 60  # the palm is gray
-            for thing, position in zip(episode.objects, episode.positions[t]):
+            for thing, position in zip(episode.objects, episode.positions[t], strict=True):
                 arm = raster.capsule(*position, (0, -1.8), gripper, 0)
                 row, column = pixel(position)
                 inside = 1 <= row < 95 and 1 <= column < 79
@@ -252,13 +252,13 @@ def test_frames_show_objects_and_gripper_where_they_are(split):
 
 
 def test_bad_requests_are_told(source):
-    with pytest.raises(UserError, match="test_novel"):
+    with refuses("shapes_push", "split", "test", "test_novel"):
         source.size("test")
-    with pytest.raises(UserError, match="49999"):
+    with refuses("shapes_push", "train", "0 to 49999"):
         source.examples("train", [50_000])
-    with pytest.raises(UserError, match="frames"):
+    with refuses("shapes_push", "field", "image", "frames"):
         source.examples("train", [0], ("image",))
-    with pytest.raises(UserError, match="8 to 256"):
+    with refuses("shapes_push", 300, "8 to 256"):
         data.load("shapes_push", image_size=300)
-    with pytest.raises(UserError, match="1 or more"):
+    with refuses("num_frames", 0, 1):
         shapes_push.ShapesPush(num_frames=0)
