@@ -57,3 +57,13 @@ def pytest_runtest_call(item):
     if most and seconds > most and item.get_closest_marker("slow") is None:
         pytest.fail(f"took {seconds:.0f} s of processor time, above {most:.0f}: mark it slow")
     return result
+
+
+@pytest.fixture
+def eagerly():
+    """No function is traced: a trace costs more than it saves where a model is asked but once."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

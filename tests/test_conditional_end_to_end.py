@@ -29,6 +29,8 @@ from ms_pixelcnn_tf.training.trained import read_run
 from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
+pytestmark = pytest.mark.slow
+
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 real = pytest.mark.skipif(not REAL, reason="MS_PIXELCNN_REAL_DATA is not set")
 SIDE, STEPS, SAMPLES, SCALE = 32, 24, 3, 4

@@ -22,9 +22,12 @@ from support.models import (
     random_video_uniforms,
 )
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="JAX is not installed; the extra [jax] is"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("jax") is None, reason="JAX is not installed; the extra [jax] is"
+    ),
+]
 SIZES = {"image_size": 8, "base_size": 4, "channels": 3, "num_levels": 16, "dtype": "float64"}
 CONDITIONS = {"num_classes": 3, "text": True, "num_segments": 2, "joint_features": 4}
 IMAGES = {

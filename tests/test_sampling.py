@@ -12,6 +12,7 @@ from keras import ops
 from ms_pixelcnn_tf import fusing, sampling
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
+from support.cases import fast
 from support.models import make_model, random_conditions, random_model, random_uniforms, randomise
 from support.proofs import all_images, probabilities, teacher_forced_decode
 
@@ -178,7 +179,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("index", range(len(MODELS)))
+@pytest.mark.parametrize("index", fast(list(range(len(MODELS))), 0, 9, 15))
 def test_all_samplers_give_the_same_image_and_its_likelihood(index):
     """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
     batch = 8
@@ -205,14 +206,17 @@ def test_all_samplers_give_the_same_image_and_its_likelihood(index):
 
 @pytest.mark.parametrize(
     "overrides",
-    [
-        ON | {"output": "softmax"},
-        ON | {"output": "dmol"},
-        A | {"output": "softmax"},
-        A | {"output": "dmol"},
-        B | {"output": "softmax"},
-        B | {"output": "dmol"},
-    ],
+    fast(
+        [
+            ON | {"output": "softmax"},
+            ON | {"output": "dmol"},
+            A | {"output": "softmax"},
+            A | {"output": "dmol"},
+            B | {"output": "softmax"},
+            B | {"output": "dmol"},
+        ],
+        3,
+    ),
     ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
 )
 def test_samplers_agree_in_float32_when_teacher_forced(overrides):
@@ -227,8 +231,8 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
     np.testing.assert_allclose(accumulated, model.log_prob(images), rtol=1e-4)
 
 
-@pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("index", [0, 1, 2, 9, 16])
+@pytest.mark.parametrize("parts", fast([1, 3], 1))
+@pytest.mark.parametrize("index", fast([0, 1, 2, 9, 16], 0))
 def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, monkeypatch):
     """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
     asked = []
@@ -304,14 +308,17 @@ def test_chi_square_p_value():
 
 @pytest.mark.parametrize(
     "overrides",
-    [
-        ON | {"image_size": 2, "channels": 3, "output": "softmax"},
-        ON | {"image_size": 2, "channels": 3, "output": "dmol"},
-        A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "softmax"},
-        A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
-        B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
-        B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
-    ],
+    fast(
+        [
+            ON | {"image_size": 2, "channels": 3, "output": "softmax"},
+            ON | {"image_size": 2, "channels": 3, "output": "dmol"},
+            A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "softmax"},
+            A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
+            B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
+            B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
+        ],
+        2,
+    ),
     ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
 )
 def test_200_000_samples_follow_the_models_own_probabilities(overrides):

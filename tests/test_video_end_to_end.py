@@ -11,6 +11,8 @@ from ms_pixelcnn_tf.training.monitor import read_metrics
 from support.commands import exit_status
 from support.models import as_flags, small_video
 
+pytestmark = pytest.mark.slow
+
 SIZES = {
     "image_size": 16,
     "base_size": 8,

@@ -13,6 +13,8 @@ from parts.prompts import SPLIT, prompts
 from support.errors import refuses
 from support.written_results import results_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "num_levels": 32,
     "image_size": 32,

@@ -1,9 +1,13 @@
 """Costs are counted from the graphs that training runs."""
 
+import pytest
+
 import costs
 import flops
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import make_model
+
+pytestmark = pytest.mark.slow
 
 SMALL = {
     "base_layers": 1,

@@ -15,6 +15,8 @@ from support.errors import missing_facts, refuses
 from support.runs import TinySource, tiny_run
 from support.written_results import results_of
 
+pytestmark = pytest.mark.slow
+
 
 def line(slope, start, places, **fields):
     """A curve on which validation bits are `start + slope · seconds`."""

@@ -13,6 +13,8 @@ from support.errors import refuses
 from support.workers import in_process
 from support.written_results import goals_met, results_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "--batch=2",
     "--size=8",

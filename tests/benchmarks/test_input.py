@@ -7,6 +7,8 @@ from support.errors import refuses
 from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):

@@ -12,6 +12,8 @@ from support.errors import refuses
 from support.workers import in_process
 from support.written_results import results_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--filters=4", "--size=8", "--batch=2", "--many=2", "--repeats=2", "--blocks=1"]
 HAVE_PEER = importlib.util.find_spec("tensorflow_probability") is not None
 

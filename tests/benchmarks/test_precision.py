@@ -7,6 +7,8 @@ from ms_pixelcnn_tf.configs import PRESETS
 from support.errors import missing_facts, refuses
 from support.written_results import results_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "base_layers": 1,
     "base_features": 6,

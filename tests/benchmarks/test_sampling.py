@@ -1,12 +1,15 @@
 """The sampling benchmark on models small enough to trace in seconds."""
 
 import numpy as np
+import pytest
 
 import ms_pixelcnn_tf as ms
 import sampling
 from parts.samplers import evaluations
 from support.errors import refuses
 from support.written_results import results_of
+
+pytestmark = pytest.mark.slow
 
 SMALL = [
     "--batch=2",

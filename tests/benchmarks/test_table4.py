@@ -11,6 +11,8 @@ from support.models import randomise
 from support.workers import in_process
 from support.written_results import goals_met, results_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "--batches=2",
     "--size=4",

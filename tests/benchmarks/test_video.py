@@ -19,6 +19,8 @@ from support.models import randomise
 from support.workers import in_process
 from support.written_results import results_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "image_size": 16,
     "num_frames": 4,

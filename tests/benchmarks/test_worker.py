@@ -7,6 +7,8 @@ import pytest
 from parts.worker import Worker, peak_memory, workers
 from support.errors import refuses
 
+pytestmark = pytest.mark.slow
+
 
 def test_workers_are_processes_that_keep_their_subject():
     counters = {name: ("support.workers:Counter", start) for name, start in (("a", 0), ("b", 10))}

@@ -9,6 +9,8 @@ from ms_pixelcnn_tf.cli import demo
 from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
 from support.errors import refuses
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "image_size": 8,
     "base_size": 4,

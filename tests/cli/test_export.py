@@ -15,6 +15,8 @@ from support.commands import exit_status
 from support.errors import missing_facts, refuses
 from support.runs import SilentProgress
 
+pytestmark = pytest.mark.slow
+
 RUN = {
     "dataset": "shapes",
     "image_size": 16,

@@ -13,6 +13,8 @@ from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.parts import SCALES
 from support.errors import missing_facts, refuses
 
+pytestmark = pytest.mark.slow
+
 TINY = [
     "--image_size=8",
     "--base_size=2",

@@ -19,6 +19,8 @@ from ms_pixelcnn_tf.uniforms import MAX_SEED
 from support.errors import missing_facts, refuses
 from support.exports import NAMES, make, questions
 
+pytestmark = pytest.mark.slow
+
 HERE = pathlib.Path(__file__).parent
 
 

@@ -16,6 +16,8 @@ import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.export import model_card, saved_model
 from support.exports import make
 
+pytestmark = pytest.mark.slow
+
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "serving.md"
 
 

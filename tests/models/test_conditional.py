@@ -63,6 +63,7 @@ def check_laws(laws):
     assert np.abs(laws[0] - laws[1]).sum() > 1e-3, "the condition should matter"
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_all_images_have_probability_one_under_each_condition(network, kind):
@@ -71,6 +72,7 @@ def test_all_images_have_probability_one_under_each_condition(network, kind):
     check_laws(two_laws(model))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_all_larger_images_have_probability_one():
     """Gray 4x4, whose maps and patches are of 2x2: 65,536 images, one law."""
     model = random_model(1, 0.25, upscaler="B", **KEYPOINTS | {"spatial_features": 2})

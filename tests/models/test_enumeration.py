@@ -10,6 +10,7 @@ import pytest
 from support.models import random_model
 from support.proofs import all_images, probabilities
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 GRAY = {"image_size": 4, "base_size": 2, "channels": 1}  # 65,536 images
 RGB = {"image_size": 2, "base_size": 1, "channels": 3}  # 4,096 images
 NETWORKS = {

@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 GIB = 2**30
 LOGITS = 256 * 256 * 3 * 256 * np.dtype("float32").itemsize  # bytes, of the last scale's group
 # A second picture may add this, for its own pixels and the allocator's waste; measured: 0.53.

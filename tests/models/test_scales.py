@@ -27,6 +27,7 @@ def joint():
     return random_model(1, 0.3, **APART)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("scale", ["base", "4", "8", "base,4", "base,8", "4,8"])
 def test_terms_are_those_of_the_joint_model(joint, scale):
     part = make_model(**APART, scale=scale)
@@ -105,6 +106,7 @@ def test_the_one_scale_of_on_is_its_base():
 PARTS = ["base;4;8", "base,4;8", "base,8;4", "base;4,8"]
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("scale", PARTS)
 def test_terms_of_parts_are_those_of_the_assembled_model(scale):
     """Up to 8 all would share an encoder; what is trained apart has one of its own."""

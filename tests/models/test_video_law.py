@@ -49,6 +49,7 @@ def law_of_last_frame(model, seed, chunk=16384):
     return np.concatenate(law)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "pasts, shape",
     [
@@ -68,6 +69,7 @@ def test_all_frames_have_probability_one(variant, pasts, shape):
     assert pasts == 1 or np.abs(laws[0] - laws[1]).sum() > 1e-3, "the past should matter"
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_proof_sees_a_leak(monkeypatch):
     """Given itself in place of the frame before, a frame tells its own probability."""
 
@@ -129,6 +131,7 @@ def test_every_variable_gets_a_gradient_the_same_in_a_graph(variant):
         np.testing.assert_allclose(compiled, eager, rtol=1e-7, atol=1e-9, err_msg=variable.path)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_a_fresh_model_expects_the_frame_before(variant):
     """Still scenes are likely from the start: what does not move is what was there."""
@@ -185,6 +188,7 @@ def test_keras_file_round_trip(variant, tmp_path):
 # -- crops ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_terms_of_crops():
     """Whole where the crop covers the frame, and else those of the crop by itself, scaled up."""
     model, corner = (
@@ -207,6 +211,7 @@ def test_terms_of_crops():
         np.testing.assert_allclose(cropped[name], 8 * expected[f"2to4/group{group}"], rtol=1e-4)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_other_variants_are_scored_whole():
     model = random_video_model("OT")
     frames, conditions = random_frames(model, 2), random_sequences(model, 2)
@@ -216,6 +221,7 @@ def test_other_variants_are_scored_whole():
         np.testing.assert_array_equal(cropped[name], whole[name])
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("variant", ("OTN", "OTlogN"))
 def test_frames_are_scored_given_those_that_are_seen(variant):
     model = random_video_model(variant, 1, 0.25)

@@ -19,6 +19,8 @@ from support import browser
 from support.commands import free_ports
 from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 40  # of the page's own time
 
 
