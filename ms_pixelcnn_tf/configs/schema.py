@@ -81,7 +81,18 @@ class TrainConfig:
     warmup_steps: int = doc("steps of linear warm-up", 100)
     epsilon: float = doc("the optimiser's epsilon", 1e-8)
     centered: bool = doc("rmsprop: divide by the gradient's deviation, not its magnitude", False)
-    gradient_clip_norm: float = doc("largest global gradient norm; 0 for no clipping", 1.0)
+    loss_weights: str = doc(
+        "what the nats of a scale are divided by: per_scale, its own sub-pixels, so that each scale "
+        "learns as if trained by itself; per_image, those of all scales, so that small scales learn "
+        "slowly under rmsprop",
+        "per_image",
+    )
+    gradient_clip_norm: float = doc("largest gradient norm; 0 for no clipping", 1.0)
+    clip_by: str = doc(
+        "whose norm gradient_clip_norm limits: network, that of each scale's networks with their own "
+        "encoder, and of each encoder that scales share; all, that of everything together",
+        "all",
+    )
     ema_decay: float = doc(
         "decay of the weight average used to evaluate and sample; 0 for none", 0.0
     )
@@ -138,6 +149,8 @@ class TrainConfig:
     def __post_init__(self):
         check_choice(self, "optimizer", ("adam", "rmsprop"))
         check_choice(self, "schedule", ("exponential", "cosine", "steps"))
+        check_choice(self, "loss_weights", ("per_scale", "per_image"))
+        check_choice(self, "clip_by", ("network", "all"))
         check_at_least(
             self,
             1,

@@ -81,8 +81,9 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
     Returns:
         `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
         weights, the optimizer and the averages, unless a term or the gradient is not finite, or
-        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the weights before the update: "bits"
-        (bits per sub-pixel), "gradient_norm" (of the loss in nats per sub-pixel, before clipping),
+        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the
+        weights before the update: "bits" (bits per sub-pixel of the whole image), "gradient_norm"
+        (of the loss that `loss_weights` makes, over all variables, before clipping),
         "learning_rate", "terms", a dict name → bits per sub-pixel of that term, "skipped" (1 or 0)
         and "stop" (above 0 if any process gave `stop`).
     """
@@ -90,6 +91,8 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
     strategy = replicas.strategy
     num_subpixels = sum(model.term_dims.values())
     variables = model.trainable_variables
+    loss_parts = _loss_parts(model.term_dims, config.loss_weights)
+    clipped_together = [variables] if config.clip_by == "all" else model.networks()
 
     def contribution(batch, offsets):
         """What some rows add to the gradient of the batch's loss, and to the mean nats of each term."""
@@ -100,7 +103,9 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
                 name: -tf.reduce_sum(log_prob) / config.batch_size
                 for name, log_prob in terms.items()
             }
-            loss = _total(nats) / num_subpixels
+            loss = _total(
+                [_total([nats[name] for name in names]) / dims for names, dims in loss_parts]
+            )
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         return [_dense(*pair) for pair in zip(gradients, variables, strict=True)], nats
 
@@ -109,6 +114,16 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
         offsets = crop_offsets(config.batch_size, step, config.seed)[first : first + count]
         found = _sum_over_parts(contribution, (batch, offsets), config.micro_batch_size or count)
         return sum_over_replicas((*found, stop))
+
+    def clip(gradients):
+        by_path = {variable.path: g for variable, g in zip(variables, gradients, strict=True)}
+        for network in clipped_together:
+            paths = [variable.path for variable in network]
+            clipped, _ = tf.clip_by_global_norm(
+                [by_path[path] for path in paths], config.gradient_clip_norm
+            )
+            by_path |= zip(paths, clipped, strict=True)
+        return [by_path[variable.path] for variable in variables]
 
     def update(gradients, step):
         optimizer.apply(gradients, variables)
@@ -124,7 +139,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
             lambda values: strategy.experimental_local_results(values)[0], reduced
         )
         gradient_norm = tf.linalg.global_norm(gradients)
-        loss = _total(nats) / num_subpixels
+        loss = _total(list(nats.values())) / num_subpixels
         finite = tf.math.is_finite(loss) & tf.math.is_finite(gradient_norm)
         metrics = {
             "bits": bits_per_dim(loss, 1),
@@ -135,9 +150,7 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
             "stop": stop,
         }
         if config.gradient_clip_norm:
-            gradients, _ = tf.clip_by_global_norm(
-                gradients, config.gradient_clip_norm, use_norm=gradient_norm
-            )
+            gradients = clip(gradients)
         tf.cond(finite & (stop == 0), lambda: update(gradients, step), tf.no_op)
         return metrics
 
@@ -148,10 +161,21 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
     return train_step
 
 
-def _total(nats):
-    """The sum of all terms. (Not `add_n`, which the graph's optimiser puts into an order that can
+def _loss_parts(term_dims, loss_weights):
+    """The parts that the loss adds up: `(names of terms, sub-pixels)`, their nats being divided by
+    their sub-pixels. A part is the whole image, or a scale ("8to16" of "8to16/group2")."""
+    parts = {}
+    for name, dims in term_dims.items():
+        scale = name.rpartition("/")[0] if loss_weights == "per_scale" else ""
+        names, total = parts.get(scale, ([], 0))
+        parts[scale] = [*names, name], total + dims
+    return list(parts.values())
+
+
+def _total(terms):
+    """The sum of scalars. (Not `add_n`, which the graph's optimiser puts into an order that can
     change from one trace to the next, and with it the last bit.)"""
-    return tf.reduce_sum(tf.stack(list(nats.values())))
+    return tf.reduce_sum(tf.stack(terms))
 
 
 def _sum_over_parts(function, rows, size):
