@@ -81,6 +81,11 @@ class TrainConfig:
     warmup_steps: int = doc("steps of linear warm-up", 100)
     epsilon: float = doc("the optimiser's epsilon", 1e-8)
     centered: bool = doc("rmsprop: divide by the gradient's deviation, not its magnitude", False)
+    rmsprop_start: float = doc(
+        "rmsprop: what the mean square of the gradient starts at: 0, or 1, as in TensorFlow 1, where "
+        "the first hundred steps are small",
+        0.0,
+    )
     loss_weights: str = doc(
         "what the nats of a scale are divided by: per_scale, its own sub-pixels, so that each scale "
         "learns as if trained by itself; per_image, those of all scales, so that small scales learn "
@@ -149,6 +154,7 @@ class TrainConfig:
     def __post_init__(self):
         check_choice(self, "optimizer", ("adam", "rmsprop"))
         check_choice(self, "schedule", ("exponential", "cosine", "steps"))
+        check_choice(self, "rmsprop_start", (0.0, 1.0))
         check_choice(self, "loss_weights", ("per_scale", "per_image"))
         check_choice(self, "clip_by", ("network", "all"))
         check_at_least(

@@ -281,8 +281,11 @@ class _Session:
 
 
 def _not_finite(metrics):
-    """What went bad first: "term base is nan", say."""
+    """The first fault of a skipped step: "term base is nan", say."""
     for name, bits in metrics["terms"].items():
         if not math.isfinite(bits):
             return f"term {name} is {bits}"
-    return f"the gradient's norm is {metrics['gradient_norm']}, though the terms are finite,"
+    norm = metrics["gradient_norm"]
+    if math.isfinite(norm):
+        return "the updated weights are not finite, though terms and gradient are,"
+    return f"the gradient's norm is {norm}, though the terms are finite,"

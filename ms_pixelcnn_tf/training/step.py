@@ -80,8 +80,8 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
 
     Returns:
         `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
-        weights, the optimizer and the averages, unless a term or the gradient is not finite, or
-        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the
+        weights, the optimizer and the averages, unless a term, the gradient or an updated weight is
+        not finite, or any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the
         weights before the update: "bits" (bits per sub-pixel of the whole image), "gradient_norm"
         (of the loss that `loss_weights` makes, over all variables, before clipping),
         "learning_rate", "terms", a dict name → bits per sub-pixel of that term, "skipped" (1 or 0)
@@ -126,10 +126,24 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
         return [by_path[variable.path] for variable in variables]
 
     def update(gradients, step):
+        """Whether the updated weights are finite. If not, all is put back: that costs a copy of
+        the weights and the optimizer's variables, for the length of the update."""
+        held = [variable.value for variable in (*variables, *optimizer.variables)]
+        before = [tf.identity(variable) for variable in held]
+
+        def keep():
+            if averaged is not model:
+                update_average(averaged, model, step, config.ema_decay)
+            return tf.constant(True)
+
+        def put_back():
+            for variable, value in zip(held, before, strict=True):
+                variable.assign(value)
+            return tf.constant(False)
+
         optimizer.apply(gradients, variables)
-        if averaged is not model:
-            update_average(averaged, model, step, config.ema_decay)
-        return tf.no_op()
+        finite = [tf.reduce_all(tf.math.is_finite(variable.value)) for variable in variables]
+        return tf.cond(tf.reduce_all(finite), keep, put_back)
 
     # Without AutoGraph, which would read and rewrite the source of every layer first.
     @tf.function(autograph=False)
@@ -146,13 +160,14 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
             "gradient_norm": gradient_norm,
             "learning_rate": tf.convert_to_tensor(optimizer.learning_rate),
             "terms": {name: bits_per_dim(nats[name], model.term_dims[name]) for name in nats},
-            "skipped": 1.0 - tf.cast(finite, tf.float32),
             "stop": stop,
         }
         if config.gradient_clip_norm:
             gradients = clip(gradients)
-        tf.cond(finite & (stop == 0), lambda: update(gradients, step), tf.no_op)
-        return metrics
+        kept = tf.cond(
+            finite & (stop == 0), lambda: update(gradients, step), lambda: tf.constant(True)
+        )
+        return metrics | {"skipped": 1.0 - tf.cast(finite & kept, tf.float32)}
 
     def train_step(batch, step, stop=False):
         shared = replicas.share(batch, config.batch_size)
