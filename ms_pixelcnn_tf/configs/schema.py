@@ -82,20 +82,20 @@ class TrainConfig:
     epsilon: float = doc("the optimiser's epsilon", 1e-8)
     centered: bool = doc("rmsprop: divide by the gradient's deviation, not its magnitude", False)
     rmsprop_start: float = doc(
-        "rmsprop: what the mean square of the gradient starts at: 0, or 1, as in TensorFlow 1, where "
-        "the first hundred steps are small",
+        "rmsprop: start of the gradient's mean square: 0; or 1, as in TensorFlow 1, which makes the "
+        "first hundred steps small",
         0.0,
     )
     loss_weights: str = doc(
-        "what the nats of a scale are divided by: per_scale, its own sub-pixels, so that each scale "
-        "learns as if trained by itself; per_image, those of all scales, so that small scales learn "
-        "slowly under rmsprop",
+        "per_scale: each scale's nats are divided by its own sub-pixels, so that it learns as if "
+        "trained by itself; per_image: by those of all scales, so that small scales learn slowly "
+        "under rmsprop",
         "per_image",
     )
     gradient_clip_norm: float = doc("largest gradient norm; 0 for no clipping", 1.0)
     clip_by: str = doc(
-        "whose norm gradient_clip_norm limits: network, that of each scale's networks with their own "
-        "encoder, and of each encoder that scales share; all, that of everything together",
+        "gradients that gradient_clip_norm limits together: network, those of a scale's networks "
+        "and its own encoder, or of an encoder that scales share; all, every gradient",
         "all",
     )
     ema_decay: float = doc(
@@ -141,7 +141,8 @@ class TrainConfig:
     checkpoints_kept: int = doc("how many of the last checkpoints stay, beside the best", 3)
     sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
     max_skipped_steps: int = doc(
-        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the run",
+        "a step whose likelihood, gradient or new weights are not finite is skipped; so many in a "
+        "row end the run",
         10,
     )
     max_damaged_examples: int = doc(

@@ -278,7 +278,9 @@ class MultiscalePixelCNN(keras.Model):
     def networks(self):
         """The trainable variables in lists: of each scale, its networks and the encoder that it
         alone uses; of each encoder that several scales share, its own."""
-        paths = {name: {v.path for v in self.variables_of([name])} for name in self.config.held_scales}
+        paths = {
+            name: {v.path for v in self.variables_of([name])} for name in self.config.held_scales
+        }
         groups = {}
         for variable in self.trainable_variables:
             users = tuple(name for name, own in paths.items() if variable.path in own)

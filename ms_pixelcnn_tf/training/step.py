@@ -81,11 +81,11 @@ def make_train_step(model, averaged, optimizer, config, replicas=None):
     Returns:
         `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
         weights, the optimizer and the averages, unless a term, the gradient or an updated weight is
-        not finite, or any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the
-        weights before the update: "bits" (bits per sub-pixel of the whole image), "gradient_norm"
-        (of the loss that `loss_weights` makes, over all variables, before clipping),
-        "learning_rate", "terms", a dict name → bits per sub-pixel of that term, "skipped" (1 or 0)
-        and "stop" (above 0 if any process gave `stop`).
+        not finite, or any process gave `stop`: such a step changes nothing. Metrics are float32
+        scalars of the weights before the update: "bits" (bits per sub-pixel of the whole image),
+        "gradient_norm" (of the loss that `loss_weights` makes, over all variables, before
+        clipping), "learning_rate", "terms", a dict name → bits per sub-pixel of that term,
+        "skipped" (1 or 0) and "stop" (above 0 if any process gave `stop`).
     """
     replicas = replicas or Replicas()
     strategy = replicas.strategy
