@@ -82,7 +82,7 @@ class TrainConfig:
     epsilon: float = doc("the optimiser's epsilon", 1e-8)
     centered: bool = doc("rmsprop: divide by the gradient's deviation, not its magnitude", False)
     rmsprop_start: float = doc(
-        "rmsprop: start of the gradient's mean square: 0; or 1, as in TensorFlow 1, which makes the "
+        "rmsprop: start of the mean square: 0; or 1, as in TensorFlow 1, which makes the "
         "first hundred steps small",
         0.0,
     )

@@ -91,13 +91,14 @@ class RMSprop(keras.optimizers.RMSprop):
         gradient = ops.cast(gradient, variable.dtype)
         mean_square = self._velocities[index]
         self.assign(mean_square, rho * mean_square + (1 - rho) * ops.square(gradient))
-        variance = mean_square
+        divisor = mean_square + self.epsilon
         if self.centered:
             mean = self._average_gradients[index]
             self.assign(mean, rho * mean + (1 - rho) * gradient)
-            variance = ops.maximum(mean_square - ops.square(mean), 0.0)
+            # The order of Keras' sum: another one rounds otherwise, and runs go on bit for bit.
+            divisor = ops.maximum(mean_square - ops.square(mean) + self.epsilon, self.epsilon)
         rate = ops.cast(learning_rate, variable.dtype)
-        self.assign_sub(variable, rate * gradient / ops.sqrt(variance + self.epsilon))
+        self.assign_sub(variable, rate * gradient / ops.sqrt(divisor))
 
     def get_config(self):
         config = super().get_config() | {"start": self.start}
