@@ -9,7 +9,7 @@ import json
 import math
 
 from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice, replace, unknown
-from ms_pixelcnn_tf.configs.density import doc
+from ms_pixelcnn_tf.configs.density import check_departures, departure, doc
 from ms_pixelcnn_tf.configs.model import CONDITIONS, VARIANTS, ModelConfig
 from ms_pixelcnn_tf.configs.video import VIDEO_VARIANTS, VideoConfig
 from ms_pixelcnn_tf.errors import UserError
@@ -81,7 +81,27 @@ class TrainConfig:
     warmup_steps: int = doc("steps of linear warm-up", 100)
     epsilon: float = doc("the optimiser's epsilon", 1e-8)
     centered: bool = doc("rmsprop: divide by the gradient's deviation, not its magnitude", False)
-    gradient_clip_norm: float = doc("largest global gradient norm; 0 for no clipping", 1.0)
+    rmsprop_start: float = departure(
+        "rmsprop: start of the mean square: 0, or 1, which makes the first hundred steps small",
+        0.0,
+        1.0,
+        "Keras starts at 0, TensorFlow 1 started at 1; Adam, our default, has neither.",
+    )
+    loss_weights: str = departure(
+        "per_scale: each scale's nats are divided by its own sub-pixels, so that it learns as if "
+        "trained by itself; per_image: by those of all scales, so that small scales learn slowly "
+        "under rmsprop",
+        "per_image",
+        "per_scale",
+        "The sum of the terms is the likelihood itself, and Adam does not mind their sizes.",
+        ("per_image", "per_scale"),
+    )
+    gradient_clip_norm: float = doc("largest gradient norm; 0 for no clipping", 1.0)
+    clip_by: str = doc(
+        "gradients that gradient_clip_norm limits together: network, those of a scale's networks "
+        "and its own encoder, or of an encoder that scales share; all, every gradient",
+        "all",
+    )
     ema_decay: float = doc(
         "decay of the weight average used to evaluate and sample; 0 for none", 0.0
     )
@@ -126,8 +146,8 @@ class TrainConfig:
     checkpoints_kept: int = doc("how many of the last checkpoints stay, beside the best", 3)
     sample_every: int = doc("steps between sample grids in TensorBoard; 0 for none", 1000)
     max_skipped_steps: int = doc(
-        "a step whose likelihood or gradient is not finite is skipped; so many in a row end the "
-        "run",
+        "a step whose likelihood, gradient or new weights are not finite is skipped; so many in a "
+        "row end the run",
         10,
     )
     max_damaged_examples: int = doc(
@@ -140,6 +160,9 @@ class TrainConfig:
     def __post_init__(self):
         check_choice(self, "optimizer", ("adam", "rmsprop"))
         check_choice(self, "schedule", ("exponential", "cosine", "steps"))
+        check_departures(self)
+        check_choice(self, "rmsprop_start", (0.0, 1.0))
+        check_choice(self, "clip_by", ("network", "all"))
         check_at_least(
             self,
             1,

@@ -280,6 +280,18 @@ class MultiscalePixelCNN(keras.Model):
         owners |= {name for name, sharing in groups.items() if set(sharing) & set(scales)}
         return [v for v in self.trainable_variables if v.path.split("/")[0] in owners]
 
+    def networks(self) -> list[list[keras.Variable]]:
+        """The trainable variables in lists: of each scale, its networks and the encoder that it
+        alone uses; of each encoder that several scales share, its own."""
+        paths = {
+            name: {v.path for v in self.variables_of([name])} for name in self.config.held_scales
+        }
+        groups = {}
+        for variable in self.trainable_variables:
+            users = tuple(name for name, own in paths.items() if variable.path in own)
+            groups.setdefault(users, []).append(variable)
+        return list(groups.values())
+
     def held_indices(self) -> list[int]:
         """Numbers in `self.sizes` of the held scales above the base."""
         names = self.config.scale_names

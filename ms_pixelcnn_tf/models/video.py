@@ -315,6 +315,16 @@ class VideoPixelCNN(keras.Model):
     def check_held(self, scales: Sequence[str] = ()) -> None:
         """Video models hold all that they need; image models may not."""
 
+    def networks(self) -> list[list[keras.Variable]]:
+        """The trainable variables in lists: of each scale of a frame, and of the encoder of the
+        past, which the scales share."""
+        groups = {}
+        for variable in self.trainable_variables:
+            owner, part, *_ = variable.path.split("/")
+            scale = part if part.startswith("scale") else "base"
+            groups.setdefault((owner, scale if owner == "decoder" else ""), []).append(variable)
+        return list(groups.values())
+
     def start_at_marginal(self, histogram: Array) -> None:
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
         start_at_marginal(self.config, self.decoder.output_biases(), histogram)

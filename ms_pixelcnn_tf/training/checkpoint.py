@@ -17,6 +17,7 @@ import pathlib
 import shutil
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import RunConfig
@@ -155,6 +156,11 @@ class Checkpoints:
         self._folder = pathlib.Path(workdir) / CHECKPOINTS
         self._best_folder = pathlib.Path(workdir) / BEST
         self._kept = kept
+        self._held = (
+            *model.trainable_variables,
+            *averaged.trainable_variables,
+            *optimizer.variables,
+        )
         self._counts = {
             name: tf.Variable(count, dtype=tf.float64, trainable=False)
             for name, count in dataclasses.asdict(State()).items()
@@ -189,17 +195,33 @@ class Checkpoints:
         return state
 
     def save(self, state: State) -> None:
-        """Saves all, unless the state after that step is saved already."""
+        """Saves all, unless the state after that step is saved already.
+
+        Raises:
+            UserError: if a variable is not finite; as `snapshots.write`. Those before stay.
+        """
         if state.step == self._saved_step:
             return
+        self._check_finite(state.step)
         self._count(state)
         snapshots.write(self._checkpoint, self._folder, state.step, self._kept)
         self._saved_step = state.step
 
     def save_best(self, state: State) -> None:
-        """Saves the averaged weights as the best that there were."""
+        """Saves the averaged weights as the best that there were. Raises UserError as `save`."""
+        self._check_finite(state.step)
         self._count(state)
         snapshots.write(self._best, self._best_folder, state.step, kept=1)
+
+    def _check_finite(self, step):
+        for variable in self._held:
+            if not np.isfinite(variable.numpy()).all():
+                there = snapshots.steps(self._folder)
+                left = f"that of step {there[-1]} is as it was" if there else "there is none before"
+                raise UserError(
+                    f"{variable.path} is not finite after step {step}, which is not saved; {left}: "
+                    "lower learning_rate, or set gradient_clip_norm, and use a new --workdir"
+                )
 
     def _count(self, state):
         for name, variable in self._counts.items():

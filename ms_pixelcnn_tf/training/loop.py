@@ -8,12 +8,12 @@ import contextlib
 import dataclasses
 import math
 import pathlib
+import random
 import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -70,11 +70,13 @@ def train(
         UserError: for a configuration that does not fit the data or the folder, a folder in which
             another process trains, too many steps in a row that were not finite, a checkpoint that
             cannot be saved, or a worker that is gone. The last checkpoint is then left as it was.
-        Interrupted: after SIGINT or SIGTERM, with the state saved.
+        Interrupted: after SIGINT or SIGTERM, with the state saved unless the last step was
+            skipped.
+
+    The random state of Python, NumPy and the backend is left as it was.
     """
     replicas = replicas or Replicas()
     if run.train.deterministic:
-        keras.utils.set_random_seed(run.train.seed)
         tf.config.experimental.enable_op_determinism()
     source = source or load_source(run)
     run = fit_to_source(run, source)
@@ -117,8 +119,7 @@ class _Session:
             replicas.check_agreement("configuration", agreed.to_json())
             replicas.check_agreement("data", source.fingerprint())
             replicas.check_agreement("checkpoint", str(latest_step(workdir)))
-        keras.utils.set_random_seed(config.seed)
-        with replicas.strategy.scope():
+        with _seeded(config.seed), replicas.strategy.scope():
             self._model = self.averaged = make_model(run.model)
             if run.model.output == "softmax" and not latest_checkpoint(workdir):
                 self._model.start_at_marginal(level_histogram(source, run.model))
@@ -149,6 +150,7 @@ class _Session:
             self._look(progress, interrupt)  # the run may have been stopped before it
         alone = self._replicas.workers == 1
         logged_step, logged_seconds = state.step, state.seconds
+        due = False  # a checkpoint that waits for a step that is not skipped
         with contextlib.closing(iterate(self._batches())) as batches:
             while state.step < config.steps:
                 stop = interrupt.requested
@@ -163,9 +165,14 @@ class _Session:
                     self.monitor.train(state.step, metrics, state.skipped_steps, rate)
                     logged_step, logged_seconds = state.step, state.seconds
                 # First of all: what comes after may take long, or fail.
-                if last or state.step % config.checkpoint_every == 0:
-                    self._save()
+                due = due or last or state.step % config.checkpoint_every == 0
+                if due and self._save():
+                    due = False
                 self._look(progress, interrupt)
+        if due:
+            progress.say(
+                f"the last step was skipped, so that it is not saved; {self._last_saved()}"
+            )
         if self.monitor.evaluated_step != state.step and alone:  # stopped in the last validation
             self._stop(interrupt.requested)
 
@@ -227,14 +234,26 @@ class _Session:
             np.savez(file, step=state.step, **{k: v.numpy() for k, v in batch.items()})
         raise UserError(
             f"{self._first_reason or reason}, and {limit} steps in a row were skipped; the last "
-            f"one's batch is in {path}, the last checkpoint is as it was: lower learning_rate, or "
-            "set gradient_clip_norm, and use a new --workdir"
+            f"one's batch is in {path}, {self._last_saved()}: lower learning_rate, or set "
+            "gradient_clip_norm, and use a new --workdir"
         )
 
     def _save(self):
+        """Saves, and returns whether it did: not after a skipped step. The weights may have
+        diverged by then, and would take the place of sound checkpoints. Nothing is lost: whoever
+        goes on from the last one takes the same steps again."""
+        if self.state.skipped_in_a_row:
+            return False
         if self._replicas.is_chief:
             self.monitor.flush()
             self._checkpoints.save(self.state)
+        return True
+
+    def _last_saved(self):
+        step = latest_step(self._workdir)
+        if not step:
+            return "no checkpoint was saved before them"
+        return f"the last checkpoint, of step {step}, was saved before them"
 
     def _look(self, progress, interrupt):
         """Samples and validates if it is time, and not done already. Given up, and left for the
@@ -277,16 +296,31 @@ class _Session:
         self.state.recent_bits, self.state.recent_steps = 0.0, 0
 
     def _stop(self, number):
-        self._save()
+        saved = "saved" if self._save() else f"which was skipped; {self._last_saved()}"
         raise Interrupted(
-            f"stopped after step {self.state.step}, saved; the same command goes on",
+            f"stopped after step {self.state.step}, {saved}; the same command goes on",
             number or signal.SIGTERM,  # another process was asked
         )
 
 
+@contextlib.contextmanager
+def _seeded(seed):
+    """Seeds Python's generator, from which Keras draws the seeds of initial weights, and puts it
+    back afterwards."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
 def _not_finite(metrics):
-    """What went bad first: "term base is nan", say."""
+    """The first fault of a skipped step: "term base is nan", say."""
     for name, bits in metrics["terms"].items():
         if not math.isfinite(bits):
             return f"term {name} is {bits}"
-    return f"the gradient's norm is {metrics['gradient_norm']}, though the terms are finite,"
+    norm = metrics["gradient_norm"]
+    if math.isfinite(norm):
+        return "the updated weights are not finite, though terms and gradient are,"
+    return f"the gradient's norm is {norm}, though the terms are finite,"

@@ -95,16 +95,19 @@ def make_train_step(
 
     Returns:
         `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
-        weights, the optimizer and the averages, unless a term or the gradient is not finite, or
-        any process gave `stop`: such a step changes nothing. Metrics are float32 scalars of the
-        weights before the update: "bits" (bits per sub-pixel), "gradient_norm" (of the loss in nats
-        per sub-pixel, before clipping), "learning_rate", "terms", a dict name → bits per sub-pixel
-        of that term, "skipped" (1 or 0) and "stop" (above 0 if any process gave `stop`).
+        weights, the optimizer and the averages, unless a term, the gradient or an updated weight is
+        not finite, or any process gave `stop`: such a step changes nothing. Metrics are float32
+        scalars of the weights before the update: "bits" (bits per sub-pixel of the whole image),
+        "gradient_norm" (of the loss that `loss_weights` makes, over all variables, before
+        clipping), "learning_rate", "terms", a dict name → bits per sub-pixel of that term,
+        "skipped" (1 or 0) and "stop" (above 0 if any process gave `stop`).
     """
     replicas = replicas or Replicas()
     strategy = replicas.strategy
     num_subpixels = sum(model.term_dims.values())
     variables = model.trainable_variables
+    loss_parts = _loss_parts(model.term_dims, config.loss_weights)
+    clipped_together = [variables] if config.clip_by == "all" else model.networks()
 
     def contribution(batch, offsets):
         """What some rows add to the gradient of the batch's loss, and to each term's mean nats."""
@@ -115,7 +118,9 @@ def make_train_step(
                 name: -tf.reduce_sum(log_prob) / config.batch_size
                 for name, log_prob in terms.items()
             }
-            loss = _total(nats) / num_subpixels
+            loss = _total(
+                [_total([nats[name] for name in names]) / dims for names, dims in loss_parts]
+            )
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         return [_dense(*pair) for pair in zip(gradients, variables, strict=True)], nats
 
@@ -125,11 +130,35 @@ def make_train_step(
         found = _sum_over_parts(contribution, (batch, offsets), config.micro_batch_size or count)
         return sum_over_replicas((*found, stop))
 
+    def clip(gradients):
+        by_path = {variable.path: g for variable, g in zip(variables, gradients, strict=True)}
+        for network in clipped_together:
+            paths = [variable.path for variable in network]
+            clipped, _ = tf.clip_by_global_norm(
+                [by_path[path] for path in paths], config.gradient_clip_norm
+            )
+            by_path |= zip(paths, clipped, strict=True)
+        return [by_path[variable.path] for variable in variables]
+
     def update(gradients, step):
+        """Whether the updated weights are finite. If not, all is put back: that costs a copy of
+        the weights and the optimizer's variables, for the length of the update."""
+        held = [variable.value for variable in (*variables, *optimizer.variables)]
+        before = [tf.identity(variable) for variable in held]
+
+        def keep():
+            if averaged is not model:
+                update_average(averaged, model, step, config.ema_decay)
+            return tf.constant(True)
+
+        def put_back():
+            for variable, value in zip(held, before, strict=True):
+                variable.assign(value)
+            return tf.constant(False)
+
         optimizer.apply(gradients, variables)
-        if averaged is not model:
-            update_average(averaged, model, step, config.ema_decay)
-        return tf.no_op()
+        finite = [tf.reduce_all(tf.math.is_finite(variable.value)) for variable in variables]
+        return tf.cond(tf.reduce_all(finite), keep, put_back)
 
     # Without AutoGraph, which would read and rewrite the source of every layer first.
     @tf.function(autograph=False)
@@ -139,22 +168,21 @@ def make_train_step(
             lambda values: strategy.experimental_local_results(values)[0], reduced
         )
         gradient_norm = tf.linalg.global_norm(gradients)
-        loss = _total(nats) / num_subpixels
+        loss = _total(list(nats.values())) / num_subpixels
         finite = tf.math.is_finite(loss) & tf.math.is_finite(gradient_norm)
         metrics = {
             "bits": bits_per_dim(loss, 1),
             "gradient_norm": gradient_norm,
             "learning_rate": tf.convert_to_tensor(optimizer.learning_rate),
             "terms": {name: bits_per_dim(nats[name], model.term_dims[name]) for name in nats},
-            "skipped": 1.0 - tf.cast(finite, tf.float32),
             "stop": stop,
         }
         if config.gradient_clip_norm:
-            gradients, _ = tf.clip_by_global_norm(
-                gradients, config.gradient_clip_norm, use_norm=gradient_norm
-            )
-        tf.cond(finite & (stop == 0), lambda: update(gradients, step), tf.no_op)
-        return metrics
+            gradients = clip(gradients)
+        kept = tf.cond(
+            finite & (stop == 0), lambda: update(gradients, step), lambda: tf.constant(True)
+        )
+        return metrics | {"skipped": 1.0 - tf.cast(finite & kept, tf.float32)}
 
     def train_step(batch, step, stop=False):
         shared = replicas.share(batch, config.batch_size)
@@ -163,10 +191,21 @@ def make_train_step(
     return train_step
 
 
-def _total(nats) -> Tensor:
-    """The sum of all terms. (Not `add_n`, which the graph's optimiser puts into an order that can
+def _loss_parts(term_dims, loss_weights):
+    """The parts that the loss adds up: `(names of terms, sub-pixels)`, their nats being divided by
+    their sub-pixels. A part is the whole image, or a scale ("8to16" of "8to16/group2")."""
+    parts = {}
+    for name, dims in term_dims.items():
+        scale = name.rpartition("/")[0] if loss_weights == "per_scale" else ""
+        names, total = parts.get(scale, ([], 0))
+        parts[scale] = [*names, name], total + dims
+    return list(parts.values())
+
+
+def _total(terms):
+    """The sum of scalars. (Not `add_n`, which the graph's optimiser puts into an order that can
     change from one trace to the next, and with it the last bit.)"""
-    return tf.reduce_sum(tf.stack(list(nats.values())))
+    return tf.reduce_sum(tf.stack(terms))
 
 
 def _sum_over_parts(function, rows, size):

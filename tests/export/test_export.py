@@ -1,4 +1,4 @@
-"""One export answers as the live model does; `test_saved_model` asks every kind, by TensorFlow alone."""
+"""One export answers as the live model does; `test_saved_model` asks every kind of model."""
 
 import numpy as np
 import tensorflow as tf
