@@ -10,6 +10,7 @@ from ms_pixelcnn_tf.sizes import format_size
 
 VARIANTS = ("ON", "OlogN")
 CONDITIONS = ("label", "text", "keypoints", "segmentation")
+MAP_RESIZINGS = ("centres", "corners", "tf1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,12 @@ class ModelConfig(DensityConfig):
     text_width: int = doc("width of the text encoder's second convolution", 128)
     spatial_features: int = doc("width of the features of keypoints or a segmentation", 32)
     spatial_blocks: int = doc("residual blocks of their encoder", 4)
+    map_resizing: str = doc(
+        "how keypoints and segmentations are resized to a network's size: corners (sampled at the "
+        "pixels that a smaller scale keeps; ours), tf1 (as TensorFlow 1 does; the paper's) or "
+        "centres (averaged over blocks, half a block off; for runs from before this field)",
+        "centres",
+    )
     joint_features: int = doc("width of the layer where captions or labels meet maps", 64)
     encoder_shared_to: int = doc(
         "of the scales trained together, the base and those up to this size share their encoders "
@@ -46,6 +53,7 @@ class ModelConfig(DensityConfig):
     def __post_init__(self):
         super().__post_init__()
         check_choice(self, "upscaler", ("A", "B"))
+        check_choice(self, "map_resizing", MAP_RESIZINGS)
         check_at_least(
             self,
             0,

@@ -295,7 +295,13 @@ class MultiscalePixelCNN(keras.Model):
         name = self.config.scale_names[index]
         for encoder, scales in self.config.encoder_groups().items():
             if name in scales:
-                return codes[encoder].at(self.sizes[max(index - 1, 0)], places)
+                # Groups work on the maps of the size below, whose pixels are the blocks' corners.
+                return codes[encoder].at(
+                    self.sizes[max(index - 1, 0)],
+                    places,
+                    method=self.config.map_resizing,
+                    image_size=self.config.image_size,
+                )
         return None
 
     # -- construction -----------------------------------------------------------------------------
