@@ -53,11 +53,11 @@ def step_flops(run):
         frames = tf.TensorSpec((1, config.num_frames, *size), tf.int32)
         score = lambda frames, given: rollout.log_prob_by_frame(model, frames, given)  # noqa: E731
         return TRAINING_FACTOR * graph_flops(score, frames, conditions), model
-    crop = run.train.crop_size or None
+    crop, halo = run.train.crop_size or None, run.train.crop_halo
     offsets = tf.constant([[0.0, 0.0]]) if crop else None
 
     def score(images, given):
-        return likelihood.log_prob_terms(model, images, given, crop, offsets)
+        return likelihood.log_prob_terms(model, images, given, crop, offsets, halo)
 
     return TRAINING_FACTOR * graph_flops(
         score, tf.TensorSpec((1, *size), tf.int32), conditions

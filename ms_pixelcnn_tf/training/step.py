@@ -29,7 +29,8 @@ def train_log_prob_terms(model, batch, offsets, config):
         return model.log_prob_terms_given(examples, batch["seen"], conditions)
     if not crop_size or max(model.config.image_size) <= crop_size:
         return model.log_prob_terms(examples, conditions)
-    return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets)
+    halo = {"halo": config.crop_halo} if config.crop_halo else {}  # models of videos take none
+    return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets, **halo)
 
 
 def with_choice(batch, step, config):
