@@ -57,11 +57,11 @@ def step_flops(run):
             return rollout.log_prob_by_frame(model, frames, given)
 
         return TRAINING_FACTOR * graph_flops(score_frames, frames, conditions), model
-    crop = run.train.crop_size or None
+    crop, halo = run.train.crop_size or None, run.train.crop_halo
     offsets = tf.constant([[0.0, 0.0]]) if crop else None
 
     def score(images, given):
-        return likelihood.log_prob_terms(model, images, given, crop, offsets)
+        return likelihood.log_prob_terms(model, images, given, crop, offsets, halo)
 
     return TRAINING_FACTOR * graph_flops(
         score, tf.TensorSpec((1, *size), tf.int32), conditions

@@ -121,7 +121,7 @@ def departures():
         ("Training", TrainConfig, set()),
     ):
         rows = [
-            f"| `{name}` | {field.metadata['paper']} | {field.default} | "
+            f"| `{name}` | {field.metadata['paper']} | {field.metadata['ours']} | "
             f"{field.metadata['doc'].rpartition('; the paper: ')[0]} | "
             + field.metadata["reason"]
             + " |"

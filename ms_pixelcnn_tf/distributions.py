@@ -132,13 +132,17 @@ class Categorical:
         blocks = ops.reshape(weights, (*ops.shape(weights)[:-1], num_blocks, size))
         sums = ops.cumsum(ops.sum(blocks, axis=-1), axis=-1)
         threshold = uniforms[..., None] * sums[..., -1:]
-        block = _count(sums <= threshold, num_blocks)
+        block = _passed(sums, threshold)
         # Picked by a mask: a gather takes dozens of operations, each as dear to a pixel as this.
         before = ops.where(np.arange(num_blocks) == block - 1, sums, 0.0)
-        threshold = threshold - ops.sum(before, axis=-1, keepdims=True)
+        before = ops.sum(before, axis=-1, keepdims=True)
+        # Where the threshold is the sum before to the bit, it is taken half a bit higher: a weight
+        # lost in that sum is no level to return.
+        lost = 0.25 * _epsilon(weights.dtype) * before
+        threshold = ops.maximum(threshold - before, lost)
         here = np.arange(num_blocks)[:, None] == block[..., None]
         within = ops.sum(ops.where(here, blocks, 0.0), axis=-2)
-        place = _count(ops.cumsum(within, axis=-1) <= threshold, size)
+        place = _passed(ops.cumsum(within, axis=-1), threshold)
         return (block * size + place)[..., 0]
 
     def _centre(self, parts, previous):
@@ -339,9 +343,19 @@ class DiscretizedLogisticMixture:
 Distribution: TypeAlias = Categorical | DiscretizedLogisticMixture
 
 
-def _count(passed, size):
-    """How many of the last axis hold, `[..., 1]` int32; below `size`, should rounding say all."""
-    return ops.minimum(_sum(passed), size - 1)
+def _passed(sums, threshold):
+    """How many running sums are passed, `[..., 1]` int32: the first place above the threshold.
+
+    A block's own last sum and the sums over blocks round apart, so that the threshold may lie above
+    all. Then it is the first place that reaches the last sum, not the last place: that one's weight
+    may be nothing.
+    """
+    return _sum((sums <= threshold) & (sums < sums[..., -1:]))
+
+
+def _epsilon(dtype):
+    """The distance from 1 to the next number of a dtype, float32 or float64."""
+    return float(np.finfo(keras.backend.standardize_dtype(dtype)).eps)
 
 
 def _sum(passed):

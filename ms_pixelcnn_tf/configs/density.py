@@ -13,20 +13,29 @@ def doc(text: str, default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"doc": text})
 
 
-def departure(text: str, default: Any, paper: Any, reason: str, choices: tuple = ()) -> Any:
+def departure(
+    text: str, default: Any, paper: Any, reason: str, choices: tuple = (), ours: Any = None
+) -> Any:
     """A field in which this implementation may depart from the paper.
 
     The preset `paper` sets it to `paper`, and docs/departures.md is written from it.
 
     Args:
         text: its help.
-        default: our value.
+        default: our value, or the value of runs from before the field.
         paper: the paper's value, or how we read the paper where it leaves the value open.
         reason: one sentence that says why ours differs.
         choices: the valid values, if they are names.
+        ours: the value in our presets, where it is not the default.
     """
-    metadata = {"doc": f"{text}; the paper: {paper}", "paper": paper, "reason": reason}
-    return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
+    metadata = {
+        "doc": f"{text}; the paper: {paper}",
+        "paper": paper,
+        "ours": default if ours is None else ours,
+        "reason": reason,
+        "choices": choices,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def departures(config: Any) -> dict[str, dataclasses.Field]:

@@ -36,6 +36,16 @@ class ModelConfig(DensityConfig):
     text_width: int = doc("width of the text encoder's second convolution", 128)
     spatial_features: int = doc("width of the features of keypoints or a segmentation", 32)
     spatial_blocks: int = doc("residual blocks of their encoder", 4)
+    map_resizing: str = departure(
+        "how keypoints and segmentations are resized to a network's size: tf1 (as TensorFlow 1 "
+        "did), corners (sampled at the pixels that a smaller scale keeps) or centres (averaged "
+        "over blocks, half a block off; for runs from before this field)",
+        "centres",
+        "tf1",
+        "A pixel of a smaller scale is its block's upper-left corner, and so must its map be.",
+        ("centres", "corners", "tf1"),
+        ours="corners",
+    )
     joint_features: int = doc("width of the layer where captions or labels meet maps", 64)
     encoder_shared_to: int = doc(
         "of the scales trained together, the base and those up to this size share their encoders "

@@ -5,6 +5,7 @@ in pixels; the text in a field's `doc` is its help on the command line.
 """
 
 import dataclasses
+import itertools
 import json
 import math
 
@@ -106,6 +107,11 @@ class TrainConfig:
         "decay of the weight average used to evaluate and sample; 0 for none", 0.0
     )
     crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
+    crop_halo: int = doc(
+        "pixels around a crop that are read but not scored, so that crops are scored as the whole "
+        "image is: 2 * (1 + residual_blocks) is exact, less costs less; 0 for none",
+        0,
+    )
     flip: bool = doc("mirror images at random", False)
     map_dropout: float = doc(
         "part of the examples whose keypoints and segmentation are left empty, drawn anew each "
@@ -180,6 +186,7 @@ class TrainConfig:
             "warmup_steps",
             "gradient_clip_norm",
             "crop_size",
+            "crop_halo",
             "sample_every",
             "evaluation_examples",
             "seed",
@@ -192,6 +199,10 @@ class TrainConfig:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
         if self.crop_size % 2:
             raise UserError(f"crop_size is {self.crop_size}; valid: even numbers, 0 for no crops")
+        if self.crop_halo % 2:
+            raise UserError(f"crop_halo is {self.crop_halo}; valid: even numbers, 0 for none")
+        if self.crop_halo and not self.crop_size:
+            raise UserError(f"crop_halo is {self.crop_halo}, without crop_size; give both")
         for name in ("learning_rate", "final_learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)}; valid: finite, above 0")
@@ -277,16 +288,28 @@ class RunConfig:
             raise UserError(
                 f"past_samples is {self.train.past_samples}, which is for videos; leave it out"
             )
-        model, crop = self.model, self.train.crop_size
-        if not crop or model.variant != "OlogN" or model.upscaler == "A":
+        self._check_crops()
+
+    def _check_crops(self):
+        model, crop, halo = self.model, self.train.crop_size, self.train.crop_halo
+        if not crop or model.variant != "OlogN":
+            return
+        for side in itertools.chain(*model.sizes[1:]) if halo else ():
+            if side > crop and side % crop:
+                raise UserError(
+                    f"crop_size is {crop}, which does not divide {side} pixels; with crop_halo "
+                    "valid: divisors of the sides of the scales above it"
+                )
+        if model.upscaler == "A":
             return
         for side in model.image_size:  # smaller scales above the crop have the same patches
             patch = min(model.patch_size, side // 2)
-            if side > crop and crop // 2 % patch:
-                raise UserError(
-                    f"crop_size is {crop}, whose groups of {crop // 2} pixels are no whole number "
-                    f"of patches of {patch}; valid: multiples of {2 * patch}"
-                )
+            for name, pixels in (("crop_size", crop), ("crop_halo", halo)):
+                if side > crop and pixels // 2 % patch:
+                    raise UserError(
+                        f"{name} is {pixels}, whose groups of {pixels // 2} pixels are no whole "
+                        f"number of patches of {patch}; valid: multiples of {2 * patch}"
+                    )
 
     def _check_video(self):
         variant = self.model.variant
@@ -296,6 +319,10 @@ class RunConfig:
             raise UserError(
                 f"crop_size is {self.train.crop_size}; of the video models only OT_upscaler is "
                 f"trained on crops: give 0 for {variant}"
+            )
+        if self.train.crop_halo:
+            raise UserError(
+                f"crop_halo is {self.train.crop_halo}, which is for images; leave it out"
             )
         if self.train.past_samples and variant == "OT_upscaler":
             raise UserError(

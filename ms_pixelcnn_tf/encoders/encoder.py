@@ -24,7 +24,9 @@ class Code(NamedTuple):
     maps: Any = None  # [B, 32, 32, F]: the keypoints' and the segmentation's
     kernel: Any = None  # [F, ·]: the maps' joint layer, where there are vectors too
 
-    def at(self, size: Sequence[int], places: Sequence[Tensor | None] = (None, None)) -> Tensor:
+    def at(
+        self, size: Sequence[int], places: Sequence[Tensor | None] = (None, None), **resizing: Any
+    ) -> Tensor:
         """The conditioning of a network whose maps are of `size`: the vector, or the spatial
         features resized bilinearly to it, or the vector scaled by them place by place; None without
         conditions.
@@ -32,19 +34,20 @@ class Code(NamedTuple):
         Args:
             size: `(height, width)`, pixels.
             places: rows and columns to make of it, each `[B, n]`, as for `resize`; None: all.
+            **resizing: `method` and `image_size`, as for `resize`.
         """
         if self.maps is None:
             return self.vector
         if self.kernel is None:
-            return resize(self.maps, size, places)
+            return resize(self.maps, size, places, **resizing)
         # Resizing and the kernel are linear, so they commute: multiply where pixels are fewer.
         sides = [
             side if own is None else own.shape[1] for side, own in zip(size, places, strict=True)
         ]
         if math.prod(sides) < math.prod(self.maps.shape[1:3]):
-            maps = ops.matmul(resize(self.maps, size, places), self.kernel)
+            maps = ops.matmul(resize(self.maps, size, places, **resizing), self.kernel)
         else:
-            maps = resize(ops.matmul(self.maps, self.kernel), size, places)
+            maps = resize(ops.matmul(self.maps, self.kernel), size, places, **resizing)
         return self.vector * (1 + maps)
 
 

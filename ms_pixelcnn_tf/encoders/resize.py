@@ -9,23 +9,30 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 def resize(
-    maps: Tensor, size: Sequence[int], places: Sequence[Tensor | None] = (None, None)
+    maps: Tensor,
+    size: Sequence[int],
+    places: Sequence[Tensor | None] = (None, None),
+    method: str = "centres",
+    image_size: Sequence[int | None] = (None, None),
 ) -> Tensor:
-    """Bilinear, and averaging where it shrinks (a triangle as wide as the step between outputs).
+    """Bilinear resizing.
 
     Args:
         maps: `[B, h, w, F]`.
         size: `(height, width)` wanted, pixels.
         places: the rows and the columns of it that are wanted of each image, each `[B, n]`
             integers; None: all. The cost is of those alone.
+        method: where the pixels stand; see `bilinear_weights`.
+        image_size: `(height, width)` of the full image that the maps cover; for "corners" only.
 
     Returns:
         `[B, height, width, F]`, or as many rows and columns as there are places.
     """
-    for axis, length, own in ((1, size[0], places[0]), (2, size[1], places[1])):
-        if own is None and maps.shape[axis] == length:
+    for axis, length, own, full in zip((1, 2), size, places, image_size, strict=True):
+        weights = bilinear_weights(maps.shape[axis], length, method, full)
+        if own is None and np.array_equal(weights, np.eye(length)):
             continue
-        weights = ops.convert_to_tensor(bilinear_weights(maps.shape[axis], length), maps.dtype)
+        weights = ops.convert_to_tensor(weights, maps.dtype)
         if own is not None:
             weights = ops.take(weights, own, axis=0)  # [B, n, h]: an image's own
             weights = weights if axis == 1 else weights[:, None]
@@ -40,10 +47,31 @@ def _weighted_rows(weights, maps):
     return ops.reshape(rows, (-1, rows.shape[1], width, features))
 
 
-def bilinear_weights(length: int, new_length: int) -> np.ndarray:
-    """float64 `[new_length, length]`, rows adding up to 1; pixel i covers i to i + 1."""
+def bilinear_weights(
+    length: int, new_length: int, method: str = "centres", full_length: int | None = None
+) -> np.ndarray:
+    """The matrix that resizes one axis.
+
+    Args:
+        length: cells of the map.
+        new_length: pixels wanted.
+        method: "centres": a pixel is the block of the image that it covers; its value is averaged
+            with a triangle as wide as the step between pixels where that is more than a cell.
+            "corners": a pixel is the upper-left pixel of that block, as in a pyramid, and a cell's
+            value stands at the cell's centre; not averaged. "tf1": pixel i is at cell
+            i · length / new_length, as TensorFlow 1's `resize_bilinear` has it; not averaged.
+        full_length: pixels of the full image along the axis; for "corners" only.
+
+    Returns:
+        float64 `[new_length, length]`, rows adding up to 1.
+    """
     step = length / new_length
-    centres = (np.arange(new_length) + 0.5) * step - 0.5
-    distance = np.abs(centres[:, None] - np.arange(length))
-    weights = np.maximum(1 - distance / max(step, 1), 0)
-    return weights / weights.sum(axis=1, keepdims=True)
+    position = np.arange(new_length) * step  # of each pixel, in cells
+    if method == "centres":
+        position = (np.arange(new_length) + 0.5) * step - 0.5
+    elif method == "corners":
+        position = position + 0.5 * length / full_length - 0.5
+    distance = np.abs(position[:, None] - np.arange(length))
+    width = max(step, 1) if method == "centres" else 1
+    weights = np.maximum(1 - distance / width, 0)
+    return weights / weights.sum(axis=1, keepdims=True)  # past the ends: the end's value

@@ -13,14 +13,7 @@ import tensorflow as tf
 from ms_pixelcnn_tf import uniforms
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.export import captions
-from ms_pixelcnn_tf.models import (
-    MultiscalePixelCNN,
-    VideoPixelCNN,
-    decoding,
-    inputs,
-    rollout,
-    video_inputs,
-)
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, inputs, video_inputs
 from ms_pixelcnn_tf.sizes import format_size
 
 SEED = tf.TensorSpec((), tf.int64, "seed")
@@ -58,7 +51,7 @@ def _of_images(model):
     def decode(uniforms, **given):
         _check_uniforms(uniforms)
         given = _conditions(model, given, tf.shape(uniforms)[0])
-        return {"images": decoding.decode_cached(model, uniforms, given, score=False)}
+        return {"images": model.graphs.decode(uniforms, given)}
 
     def sample(seed, number, **given):
         _check_request(seed, number)
@@ -82,7 +75,7 @@ def _of_images(model):
 
         def from_size(start):
             low = tf.ensure_shape(levels, (None, *model.sizes[start], config.channels))
-            return decoding.upscale(model, low, drawn, given, start)
+            return model.graphs.upscale(start, len(model.sizes) - 1)(low, drawn, given)
 
         branches = [functools.partial(from_size, start) for start in starts]
         return {"images": tf.switch_case(branch, branches)}
@@ -133,7 +126,8 @@ def _of_videos(model):
         )
         levels = _checked_levels(model, "given_frames", given_frames)
         sequences = _sequences(model, sequences, tf.shape(uniforms)[0])
-        return {"frames": rollout.decode_cached(model, uniforms, levels, sequences, score=False)}
+        decode = model.graphs.decode(config.predicted_frames, score=False)
+        return {"frames": decode(uniforms, levels, sequences)}
 
     def sample(seed, number, given_frames, **sequences):
         _check_request(seed, number)
@@ -156,7 +150,8 @@ def _of_videos(model):
         _check(tf.reduce_all(known), "every second pixel of given_frames is not low_frames'")
         drawn = _drawn(model, seed, tf.shape(given_frames)[0], predicted)
         levels = _checked_levels(model, "given_frames", given_frames)
-        new = rollout.decode_cached(model, drawn, levels, {"low": low_levels}, score=False)
+        decode = model.graphs.decode(config.predicted_frames, score=False)
+        new = decode(drawn, levels, {"low": low_levels})
         return {"frames": tf.concat([given_frames, new], axis=1)}
 
     found = {

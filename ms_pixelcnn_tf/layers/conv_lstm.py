@@ -23,6 +23,9 @@ class ConvLSTM(keras.layers.Layer):
     state: `read` makes it for all frames at once where they are known, `step` goes on from there.
     The forget gate's bias starts at 1.
 
+    In mixed precision only the convolutions are bfloat16; gates and cell are float32. A cell in 8
+    bits would lose what is less than a 256th of it, and stop growing.
+
     Args:
         features: width F of the state.
         inputs: width I of the inputs.
@@ -30,7 +33,7 @@ class ConvLSTM(keras.layers.Layer):
 
     Call arguments:
         inputs: `[B, h, w, I]`.
-        state: `(hidden, cell)`, each `[B, h, w, F]`.
+        state: `(hidden, cell)`, each `[B, h, w, F]`, in the compute dtype and in the variables'.
 
     Returns:
         The state after it.
@@ -40,13 +43,13 @@ class ConvLSTM(keras.layers.Layer):
     """
 
     def __init__(self, features: int, inputs: int, kernel_size: int = 3, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the cell is not to be rounded
         self.features = features
         self.inputs = inputs
         self.kernel_size = kernel_size
         self.read_norm, self.recurrent_norm = (
             keras.layers.LayerNormalization(
-                epsilon=1e-5, center=False, dtype=self.dtype_policy, name=name
+                epsilon=1e-5, center=False, dtype=self.variable_dtype, name=name
             )
             for name in ("read_norm", "recurrent_norm")
         )
@@ -62,6 +65,7 @@ class ConvLSTM(keras.layers.Layer):
         self.bias = self.add_weight(
             shape=(4 * features,),
             initializer=Constant(np.repeat([0, 1, 0, 0], features)),
+            autocast=False,
             name="bias",
         )
         for norm in (self.read_norm, self.recurrent_norm):
@@ -77,14 +81,12 @@ class ConvLSTM(keras.layers.Layer):
             batch: B, an int or a scalar tensor.
             size: `(h, w)` of the maps.
         """
-        zeros = ops.zeros((batch, *size, self.features), dtype=self.compute_dtype)
-        return zeros, zeros
+        shape = (batch, *size, self.features)
+        return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.variable_dtype)
 
     def read(self, inputs: Tensor) -> Tensor:
         """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, N any frames."""
-        inputs = ops.cast(inputs, self.compute_dtype)
-        share = ops.conv(inputs, self._cast(self.kernel), padding="same")
-        return self.read_norm(share) + self._cast(self.bias)
+        return self.read_norm(self._conv(inputs, self.kernel)) + self.bias
 
     def step(self, read: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The state after a frame.
@@ -94,14 +96,14 @@ class ConvLSTM(keras.layers.Layer):
             state: `(hidden, cell)` before it.
         """
         hidden, cell = state
-        share = ops.conv(hidden, self._cast(self.recurrent_kernel), padding="same")
-        gates = read + self.recurrent_norm(share)
+        gates = read + self.recurrent_norm(self._conv(hidden, self.recurrent_kernel))
         write, keep, update, output = ops.split(gates, 4, axis=-1)
         cell = ops.sigmoid(keep) * cell + ops.sigmoid(write) * ops.tanh(update)
-        return ops.sigmoid(output) * ops.tanh(cell), cell
+        return ops.cast(ops.sigmoid(output) * ops.tanh(cell), self.compute_dtype), cell
 
-    def _cast(self, weight):
-        return ops.cast(weight, self.compute_dtype)
+    def _conv(self, maps, kernel):
+        maps, kernel = (ops.cast(values, self.compute_dtype) for values in (maps, kernel))
+        return ops.conv(maps, kernel, padding="same")
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -1,5 +1,6 @@
 """Compiling a function of a model into one graph."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,11 +42,36 @@ def _on_tensorflow(function, model, shapes):
         shape, dtype = entry
         return tf.TensorSpec((None, *shape), dtype, name)
 
+    function = never_empty(functools.partial(function, model))
     signature = [spec(name, entry) for name, entry in shapes.items()]
     # A closure of its own: TensorFlow warns of retracing when instances share a method's code.
     return tf.function(
-        lambda *arguments: function(model, *arguments), input_signature=signature, autograph=False
+        lambda *arguments: function(*arguments), input_signature=signature, autograph=False
     )
+
+
+def never_empty(function: Callable) -> Callable:
+    """A TensorFlow function of tensors `[B, …]`, made right for B = 0.
+
+    TensorFlow's fused convolutions give an empty batch a wrong shape, and what reads it fails. So
+    an empty batch becomes one of zeros, of which nothing is returned.
+
+    Args:
+        function: takes and returns tensors, or nested structures of them, the batch first.
+    """
+    import tensorflow as tf
+
+    def filled(values, added):
+        paddings = [[0, added]] + [[0, 0]] * (values.shape.rank - 1)
+        return tf.ensure_shape(tf.pad(values, paddings), (None, *values.shape[1:]))
+
+    def of_any_batch(*arguments):
+        count = tf.shape(tf.nest.flatten(arguments)[0])[0]
+        added = tf.cast(count == 0, tf.int32)
+        arguments = tf.nest.map_structure(lambda values: filled(values, added), arguments)
+        return tf.nest.map_structure(lambda values: values[:count], function(*arguments))
+
+    return of_any_batch
 
 
 def _on_jax(function, model):

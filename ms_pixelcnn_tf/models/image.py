@@ -120,24 +120,36 @@ class MultiscalePixelCNN(keras.Model):
         return self.log_prob_terms(images, conditions)
 
     def cropped_log_prob_terms(
-        self, images: Array, conditions: Conditions, crop_size: int | None, offsets: Tensor
+        self,
+        images: Array,
+        conditions: Conditions,
+        crop_size: int | None,
+        offsets: Tensor,
+        halo: int = 0,
     ) -> dict[str, Tensor]:
         """An estimate of `log_prob_terms` to train on, whose cost does not grow with the target.
 
         A scale larger than `crop_size` is scored on one crop an image, at even offsets so that the
-        2x2 blocks stay whole, and its terms are scaled up by the ratio of the areas. It is a little
-        biased: pixels near the image's border fall into fewer crops, and a crop's own border hides
-        what lies beyond it. Compare it with nothing but itself.
+        2x2 blocks stay whole, and its terms are scaled up by the ratio of the areas. Without a halo
+        it is a little biased: pixels near the image's border fall into fewer crops, and a crop's
+        border hides what lies beyond it. Compare it with nothing but itself. With a halo the crops
+        are the image's tiles, and the terms are unbiased if the halo covers the receptive field (of
+        type A 2 · (1 + residual_blocks) pixels).
 
         Args:
             images, conditions: as for `log_prob_terms`.
             crop_size: side of the crops, pixels, even.
             offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
+            halo: pixels around a crop that are read but not scored, even; less where the image
+                ends.
+
+        Raises:
+            UserError: as `log_prob_terms`, and for a crop or a halo of a wrong size.
 
         Reference: Reed et al. (2017), section 4: 32x32 crops.
         """
         images, conditions = check_images(self.config, images, conditions)
-        return likelihood.log_prob_terms(self, images, conditions, crop_size, offsets)
+        return likelihood.log_prob_terms(self, images, conditions, crop_size, offsets, halo)
 
     def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
         """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up
@@ -314,7 +326,13 @@ class MultiscalePixelCNN(keras.Model):
         name = self.config.scale_names[index]
         for encoder, scales in self.config.encoder_groups().items():
             if name in scales:
-                return codes[encoder].at(self.sizes[max(index - 1, 0)], places)
+                # Groups work on the maps of the size below, whose pixels are the blocks' corners.
+                return codes[encoder].at(
+                    self.sizes[max(index - 1, 0)],
+                    places,
+                    method=self.config.map_resizing,
+                    image_size=self.config.image_size,
+                )
         return None
 
     # -- construction -----------------------------------------------------------------------------

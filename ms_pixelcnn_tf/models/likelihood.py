@@ -25,6 +25,7 @@ def factors(
     conditions: Mapping[str, Tensor],
     crop_size: int | None = None,
     offsets: Tensor | None = None,
+    halo: int = 0,
 ) -> Iterator[tuple[int, Tensor, float]]:
     """The factors that the model holds, in order.
 
@@ -32,7 +33,7 @@ def factors(
         model: a `MultiscalePixelCNN`.
         images: `[B, H, W, C]` levels.
         conditions: dict of tensors.
-        crop_size, offsets: as for `cropped_log_prob_terms`; None: whole images.
+        crop_size, offsets, halo: as for `cropped_log_prob_terms`; None: whole images.
 
     Yields:
         The number of its size in `model.sizes`, log p of its sub-pixels `[B, h, w, C]` in nats, and
@@ -44,12 +45,14 @@ def factors(
         params = model.base(scales[0], model.conditioning(codes, 0))
         yield 0, model.distribution.log_prob(params, scales[0]), 1
     for index in model.held_indices():
-        crop = Crop(model.sizes[index], crop_size, offsets)
+        crop = Crop(model.sizes[index], crop_size, offsets, halo)
         groups = pixels.split_groups(crop.cut_image(scales[index]))
         conditioning = model.conditioning(codes, index, crop.places)
         for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
             context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
-            params = upscaler(upscaler.trunk(context, conditioning), target)
+            known = map(crop.cut_scored, upscaler.trunk(context, conditioning))
+            target = crop.cut_scored(target)
+            params = upscaler(list(known), target)
             yield index, model.distribution.log_prob(params, target), crop.area_ratio
 
 
@@ -59,9 +62,10 @@ def log_prob_terms(
     conditions: Mapping[str, Tensor],
     crop_size: int | None = None,
     offsets: Tensor | None = None,
+    halo: int = 0,
 ) -> dict[str, Tensor]:
     """The terms of log p(images): name → `[B]` nats."""
-    found = factors(model, images, conditions, crop_size, offsets)
+    found = factors(model, images, conditions, crop_size, offsets, halo)
     return {
         name: decoding.sum_image(log_prob) * area_ratio
         for name, (_, log_prob, area_ratio) in zip(model.term_dims, found, strict=True)

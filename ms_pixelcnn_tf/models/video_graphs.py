@@ -31,7 +31,7 @@ class VideoGraphs:
         state = {}
         if model.past is not None:
             shape = (*model.past.size, config.lstm_features)
-            state = dict.fromkeys(("hidden", "cell"), (shape, model.compute_dtype))
+            state = {"hidden": (shape, model.compute_dtype), "cell": (shape, model.variable_dtype)}
         inputs = self._sequences()
         known = {"previous": frame}
         known |= {"low": inputs["low"]} if model.past is None else {"hidden": state["hidden"]}

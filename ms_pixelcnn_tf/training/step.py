@@ -37,7 +37,8 @@ def train_log_prob_terms(
         return model.log_prob_terms_given(examples, batch["seen"], conditions)
     if not crop_size or max(model.config.image_size) <= crop_size:
         return model.log_prob_terms(examples, conditions)
-    return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets)
+    halo = {"halo": config.crop_halo} if config.crop_halo else {}  # models of videos take none
+    return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets, **halo)
 
 
 def with_choice(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> dict[str, Tensor]:
