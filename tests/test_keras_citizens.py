@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf import encoders, layers, networks
-from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture
+from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture, FreeCategorical
 from support.proofs import random_levels, random_model, randomise
 from support.video_proofs import random_frames, random_video_model
 

@@ -47,7 +47,11 @@ class FrameDecoder(keras.layers.Layer):
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.distribution = make_distribution(
-            config.output, config.num_levels, config.channels, config.num_mixtures
+            config.output,
+            config.num_levels,
+            config.channels,
+            config.num_mixtures,
+            config.softmax_law,
         )
 
     def term_dims(self) -> dict[str, int]:

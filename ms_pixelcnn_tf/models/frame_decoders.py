@@ -13,7 +13,7 @@ from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
-from ms_pixelcnn_tf.distributions import Categorical
+from ms_pixelcnn_tf.distributions import SOFTMAX_LAWS
 from ms_pixelcnn_tf.encoders.frames import stack_blocks
 from ms_pixelcnn_tf.layers import Constant, GivenRows, ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.models.frame_decoder import (
@@ -40,7 +40,7 @@ class IndependentDecoder(FrameDecoder):
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.distribution = law = Categorical(config.num_levels, 1)
+        self.distribution = law = SOFTMAX_LAWS[config.softmax_law](config.num_levels, 1)
         self.stride, channels = config.frame_stride, config.channels
         policy = self.dtype_policy
         self.previous = Previous(config.num_levels, channels, dtype=policy, name="previous")
@@ -52,11 +52,10 @@ class IndependentDecoder(FrameDecoder):
         self.hidden = keras.layers.Dense(
             self.stride**2 * config.head_features, activation="relu", dtype=policy, name="hidden"
         )
-        rows = np.zeros((channels, channels, law.num_params))  # a channel's own prediction
-        rows[np.arange(channels), np.arange(channels)] = law.prediction_rows()
+        rows = np.kron(np.eye(channels), law.channel_rows())  # a channel's own prediction
         self.head = keras.layers.Dense(
             channels * law.num_params,
-            kernel_initializer=GivenRows(rows.reshape(channels, -1), "glorot_uniform"),
+            kernel_initializer=GivenRows(rows, "glorot_uniform"),
             bias_initializer=Constant(np.tile(law.initial_params(), channels)),
             dtype=policy.variable_dtype,
             name="head",

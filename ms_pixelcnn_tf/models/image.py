@@ -64,7 +64,11 @@ class MultiscalePixelCNN(keras.Model):
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.distribution = make_distribution(
-            config.output, config.num_levels, config.channels, config.num_mixtures
+            config.output,
+            config.num_levels,
+            config.channels,
+            config.num_mixtures,
+            config.softmax_law,
         )
         self.sizes = config.sizes
         self._build_encoders()

@@ -114,7 +114,7 @@ class _Session:
         keras.utils.set_random_seed(config.seed)
         with replicas.strategy.scope():
             self._model = self.averaged = make_model(run.model)
-            if run.model.output == "softmax" and not latest_checkpoint(workdir):
+            if run.model.starts_at_marginal and not latest_checkpoint(workdir):
                 self._model.start_at_marginal(level_histogram(source, run.model))
             if config.ema_decay:
                 self.averaged = make_model(run.model)

@@ -1,165 +1,15 @@
-"""The two output laws of a sub-pixel: a softmax over levels, and discretised logistics (DMOL).
-
-Both offer the same verbs. `log_prob` scores whole pixels; `decode_channel` turns one uniform into
-one sub-pixel by inverse CDF, given the channels of the pixel decoded before it. A decoded value is
-an integer level, so what later sub-pixels see is exactly what `log_prob` will score.
-
-The CDF is evaluated in the parameters' dtype, float32 at least. All log-probabilities are in nats.
-"""
+"""Discretised logistics: a mixture of them, integrated over each level's bin (DMOL)."""
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.distributions.shared import at_least_float32, count_holding, following
 from ms_pixelcnn_tf.pixels import to_unit
 from ms_pixelcnn_tf.types import Tensor
-
-OUTPUTS = ("softmax", "dmol")
-
-
-def make_distribution(
-    output: str, num_levels: int, channels: int, num_mixtures: int
-) -> "Distribution":
-    """The distribution named `output`; `num_mixtures` counts only for "dmol".
-
-    Raises:
-        UserError: for an unknown name.
-    """
-    if output == "softmax":
-        return Categorical(num_levels, channels)
-    if output == "dmol":
-        return DiscretizedLogisticMixture(num_levels, channels, num_mixtures)
-    raise UserError(f"unknown output {output!r}; valid: {', '.join(OUTPUTS)}")
-
-
-@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class Categorical:
-    """Softmax over `num_levels` levels. The network must order the channels: parameters of channel
-    c may depend on channels before c (`channel_autoregressive`).
-
-    A plain 256-way softmax starts slowly: it has to learn from scratch that levels are ordered. So
-    the logits of a channel are free ones plus a tent, -|v - μ|/σ, whose centre μ and width σ are
-    outputs too; μ moves linearly with the channels before, as a DMOL's means do. The law stays any
-    softmax whatever, since the free logits can undo the tent.
-
-    Parameters of a channel: L free logits, the centre m, log σ, and C-1 coefficients. All values
-    are on [-1, 1].
-
-    Reference: van den Oord et al. (2016a), section 3.4; Reed et al. (2017), section 4. The tent is
-    a departure.
-    """
-
-    channel_autoregressive = True
-    log_width_range = (-7.0, 7.0)
-
-    def __init__(self, num_levels: int, channels: int) -> None:
-        self.num_levels = num_levels
-        self.channels = channels
-        self.num_outputs = num_levels + 1 + channels  # a channel
-        self.num_params = self.num_outputs * channels
-
-    def get_config(self) -> dict[str, Any]:
-        return {"num_levels": self.num_levels, "channels": self.channels}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Categorical":
-        return cls(**config)
-
-    def initial_params(self) -> np.ndarray:
-        """Initial parameters of a pixel, `[num_params]`: a narrow tent, free logits of zero."""
-        params = np.zeros((self.channels, self.num_outputs), "float32")
-        params[:, self.num_levels + 1] = -2.5
-        params[:, self.num_levels + 2 :] = _following(self.channels)
-        return params.reshape(-1)
-
-    def prediction_rows(self) -> np.ndarray:
-        """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as
-        the centre of its channel's tent."""
-        rows = np.zeros((self.channels, self.channels, self.num_outputs), "float32")
-        rows[..., self.num_levels] = np.eye(self.channels)
-        return rows.reshape(self.channels, -1)
-
-    def log_prob(self, params: Tensor, levels: Tensor) -> Tensor:
-        """Args:
-            params: `[..., num_params]`, channel by channel.
-            levels: `[..., C]` integers in 0…L-1.
-
-        Returns:
-            `[..., C]` nats.
-        """
-        params = _at_least_float32(params)
-        shape = (*ops.shape(params)[:-1], self.channels, self.num_outputs)
-        params = ops.reshape(params, shape)
-        parts = ops.unstack(params[..., self.num_levels :], num=self.channels, axis=-2)
-        previous = ops.unstack(levels, num=self.channels, axis=-1)
-        centres = [self._centre(parts[: index + 1], previous) for index in range(self.channels)]
-        logits = self._logits(params, ops.stack(centres, axis=-1))
-        return self._log_prob_of(logits, levels)
-
-    def decode_channel(
-        self, params: list[Tensor], previous: list[Tensor], uniforms: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """One channel by inverse CDF: the smallest level whose CDF exceeds the uniform.
-
-        Args:
-            params: list of `[..., num_params/C]`, of the channels up to the one to decode.
-            previous: list of `[...]` int32 levels of the channels before it.
-            uniforms: `[...]` in [0, 1).
-
-        Returns:
-            `[...]` int32 levels and their `[...]` log-probabilities.
-        """
-        params = [_at_least_float32(part) for part in params]
-        centre = self._centre([part[..., self.num_levels :] for part in params], previous)
-        logits = self._logits(params[-1], centre)
-        weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        levels = self._search(weights, ops.cast(uniforms, logits.dtype))
-        return levels, self._log_prob_of(logits, levels)
-
-    def _search(self, weights, uniforms):
-        """The smallest level whose CDF exceeds the uniform: its block first, then its place there.
-
-        Summing blocks is cheaper than the whole running sum over the levels.
-        """
-        size = math.isqrt(self.num_levels)
-        if size * size != self.num_levels:
-            size = self.num_levels  # one block
-        num_blocks = self.num_levels // size
-        blocks = ops.reshape(weights, (*ops.shape(weights)[:-1], num_blocks, size))
-        sums = ops.cumsum(ops.sum(blocks, axis=-1), axis=-1)
-        threshold = uniforms[..., None] * sums[..., -1:]
-        block = _count(sums <= threshold, num_blocks)
-        # Picked by a mask: a gather takes dozens of operations, each as dear to a pixel as this.
-        before = ops.where(np.arange(num_blocks) == block - 1, sums, 0.0)
-        threshold = threshold - ops.sum(before, axis=-1, keepdims=True)
-        here = np.arange(num_blocks)[:, None] == block[..., None]
-        within = ops.sum(ops.where(here, blocks, 0.0), axis=-2)
-        place = _count(ops.cumsum(within, axis=-1) <= threshold, size)
-        return (block * size + place)[..., 0]
-
-    def _centre(self, parts, previous):
-        """`[...]` centre of the last of `parts` (centre, log-width, coefficients of a channel)."""
-        centre = parts[-1][..., 0]
-        for index, part in enumerate(parts[:-1]):
-            value = to_unit(previous[index], self.num_levels, centre.dtype)
-            centre = centre + ops.tanh(parts[-1][..., 2 + index]) * (value - part[..., 0])
-        return centre
-
-    def _logits(self, params, centre):
-        """`[..., L]` from a channel's parameters `[..., L+1+C]` and its tent's centre `[...]`."""
-        log_width = ops.clip(params[..., self.num_levels + 1, None], *self.log_width_range)
-        values = to_unit(np.arange(self.num_levels), self.num_levels, centre.dtype)
-        distance = ops.abs(values - centre[..., None])
-        return params[..., : self.num_levels] - distance * ops.exp(-log_width)
-
-    def _log_prob_of(self, logits, levels):
-        return -ops.sparse_categorical_crossentropy(
-            ops.cast(levels, "int32"), logits, from_logits=True
-        )
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -210,7 +60,7 @@ class DiscretizedLogisticMixture:
                 np.zeros(count),
                 np.tile(means, channels),
                 np.full(count * channels, -2.5),
-                np.full(count * self.num_coefficients, _following(channels)),
+                np.full(count * self.num_coefficients, following(channels)),
             ]
         ).astype("float32")
 
@@ -291,7 +141,7 @@ class DiscretizedLogisticMixture:
             passed = cdf <= threshold
             if radix**digits > self.num_levels:
                 passed = passed & (below < self.num_levels - 1)  # the top bin is open
-            low = low + _sum(passed)[..., 0] * radix**digit
+            low = low + count_holding(passed)[..., 0] * radix**digit
         return low
 
     @property
@@ -300,7 +150,7 @@ class DiscretizedLogisticMixture:
 
     def _unpack(self, params):
         """`[..., P]` → `[..., K]` weights and lists, one `[..., K]` a channel (or pair)."""
-        params = _at_least_float32(params)
+        params = at_least_float32(params)
         count, channels = self.num_mixtures, self.channels
         parts = ops.split(params, self.num_params // count, axis=-1)
         means = parts[1 : 1 + channels]
@@ -334,25 +184,3 @@ class DiscretizedLogisticMixture:
         return ops.where(
             level <= 0, below_upper, ops.where(level >= self.num_levels - 1, above_lower, inside)
         )
-
-
-Distribution: TypeAlias = Categorical | DiscretizedLogisticMixture
-
-
-def _count(passed, size):
-    """How many of the last axis hold, `[..., 1]` int32; below `size`, should rounding say all."""
-    return ops.minimum(_sum(passed), size - 1)
-
-
-def _sum(passed):
-    """How many of the last axis hold, `[..., 1]` int32; other backends sum to int64."""
-    return ops.cast(ops.sum(ops.cast(passed, "int32"), axis=-1, keepdims=True), "int32")
-
-
-def _following(channels):
-    """Where channels are colours, they start out following one another: tanh(1) = 0.76."""
-    return 1.0 if channels == 3 else 0.0
-
-
-def _at_least_float32(params):
-    return params if params.dtype == "float64" else ops.cast(params, "float32")
