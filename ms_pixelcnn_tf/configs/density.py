@@ -144,6 +144,11 @@ class DensityConfig:
         )
 
     @property
+    def of_pixels(self) -> dict[str, str]:
+        """The arguments that every network of pixels takes."""
+        return {"prediction_path": self.prediction_path}
+
+    @property
     def starts_at_marginal(self) -> bool:
         """Whether a model starts at the data's histogram, on which a softmax's tent is laid."""
         return self.output == "softmax" and self.softmax_law == "tent"

@@ -123,7 +123,7 @@ class Cached:
         cache: Callable,
         uniforms: Tensor,
         conditioning: Tensor,
-        prediction: Tensor,
+        prediction: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Pixels in raster order, by a network and the class that remembers for it."""
         return sampling.decode_raster(
@@ -160,7 +160,7 @@ class Naive:
         cache: Callable,
         uniforms: Tensor,
         conditioning: Tensor,
-        prediction: Tensor,
+        prediction: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         return sampling.decode_naive(
             network.distribution, lambda x: network(x, conditioning, prediction), uniforms
@@ -214,6 +214,7 @@ class ScaleDecoder(keras.layers.Layer):
                 config.head_features,
                 conditioning_features,
                 previous=True,
+                **config.of_pixels,
                 dtype=self.dtype_policy,
                 name=f"group{group}",
             )

@@ -75,6 +75,7 @@ class MultiscalePixelCNN(keras.Model):
         shared: dict[str, Any] = {
             "conditioning_features": config.conditioning_features,
             "dtype": config.dtype,
+            **config.of_pixels,
         }
         self.base, self.upscalers, self.term_dims = None, [], {}
         if "base" in config.held_scales:
