@@ -146,7 +146,7 @@ class DensityConfig:
     @property
     def of_pixels(self) -> dict[str, str]:
         """The arguments that every network of pixels takes."""
-        return {"prediction_path": self.prediction_path}
+        return {"prediction_path": self.prediction_path, "pixel_inputs": self.pixel_inputs}
 
     @property
     def starts_at_marginal(self) -> bool:

@@ -27,6 +27,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         features: width of the incoming features.
         hidden: width of each channel's hidden layer.
         prediction_path: "linear": the trunk gives a prediction; "none": it gives None.
+        pixel_inputs: what `pixels` are: "features" or "values".
 
     Call arguments:
         maps: `[..., features]` from the trunk.
@@ -44,6 +45,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         features: int,
         hidden: int,
         prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -53,6 +55,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             "features": features,
             "hidden": hidden,
             "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
         }
         channels = distribution.channels
         groups = [channel for channel in range(channels) for _ in range(hidden)]
@@ -61,7 +64,11 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             channels * hidden, use_bias=False, dtype=policy, name="reading"
         )
         self.earlier_channels = MaskedDense(
-            feature_channels(channels), groups, "A", dtype=policy, name="earlier_channels"
+            feature_channels(channels, pixel_inputs),
+            groups,
+            "A",
+            dtype=policy,
+            name="earlier_channels",
         )
 
     def build(

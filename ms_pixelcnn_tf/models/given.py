@@ -69,6 +69,7 @@ class Previous(keras.layers.Layer):
         num_levels: levels of the pixels.
         channels: image channels C.
         prediction_path: "linear" or "none": whether there is a prediction.
+        pixel_inputs: "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
         previous: `[N, H, W, C]` levels.
@@ -80,10 +81,15 @@ class Previous(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_levels: int, channels: int, prediction_path: str = "linear", **kwargs: Any
+        self,
+        num_levels: int,
+        channels: int,
+        prediction_path: str = "linear",
+        pixel_inputs: str = "features",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_levels, self.channels = num_levels, channels
+        self.num_levels, self.channels, self.pixel_inputs = num_levels, channels, pixel_inputs
         self.prediction: Any = None
         if prediction_path == "linear":
             identity = np.zeros((3, 3, channels, channels))
@@ -100,14 +106,16 @@ class Previous(keras.layers.Layer):
     @property
     def features(self) -> int:
         """Number of pixel features."""
-        return self.channels * pixels.FEATURES_PER_CHANNEL + 1
+        return len(pixels.feature_channels(self.channels, self.pixel_inputs))
 
     def build(self, previous_shape: Shape = None) -> None:
         if self.prediction is not None:
             self.prediction.build((None, None, None, self.channels))
 
     def call(self, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        features = pixels.pixel_features(previous, self.num_levels, self.variable_dtype)
+        features = pixels.pixel_features(
+            previous, self.num_levels, self.variable_dtype, self.pixel_inputs
+        )
         prediction = None
         if self.prediction is not None:
             prediction = self.prediction(features[..., : self.channels])  # from the raw values

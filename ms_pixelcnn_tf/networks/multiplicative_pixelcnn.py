@@ -37,6 +37,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         head_features: width of the masked 1x1 layer before the output.
         conditioning_features: width E of the conditioning; 0 for none.
         prediction_path: as of `GatedPixelCNN`; with "none" calls come without a prediction.
+        pixel_inputs: as of `GatedPixelCNN`.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them) of the frame itself.
@@ -58,6 +59,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         head_features: int,
         conditioning_features: int = 0,
         prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,10 +70,11 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
             "head_features": head_features,
             "conditioning_features": conditioning_features,
             "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
         }
         self.features = features
         self.conditioning_features = conditioning_features
-        self.num_groups, inputs = channel_groups(distribution)
+        self.num_groups, inputs = channel_groups(distribution, pixel_inputs)
         policy = self.dtype_policy
 
         carried = feature_groups(2 * features, self.num_groups)
@@ -116,7 +119,8 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
-        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
+        inputs = self.arguments["pixel_inputs"]
+        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype, inputs)
 
     def project(self, conditioning: Tensor | None) -> tuple[Tensor | None, list[Tensor | None]]:
         """The conditioning's share of the entry's outputs, `[B, ·, ·, 2c]`, and of each block's

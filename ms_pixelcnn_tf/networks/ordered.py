@@ -9,10 +9,10 @@ from ms_pixelcnn_tf.pixels import feature_channels
 from ms_pixelcnn_tf.types import Groups
 
 
-def channel_groups(distribution: Distribution) -> tuple[int, list[int]]:
+def channel_groups(distribution: Distribution, pixel_inputs: str) -> tuple[int, list[int]]:
     """Channel groups that the features come in, and the group of each pixel feature: one a channel
     if the law orders its channels, else one for all."""
-    groups = feature_channels(distribution.channels)
+    groups = feature_channels(distribution.channels, pixel_inputs)
     if distribution.channel_autoregressive:
         return distribution.channels, groups
     return 1, [min(group, 0) for group in groups]

@@ -33,6 +33,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         prediction_path: "linear": the prediction goes straight to the output layer, which starts by
             centring the law on it: much of what there is to know of a pixel is there from the first
             step (a departure from the paper). "none": there is no prediction.
+        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
@@ -56,6 +57,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         conditioning_features: int = 0,
         predicted: bool = False,
         prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,11 +70,12 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             "conditioning_features": conditioning_features,
             "predicted": predicted,
             "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
         }
         self.features = features
         self.conditioning_features = conditioning_features
         channels = distribution.channels
-        self.num_groups, inputs = channel_groups(distribution)
+        self.num_groups, inputs = channel_groups(distribution, pixel_inputs)
         policy = self.dtype_policy
 
         hidden = feature_groups(features, self.num_groups)
@@ -143,7 +146,8 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`, float32 at least, as the prediction is."""
-        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype)
+        inputs = self.arguments["pixel_inputs"]
+        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype, inputs)
 
     def project(self, conditioning: Tensor | None) -> Sequence[Tensor | None]:
         """The conditioning's share of each layer's gates: `[B, ·, ·, 4F]` a layer, or Nones."""

@@ -33,7 +33,7 @@ from ms_pixelcnn_tf.layers import (
     with_prediction,
 )
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
-from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
+from ms_pixelcnn_tf.pixels import feature_channels, from_patches, pixel_features, to_patches
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
@@ -50,6 +50,7 @@ class Trunk(keras.layers.Layer):
         conditioning_features: width E of the conditioning; 0 for none.
         previous: whether the context starts with the four groups of the frame before.
         prediction_path: "linear" or "none": whether there is a prediction.
+        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
         context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
@@ -74,10 +75,11 @@ class Trunk(keras.layers.Layer):
         conditioning_features: int = 0,
         previous: bool = False,
         prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_levels = num_levels
+        self.num_levels, self.pixel_inputs = num_levels, pixel_inputs
         self.context_channels = channels * (group - 1 + 4 * previous)
         self.conditioning_features = conditioning_features
         policy = self.dtype_policy
@@ -103,7 +105,7 @@ class Trunk(keras.layers.Layer):
             )
 
     def build(self, context_shape: Shape = None, conditioning_shape: Shape = None) -> None:
-        inputs = self.context_channels * FEATURES_PER_CHANNEL + 1
+        inputs = len(feature_channels(self.context_channels, self.pixel_inputs))
         self.entry.build((None, None, None, inputs))
         if self.prediction is not None:
             self.prediction.build((None, None, None, self.context_channels))
@@ -115,7 +117,7 @@ class Trunk(keras.layers.Layer):
     def call(
         self, context: Tensor, conditioning: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        pixels = pixel_features(context, self.num_levels, self.variable_dtype)
+        pixels = pixel_features(context, self.num_levels, self.variable_dtype, self.pixel_inputs)
         prediction = None
         if self.prediction is not None:
             prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
@@ -154,7 +156,8 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     Args:
         distribution: the law of a pixel, from `distributions`.
-        group, num_blocks, features, conditioning_features, previous, prediction_path: of the trunk.
+        group, num_blocks, features, conditioning_features, previous, prediction_path, pixel_inputs:
+            of the trunk.
         head_features: width of the head's hidden layer (a channel).
 
     `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
@@ -173,6 +176,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
         conditioning_features: int = 0,
         previous: bool = False,
         prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -185,6 +189,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             "conditioning_features": conditioning_features,
             "previous": previous,
             "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
         }
         self.features = features
         policy = self.dtype_policy
@@ -197,12 +202,19 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             conditioning_features,
             previous,
             prediction_path,
+            pixel_inputs,
             dtype=policy,
             name="trunk",
         )
         if distribution.channel_autoregressive:
             self.head = ChannelHead(
-                distribution, features, head_features, prediction_path, dtype=policy, name="head"
+                distribution,
+                features,
+                head_features,
+                prediction_path,
+                pixel_inputs,
+                dtype=policy,
+                name="head",
             )
         else:
             self.hidden = keras.layers.Dense(
@@ -249,7 +261,8 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
-        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype)
+        inputs = self.arguments["pixel_inputs"]
+        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype, inputs)
 
     @property
     def output_bias(self) -> keras.Variable:
@@ -262,8 +275,8 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
-        distribution, group, num_blocks, features, conditioning_features, prediction_path: as for
-            type A.
+        distribution, group, num_blocks, features, conditioning_features, prediction_path,
+            pixel_inputs: as for type A.
         head_features: width of the decoder's layer before its output.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
         decoder_layers, decoder_features: of the shallow Gated PixelCNN.
@@ -281,6 +294,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         decoder_features: int,
         conditioning_features: int = 0,
         prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -295,6 +309,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             "decoder_features": decoder_features,
             "conditioning_features": conditioning_features,
             "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
         }
         self.features = features
         self.patch_size = patch_size
@@ -307,6 +322,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             features,
             conditioning_features,
             prediction_path=prediction_path,
+            pixel_inputs=pixel_inputs,
             dtype=policy,
             name="trunk",
         )
@@ -319,6 +335,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             conditioning_features=features,
             predicted=True,
             prediction_path=prediction_path,
+            pixel_inputs=pixel_inputs,
             dtype=policy,
             name="decoder",
         )
