@@ -13,7 +13,13 @@ import pytest
 
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import make_model
-from support.proofs import random_conditions, random_levels, random_uniforms, randomise
+from support.proofs import (
+    PAPER_PIXELS,
+    random_conditions,
+    random_levels,
+    random_uniforms,
+    randomise,
+)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed; the extra [jax] is"
@@ -66,6 +72,7 @@ MODELS = {
     "A-softmax": ("shapes", "OlogN", SMALL | {"upscaler": "A", "output": "softmax"}),
     "B-dmol": ("shapes", "OlogN", SMALL | {"upscaler": "B", "output": "dmol"}),
     "ON-softmax": ("shapes", "ON", SMALL | {"image_size": 4, "output": "softmax"}),
+    "paper": ("shapes", "OlogN", SMALL | PAPER_PIXELS | {"upscaler": "B", "output": "softmax"}),
     "conditional": ("shapes", "OlogN", SMALL | CONDITIONS | {"output": "softmax"}),
     **{name: ("shapes_push", name, VIDEO) for name in ("OT_baseline", "OTN", "OT", "OTlogN")},
 }

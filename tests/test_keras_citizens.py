@@ -14,6 +14,8 @@ from support.proofs import random_levels, random_model, randomise
 from support.video_proofs import random_frames, random_video_model
 
 SOFTMAX, DMOL = Categorical(4, 3), DiscretizedLogisticMixture(256, 1, 2)
+FREE = FreeCategorical(4, 3)
+READS = {"prediction_path": "none", "pixel_inputs": "values"}  # as the paper
 GENERATOR = np.random.default_rng(0)
 
 
@@ -66,6 +68,8 @@ UPSCALERS = {
     "A, softmax": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6),
     "A, dmol": lambda: networks.UpscalerA(DMOL, 2, 1, 6, 6, conditioning_features=2),
     "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 1, 9),
+    "A, free": lambda: networks.UpscalerA(FREE, 3, 1, 6, 6, **READS),
+    "B, free": lambda: networks.UpscalerB(FREE, 4, 1, 6, 6, (2, 2), 1, 9, **READS),
 }
 NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}
 TESTED_BELOW = {networks.UpscalerA, networks.UpscalerB, encoders.Encoder}
@@ -100,6 +104,38 @@ def test_a_layer_is_made_anew_of_its_configuration(kind):
     ):
         np.testing.assert_array_equal(one, other)
         assert np.abs(np.asarray(one) - np.asarray(before)).max() > 0
+
+
+OF_PIXELS = [
+    *(
+        LAYERS[kind][0]
+        for kind in (
+            layers.ChannelHead,
+            encoders.FrameEncoder,
+            networks.MultiplicativePixelCNN,
+            networks.GatedPixelCNN,
+        )
+    ),
+    *(UPSCALERS[name] for name in ("A, softmax", "A, dmol", "B")),
+]
+
+
+@pytest.mark.parametrize("make", OF_PIXELS)
+def test_configurations_of_before_there_was_a_choice_are_read(make):
+    """They name no prediction path, no inputs, and the tent is the law `Categorical`."""
+    layer = make()
+    written = keras.saving.serialize_keras_object(layer)
+    for name in READS:
+        written["config"].pop(name, None)
+    assert keras.saving.deserialize_keras_object(written).get_config() == layer.get_config()
+    if hasattr(layer, "distribution"):
+        law = written["config"]["distribution"]
+        assert law["registered_name"] in (
+            "ms_pixelcnn_tf>Categorical",
+            "ms_pixelcnn_tf>DiscretizedLogisticMixture",
+        )
+    assert SOFTMAX.get_config() == {"num_levels": 4, "channels": 3}
+    assert SOFTMAX.num_outputs == 4 + 1 + 3
 
 
 @pytest.mark.parametrize("name", UPSCALERS)

@@ -13,6 +13,8 @@ from ms_pixelcnn_tf import fusing, sampling
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
 from support.proofs import (
+    PAPER_PIXELS,
+    PAPER_PIXELS_ALONE,
     all_images,
     make_model,
     probabilities,
@@ -183,10 +185,26 @@ MODELS = [
         "image_size": (2, 8),
         "base_size": (1, 4),
     },
+    ON | FULL | {"output": "softmax"} | PAPER_PIXELS,
+    A | FULL | {"output": "softmax"} | PAPER_PIXELS,
+    B | FULL | {"output": "softmax", "num_classes": 2} | PAPER_PIXELS,
+    B | FULL | {"output": "dmol"} | PAPER_PIXELS,
+]
+CHEAP = len(MODELS)
+MODELS += [
+    network | FULL | {"output": output} | fields
+    for network in (ON, A, B)
+    for output, fields in PAPER_PIXELS_ALONE
 ]
 
 
-@pytest.mark.parametrize("index", range(len(MODELS)))
+@pytest.mark.parametrize(
+    "index",
+    [
+        *range(CHEAP),
+        *(pytest.param(index, marks=pytest.mark.slow) for index in range(CHEAP, len(MODELS))),
+    ],
+)
 def test_all_samplers_give_the_same_image_and_its_likelihood(index):
     """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
     batch = 8

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.models import rollout
+from support.proofs import PAPER_PIXELS
 from support.video_proofs import (
     VARIANTS,
     make_video_model,
@@ -19,6 +20,7 @@ from support.video_proofs import (
 )
 
 ONE_FRAME = {"num_frames": 3}
+RGB = {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}
 
 
 def all_frames(model, low=None):
@@ -53,9 +55,10 @@ def law_of_last_frame(model, seed, chunk=16384):
     "pasts, shape",
     [
         (1, {"image_size": 4, "base_size": 2, "channels": 1}),  # 65,536 frames
-        (2, {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}),  # 4,096
+        (2, RGB),  # 4,096
+        (2, RGB | PAPER_PIXELS),
     ],
-    ids=["gray4x4", "rgb2x2"],
+    ids=["gray4x4", "rgb2x2", "rgb2x2-paper"],
 )
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_all_frames_have_probability_one(variant, pasts, shape):

@@ -5,7 +5,13 @@ import dataclasses
 import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
-from support.proofs import random_conditions, random_levels, random_model, random_uniforms
+from support.proofs import (
+    PAPER_PIXELS,
+    random_conditions,
+    random_levels,
+    random_model,
+    random_uniforms,
+)
 from support.video_proofs import (
     random_frames,
     random_sequences,
@@ -35,6 +41,7 @@ IMAGES = {
         "num_levels": 256,
         "dtype": "float64",
     },
+    "paper": {"upscaler": "B", "output": "softmax", "num_levels": 8} | PAPER_PIXELS,
     "ON": {"variant": "ON", "output": "softmax", "image_size": 8, "num_classes": 2},
     "part": {"upscaler": "A", "image_size": 8, "scale": "8", "num_classes": 2},
 }

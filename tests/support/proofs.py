@@ -24,6 +24,14 @@ SMALL = {
     "decoder_features": 9,
     "label_features": 4,
 }
+# The law, the way to it and the inputs as the paper has them: all together, and each alone.
+PAPER_PIXELS = {"softmax_law": "free", "prediction_path": "none", "pixel_inputs": "values"}
+PAPER_PIXELS_ALONE = [  # output, fields
+    (output, {name: value})
+    for output in ("softmax", "dmol")
+    for name, value in PAPER_PIXELS.items()
+    if output == "softmax" or name != "softmax_law"
+]
 
 
 def make_model(**overrides):
