@@ -4,10 +4,11 @@ the way of a prediction to the output layer."""
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.layers.initializers import GivenRows
-from ms_pixelcnn_tf.types import Array, Tensor
+from ms_pixelcnn_tf.types import Tensor
 
 
 class OfDistribution(keras.layers.Layer):
@@ -42,7 +43,7 @@ def with_prediction(prediction: Tensor | None, features: Tensor) -> Tensor:
 
 
 def output_kernel(
-    prediction_path: str, rows: Array, drawn: Any = "glorot_uniform"
+    prediction_path: str, rows: np.ndarray, drawn: Any = "glorot_uniform"
 ) -> keras.initializers.Initializer:
     """The initialiser of an output layer's kernel.
 

@@ -114,10 +114,11 @@ def test_help_shows_every_field_without_tensorflow():
     assert "--num_frames" in videos and "--num_classes" not in videos
     for text in (
         "a clip (default 20)",
-        "tiny 16; small 16; paper 128; videos: tiny 4,",
-        "(default dmol; tiny softmax; small softmax; paper softmax; videos: OT_baseline softmax,",
-        "for all (default 0; videos: paper 1)",
-        "paper exponential; videos: paper steps)",
+        "tiny 16; small 16; large 128; paper 128; videos: tiny 4,",
+        "(default dmol; tiny softmax; small softmax; large softmax; paper softmax; "
+        "videos: OT_baseline softmax,",
+        "for all (default 0; videos: large 1, paper 1)",
+        "paper exponential; videos: large steps, paper steps)",
     ):
         assert text in said
 
