@@ -33,6 +33,8 @@ MODULES = (
     "ms_pixelcnn_tf.models.video",
     "ms_pixelcnn_tf.pixels",
     "ms_pixelcnn_tf.distributions",
+    "ms_pixelcnn_tf.distributions.softmax",
+    "ms_pixelcnn_tf.distributions.dmol",
     "ms_pixelcnn_tf.sampling",
     "ms_pixelcnn_tf.uniforms",
     "ms_pixelcnn_tf.text",

@@ -16,7 +16,7 @@ from ms_pixelcnn_tf.types import Array, Tensor
 
 # Corners of a 2x2 block as (row, column), in the order in which the groups are generated.
 GROUP_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
-FEATURES_PER_CHANNEL = 8
+FREQUENCIES = (1.0, 4.0, 16.0)  # of the sines and cosines that a network may read, quarter turns
 
 
 def subsample(images: Tensor, factor: int = 2) -> Tensor:
@@ -85,34 +85,41 @@ def to_unit(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
     return ops.cast(levels, dtype) * (2.0 / (num_levels - 1)) - 1.0
 
 
-def pixel_features(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
-    """What a network reads of given pixels.
+def pixel_features(
+    levels: Tensor, num_levels: int, dtype: str, pixel_inputs: str = "features"
+) -> Tensor:
+    """What a network reads of given pixels: first of all their values on [-1, 1].
 
-    The raw value alone makes a network slow to tell neighbouring levels apart, so each sub-pixel
-    also enters as its square and as sines and cosines of rising frequency (a departure from the
-    paper, which does not say what it feeds in). The last feature is 1 everywhere: where a
-    convolution pads with zeros, its absence marks the border.
+    The raw value alone makes a network slow to tell neighbouring levels apart, so with "features"
+    each sub-pixel also enters as its square and as sines and cosines of rising frequency (a
+    departure from the paper, which does not say what it feeds in). The last feature is 1
+    everywhere: where a convolution pads with zeros, its absence marks the border.
 
     Args:
         levels: `[..., C]` integers (or floats holding them) in 0…`num_levels`-1.
         num_levels: number of levels, 2…256.
         dtype: dtype of the result; it is computed in float32 at least, in which levels lie well
             apart.
+        pixel_inputs: "features", or "values" for the values alone.
 
     Returns:
-        `[..., FEATURES_PER_CHANNEL·C + 1]`; feature f of channel c stands at f·C + c.
+        `[..., 8·C + 1]`, or `[..., C]`; feature f of channel c stands at f·C + c.
     """
     value = to_unit(levels, num_levels, "float64" if dtype == "float64" else "float32")
+    if pixel_inputs == "values":
+        return ops.cast(value, dtype)
     features = [value, value * value - 0.5]
-    for frequency in (1.0, 4.0, 16.0):
+    for frequency in FREQUENCIES:
         angle = value * (0.5 * math.pi * frequency)
         features += [ops.sin(angle), ops.cos(angle)]
     return ops.cast(ops.concatenate(features + [ops.ones_like(value[..., :1])], axis=-1), dtype)
 
 
-def feature_channels(channels: int) -> list[int]:
+def feature_channels(channels: int, pixel_inputs: str = "features") -> list[int]:
     """The image channel that each of `pixel_features`' outputs tells of; -1 for the constant."""
-    return list(range(channels)) * FEATURES_PER_CHANNEL + [-1]
+    if pixel_inputs == "values":
+        return list(range(channels))
+    return list(range(channels)) * (2 + 2 * len(FREQUENCIES)) + [-1]
 
 
 def bits_per_dim(nats: float, num_subpixels: int) -> float:

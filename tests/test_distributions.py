@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.distributions import Categorical, DiscretizedLogisticMixture, make_distribution
+from ms_pixelcnn_tf.distributions import (
+    Categorical,
+    DiscretizedLogisticMixture,
+    FreeCategorical,
+    make_distribution,
+)
 from support.errors import refuses
 
 LAWS = [
     ("softmax", 256, 3),
     ("softmax", 2, 1),
     ("softmax", 7, 4),
+    ("softmax", 256, 3, "free"),
+    ("softmax", 7, 2, "free"),
     ("dmol", 256, 3),
     ("dmol", 256, 1),
     ("dmol", 2, 3),
@@ -24,8 +31,8 @@ LAWS = [
 
 @pytest.fixture(params=LAWS, ids=lambda case: "-".join(map(str, case)))
 def law(request):
-    output, num_levels, channels = request.param
-    return make_distribution(output, num_levels, channels, 3)
+    output, num_levels, channels, *softmax_law = request.param
+    return make_distribution(output, num_levels, channels, 3, *softmax_law)
 
 
 def random_params(law, count, scale=1.0, seed=0):
@@ -85,6 +92,12 @@ def reference_dmol(law, params, pixel):
     return np.diff(joints)
 
 
+def reference_free(law, params, pixel):
+    """log p(x_c) of one pixel: logits, normalised."""
+    logits = np.asarray(params, "float64").reshape(law.channels, law.num_levels).tolist()
+    return np.array([own[level] - log_sum(own) for own, level in zip(logits, pixel, strict=True)])
+
+
 def reference_softmax(law, params, pixel):
     """log p(x_c | x_<c) of one pixel: free logits minus |v - centre| / width, normalised."""
     rows = np.asarray(params, "float64").reshape(law.channels, law.num_levels + 1 + law.channels)
@@ -101,7 +114,11 @@ def reference_softmax(law, params, pixel):
 
 
 def reference(law, params, pixels):
-    one = reference_dmol if isinstance(law, DiscretizedLogisticMixture) else reference_softmax
+    one = {
+        DiscretizedLogisticMixture: reference_dmol,
+        Categorical: reference_softmax,
+        FreeCategorical: reference_free,
+    }[type(law)]
     return np.array([one(law, p, x) for p, x in zip(params, pixels, strict=True)])
 
 
@@ -279,7 +296,12 @@ def test_dmol_decodes_with_the_posterior_of_the_mixture():
 
 
 def test_a_prediction_moves_the_law_to_itself(law):
-    """At the start the law of each channel is centred on the prediction it is given."""
+    """At the start the law of each channel is centred on the prediction it is given, unless it is a
+    free softmax, which starts as the layers draw it."""
+    if type(law) is FreeCategorical:
+        assert law.prediction_rows().shape == (0, law.num_params)
+        assert not law.initial_params().any()
+        return
     unit = np.array([[-0.7], [0.0], [0.6]]) * np.ones(law.channels)
     params = law.initial_params() + unit @ law.prediction_rows()
     assert params.shape[-1] == law.num_params

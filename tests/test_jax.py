@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from support.models import (
+    PAPER_PIXELS,
     random_conditions,
     random_frames,
     random_levels,
@@ -34,6 +35,7 @@ IMAGES = {
     "A-softmax": {"upscaler": "A", "output": "softmax"},
     "B-dmol": {"upscaler": "B", "output": "dmol"},
     "ON-softmax": {"variant": "ON", "image_size": 4, "output": "softmax"},
+    "paper": PAPER_PIXELS | {"upscaler": "B", "output": "softmax"},
     "conditional": CONDITIONS | {"output": "softmax"},
 }
 VIDEOS = ("OT_baseline", "OTN", "OT", "OTlogN")

@@ -80,27 +80,28 @@ def test_to_unit_spans_minus_one_to_one():
         np.testing.assert_allclose(unit, np.linspace(-1, 1, num_levels), atol=1e-12)
 
 
-def test_pixel_features_know_their_channel():
+@pytest.mark.parametrize("pixel_inputs, width", [("features", 3 * 8 + 1), ("values", 3)])
+def test_pixel_features_know_their_channel(pixel_inputs, width):
+    def read(levels):
+        return np.asarray(pixels.pixel_features(levels, 256, "float64", pixel_inputs))
+
     levels = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 3))
-    features = np.asarray(pixels.pixel_features(levels, 256, "float64"))
-    owners = pixels.feature_channels(3)
-    assert features.shape[-1] == len(owners) == 3 * pixels.FEATURES_PER_CHANNEL + 1
-    assert (features[..., -1] == 1).all()
+    features, owners = read(levels), pixels.feature_channels(3, pixel_inputs)
+    assert features.shape[-1] == len(owners) == width
+    assert (features[..., np.array(owners) == -1] == 1).all()
     np.testing.assert_allclose(features[..., :3], levels / 127.5 - 1, atol=1e-12)
     for channel in range(3):
         changed = levels.copy()
         changed[..., channel] = 255 - changed[..., channel] // 2
-        moved = (np.asarray(pixels.pixel_features(changed, 256, "float64")) != features).any(
-            (0, 1, 2)
-        )
+        moved = (read(changed) != features).any((0, 1, 2))
         np.testing.assert_array_equal(moved, np.array(owners) == channel)
 
 
+@pytest.mark.parametrize("pixel_inputs", ["features", "values"])
 @pytest.mark.parametrize("num_levels", [2, 7, 256])
-def test_pixel_features_tell_every_level_apart(num_levels):
-    features = np.asarray(
-        pixels.pixel_features(np.arange(num_levels)[:, None], num_levels, "float32")
-    )
+def test_pixel_features_tell_every_level_apart(num_levels, pixel_inputs):
+    levels = np.arange(num_levels)[:, None]
+    features = np.asarray(pixels.pixel_features(levels, num_levels, "float32", pixel_inputs))
     assert len(np.unique(features, axis=0)) == num_levels
 
 

@@ -13,7 +13,15 @@ from ms_pixelcnn_tf import fusing, sampling
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.inputs import check_uniforms
 from support.cases import fast
-from support.models import make_model, random_conditions, random_model, random_uniforms, randomise
+from support.models import (
+    PAPER_PIXELS,
+    PAPER_PIXELS_ALONE,
+    make_model,
+    random_conditions,
+    random_model,
+    random_uniforms,
+    randomise,
+)
 from support.proofs import all_images, probabilities, teacher_forced_decode
 
 # -- a fake network must spell a word -------------------------------------------------------------
@@ -176,6 +184,15 @@ MODELS = [
         "image_size": (2, 8),
         "base_size": (1, 4),
     },
+    ON | FULL | {"output": "softmax"} | PAPER_PIXELS,
+    A | FULL | {"output": "softmax"} | PAPER_PIXELS,
+    B | FULL | {"output": "softmax", "num_classes": 2} | PAPER_PIXELS,
+    B | FULL | {"output": "dmol"} | PAPER_PIXELS,
+]
+MODELS += [
+    network | FULL | {"output": output} | fields
+    for network in (ON, A, B)
+    for output, fields in PAPER_PIXELS_ALONE
 ]
 
 

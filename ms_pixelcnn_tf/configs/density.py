@@ -152,6 +152,16 @@ class DensityConfig:
             "head_features",
         )
 
+    @property
+    def of_pixels(self) -> dict[str, str]:
+        """The arguments that every network of pixels takes."""
+        return {"prediction_path": self.prediction_path, "pixel_inputs": self.pixel_inputs}
+
+    @property
+    def starts_at_marginal(self) -> bool:
+        """Whether a model starts at the data's histogram, on which a softmax's tent is laid."""
+        return self.output == "softmax" and self.softmax_law == "tent"
+
     def check_orders_channels(self, *widths: str) -> None:
         """Raises UserError unless the fields named leave a softmax a feature for each channel."""
         narrow = [name for name in widths if getattr(self, name) < self.channels]

@@ -1,11 +1,12 @@
-"""The recipes: `tiny` and `small` run on a laptop's processor, `paper` is the paper's.
+"""The recipes: `tiny` and `small` run on a laptop's processor, `large` and `paper` on accelerators.
 
 `small` is what trains on photographs in about an hour on a core; `tiny` is the demo. Both take
-what learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `paper`
+what learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `large`
 follows Reed et al. (2017), section 4, at the width of its text models: 12 residual and 4 PixelCNN
-layers of 128 features, softmax, RMSprop.
+layers of 128 features, softmax, RMSprop. `paper` is `large` with every departure off, and the base
+of van den Oord et al. (2016b).
 
-Videos have recipes of their own under the same names. Their `paper` is of section 4.3 and of
+Videos have recipes of their own under the same names. Their `large` is of section 4.3 and of
 Kalchbrenner et al. (2016b): 8 blocks encode and 12 decode, 128 wide, a ConvLSTM of 256, centred
 RMSprop; `tiny` and `small` encode at half of a frame's size.
 """

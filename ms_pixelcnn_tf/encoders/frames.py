@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from ms_pixelcnn_tf.layers import ResidualMultiplicativeBlock
-from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, pixel_features
+from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
@@ -21,6 +21,7 @@ class FrameEncoder(keras.layers.Layer):
         num_blocks: the paper's encoder has 8.
         stride: 1 keeps the frame's size, as the paper does. Above 1, stride×stride blocks of pixels
             are stacked in depth first (no pixel is lost), and all else costs stride² times less.
+        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
         frames: `[N, H, W, C]` integer levels (or floats holding them); frames of several times
@@ -39,6 +40,7 @@ class FrameEncoder(keras.layers.Layer):
         features: int,
         num_blocks: int = 8,
         stride: int = 1,
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -46,6 +48,7 @@ class FrameEncoder(keras.layers.Layer):
         self.channels = channels
         self.features = features
         self.stride = stride
+        self.pixel_inputs = pixel_inputs
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(
             2 * features, 3, padding="same", dtype=policy, name="entry"
@@ -56,13 +59,13 @@ class FrameEncoder(keras.layers.Layer):
         ]
 
     def build(self, frames_shape: Shape = None) -> None:
-        inputs = (self.channels * FEATURES_PER_CHANNEL + 1) * self.stride**2
+        inputs = len(feature_channels(self.channels, self.pixel_inputs)) * self.stride**2
         self.entry.build((None, None, None, inputs))
         for block in self.blocks:
             block.build()
 
     def call(self, frames: Tensor) -> Tensor:
-        pixels = pixel_features(frames, self.num_levels, self.compute_dtype)
+        pixels = pixel_features(frames, self.num_levels, self.compute_dtype, self.pixel_inputs)
         maps = self.entry(stack_blocks(pixels, self.stride))
         for block in self.blocks:
             maps = block(maps)
@@ -75,6 +78,7 @@ class FrameEncoder(keras.layers.Layer):
             "features": self.features,
             "num_blocks": len(self.blocks),
             "stride": self.stride,
+            "pixel_inputs": self.pixel_inputs,
         }
 
 

@@ -63,9 +63,9 @@ class Crop:
         """`[B, H, W, C]` → what is read of it."""
         return _cut(image, _indices(self._read, 2))
 
-    def cut_scored(self, maps: Tensor) -> Tensor:
-        """Maps `[B, h, w, F]` of the groups, of what is read → of the crop itself."""
-        return _cut(maps, _indices(self._scored, 1))
+    def cut_scored(self, maps: Tensor | None) -> Tensor | None:
+        """Maps `[B, h, w, F]` of the groups, of what is read → of the crop itself; None of None."""
+        return None if maps is None else _cut(maps, _indices(self._scored, 1))
 
     @property
     def places(self) -> Sequence[Tensor | None]:

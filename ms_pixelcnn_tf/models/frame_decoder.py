@@ -47,7 +47,11 @@ class FrameDecoder(keras.layers.Layer):
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.distribution = make_distribution(
-            config.output, config.num_levels, config.channels, config.num_mixtures
+            config.output,
+            config.num_levels,
+            config.channels,
+            config.num_mixtures,
+            config.softmax_law,
         )
 
     def term_dims(self) -> dict[str, int]:
@@ -119,7 +123,7 @@ class Cached:
         cache: Callable,
         uniforms: Tensor,
         conditioning: Tensor,
-        prediction: Tensor,
+        prediction: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Pixels in raster order, by a network and the class that remembers for it."""
         return sampling.decode_raster(
@@ -156,7 +160,7 @@ class Naive:
         cache: Callable,
         uniforms: Tensor,
         conditioning: Tensor,
-        prediction: Tensor,
+        prediction: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         return sampling.decode_naive(
             network.distribution, lambda x: network(x, conditioning, prediction), uniforms
@@ -210,6 +214,7 @@ class ScaleDecoder(keras.layers.Layer):
                 config.head_features,
                 conditioning_features,
                 previous=True,
+                **config.of_pixels,
                 dtype=self.dtype_policy,
                 name=f"group{group}",
             )

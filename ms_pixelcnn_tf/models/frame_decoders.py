@@ -13,9 +13,14 @@ from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
-from ms_pixelcnn_tf.distributions import Categorical
+from ms_pixelcnn_tf.distributions import SOFTMAX_LAWS
 from ms_pixelcnn_tf.encoders.frames import stack_blocks
-from ms_pixelcnn_tf.layers import Constant, GivenRows, ResidualMultiplicativeBlock
+from ms_pixelcnn_tf.layers import (
+    Constant,
+    ResidualMultiplicativeBlock,
+    output_kernel,
+    with_prediction,
+)
 from ms_pixelcnn_tf.models.frame_decoder import (
     Factor,
     FrameDecoder,
@@ -23,7 +28,7 @@ from ms_pixelcnn_tf.models.frame_decoder import (
     ScaleDecoder,
     scale_prefix,
 )
-from ms_pixelcnn_tf.models.given import Previous, conditioning_of
+from ms_pixelcnn_tf.models.given import conditioning_of, previous_of
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
@@ -40,10 +45,10 @@ class IndependentDecoder(FrameDecoder):
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
-        self.distribution = law = Categorical(config.num_levels, 1)
+        self.distribution = law = SOFTMAX_LAWS[config.softmax_law](config.num_levels, 1)
         self.stride, channels = config.frame_stride, config.channels
         policy = self.dtype_policy
-        self.previous = Previous(config.num_levels, channels, dtype=policy, name="previous")
+        self.previous = previous_of(config)
         self.entry = keras.layers.Dense(2 * config.frame_features, dtype=policy, name="entry")
         self.blocks = [
             ResidualMultiplicativeBlock(config.frame_features, dtype=policy, name=f"block{index}")
@@ -52,11 +57,10 @@ class IndependentDecoder(FrameDecoder):
         self.hidden = keras.layers.Dense(
             self.stride**2 * config.head_features, activation="relu", dtype=policy, name="hidden"
         )
-        rows = np.zeros((channels, channels, law.num_params))  # a channel's own prediction
-        rows[np.arange(channels), np.arange(channels)] = law.prediction_rows()
+        rows = np.kron(np.eye(channels), law.channel_rows())  # a channel's own prediction
         self.head = keras.layers.Dense(
             channels * law.num_params,
-            kernel_initializer=GivenRows(rows.reshape(channels, -1), "glorot_uniform"),
+            kernel_initializer=output_kernel(config.prediction_path, rows),
             bias_initializer=Constant(np.tile(law.initial_params(), channels)),
             dtype=policy.variable_dtype,
             name="head",
@@ -69,7 +73,8 @@ class IndependentDecoder(FrameDecoder):
         for block in self.blocks:
             block.build()
         self.hidden.build((None, width))
-        self.head.build((None, config.channels + config.head_features))
+        predicted = 0 if self.previous.prediction is None else config.channels
+        self.head.build((None, predicted + config.head_features))
 
     def output_biases(self) -> list[keras.Variable]:
         return [self.head.bias]
@@ -85,7 +90,7 @@ class IndependentDecoder(FrameDecoder):
         for block in self.blocks:
             maps = block(maps)
         maps = depth_to_space(self.hidden(maps), self.stride)
-        params = self.head(ops.concatenate([prediction, maps], axis=-1))
+        params = self.head(with_prediction(prediction, maps))
         channels = self.config.channels
         return ops.reshape(params, (-1, *params.shape[1:3], channels, self.distribution.num_params))
 
@@ -106,7 +111,7 @@ class RasterDecoder(FrameDecoder):
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
+        self.previous = previous_of(config)
         self.conditioning = conditioning_of(config, config.image_size)
         self.network = MultiplicativePixelCNN(
             self.distribution,
@@ -114,6 +119,7 @@ class RasterDecoder(FrameDecoder):
             config.frame_features,
             config.head_features,
             config.lstm_features + self.previous.features,
+            **config.of_pixels,
             dtype=policy,
             name="network",
         )
@@ -186,7 +192,7 @@ class PyramidDecoder(FrameDecoder):
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
+        self.previous = previous_of(config)
         self.conditioning = conditioning_of(config, config.base_size)
         self.base = GatedPixelCNN(
             self.distribution,
@@ -196,6 +202,7 @@ class PyramidDecoder(FrameDecoder):
             config.first_kernel,
             predicted=True,
             conditioning_features=config.lstm_features + self.previous.features,
+            **config.of_pixels,
             dtype=policy,
             name="base",
         )
@@ -245,7 +252,7 @@ class PyramidDecoder(FrameDecoder):
         return pixels.pyramid(images, len(self.config.sizes))
 
     def _given(self, past, previous):
-        """Conditioning and prediction of the base."""
+        """Conditioning and prediction (or None) of the base."""
         features, prediction = self.previous(previous)
         hidden = self.conditioning(past.hidden)
         return ops.concatenate([hidden, features], axis=-1), prediction

@@ -65,38 +65,65 @@ def conditioning_of(config: VideoConfig, size: Sequence[int]) -> Conditioning:
 class Previous(keras.layers.Layer):
     """What a network at some size sees of the frame before at that size, beside the hidden state.
 
+    Args:
+        num_levels: levels of the pixels.
+        channels: image channels C.
+        prediction_path: "linear" or "none": whether there is a prediction.
+        pixel_inputs: "features" or "values"; see `pixels.pixel_features`.
+
     Call arguments:
         previous: `[N, H, W, C]` levels.
 
     Returns:
-        `[N, H, W, ·]` its pixel features, and `[N, H, W, C]` a prediction on [-1, 1], linear in the
-        pixels of a 3x3 window, which starts as the pixel itself: a frame is first of all the one
-        before it (a departure from the paper).
+        `[N, H, W, ·]` its pixel features, and a prediction, or None: `[N, H, W, C]` on [-1, 1],
+        linear in the pixels of a 3x3 window, which starts as the pixel itself: a frame is first of
+        all the one before it (a departure from the paper).
     """
 
-    def __init__(self, num_levels: int, channels: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_levels: int,
+        channels: int,
+        prediction_path: str = "linear",
+        pixel_inputs: str = "features",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.num_levels, self.channels = num_levels, channels
-        identity = np.zeros((3, 3, channels, channels))
-        identity[1, 1] = np.eye(channels)
-        self.prediction = keras.layers.Conv2D(
-            channels,
-            3,
-            padding="same",
-            kernel_initializer=Constant(identity),
-            dtype=self.variable_dtype,
-            name="prediction",
-        )
+        self.num_levels, self.channels, self.pixel_inputs = num_levels, channels, pixel_inputs
+        self.prediction: Any = None
+        if prediction_path == "linear":
+            identity = np.zeros((3, 3, channels, channels))
+            identity[1, 1] = np.eye(channels)
+            self.prediction = keras.layers.Conv2D(
+                channels,
+                3,
+                padding="same",
+                kernel_initializer=Constant(identity),
+                dtype=self.variable_dtype,
+                name="prediction",
+            )
 
     @property
     def features(self) -> int:
         """Number of pixel features."""
-        return self.channels * pixels.FEATURES_PER_CHANNEL + 1
+        return len(pixels.feature_channels(self.channels, self.pixel_inputs))
 
     def build(self, previous_shape: Shape = None) -> None:
-        self.prediction.build((None, None, None, self.channels))
+        if self.prediction is not None:
+            self.prediction.build((None, None, None, self.channels))
 
-    def call(self, previous: Tensor) -> tuple[Tensor, Tensor]:
-        features = pixels.pixel_features(previous, self.num_levels, self.variable_dtype)
-        prediction = self.prediction(features[..., : self.channels])  # from the raw values
+    def call(self, previous: Tensor) -> tuple[Tensor, Tensor | None]:
+        features = pixels.pixel_features(
+            previous, self.num_levels, self.variable_dtype, self.pixel_inputs
+        )
+        prediction = None
+        if self.prediction is not None:
+            prediction = self.prediction(features[..., : self.channels])  # from the raw values
         return ops.cast(features, self.compute_dtype), prediction
+
+
+def previous_of(config: VideoConfig) -> Previous:
+    """The `Previous` of a video model."""
+    return Previous(
+        config.num_levels, config.channels, **config.of_pixels, dtype=config.dtype, name="previous"
+    )

@@ -64,13 +64,18 @@ class MultiscalePixelCNN(keras.Model):
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
         self.distribution = make_distribution(
-            config.output, config.num_levels, config.channels, config.num_mixtures
+            config.output,
+            config.num_levels,
+            config.channels,
+            config.num_mixtures,
+            config.softmax_law,
         )
         self.sizes = config.sizes
         self._build_encoders()
         shared: dict[str, Any] = {
             "conditioning_features": config.conditioning_features,
             "dtype": config.dtype,
+            **config.of_pixels,
         }
         self.base, self.upscalers, self.term_dims = None, [], {}
         if "base" in config.held_scales:

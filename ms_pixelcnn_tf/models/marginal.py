@@ -1,4 +1,4 @@
-"""The first guess of a softmax: what the data's levels are on the whole."""
+"""The first guess of a softmax with a tent: the levels' frequencies in the data."""
 
 from collections.abc import Iterable
 
@@ -18,10 +18,10 @@ def start_at_marginal(
     Args:
         config: the model's configuration.
         biases: variables, the bias of each network's parameters, channel by channel.
-        histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its own
-            and is left alone.
+        histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its own,
+            and a softmax without a tent at the uniform law: both are left alone.
     """
-    if config.output != "softmax":
+    if not config.starts_at_marginal:
         return
     counts = np.asarray(histogram, "float64") + 1.0
     logits = np.log(counts / counts.sum(axis=1, keepdims=True))

@@ -40,6 +40,7 @@ class PastEncoder(keras.layers.Layer):
             config.frame_features,
             config.frame_blocks,
             config.frame_stride,
+            config.pixel_inputs,
             dtype=policy,
             name="frames",
         )

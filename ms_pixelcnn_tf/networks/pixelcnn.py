@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
-from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution
+from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution, with_prediction
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
@@ -30,14 +30,15 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         conditioning_features: width E of the conditioning; 0 for none.
         predicted: whether calls come with a prediction of the pixels. If not, the network makes
             its own, linear in the pixels to the left and above.
+        prediction_path: "linear": the prediction goes straight to the output layer, which starts by
+            centring the law on it: much of what there is to know of a pixel is there from the first
+            step (a departure from the paper). "none": there is no prediction.
+        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
-        prediction: `[B, H, W, C]` on [-1, 1], if `predicted`.
-
-    The prediction goes straight to the output layer, which starts by centring the law on it: much
-    of what there is to know of a pixel is there from the first step (a departure from the paper).
+        prediction: `[B, H, W, C]` on [-1, 1], if `predicted` and the path is linear.
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -55,6 +56,8 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         first_kernel: int = 7,
         conditioning_features: int = 0,
         predicted: bool = False,
+        prediction_path: str = "linear",
+        pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,11 +69,13 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             "first_kernel": first_kernel,
             "conditioning_features": conditioning_features,
             "predicted": predicted,
+            "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
         }
         self.features = features
         self.conditioning_features = conditioning_features
         channels = distribution.channels
-        self.num_groups, inputs = channel_groups(distribution)
+        self.num_groups, inputs = channel_groups(distribution, pixel_inputs)
         policy = self.dtype_policy
 
         hidden = feature_groups(features, self.num_groups)
@@ -91,7 +96,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             )
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
         self.neighbours: Any = None
-        if not predicted:
+        if prediction_path == "linear" and not predicted:
             self.neighbours = keras.layers.Dense(
                 channels,
                 use_bias=False,
@@ -99,7 +104,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
                 name="neighbours",
                 kernel_initializer=Constant(np.tile(0.5 * np.eye(channels), (2, 1))),
             )
-        self.logits = make_logits(distribution, head, self.num_groups, policy)
+        self.logits = make_logits(distribution, head, self.num_groups, prediction_path, policy)
         self.conditioning_projection = None
         if conditioning_features:
             self.conditioning_projection = keras.layers.Dense(
@@ -130,7 +135,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         for layer, projection in zip(self.layers, self.project(conditioning), strict=True):
             vertical, horizontal = layer(vertical, horizontal, projection)
         head = ops.relu(self.head(ops.relu(horizontal)))
-        return self.logits(ops.concatenate([prediction, head], axis=-1))
+        return self.logits(with_prediction(prediction, head))
 
     def predict(self, pixels: Tensor) -> Tensor:
         """`[B, H, W, C]` linear prediction from the raw values to the left and above."""
@@ -141,7 +146,8 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`, float32 at least, as the prediction is."""
-        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype)
+        inputs = self.arguments["pixel_inputs"]
+        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype, inputs)
 
     def project(self, conditioning: Tensor | None) -> Sequence[Tensor | None]:
         """The conditioning's share of each layer's gates: `[B, ·, ·, 4F]` a layer, or Nones."""

@@ -121,7 +121,7 @@ class _Session:
             replicas.check_agreement("checkpoint", str(latest_step(workdir)))
         with _seeded(config.seed), replicas.strategy.scope():
             self._model = self.averaged = make_model(run.model)
-            if run.model.output == "softmax" and not latest_checkpoint(workdir):
+            if run.model.starts_at_marginal and not latest_checkpoint(workdir):
                 self._model.start_at_marginal(level_histogram(source, run.model))
             if config.ema_decay:
                 self.averaged = make_model(run.model)

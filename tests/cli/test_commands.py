@@ -108,10 +108,10 @@ def test_help_shows_every_field_without_tensorflow():
     assert "--num_frames" in videos and "--num_classes" not in videos
     for flag, defaults in {
         "--num_frames INT": "20",
-        "--batch_size INT": "tiny 16; small 16; paper 128; videos: tiny 4,",
-        "--output STR": "dmol; tiny softmax; small softmax; paper softmax; videos: OT_baseline",
-        "--micro_batch_size INT": "0; videos: paper 1",
-        "--schedule STR": "paper exponential; videos: paper steps",
+        "--batch_size INT": "tiny 16; small 16; large 128; paper 128; videos: tiny 4,",
+        "--output STR": "dmol; tiny softmax; small softmax; large softmax; paper softmax",
+        "--micro_batch_size INT": "0; videos: large 1, paper 1",
+        "--schedule STR": "paper exponential; videos: large steps, paper steps",
         "--steps INT": "paper 200000",
     }.items():
         assert defaults in said.split(f" {flag} ")[1].split("(default ")[1].split(")")[0]

@@ -6,8 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import (
     PRESETS,
+    VARIANTS,
     VIDEO_PRESETS,
     VIDEO_VARIANTS,
     ModelConfig,
@@ -16,23 +18,29 @@ from ms_pixelcnn_tf.configs import (
     make_run,
     parse_size,
 )
+from ms_pixelcnn_tf.configs.density import departures, paper_values
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 from support.errors import refuses
 
+BASES = {"large": (15, 128), "paper": (20, 384)}  # layers, features
 
-def test_the_paper_preset_is_the_papers_recipe():
-    run = make_run(preset="paper", image_size=128)
+
+@pytest.mark.parametrize("preset", BASES)
+def test_large_and_paper_are_the_papers_recipe(preset):
+    run = make_run(preset=preset, image_size=128)
     train, model = run.train, run.model
     assert (train.optimizer, train.epsilon, train.batch_size) == ("rmsprop", 1e-8, 128)
     assert (train.learning_rate, train.final_learning_rate, train.steps) == (1e-4, 1e-5, 200_000)
     assert (train.warmup_steps, train.gradient_clip_norm, train.crop_size) == (0, 0.0, 32)
     assert (model.residual_blocks, model.features, model.decoder_layers) == (12, 128, 4)
     assert (model.output, model.base_size, model.patch_size) == ("softmax", (8, 8), 4)
+    assert (model.base_layers, model.base_features) == BASES[preset]
 
 
-def test_the_paper_preset_of_videos_is_the_papers_recipe():
-    run = make_run("robot_pushing", "OTN", "paper")
+@pytest.mark.parametrize("preset", BASES)
+def test_large_and_paper_of_videos_are_the_papers_recipe(preset):
+    run = make_run("robot_pushing", "OTN", preset)
     train, model = run.train, run.model
     assert (train.optimizer, train.centered, train.epsilon) == ("rmsprop", True, 1e-8)
     assert (train.batch_size, train.steps, train.learning_rate) == (64, 200_000, 1e-4)
@@ -41,6 +49,23 @@ def test_the_paper_preset_of_videos_is_the_papers_recipe():
     assert (model.frame_blocks, model.frame_decoder_blocks, model.frame_features) == (8, 12, 128)
     assert (model.frame_stride, model.lstm_features, model.image_size) == (1, 256, (64, 64))
     assert (model.num_frames, model.given_frames) == (20, 2)
+    assert (model.base_layers, model.base_features) == BASES[preset]
+
+
+@pytest.mark.parametrize("variant", [*VARIANTS, *VIDEO_VARIANTS])
+@pytest.mark.parametrize("dataset", data.names())
+def test_paper_is_large_with_every_departure_off_and_the_base_of_2016b(dataset, variant):
+    paper, large = (make_run(dataset, variant, preset) for preset in ("paper", "large"))
+    for kind in ("model", "train"):
+        own, ours = getattr(paper, kind), getattr(large, kind)
+        for name, field in departures(ours).items():
+            assert getattr(own, name) == field.metadata["paper"] != field.default
+            assert getattr(ours, name) == field.default
+        again = dataclasses.replace(ours, **paper_values(ours))
+        if kind == "model":
+            again = dataclasses.replace(again, base_layers=20, base_features=384)
+        assert own == again
+    assert len(departures(paper.model)) > 6
 
 
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)

@@ -7,7 +7,7 @@ groups, patches, heads and output laws together: a leak of the future makes it l
 import numpy as np
 import pytest
 
-from support.models import random_model
+from support.models import PAPER_PIXELS, PAPER_PIXELS_ALONE, random_model
 from support.proofs import all_images, probabilities
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -37,6 +37,22 @@ def test_all_images_have_probability_one(images, network, output, num_classes):
         assert law.max() < 0.3, "the law should not sit on one image"
     if num_classes:
         assert np.abs(laws[0] - laws[1]).sum() > 1e-3, "the label should matter"
+
+
+@pytest.mark.parametrize(
+    "output, fields",
+    [
+        ("softmax", PAPER_PIXELS),
+        ("dmol", PAPER_PIXELS),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in PAPER_PIXELS_ALONE),
+    ],
+)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_all_images_have_probability_one_as_the_paper_has_it(network, output, fields):
+    model = random_model(3, 0.3, **RGB, **NETWORKS[network], output=output, **fields)
+    law = probabilities(model, all_images(model))
+    assert law.sum() == pytest.approx(1.0, abs=1e-4)
+    assert law.std() > 0.1 * law.mean(), "the law should be far from uniform"
 
 
 @pytest.mark.parametrize(

@@ -205,24 +205,33 @@ PAPER = {  # sizes, conditions, width, maps, groups
 }
 
 
+@pytest.mark.parametrize("preset", ["large", "paper"])
 @pytest.mark.parametrize("dataset", PAPER)
-def test_the_papers_models(dataset):
-    """Sections 4.2 and 4.4: what `--preset=paper` builds for each data set, without a flag more."""
-    sizes, conditions, width, maps, groups = PAPER[dataset]
-    run = make_run(dataset, preset="paper")
+def test_the_papers_models(dataset, preset):
+    """Sections 4.2 and 4.4: what the presets build for each data set, without a flag more."""
+    sizes, conditions, width, maps, _ = PAPER[dataset]
+    run = make_run(dataset, preset=preset)
     model = run.model
     assert (model.variant, model.upscaler, model.output) == ("OlogN", "B", "softmax")
     assert model.sizes == sizes and model.conditions == conditions
     assert {name: getattr(model, name) for name in maps} == maps
     assert (model.residual_blocks, model.decoder_layers, model.num_levels) == (12, 4, 256)
-    widths = {model.base_features, model.features, model.head_features, model.decoder_features}
-    assert widths == {width}
+    assert {model.features, model.head_features, model.decoder_features} == {width}
+    base = (20, 384) if preset == "paper" else (15, width)
+    assert (model.base_layers, model.base_features) == base
     assert (model.label_features, model.text_features, model.spatial_features) == (128, 128, 128)
     assert (model.text_width, model.spatial_blocks) == (512, 12)
-    assert model.encoder_groups() == groups and run.train.crop_size == 32
-    shared = make_run(dataset, preset="paper", encoder_shared_to=256).model
+    assert run.train.crop_size == 32
+
+
+@pytest.mark.parametrize("dataset", PAPER)
+def test_who_shares_in_models_of_the_papers_widths(dataset):
+    sizes, *_, groups = PAPER[dataset]
+    model = make_run(dataset, preset="large").model
+    assert model.encoder_groups() == groups
+    shared = make_run(dataset, preset="large", encoder_shared_to=256).model
     assert shared.encoder_groups() == {"encoder": list(model.scale_names)}
-    alone = [make_run(dataset, preset="paper", scale=name).model for name in model.scale_names]
+    alone = [make_run(dataset, preset="large", scale=name).model for name in model.scale_names]
     assert [len(part.encoder_groups()) for part in alone] == [1] * len(sizes)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.models import rollout
 from support.models import (
+    PAPER_PIXELS,
     VIDEO_VARIANTS,
     make_video_model,
     random_frames,
@@ -110,14 +111,22 @@ def reach(variant):
     return seen & (group[:, None] > 1) if variant == "OT_upscaler" else seen
 
 
-@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
-def test_time(variant):
-    check_time(random_video_model(variant, 1, 0.5, num_levels=256, dtype="float64"))
+AS_THE_PAPER = pytest.mark.parametrize(
+    "fields", [{}, pytest.param(PAPER_PIXELS, marks=pytest.mark.slow)], ids=["ours", "paper"]
+)
 
 
+@AS_THE_PAPER
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
-def test_space(variant):
-    check_space(random_video_model(variant, 2, 0.5, num_frames=3, num_levels=256, dtype="float64"))
+def test_time(variant, fields):
+    check_time(random_video_model(variant, 1, 0.5, num_levels=256, dtype="float64", **fields))
+
+
+@AS_THE_PAPER
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
+def test_space(variant, fields):
+    fields = fields | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
+    check_space(random_video_model(variant, 2, 0.5, **fields))
 
 
 def test_a_fresh_a_trained_and_a_reloaded_model(tmp_path):

@@ -18,7 +18,7 @@ from ms_pixelcnn_tf.models import likelihood
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim
 from ms_pixelcnn_tf.training.trained import load_model
-from support.models import make_model, random_levels
+from support.models import PAPER_PIXELS, make_model, random_levels
 from support.proofs import assert_same, dependence, groups_of, past
 from support.runs import tiny_run
 
@@ -27,6 +27,9 @@ PATCH = 3
 BLOCKS, DECODER_LAYERS = 2, 2
 STAGES = ("fresh", "trained", "reloaded")
 HEADS = [("A", "softmax"), ("A", "dmol"), ("B", "softmax"), ("B", "dmol")]
+CASES = [(*head, {}) for head in HEADS] + [
+    pytest.param((*head, PAPER_PIXELS), marks=pytest.mark.slow) for head in HEADS
+]
 
 
 def window(maps, rows, columns):
@@ -108,10 +111,12 @@ def train(model, steps=4):
     return optimizer
 
 
-@pytest.fixture(scope="module", params=HEADS, ids="-".join)
+@pytest.fixture(
+    scope="module", params=CASES, ids=lambda case: "-".join([*case[:2], *case[2].values()])
+)
 def stages(request, tmp_path_factory):
     """A model with its stages: a function from the stage's name to the model in that state."""
-    upscaler, output = request.param
+    upscaler, output, as_the_paper = request.param
     config = {
         "image_size": tuple(2 * side for side in SIZE),
         "base_size": SIZE,
@@ -128,7 +133,7 @@ def stages(request, tmp_path_factory):
         "head_features": 48,
         "decoder_layers": DECODER_LAYERS,
         "decoder_features": 24,
-    }
+    } | as_the_paper
     keras.utils.set_random_seed(3)
     fresh, trained = make_model(**config), make_model(**config)
     optimizer = train(trained)
@@ -146,7 +151,8 @@ def test_pixelcnn_sees_all_of_the_past_and_nothing_else(stages, stage):
     model = stages[stage]
     law = model.distribution
     groups, size = groups_of(law)
-    reach = pixelcnn_reach(*SIZE, law.channels, groups, layers=3, first_kernel=7, predicts=True)
+    predicts = model.base.neighbours is not None
+    reach = pixelcnn_reach(*SIZE, law.channels, groups, 3, 7, predicts)
     assert_same(reach, past(*SIZE, law.channels, groups))  # a map this small is seen whole
     (found,) = dependence(model.base, SIZE, groups, [law.channels], size)
     assert_same(found, reach)
@@ -189,14 +195,28 @@ def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, grou
     assert_same(found_own, own)
 
 
+@pytest.mark.parametrize(
+    "prediction_path, pixel_inputs", [("linear", "features"), ("none", "values")]
+)
 @pytest.mark.parametrize("output", ["softmax", "dmol"])
 @pytest.mark.parametrize("layers, first_kernel, channels", [(1, 3, 2), (2, 3, 3), (2, 5, 4)])
-def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(output, layers, first_kernel, channels):
+def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(
+    output, layers, first_kernel, channels, prediction_path, pixel_inputs
+):
     law = make_distribution(output, 256, channels, 3)
-    network = GatedPixelCNN(law, layers, 16, 24, first_kernel)
+    network = GatedPixelCNN(
+        law,
+        layers,
+        16,
+        24,
+        first_kernel,
+        prediction_path=prediction_path,
+        pixel_inputs=pixel_inputs,
+    )
     network.build()
     groups, size = groups_of(law)
-    reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts=True)
+    predicts = prediction_path == "linear"
+    reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts)
     assert (past(*SIZE, channels, groups) & ~reach).any(), "too deep to tell the reach"
     (found,) = dependence(network, SIZE, groups, [channels], size)
     assert_same(found, reach)

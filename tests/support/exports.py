@@ -6,6 +6,7 @@ import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
 from support.models import (
+    PAPER_PIXELS,
     random_conditions,
     random_frames,
     random_levels,
@@ -34,6 +35,7 @@ IMAGES = {
         "num_levels": 256,
         "dtype": "float64",
     },
+    "paper": {"upscaler": "B", "output": "softmax", "num_levels": 8} | PAPER_PIXELS,
     "ON": {"variant": "ON", "output": "softmax", "image_size": 8, "num_classes": 2},
     "part": {"upscaler": "A", "image_size": 8, "scale": "8", "num_classes": 2},
 }

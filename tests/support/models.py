@@ -22,6 +22,15 @@ SIZES = {  # of every small model
     "residual_blocks": 1,
 }
 
+# The law, the way to it and the inputs as the paper has them: all together, and each alone.
+PAPER_PIXELS = {"softmax_law": "free", "prediction_path": "none", "pixel_inputs": "values"}
+PAPER_PIXELS_ALONE = [  # output, fields
+    (output, {name: value})
+    for output in ("softmax", "dmol")
+    for name, value in PAPER_PIXELS.items()
+    if output == "softmax" or name != "softmax_law"
+]
+
 
 def small_image(**overrides):
     """Fields of a small image model: two levels, 4x4, gray, two scales."""

@@ -115,6 +115,15 @@ def test_a_softmax_starts_at_the_marginal():
         np.testing.assert_allclose(network.output_bias.numpy()[:4], expected, rtol=1e-5)
 
 
+def test_a_free_softmax_starts_uniform_without_a_look_at_the_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "level_histogram", None)
+    config = tiny_run(output="softmax", num_levels=4, softmax_law="free", steps=1)
+    model = MultiscalePixelCNN(config.model)
+    model.start_at_marginal(np.arange(4)[None])
+    assert not any(network.output_bias.numpy().any() for network in (model.base, *model.upscalers))
+    train(config, tmp_path, TinySource())
+
+
 def test_the_best_and_the_last_checkpoints_stay(tmp_path, monkeypatch):
     scored, truly = loop.evaluate, []
 
