@@ -36,14 +36,15 @@ class ModelConfig(DensityConfig):
     text_width: int = doc("width of the text encoder's second convolution", 128)
     spatial_features: int = doc("width of the features of keypoints or a segmentation", 32)
     spatial_blocks: int = doc("residual blocks of their encoder", 4)
-    joint_features: int = doc("width of the layer where captions or labels meet maps", 64)
+    joint_features: int = doc("width of the product of captions or labels and maps", 64)
     encoder_shared_to: int = doc(
         "of the scales trained together, the base and those up to this size share their encoders "
         "of the conditions, each above has its own",
         32,
     )
     condition_join: str = departure(
-        "how captions or labels meet maps: depth (concatenated) or product ((1 + maps) · vectors)",
+        "how captions or labels meet maps: depth (concatenated, without joint_features) or product "
+        "((1 + maps) · vectors)",
         "product",
         "depth",
         "A product binds a colour to the shape that it is said of.",
@@ -147,7 +148,7 @@ class ModelConfig(DensityConfig):
     @property
     def conditioning_features(self) -> int:
         """Width of what the networks are conditioned on; 0 for none."""
-        if self.vector_features and self.map_features:
+        if self.vector_features and self.map_features and self.condition_join == "product":
             return self.joint_features
         return self.vector_features + self.map_features
 

@@ -22,21 +22,29 @@ class Code(NamedTuple):
 
     vector: Any = None  # [B, 1, 1, ·]: the label's and the caption's
     maps: Any = None  # [B, 32, 32, F]: the keypoints' and the segmentation's
-    kernel: Any = None  # [F, ·]: the maps' joint layer, where there are vectors too
+    kernel: Any = None  # [F, ·]: the maps' joint layer, where they are multiplied with vectors
 
     def at(self, size: Sequence[int], places: Sequence[Tensor | None] = (None, None)) -> Tensor:
-        """The conditioning of a network whose maps are of `size`: the vector, or the spatial
-        features resized bilinearly to it, or the vector scaled by them place by place; None without
-        conditions.
+        """The conditioning of a network whose maps are of `size`.
+
+        That is the vector, the spatial features resized bilinearly to it, or, of both, the vector
+        at every place behind the resized features or multiplied by them (`Encoder`).
 
         Args:
             size: `(height, width)`, pixels.
             places: rows and columns to make of it, each `[B, n]`, as for `resize`; None: all.
+
+        Returns:
+            `[B, 1, 1, E]` or `[B, height, width, E]`; None without conditions.
         """
         if self.maps is None:
             return self.vector
         if self.kernel is None:
-            return resize(self.maps, size, places)
+            maps = resize(self.maps, size, places)
+            if self.vector is None:
+                return maps
+            tiled = ops.broadcast_to(self.vector, (*ops.shape(maps)[:3], self.vector.shape[-1]))
+            return ops.concatenate([maps, tiled], axis=-1)
         # Resizing and the kernel are linear, so they commute: multiply where pixels are fewer.
         sides = [
             side if own is None else own.shape[1] for side, own in zip(size, places, strict=True)
@@ -52,16 +60,18 @@ class Code(NamedTuple):
 class Encoder(keras.layers.Layer):
     """One encoder for any subset of conditions.
 
-    Where there are maps and vectors, a linear layer reads each, and the two are multiplied place by
-    place, (1 + maps) · vectors: what a caption says is of the place where a map says which shape is
-    meant, and where the maps are empty the caption stands alone. (A departure: the paper lays both
-    side by side in depth. A sum tells that there are a red and a blue shape, but hardly which is
-    which; behind a ReLU it learns slowly. See benchmarks/results/conditioning.md.) The maps are
-    multiplied by their kernel before or after they are resized (`Code.at`).
+    Where there are maps and vectors, `condition_join` says how they meet. "depth" is the paper's:
+    the vector is tiled and concatenated with the maps. "product" departs from it: a linear layer
+    reads each, and the two are multiplied place by place, (1 + maps) · vectors. Then what a caption
+    says is of the place where a map says which shape is meant, and where the maps are empty the
+    caption stands alone. (Maps and a tiled vector are added up by the layer that reads them. A sum
+    tells that there are a red and a blue shape, but hardly which is which; behind a ReLU it learns
+    slowly. See benchmarks/results/conditioning.md.) The maps are multiplied by their kernel before
+    or after they are resized (`Code.at`).
 
     Args:
         config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
-            `num_segments` say which.
+            `num_segments` say which conditions.
 
     Call arguments:
         conditions: dict: "label" `[B]`, "text" `[B, 201]` codes, "keypoints" `[B, 32, 32, P]`,
@@ -93,7 +103,7 @@ class Encoder(keras.layers.Layer):
                 )
 
         self.joint, self.widths = {}, {}
-        if self.vectors and self.maps:
+        if self.vectors and self.maps and config.condition_join == "product":
             # Of the layer for the maps `Code.at` takes the kernel.
             self.widths = {
                 "joint_maps": config.map_features,
