@@ -94,7 +94,11 @@ class Encoder(keras.layers.Layer):
             )
         if config.text:
             self.vectors["text"] = TextEncoder(
-                config.text_features, config.text_width, dtype=policy, name="text"
+                config.text_features,
+                config.text_width,
+                config.text_average,
+                dtype=policy,
+                name="text",
             )
         for name, inputs in zip(SPATIAL, (config.num_keypoints, config.num_segments), strict=True):
             if inputs:
