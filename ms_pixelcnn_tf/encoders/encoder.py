@@ -72,6 +72,8 @@ class Encoder(keras.layers.Layer):
     Args:
         config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
             `num_segments` say which conditions.
+        text: the `TextEncoder` of another encoder, to share it; None: one of its own. (Made again
+            from its configuration alone, an encoder has its own.)
 
     Call arguments:
         conditions: dict: "label" `[B]`, "text" `[B, 201]` codes, "keypoints" `[B, 32, 32, P]`,
@@ -83,7 +85,7 @@ class Encoder(keras.layers.Layer):
     Reference: Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
+    def __init__(self, config: ModelConfig, text: TextEncoder | None = None, **kwargs: Any) -> None:
         super().__init__(**({"dtype": config.dtype} | kwargs))
         self.config = config
         policy = self.dtype_policy
@@ -93,7 +95,7 @@ class Encoder(keras.layers.Layer):
                 config.num_classes, config.label_features, dtype=policy, name="label"
             )
         if config.text:
-            self.vectors["text"] = TextEncoder(
+            self.vectors["text"] = text or TextEncoder(
                 config.text_features,
                 config.text_width,
                 config.text_average,
@@ -126,7 +128,8 @@ class Encoder(keras.layers.Layer):
 
     def build(self, conditions_shape: Any = None) -> None:
         for layer in (*self.vectors.values(), *self.maps.values()):
-            layer.build((None,))
+            if not layer.built:  # a shared one may be
+                layer.build((None,))
         for name, layer in self.joint.items():
             layer.build((None, self.widths[name]))
 
