@@ -57,14 +57,14 @@ LAYERS = {  # class → made, what it is called with
         [levels(4, 2, 4, 4, 3), None, maps(2, 4, 4, 3)],
     ),
     networks.GatedPixelCNN: (
-        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3),
+        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3, gated_kernel=5),
         [levels(4, 2, 4, 4, 3)],
     ),
 }
 UPSCALERS = {
     "A, softmax": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6),
     "A, dmol": lambda: networks.UpscalerA(DMOL, 2, 1, 6, 6, conditioning_features=2),
-    "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 1, 9),
+    "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 2, 9, gated_kernel=5),
 }
 NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}
 TESTED_BELOW = {networks.UpscalerA, networks.UpscalerB, encoders.Encoder}
@@ -123,7 +123,8 @@ def test_an_upscaler_is_made_anew_of_its_configuration(name):
     np.testing.assert_array_equal(*found)
 
 
-def test_an_encoder_is_made_anew_of_its_configuration():
+@pytest.mark.parametrize("sharing", ["all", "text"])
+def test_an_encoder_is_made_anew_of_its_configuration(sharing):
     model = random_model(
         text=True,
         num_keypoints=2,
@@ -131,8 +132,10 @@ def test_an_encoder_is_made_anew_of_its_configuration():
         text_width=8,
         spatial_features=4,
         spatial_blocks=1,
+        image_size=8,
+        encoder_sharing=sharing,
     )
-    (encoder,) = model.encoders
+    encoder = model.encoders[-1]  # with "text" it is handed the text encoder of another
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(encoder))
     if not again.built:
         again.build()

@@ -175,6 +175,8 @@ MODELS = [
         "image_size": (2, 8),
         "base_size": (1, 4),
     },
+    ON | FULL | {"output": "softmax", "gated_kernel": 5, "base_layers": 3, "image_size": (5, 4)},
+    B | FULL | {"output": "dmol", "gated_kernel": 5, "image_size": 8, "base_size": 4},
 ]
 
 
@@ -228,7 +230,7 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("index", [0, 1, 2, 9, 16])
+@pytest.mark.parametrize("index", [0, 1, 2, 9, 16, pytest.param(22, marks=pytest.mark.slow)])
 def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, monkeypatch):
     """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
     asked = []

@@ -80,6 +80,7 @@ class MultiscalePixelCNN(keras.Model):
                 config.base_features,
                 config.head_features,
                 config.first_kernel,
+                gated_kernel=config.gated_kernel,
                 name="base",
                 **shared,
             )
@@ -340,6 +341,7 @@ class MultiscalePixelCNN(keras.Model):
             patch_size=patch_size,
             decoder_layers=config.decoder_layers,
             decoder_features=config.decoder_features,
+            gated_kernel=config.gated_kernel,
         )
 
     def _networks(self):

@@ -23,13 +23,14 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         distribution: a law from `distributions`; if it is `channel_autoregressive`, the features
             come in one group a channel, so logits of G see R at the same pixel, and those of B see
             R and G. Otherwise one evaluation parametrises the whole pixel.
-        num_layers: gated layers, the first of kernel `first_kernel`, the rest 3.
+        num_layers: gated layers, the first of kernel `first_kernel`, the rest of `gated_kernel`.
         features: width F of both stacks.
         head_features: width of the masked 1x1 layer before the output.
         first_kernel: odd.
         conditioning_features: width E of the conditioning; 0 for none.
         predicted: whether calls come with a prediction of the pixels. If not, the network makes
             its own, linear in the pixels to the left and above.
+        gated_kernel: odd.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
@@ -55,6 +56,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         first_kernel: int = 7,
         conditioning_features: int = 0,
         predicted: bool = False,
+        gated_kernel: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,6 +68,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             "first_kernel": first_kernel,
             "conditioning_features": conditioning_features,
             "predicted": predicted,
+            "gated_kernel": gated_kernel,
         }
         self.features = features
         self.conditioning_features = conditioning_features
@@ -83,7 +86,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
                     inputs if first else hidden,
                     features,
                     self.num_groups,
-                    first_kernel if first else 3,
+                    first_kernel if first else gated_kernel,
                     first,
                     dtype=policy,
                     name=f"gated{index}",

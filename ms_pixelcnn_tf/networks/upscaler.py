@@ -243,7 +243,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         distribution, group, num_blocks, features, conditioning_features: as for type A.
         head_features: width of the decoder's layer before its output.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
-        decoder_layers, decoder_features: of the shallow Gated PixelCNN.
+        decoder_layers, decoder_features, gated_kernel: of the shallow Gated PixelCNN.
     """
 
     def __init__(
@@ -257,6 +257,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         decoder_layers: int,
         decoder_features: int,
         conditioning_features: int = 0,
+        gated_kernel: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -270,6 +271,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             "decoder_layers": decoder_layers,
             "decoder_features": decoder_features,
             "conditioning_features": conditioning_features,
+            "gated_kernel": gated_kernel,
         }
         self.features = features
         self.patch_size = patch_size
@@ -292,6 +294,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             first_kernel=2 * max(patch_size) - 1 if max(patch_size) > 1 else 3,
             conditioning_features=features,
             predicted=True,
+            gated_kernel=gated_kernel,
             dtype=policy,
             name="decoder",
         )

@@ -29,7 +29,12 @@ ALL = TEXT | KEYPOINTS | SEGMENTATION | {"num_classes": 3}
 KINDS = {"text": TEXT, "keypoints": KEYPOINTS, "segmentation": SEGMENTATION, "all": ALL}
 NETWORKS = {"ON": {"variant": "ON"}, "A": {"upscaler": "A"}, "B": {"upscaler": "B"}}
 RGB = {"image_size": 2, "base_size": 1, "channels": 3}  # 4,096 images
-PAPER = {"condition_join": "depth", "text_average": "all", "encoder_sharing": "text"}
+PAPER = {
+    "condition_join": "depth",
+    "text_average": "all",
+    "encoder_sharing": "text",
+    "gated_kernel": 5,
+}
 SLOW = pytest.mark.slow
 
 
