@@ -48,6 +48,7 @@ def valid_fields(draw):
             "num_levels": draw(st.integers(2, 256)),
             "num_mixtures": draw(st.integers(1, 3)),
             "num_classes": draw(st.sampled_from([0, 3])),
+            "gated_kernel": draw(st.sampled_from([3, 5])),
             "dtype": draw(st.sampled_from(["float32", "float64", "mixed_bfloat16"])),
             "batch_size": batch,
             "micro_batch_size": draw(st.sampled_from([0, 1])),
@@ -110,6 +111,9 @@ def valid_conditional_fields(draw):
             "upscaler": draw(st.sampled_from(["A", "B"])),
             "num_levels": draw(st.integers(2, 256)),
             "encoder_shared_to": draw(st.sampled_from([0, 4, 8])),
+            "encoder_sharing": draw(st.sampled_from(["all", "text"])),
+            "condition_join": draw(st.sampled_from(["product", "depth"])),
+            "text_average": draw(st.sampled_from(["caption", "all"])),
             "map_dropout": draw(st.sampled_from([0.0, 0.5]))
             if kinds & {"keypoints", "segmentation"}
             else 0,

@@ -31,12 +31,19 @@ pytestmark = [
 ]
 SIZES = {"image_size": 8, "base_size": 4, "channels": 3, "num_levels": 16, "dtype": "float64"}
 CONDITIONS = {"num_classes": 3, "text": True, "num_segments": 2, "joint_features": 4}
+PAPER = {
+    "condition_join": "depth",
+    "text_average": "all",
+    "encoder_sharing": "text",
+    "gated_kernel": 5,
+}
 IMAGES = {
     "A-softmax": {"upscaler": "A", "output": "softmax"},
     "B-dmol": {"upscaler": "B", "output": "dmol"},
     "ON-softmax": {"variant": "ON", "image_size": 4, "output": "softmax"},
     "paper": PAPER_PIXELS | {"upscaler": "B", "output": "softmax"},
     "conditional": CONDITIONS | {"output": "softmax"},
+    "conditional-paper": CONDITIONS | {"output": "softmax"} | PAPER,
 }
 VIDEOS = ("OT_baseline", "OTN", "OT", "OTlogN")
 MODELS = (*IMAGES, *VIDEOS)

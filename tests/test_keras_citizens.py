@@ -59,7 +59,7 @@ LAYERS = {  # class → made, what it is called with
         [levels(4, 2, 4, 4, 3), None, maps(2, 4, 4, 3)],
     ),
     networks.GatedPixelCNN: (
-        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3),
+        lambda: networks.GatedPixelCNN(SOFTMAX, 2, 9, 9, first_kernel=3, gated_kernel=5),
         [levels(4, 2, 4, 4, 3)],
     ),
 }
@@ -69,6 +69,7 @@ UPSCALERS = {
     "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 1, 9),
     "A, free": lambda: networks.UpscalerA(FREE, 3, 1, 6, 6, **READS),
     "B, free": lambda: networks.UpscalerB(FREE, 4, 1, 6, 6, (2, 2), 1, 9, **READS),
+    "B, kernel 5": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 2, 9, gated_kernel=5),
 }
 NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}
 TESTED_BELOW = {networks.UpscalerA, networks.UpscalerB, encoders.Encoder}
@@ -162,7 +163,8 @@ def test_an_upscaler_is_made_anew_of_its_configuration(name):
     np.testing.assert_array_equal(*found)
 
 
-def test_an_encoder_is_made_anew_of_its_configuration():
+@pytest.mark.parametrize("sharing", ["all", "text"])
+def test_an_encoder_is_made_anew_of_its_configuration(sharing):
     model = random_model(
         text=True,
         num_keypoints=2,
@@ -170,8 +172,10 @@ def test_an_encoder_is_made_anew_of_its_configuration():
         text_width=8,
         spatial_features=4,
         spatial_blocks=1,
+        image_size=8,
+        encoder_sharing=sharing,
     )
-    (encoder,) = model.encoders
+    encoder = model.encoders[-1]  # with "text" it is handed the text encoder of another
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(encoder))
     if not again.built:
         again.build()

@@ -194,6 +194,11 @@ MODELS += [
     for network in (ON, A, B)
     for output, fields in PAPER_PIXELS_ALONE
 ]
+GATED_KERNEL = len(MODELS)
+MODELS += [
+    ON | FULL | {"output": "softmax", "gated_kernel": 5, "base_layers": 3, "image_size": (5, 4)},
+    B | FULL | {"output": "dmol", "gated_kernel": 5, "image_size": 8, "base_size": 4},
+]
 
 
 @pytest.mark.parametrize("index", fast(list(range(len(MODELS))), 0, 9, 15))
@@ -249,7 +254,7 @@ def test_samplers_agree_in_float32_when_teacher_forced(overrides):
 
 
 @pytest.mark.parametrize("parts", fast([1, 3], 1))
-@pytest.mark.parametrize("index", fast([0, 1, 2, 9, 16], 0))
+@pytest.mark.parametrize("index", fast([0, 1, 2, 9, 16, GATED_KERNEL], 0))
 def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, monkeypatch):
     """In float64, with conditions too; and they are fused from `FUSED_FROM` pixels on only."""
     asked = []

@@ -46,14 +46,15 @@ class ModelConfig(DensityConfig):
         ("centres", "corners", "tf1"),
         ours="corners",
     )
-    joint_features: int = doc("width of the layer where captions or labels meet maps", 64)
+    joint_features: int = doc("width of the product of captions or labels and maps", 64)
     encoder_shared_to: int = doc(
         "of the scales trained together, the base and those up to this size share their encoders "
         "of the conditions, each above has its own",
         32,
     )
     condition_join: str = departure(
-        "how captions or labels meet maps: depth (concatenated) or product ((1 + maps) · vectors)",
+        "how captions or labels meet maps: depth (concatenated, without joint_features) or product "
+        "((1 + maps) · vectors)",
         "product",
         "depth",
         "A product binds a colour to the shape that it is said of.",
@@ -157,7 +158,7 @@ class ModelConfig(DensityConfig):
     @property
     def conditioning_features(self) -> int:
         """Width of what the networks are conditioned on; 0 for none."""
-        if self.vector_features and self.map_features:
+        if self.vector_features and self.map_features and self.condition_join == "product":
             return self.joint_features
         return self.vector_features + self.map_features
 
@@ -185,31 +186,36 @@ class ModelConfig(DensityConfig):
         return tuple(name for name in self.scale_names if name not in self.held_scales)
 
     def encoder_groups(self) -> dict[str, list[str]]:
-        """Which of the held scales share an encoder of the conditions.
+        """Which of the held scales share what `encoder_sharing` says: an encoder of the conditions,
+        or of the captions alone.
 
-        Of the scales that are trained together the base and those up to `encoder_shared_to` share
-        one; each above has its own. (Departures: the paper shares among the upscalers to 8, 16 and
-        32, and the text encoder alone; here the base shares with them, and all encoders are shared.
-        What is trained apart cannot share, so that a part of a run has an encoder of its own.)
+        Of the scales that are trained together those up to `encoder_shared_to` share one; each
+        above has its own. With "text" the base has its own, too, as in the paper; with "all" it is
+        among those that share. What is trained apart cannot share, so that a part of a run has an
+        encoder of its own (a departure).
 
         Returns:
-            Name of the encoder → names of its scales; empty without conditions. "encoder" is the
-            one that the base shares or may share, any other is named after its smallest scale. So
-            a part's weights have the same names in every model assembled of it.
+            Name of the encoder (with "text": of the one that has the text encoder) → names of its
+            scales; empty without conditions. "encoder" is the one that the base shares or may
+            share, any other is named after its smallest scale. So a part's weights have the same
+            names in every model assembled of it.
         """
-        groups, size_of = {}, dict(zip(self.scale_names, self.sizes, strict=True))
+        groups = {}
         for part in self.scale_parts if self.conditions else ():
-            sharing = [
-                name
-                for name in part
-                if self.encoder_shared_to
-                and (name == "base" or max(size_of[name]) <= self.encoder_shared_to)
-            ]
+            sharing = [name for name in part if self._shares(name)]
             for name in part:
                 first = sharing[0] if name in sharing else name
-                encoder = "encoder" if first == "base" and sharing else f"encoder_{first}"
+                encoder = "encoder" if name in sharing and first == "base" else f"encoder_{first}"
                 groups.setdefault(encoder, []).append(name)
         return groups
+
+    def _shares(self, name):
+        """Whether a scale shares with others that are trained together with it."""
+        if name == "base":
+            return self.encoder_sharing == "all" and self.encoder_shared_to > 0
+        size = self.sizes[self.scale_names.index(name)]
+        anything = self.encoder_sharing == "all" or self.text
+        return anything and max(size) <= self.encoder_shared_to
 
     @property
     def sizes(self) -> list[tuple[int, int]]:

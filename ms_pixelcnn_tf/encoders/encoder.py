@@ -22,24 +22,32 @@ class Code(NamedTuple):
 
     vector: Any = None  # [B, 1, 1, ·]: the label's and the caption's
     maps: Any = None  # [B, 32, 32, F]: the keypoints' and the segmentation's
-    kernel: Any = None  # [F, ·]: the maps' joint layer, where there are vectors too
+    kernel: Any = None  # [F, ·]: the maps' joint layer, where they are multiplied with vectors
 
     def at(
         self, size: Sequence[int], places: Sequence[Tensor | None] = (None, None), **resizing: Any
     ) -> Tensor:
-        """The conditioning of a network whose maps are of `size`: the vector, or the spatial
-        features resized bilinearly to it, or the vector scaled by them place by place; None without
-        conditions.
+        """The conditioning of a network whose maps are of `size`.
+
+        That is the vector, the spatial features resized bilinearly to it, or, of both, the vector
+        at every place behind the resized features or multiplied by them (`Encoder`).
 
         Args:
             size: `(height, width)`, pixels.
             places: rows and columns to make of it, each `[B, n]`, as for `resize`; None: all.
             **resizing: `method` and `image_size`, as for `resize`.
+
+        Returns:
+            `[B, 1, 1, E]` or `[B, height, width, E]`; None without conditions.
         """
         if self.maps is None:
             return self.vector
         if self.kernel is None:
-            return resize(self.maps, size, places, **resizing)
+            maps = resize(self.maps, size, places, **resizing)
+            if self.vector is None:
+                return maps
+            tiled = ops.broadcast_to(self.vector, (*ops.shape(maps)[:3], self.vector.shape[-1]))
+            return ops.concatenate([maps, tiled], axis=-1)
         # Resizing and the kernel are linear, so they commute: multiply where pixels are fewer.
         sides = [
             side if own is None else own.shape[1] for side, own in zip(size, places, strict=True)
@@ -55,16 +63,20 @@ class Code(NamedTuple):
 class Encoder(keras.layers.Layer):
     """One encoder for any subset of conditions.
 
-    Where there are maps and vectors, a linear layer reads each, and the two are multiplied place by
-    place, (1 + maps) · vectors: what a caption says is of the place where a map says which shape is
-    meant, and where the maps are empty the caption stands alone. (A departure: the paper lays both
-    side by side in depth. A sum tells that there are a red and a blue shape, but hardly which is
-    which; behind a ReLU it learns slowly. See benchmarks/results/conditioning.md.) The maps are
-    multiplied by their kernel before or after they are resized (`Code.at`).
+    Where there are maps and vectors, `condition_join` says how they meet. "depth" is the paper's:
+    the vector is tiled and concatenated with the maps. "product" departs from it: a linear layer
+    reads each, and the two are multiplied place by place, (1 + maps) · vectors. Then what a caption
+    says is of the place where a map says which shape is meant, and where the maps are empty the
+    caption stands alone. (Maps and a tiled vector are added up by the layer that reads them. A sum
+    tells that there are a red and a blue shape, but hardly which is which; behind a ReLU it learns
+    slowly. See benchmarks/results/conditioning.md.) The maps are multiplied by their kernel before
+    or after they are resized (`Code.at`).
 
     Args:
         config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
-            `num_segments` say which.
+            `num_segments` say which conditions.
+        text: the `TextEncoder` of another encoder, to share it; None: one of its own. (Made again
+            from its configuration alone, an encoder has its own.)
 
     Call arguments:
         conditions: dict: "label" `[B]`, "text" `[B, 201]` codes, "keypoints" `[B, 32, 32, P]`,
@@ -76,7 +88,7 @@ class Encoder(keras.layers.Layer):
     Reference: Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
+    def __init__(self, config: ModelConfig, text: TextEncoder | None = None, **kwargs: Any) -> None:
         super().__init__(**({"dtype": config.dtype} | kwargs))
         self.config = config
         policy = self.dtype_policy
@@ -86,8 +98,12 @@ class Encoder(keras.layers.Layer):
                 config.num_classes, config.label_features, dtype=policy, name="label"
             )
         if config.text:
-            self.vectors["text"] = TextEncoder(
-                config.text_features, config.text_width, dtype=policy, name="text"
+            self.vectors["text"] = text or TextEncoder(
+                config.text_features,
+                config.text_width,
+                config.text_average,
+                dtype=policy,
+                name="text",
             )
         for name, inputs in zip(SPATIAL, (config.num_keypoints, config.num_segments), strict=True):
             if inputs:
@@ -96,7 +112,7 @@ class Encoder(keras.layers.Layer):
                 )
 
         self.joint, self.widths = {}, {}
-        if self.vectors and self.maps:
+        if self.vectors and self.maps and config.condition_join == "product":
             # Of the layer for the maps `Code.at` takes the kernel.
             self.widths = {
                 "joint_maps": config.map_features,
@@ -115,7 +131,8 @@ class Encoder(keras.layers.Layer):
 
     def build(self, conditions_shape: Any = None) -> None:
         for layer in (*self.vectors.values(), *self.maps.values()):
-            layer.build((None,))
+            if not layer.built:  # a shared one may be
+                layer.build((None,))
         for name, layer in self.joint.items():
             layer.build((None, self.widths[name]))
 

@@ -16,14 +16,15 @@ POOL = 3
 class TextEncoder(keras.layers.Layer):
     """Three convolutions over the characters, a GRU over what they found, its mean over time.
 
-    Steps that lie wholly behind the end of the caption do not enter the mean, and before them
-    nothing has seen the padding but as padding: so what the 201 characters leave empty does not
-    change the code. (A departure: averaging over all steps, as the text leaves open, would make
-    the code depend on how many are empty.) An empty caption has the code 0.
+    The paper leaves open which steps are averaged; we read it as "all". "caption" departs from it:
+    steps that lie wholly behind the end of the caption do not enter the mean, and before them
+    nothing has seen the padding but as padding, so what the 201 characters leave empty does not
+    change the code. An empty caption then has the code 0.
 
     Args:
         features: width of the code.
         width: of the second convolution; the first has three quarters of it. The paper's is 512.
+        average: the steps that are averaged, "caption" or "all".
 
     Call arguments:
         codes: `[B, 201]` integers, 0 (behind the end) to 70, from `text.encode`.
@@ -35,10 +36,13 @@ class TextEncoder(keras.layers.Layer):
     descriptions, section 4; Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, features: int, width: int = 512, **kwargs: Any) -> None:
+    def __init__(
+        self, features: int, width: int = 512, average: str = "caption", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.width = width
+        self.average = average
         policy = self.dtype_policy
         self.convolutions = [
             keras.layers.Conv1D(
@@ -72,7 +76,7 @@ class TextEncoder(keras.layers.Layer):
         for layer in self.convolutions[:2]:
             maps = self.pool(layer(maps))
         states = self.recurrent(self.convolutions[2](maps))
-        return self.mean_state(codes, states)
+        return self.mean_state(codes, states) if self.average == "caption" else ops.mean(states, 1)
 
     def mean_state(self, codes: Tensor, states: Tensor) -> Tensor:
         """`[B, features]`: mean of the states `[B, T, features]` over steps seeing a character."""
@@ -82,4 +86,5 @@ class TextEncoder(keras.layers.Layer):
         return total / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"features": self.features, "width": self.width}
+        own = {"features": self.features, "width": self.width, "average": self.average}
+        return super().get_config() | own

@@ -201,6 +201,7 @@ class PyramidDecoder(FrameDecoder):
             config.head_features,
             config.first_kernel,
             predicted=True,
+            gated_kernel=config.gated_kernel,
             conditioning_features=config.lstm_features + self.previous.features,
             **config.of_pixels,
             dtype=policy,

@@ -85,6 +85,7 @@ class MultiscalePixelCNN(keras.Model):
                 config.base_features,
                 config.head_features,
                 config.first_kernel,
+                gated_kernel=config.gated_kernel,
                 name="base",
                 **shared,
             )
@@ -289,13 +290,14 @@ class MultiscalePixelCNN(keras.Model):
 
     def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
         """Variables of the networks of `scales`, and of their encoders, as far as they are held."""
-        owners = {"base"} & set(scales)
+        owners = [self.base] if "base" in scales and self.base is not None else []
         for index in self.held_indices():
             if self.config.scale_names[index] in scales:
-                owners |= {upscaler.name for upscaler in self.upscalers_of(index)}
-        groups = self.config.encoder_groups()
-        owners |= {name for name, sharing in groups.items() if set(sharing) & set(scales)}
-        return [v for v in self.trainable_variables if v.path.split("/")[0] in owners]
+                owners += self.upscalers_of(index)
+        names = {encoder for scale, encoder in self.encoder_of.items() if scale in scales}
+        owners += [encoder for encoder in self.encoders if encoder.name in names]
+        owned = {id(v) for owner in owners for v in owner.trainable_variables}
+        return [v for v in self.trainable_variables if id(v) in owned]
 
     def networks(self) -> list[list[keras.Variable]]:
         """The trainable variables in lists: of each scale, its networks and the encoder that it
@@ -328,17 +330,16 @@ class MultiscalePixelCNN(keras.Model):
     ) -> Tensor | None:
         """Conditioning of the networks that lead to the size of number `index`: a vector
         `[B, 1, 1, E]`, a map of their own size (or of the `places` of it), or None."""
-        name = self.config.scale_names[index]
-        for encoder, scales in self.config.encoder_groups().items():
-            if name in scales:
-                # Groups work on the maps of the size below, whose pixels are the blocks' corners.
-                return codes[encoder].at(
-                    self.sizes[max(index - 1, 0)],
-                    places,
-                    method=self.config.map_resizing,
-                    image_size=self.config.image_size,
-                )
-        return None
+        name = self.encoder_of.get(self.config.scale_names[index])
+        if name is None:
+            return None
+        # Groups work on the maps of the size below, whose pixels are the blocks' corners.
+        return codes[name].at(
+            self.sizes[max(index - 1, 0)],
+            places,
+            method=self.config.map_resizing,
+            image_size=self.config.image_size,
+        )
 
     # -- construction -----------------------------------------------------------------------------
 
@@ -377,14 +378,24 @@ class MultiscalePixelCNN(keras.Model):
             patch_size=patch_size,
             decoder_layers=config.decoder_layers,
             decoder_features=config.decoder_features,
+            gated_kernel=config.gated_kernel,
         )
 
     def _networks(self):
         return [*([] if self.base is None else [self.base]), *self.upscalers]
 
     def _build_encoders(self):
-        """One encoder for every group of scales that share one."""
-        self.encoders = [Encoder(self.config, name=name) for name in self.config.encoder_groups()]
+        """One encoder for every group of scales that share one; or, where they share the text
+        encoder alone, one for every scale."""
+        self.encoders, self.encoder_of = [], {}  # the latter: scale → name of its encoder
+        for name, scales in self.config.encoder_groups().items():
+            shared = Encoder(self.config, name=name)
+            own = dict.fromkeys(scales, shared)
+            if self.config.encoder_sharing == "text":
+                text = shared.vectors.get("text")
+                own |= {s: Encoder(self.config, text, name=f"encoder_{s}") for s in scales[1:]}
+            self.encoders += dict.fromkeys(own.values())
+            self.encoder_of |= {scale: encoder.name for scale, encoder in own.items()}
 
     def _build_all(self):
         for layer in (*self.encoders, *self._networks()):

@@ -1,11 +1,11 @@
 """One pixel at a time through a Gated PixelCNN, with nothing computed twice.
 
 A full evaluation spends its time on positions that are known already. Generating in raster order it
-is enough to remember, for each layer, the *previous row* of the vertical stack and the *previous
-pixel* of the horizontal stack. Then the vertical stack and its links run once a row, the horizontal
-stack once a pixel, and within a pixel each channel computes its own third of the features only. The
-conditioning's projections are computed once an image. Neither needs a scatter: what is remembered
-is replaced whole.
+is enough to remember, for each layer, the *previous rows* of the vertical stack and the *previous
+pixels* of the horizontal stack that its kernel spans: one of each for a kernel of 3. Then the
+vertical stack and its links run once a row, the horizontal stack once a pixel, and within a pixel
+each channel computes its own third of the features only. The conditioning's projections are
+computed once an image. Neither needs a scatter: what is remembered is replaced whole.
 
 `CachedPixelCNN` holds the weights and the conditioning; the loop belongs to
 `sampling.decode_raster`.
@@ -55,7 +55,7 @@ class CachedPixelCNN:
         shape = self.batch, layers[0].rows, self.width, inputs
         return (
             ops.zeros(shape, self.network.variable_dtype),
-            [self._zeros(1, self.width, features) for _ in layers[1:]],
+            [self._zeros(layer.reach, self.width, features) for layer in layers[1:]],
         )
 
     def begin_row(
@@ -64,7 +64,7 @@ class CachedPixelCNN:
         """Runs the vertical stack for one row.
 
         Args:
-            state: `(rows above as pixel features, previous row of each vertical layer)`.
+            state: `(rows above as pixel features, previous rows of each vertical layer)`.
             row: its index, for the conditioning.
 
         Returns:
@@ -92,15 +92,18 @@ class CachedPixelCNN:
         self, state: tuple[Tensor, list[Tensor]], current: list[Tensor], levels: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
-        above, _ = state
+        above, previous = state
         features = self.network.read(levels)[:, None]
-        return ops.concatenate([above[:, 1:], features], axis=1), current
+        return _pushed(above, features), [*map(_pushed, previous, current)]
 
     def first_pixel(self, batch: int | Tensor) -> tuple[Tensor, list[Tensor]]:
         """State left of so many images: nothing but padding."""
         network, (first, *others) = self.network, self.network.layers
         left = ops.zeros((batch, first.reach, len(first.input_groups)), network.variable_dtype)
-        return left, [ops.zeros((batch, network.features), network.compute_dtype) for _ in others]
+        return left, [
+            ops.zeros((batch, layer.reach * network.features), network.compute_dtype)
+            for layer in others
+        ]
 
     def begin_pixel(
         self, state: tuple[Tensor, list[Tensor]], starts: tuple[Tensor, ...], column: Tensor
@@ -108,8 +111,8 @@ class CachedPixelCNN:
         """Parameters of one pixel, channel by channel.
 
         Args:
-            state: `(pixel features to the left [B, reach, ·], previous pixel of each layer but the
-                last [B, F])`.
+            state: `(pixel features to the left [B, reach, ·], previous pixels of each layer but the
+                last [B, reach·F])`.
             starts: of this row, from `begin_row`.
             column: the pixel's index.
 
@@ -134,7 +137,7 @@ class CachedPixelCNN:
         def run_group(group, levels):
             inputs = self._cast(self.network.read(levels))
             for index, (kernel, mixing, bias) in enumerate(self.weights[group]):
-                if index > 0:  # what this pixel has so far, and the pixel to the left
+                if index > 0:  # what this pixel has so far, and the pixels to the left
                     inputs = join([*horizontal[index - 1], previous[index - 1]])
                 total = gates[index][group] + ops.matmul(inputs, kernel)
                 gated[index].append(gate(total))
@@ -156,8 +159,7 @@ class CachedPixelCNN:
 
         def end_pixel(levels):
             features = self.network.read(levels)[:, None]
-            remembered = [join(groups) for groups in horizontal[:-1]]
-            return ops.concatenate([left[:, 1:], features], axis=1), remembered
+            return _pushed(left, features), [*map(_pushed, previous, map(join, horizontal[:-1]))]
 
         return channel_params, end_pixel
 
@@ -184,7 +186,8 @@ class CachedPixelCNN:
             for index, layer in enumerate(network.layers):
                 kernel = layer.masked_current_kernel()
                 if index > 0:
-                    kernel = ops.concatenate([kernel[:end], cast(layer.left_kernel)[0]], axis=0)
+                    left = ops.reshape(cast(layer.left_kernel), (layer.reach * features, -1))
+                    kernel = ops.concatenate([kernel[:end], left], axis=0)
                 kernel = ops.take(kernel, columns, axis=-1)
                 mixing = layer.mixing.masked_kernel()[:end, start:end]
                 bias = cast(layer.mixing.bias)[start:end]
@@ -237,3 +240,11 @@ class CachedPixelCNN:
 
     def _cast(self, values):
         return ops.cast(values, self.network.compute_dtype)
+
+
+def _pushed(kept, new):
+    """`kept` along axis 1, without its first entries and with `new` behind: as many as before."""
+    entries = new.shape[1]
+    if kept.shape[1] == entries:
+        return new
+    return ops.concatenate([kept[:, entries:], new], axis=1)

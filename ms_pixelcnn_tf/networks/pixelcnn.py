@@ -23,7 +23,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         distribution: a law from `distributions`; if it is `channel_autoregressive`, the features
             come in one group a channel, so logits of G see R at the same pixel, and those of B see
             R and G. Otherwise one evaluation parametrises the whole pixel.
-        num_layers: gated layers, the first of kernel `first_kernel`, the rest 3.
+        num_layers: gated layers, the first of kernel `first_kernel`, the rest of `gated_kernel`.
         features: width F of both stacks.
         head_features: width of the masked 1x1 layer before the output.
         first_kernel: odd.
@@ -34,6 +34,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             centring the law on it: much of what there is to know of a pixel is there from the first
             step (a departure from the paper). "none": there is no prediction.
         pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
+        gated_kernel: odd.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
@@ -58,6 +59,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         predicted: bool = False,
         prediction_path: str = "linear",
         pixel_inputs: str = "features",
+        gated_kernel: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -71,6 +73,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             "predicted": predicted,
             "prediction_path": prediction_path,
             "pixel_inputs": pixel_inputs,
+            "gated_kernel": gated_kernel,
         }
         self.features = features
         self.conditioning_features = conditioning_features
@@ -88,7 +91,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
                     inputs if first else hidden,
                     features,
                     self.num_groups,
-                    first_kernel if first else 3,
+                    first_kernel if first else gated_kernel,
                     first,
                     dtype=policy,
                     name=f"gated{index}",

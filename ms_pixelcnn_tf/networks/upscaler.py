@@ -279,7 +279,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             pixel_inputs: as for type A.
         head_features: width of the decoder's layer before its output.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
-        decoder_layers, decoder_features: of the shallow Gated PixelCNN.
+        decoder_layers, decoder_features, gated_kernel: of the shallow Gated PixelCNN.
     """
 
     def __init__(
@@ -295,6 +295,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         conditioning_features: int = 0,
         prediction_path: str = "linear",
         pixel_inputs: str = "features",
+        gated_kernel: int = 3,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -310,6 +311,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             "conditioning_features": conditioning_features,
             "prediction_path": prediction_path,
             "pixel_inputs": pixel_inputs,
+            "gated_kernel": gated_kernel,
         }
         self.features = features
         self.patch_size = patch_size
@@ -336,6 +338,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             predicted=True,
             prediction_path=prediction_path,
             pixel_inputs=pixel_inputs,
+            gated_kernel=gated_kernel,
             dtype=policy,
             name="decoder",
         )

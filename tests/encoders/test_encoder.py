@@ -57,6 +57,19 @@ def test_the_joint_layers_multiply_vector_and_maps(model, conditions):
     )
 
 
+@pytest.mark.parametrize("size", [(2, 2), (32, 32), (64, 64)])
+def test_in_depth_vectors_are_tiled_behind_the_maps(conditions, size):
+    model = random_model(4, 0.4, **ALL, condition_join="depth")
+    encoder = model.encoders[0]
+    assert not encoder.joint
+    vector, maps, kernel = code = encoder(conditions)
+    assert (vector.shape[-1], maps.shape[-1], kernel) == (3 + 4, 5 + 5, None)
+    at = np.asarray(code.at(size))
+    assert at.shape == (BATCH, *size, model.config.conditioning_features)
+    np.testing.assert_array_equal(at[..., :10], resize(maps, size))
+    np.testing.assert_array_equal(at[..., 10:], np.tile(vector, (1, *size, 1)))
+
+
 @pytest.mark.parametrize("size", [(2, 2), (8, 4), (32, 32), (64, 64)])
 def test_at_a_size_maps_are_resized_before_they_are_multiplied(model, conditions, size):
     """Wherever its kernel is applied: below 32x32 after resizing, else before."""

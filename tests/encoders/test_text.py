@@ -12,7 +12,11 @@ SHORT = ["a", "a red circle", "two green squares above a star; a moon", "x" * 81
 
 @pytest.fixture(scope="module")
 def encoder():
-    encoder = TextEncoder(6, width=8, dtype="float64")
+    return random_encoder()
+
+
+def random_encoder(**options):
+    encoder = TextEncoder(6, width=8, dtype="float64", **options)
     encoder.build()
     randomise(encoder, 1, 0.25)
     return encoder
@@ -56,6 +60,15 @@ def test_an_empty_caption_has_the_code_zero(encoder):
     np.testing.assert_array_equal(code(encoder, ["", "a"])[0], np.zeros(6))
 
 
+def test_over_all_steps_the_mean_dilutes_a_short_caption(encoder):
+    """A caption that fills all steps has the same code either way, a shorter one has not."""
+    whole, captions = random_encoder(average="all"), ["x" * text.LENGTH, *SHORT, ""]
+    of_caption, of_all = code(encoder, captions), code(whole, captions)
+    np.testing.assert_allclose(of_all[0], of_caption[0], rtol=1e-12)
+    assert (np.abs(of_all - of_caption)[1:].max(axis=1) > 1e-4).all()
+    assert np.abs(of_all - code(whole, captions, 120)).max() > 1e-4, "padding enters the mean"
+
+
 def test_the_last_character_of_the_longest_caption_matters(encoder):
     caption = "a red circle below a star and " * 6 + "a large yellow moon !"
     assert len(caption) == text.LENGTH
@@ -70,6 +83,8 @@ def test_a_code_does_not_depend_on_its_neighbours_in_the_batch(encoder):
 
 def test_the_configuration_makes_the_same_encoder(encoder):
     again = TextEncoder.from_config(encoder.get_config())
+    assert again.average == encoder.average == "caption"
+    assert TextEncoder.from_config(random_encoder(average="all").get_config()).average == "all"
     again.build()
     assert [v.shape for v in again.variables] == [v.shape for v in encoder.variables]
     for ours, theirs in zip(again.variables, encoder.variables, strict=True):

@@ -29,6 +29,13 @@ ALL = TEXT | KEYPOINTS | SEGMENTATION | {"num_classes": 3}
 KINDS = {"text": TEXT, "keypoints": KEYPOINTS, "segmentation": SEGMENTATION, "all": ALL}
 NETWORKS = {"ON": {"variant": "ON"}, "A": {"upscaler": "A"}, "B": {"upscaler": "B"}}
 RGB = {"image_size": 2, "base_size": 1, "channels": 3}  # 4,096 images
+PAPER = {
+    "condition_join": "depth",
+    "text_average": "all",
+    "encoder_sharing": "text",
+    "gated_kernel": 5,
+}
+SLOW = pytest.mark.slow
 
 
 # -- likelihood -----------------------------------------------------------------------------------
@@ -69,6 +76,13 @@ def check_laws(laws):
 def test_all_images_have_probability_one_under_each_condition(network, kind):
     output = "softmax" if kind in ("text", "all") else "dmol"
     model = random_model(1, 0.25, **RGB, **NETWORKS[network], **KINDS[kind], output=output)
+    check_laws(two_laws(model))
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("network", ["A", *(pytest.param(n, marks=SLOW) for n in ("ON", "B"))])
+def test_all_images_have_probability_one_the_papers_way(network):
+    model = random_model(1, 0.25, **RGB, **NETWORKS[network], **ALL, **PAPER, output="softmax")
     check_laws(two_laws(model))
 
 
@@ -138,6 +152,7 @@ SAMPLED = {
     "A-segmentation-apart": {"upscaler": "A", "output": "softmax"}
     | SEGMENTATION
     | {"encoder_shared_to": 0},
+    "B-paper": {"upscaler": "B", "output": "softmax"} | KEYPOINTS | TEXT | PAPER,
 }
 
 
@@ -170,18 +185,13 @@ OFFSETS = np.array([[0.0, 0.0], [0.5, 0.999], [0.999, 0.4], [0.4, 0.1]], "float3
 STARTS = [(0, 0), (1, 2), (2, 1), (1, 0)]  # in blocks of 2x2: 8x8 images have 3 places for 4x4
 
 
-@pytest.fixture(scope="module", params=["A", "B"])
+@pytest.fixture(
+    scope="module", params=[{"upscaler": "A"}, {"upscaler": "B"}, PAPER], ids=["A", "B", "paper"]
+)
 def large(request):
     """8x8 images from 2x2, on all conditions; patches of one pixel, which any crop keeps whole."""
     return random_model(
-        4,
-        0.3,
-        upscaler=request.param,
-        image_size=8,
-        base_size=2,
-        patch_size=1,
-        dtype="float64",
-        **ALL,
+        4, 0.3, image_size=8, base_size=2, patch_size=1, dtype="float64", **ALL, **request.param
     )
 
 

@@ -94,6 +94,12 @@ def test_all_images_have_probability_one_as_the_paper_has_it(network, output, fi
             "output": "softmax",
         },
         {"image_size": (1, 2), "variant": "ON", "channels": 4, "num_levels": 3, "output": "dmol"},
+        # A later kernel that spans more than one row above and one pixel to the left.
+        {"image_size": (3, 4), "variant": "ON", "gated_kernel": 5, "output": "softmax"},
+        pytest.param(
+            {"image_size": 4, "base_size": 2, "gated_kernel": 5, "upscaler": "B"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda overrides: "-".join(f"{value}" for value in overrides.values()).replace(" ", ""),
 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import ModelConfig, make_run
 from support.errors import refuses
@@ -107,19 +108,20 @@ PARTS = ["base;4;8", "base,4;8", "base,8;4", "base;4,8"]
 
 
 @pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("sharing", ["all", "text"])
 @pytest.mark.parametrize("scale", PARTS)
-def test_terms_of_parts_are_those_of_the_assembled_model(scale):
+def test_terms_of_parts_are_those_of_the_assembled_model(scale, sharing):
     """Up to 8 all would share an encoder; what is trained apart has one of its own."""
-    fields = APART | {"encoder_shared_to": 8}
+    fields = APART | {"encoder_shared_to": 8, "encoder_sharing": sharing}
     whole = random_model(2, 0.3, **fields, scale=scale)
     images, conditions = random_levels(whole, 3), random_conditions(whole, 3, seed=1)
     terms, seen, weights = whole.log_prob_terms(images, conditions), [], {}
     for variable in whole.trainable_variables:
         weights[variable.path] = variable
-    assert len(whole.encoders) == len(scale.split(";"))
+    assert len(whole.encoders) == (3 if sharing == "text" else len(scale.split(";")))
     for names in scale.split(";"):
         part = make_model(**fields, scale=names)
-        assert len(part.encoders) == 1
+        assert len(part.encoders) == (len(names.split(",")) if sharing == "text" else 1)
         for variable in part.trainable_variables:
             variable.assign(weights.pop(variable.path))  # no other part has it
         own = part.log_prob_terms(images, conditions)
@@ -187,8 +189,51 @@ def test_who_shares_and_under_which_name(scale, groups):
     assert apart == {f"encoder_{name}": [name] for names in groups.values() for name in names}
 
 
+@pytest.mark.parametrize(
+    "scale, groups",
+    [
+        ("all", [["base"], ["8", "16", "32"], ["64"]]),
+        ("base", [["base"]]),
+        ("base,8,64", [["base"], ["8"], ["64"]]),
+        ("base,16,32", [["base"], ["16", "32"]]),
+        ("base;8;16,32", [["base"], ["8"], ["16", "32"]]),
+    ],
+)
+def test_who_shares_a_text_encoder(scale, groups):
+    """The upscalers alone; without captions nothing is left to share."""
+    fields = {"image_size": 64, "base_size": 4, "scale": scale, "encoder_sharing": "text"}
+    expected = {f"encoder_{names[0]}": names for names in groups}
+    assert ModelConfig(**fields, text=True).encoder_groups() == expected
+    apart = {f"encoder_{name}": [name] for names in groups for name in names}
+    assert ModelConfig(**fields, text=True, encoder_shared_to=0).encoder_groups() == apart
+    assert ModelConfig(**fields, num_classes=3, num_segments=2).encoder_groups() == apart
+
+
+def test_a_text_encoder_is_shared_and_nothing_else():
+    """Its variables are there once, belong to each of its scales, and learn from each."""
+    fields = SIZES | {"image_size": 16, "text": True, "num_segments": 2, "num_classes": 3}
+    model = random_model(3, 0.3, **fields, encoder_sharing="text", encoder_shared_to=8)
+    names = [encoder.name for encoder in model.encoders]
+    assert names == ["encoder_base", "encoder_4", "encoder_8", "encoder_16"]
+    base, first, second, above = (encoder.vectors["text"] for encoder in model.encoders)
+    assert first is second and len({base, first, above}) == 3
+    paths = [v.path for v in model.trainable_variables]
+    assert len(paths) == len(set(paths))
+    held = {name: {v.path for v in model.variables_of([name])} for name in model.config.scale_names}
+    text = {v.path for v in first.trainable_variables}
+    assert held["4"] & held["8"] == text and all(p.startswith("encoder_4/text/") for p in text)
+    assert not (held["base"] | held["16"]) & text
+    assert sum(map(len, held.values())) == len(paths) + len(text)
+    images, conditions = random_levels(model, 2), random_conditions(model, 2)
+    with tf.GradientTape(persistent=True) as tape:
+        terms = model.log_prob_terms(images, conditions)
+    for name, reaches in (("base", False), ("2to4/group2", True), ("4to8/group2", True)):
+        gradients = tape.gradient(terms[name], [v.value for v in first.trainable_variables])
+        assert all((g is not None and np.any(g)) == reaches for g in gradients), name
+
+
 SIZES_4_TO_256 = [(side, side) for side in (4, 8, 16, 32, 64, 128, 256)]
-SHARED_TO_32 = {"encoder": ["base", "8", "16", "32"]} | {
+SHARED_TO_32 = {"encoder_base": ["base"], "encoder_8": ["8", "16", "32"]} | {
     f"encoder_{side}": [str(side)] for side in (64, 128, 256)
 }
 PAPER = {  # sizes, conditions, width, maps, groups
@@ -200,7 +245,7 @@ PAPER = {  # sizes, conditions, width, maps, groups
         ("label",),
         256,
         {"num_classes": 1000},
-        {"encoder": ["base", "16", "32"], "encoder_64": ["64"], "encoder_128": ["128"]},
+        {f"encoder_{name}": [name] for name in ("base", "16", "32", "64", "128")},
     ),
 }
 
@@ -217,7 +262,7 @@ def test_the_papers_models(dataset, preset):
     assert {name: getattr(model, name) for name in maps} == maps
     assert (model.residual_blocks, model.decoder_layers, model.num_levels) == (12, 4, 256)
     assert {model.features, model.head_features, model.decoder_features} == {width}
-    base = (20, 384) if preset == "paper" else (15, width)
+    base = (20, 384) if preset == "paper" else (15, width)  # of van den Oord et al. (2016b)
     assert (model.base_layers, model.base_features) == base
     assert (model.label_features, model.text_features, model.spatial_features) == (128, 128, 128)
     assert (model.text_width, model.spatial_blocks) == (512, 12)
@@ -227,11 +272,15 @@ def test_the_papers_models(dataset, preset):
 @pytest.mark.parametrize("dataset", PAPER)
 def test_who_shares_in_models_of_the_papers_widths(dataset):
     sizes, *_, groups = PAPER[dataset]
-    model = make_run(dataset, preset="large").model
+    model = make_run(dataset, preset="paper").model
     assert model.encoder_groups() == groups
     shared = make_run(dataset, preset="large", encoder_shared_to=256).model
     assert shared.encoder_groups() == {"encoder": list(model.scale_names)}
-    alone = [make_run(dataset, preset="large", scale=name).model for name in model.scale_names]
+    ours = make_run(dataset, preset="large").model.encoder_groups()
+    up_to_32 = [n for n in model.scale_names if n in ("base", "8", "16", "32")]
+    above = [n for n in model.scale_names if n not in up_to_32]
+    assert ours == {"encoder": up_to_32} | {f"encoder_{n}": [n] for n in above}
+    alone = [make_run(dataset, preset="paper", scale=name).model for name in model.scale_names]
     assert [len(part.encoder_groups()) for part in alone] == [1] * len(sizes)
 
 

@@ -17,6 +17,16 @@ from support.models import random_conditions, random_levels, random_model
         {"upscaler": "B", "output": "softmax", "text": True, "num_keypoints": 2},
         {"upscaler": "A", "output": "softmax", "num_segments": 3, "encoder_shared_to": 0},
         {"upscaler": "A", "output": "dmol", "text": True, "scale": "base;4"},
+        {
+            "upscaler": "B",
+            "text": True,
+            "num_segments": 3,
+            "image_size": 8,
+            "condition_join": "depth",
+            "text_average": "all",
+            "encoder_sharing": "text",
+            "gated_kernel": 5,
+        },
     ],
 )
 def test_keras_file_round_trip(overrides, tmp_path):

@@ -49,11 +49,11 @@ def identity(height, width, channels):
     return np.eye(count, dtype=bool).reshape((height, width, channels) * 2)
 
 
-def pixelcnn_reach(height, width, channels, groups, layers, first_kernel, predicts):
+def pixelcnn_reach(height, width, channels, groups, layers, first_kernel, predicts, kernel=3):
     """Sub-pixels in reach of each output: bool `[H, W, groups, H, W, C]`."""
     own = identity(height, width, channels)
     pixel = own.any(axis=2)  # a whole pixel, [H, W, H, W, C]
-    side = first_kernel // 2
+    side, later = first_kernel // 2, kernel // 2
     across = range(-side, side + 1)
     vertical = window(pixel, range(-side, 0), across)
     left = window(pixel, [0], range(-side, 0))
@@ -62,8 +62,8 @@ def pixelcnn_reach(height, width, channels, groups, layers, first_kernel, predic
         earlier = own[:, :, :group].any(axis=2)
         horizontal.append(vertical | left | earlier)
     for _ in range(layers - 1):
-        vertical = window(vertical, (-1, 0), (-1, 0, 1))
-        left = window(np.any(horizontal, axis=0), [0], [-1])
+        vertical = window(vertical, range(-later, 1), range(-later, later + 1))
+        left = window(np.any(horizontal, axis=0), [0], range(-later, 0))
         horizontal = [
             vertical | left | np.any(horizontal[: group + 1], axis=0) for group in range(groups)
         ]
@@ -73,13 +73,14 @@ def pixelcnn_reach(height, width, channels, groups, layers, first_kernel, predic
     return reach
 
 
-def pixelcnn_conditioning_reach(height, width, layers):
+def pixelcnn_conditioning_reach(height, width, layers, kernel=3):
     """Positions of the conditioning in reach of each position: bool `[H, W, H, W]`."""
     own = identity(height, width, 1)[:, :, 0, ..., 0]
     vertical = horizontal = own
+    side = kernel // 2
     for _ in range(layers - 1):
-        linked = window(vertical, (-1, 0), (-1, 0, 1))
-        horizontal = own | linked | window(horizontal, [0], (-1, 0))
+        linked = window(vertical, range(-side, 1), range(-side, side + 1))
+        horizontal = own | linked | window(horizontal, [0], range(-side, 1))
         vertical = own | linked
     return horizontal
 
@@ -199,9 +200,12 @@ def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, grou
     "prediction_path, pixel_inputs", [("linear", "features"), ("none", "values")]
 )
 @pytest.mark.parametrize("output", ["softmax", "dmol"])
-@pytest.mark.parametrize("layers, first_kernel, channels", [(1, 3, 2), (2, 3, 3), (2, 5, 4)])
+@pytest.mark.parametrize(
+    "layers, first_kernel, kernel, channels",
+    [(1, 3, 3, 2), (2, 3, 3, 3), (2, 5, 3, 4), (2, 3, 5, 3), (2, 3, 7, 2)],
+)
 def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(
-    output, layers, first_kernel, channels, prediction_path, pixel_inputs
+    output, layers, first_kernel, kernel, channels, prediction_path, pixel_inputs
 ):
     law = make_distribution(output, 256, channels, 3)
     network = GatedPixelCNN(
@@ -212,14 +216,33 @@ def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(
         first_kernel,
         prediction_path=prediction_path,
         pixel_inputs=pixel_inputs,
+        gated_kernel=kernel,
     )
     network.build()
     groups, size = groups_of(law)
     predicts = prediction_path == "linear"
-    reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts)
+    reach = pixelcnn_reach(*SIZE, channels, groups, layers, first_kernel, predicts, kernel)
     assert (past(*SIZE, channels, groups) & ~reach).any(), "too deep to tell the reach"
     (found,) = dependence(network, SIZE, groups, [channels], size)
     assert_same(found, reach)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_conditioning_is_seen_where_the_decoders_kernels_reach(kernel):
+    """A map of conditioning reaches the same places through the vertical and horizontal stacks."""
+    law = make_distribution("dmol", 256, 1, 3)
+    arguments = {"conditioning_features": 4, "predicted": True, "gated_kernel": kernel}
+    network = GatedPixelCNN(law, 2, 16, 24, 3, **arguments)
+    network.build()
+    (found,) = dependence(
+        lambda maps: network(tf.zeros_like(maps[..., :1]), maps / 128 - 1, maps[..., :1] * 0),
+        SIZE,
+        1,
+        [4],
+        law.num_params,
+    )
+    reach = pixelcnn_conditioning_reach(*SIZE, 2, kernel)[:, :, None, ..., None]
+    assert_same(found, np.broadcast_to(reach, found.shape) & True)
 
 
 def test_the_proof_sees_a_leak():
