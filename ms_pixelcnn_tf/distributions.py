@@ -335,7 +335,7 @@ class DiscretizedLogisticMixture:
 
 
 def _passed(sums, threshold):
-    """How many running sums are passed, `[..., 1]` int32: the place of the first above the threshold.
+    """How many running sums the threshold has passed, `[..., 1]` int32: the first place above it.
 
     A block's own last sum and the sums over blocks round apart, so that the threshold may lie above
     all. Then it is the first place that reaches the last sum, not the last place: that one's weight

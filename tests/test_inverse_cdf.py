@@ -1,8 +1,8 @@
 """The inverse CDF on uniforms that nobody would draw: ends, and the CDF's own values to the bit.
 
 The reference is the same law in extended precision. A level is right if the uniform lies in its
-part of the CDF, up to the rounding of a sum; and its mass must be no less than the exact level's, or
-than a small part of what rounding the uniform itself moves.
+part of the CDF, up to the rounding of a sum; and its mass must be no less than the exact level's,
+or than a small part of what rounding the uniform itself moves.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def masses(law, params):
 
 
 def adversarial(cdf, dtype):
-    """`[LAWS, ·]` uniforms: 0, its successors, those next to 1, and the CDF's values with neighbours."""
+    """`[LAWS, ·]` uniforms: near 0 and 1, the CDF's values and their neighbours."""
     one, zero = np.ones((), dtype), np.zeros((), dtype)
     last = np.nextafter(one, zero)
     ends = [zero, np.nextafter(zero, one), np.finfo(dtype).eps, last, np.nextafter(last, zero)]
@@ -87,7 +87,7 @@ def test_no_uniform_finds_a_level_without_mass(output, num_levels, dtype):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_the_last_uniform_finds_what_ends_the_law(compiled):
-    """Levels after the last have no weight: u = 1 - 2⁻²⁴ fell among them in a quarter of the laws."""
+    """Levels after the last have no weight; u = 1 - 2⁻²⁴ fell among them in a quarter of laws."""
     law = make_distribution("softmax", 256, 1, 1)
     generator = np.random.default_rng(0)
     params = generator.normal(size=(2000, law.num_params)).astype("float32")

@@ -51,8 +51,8 @@ def _on_tensorflow(function, model, shapes):
 def never_empty(function):
     """A TensorFlow function of tensors `[B, …]`, made right for B = 0.
 
-    Of an empty batch the convolutions that TensorFlow fuses with what follows have a wrong shape, and
-    what reads them fails. So an empty batch becomes one of zeros, of which nothing is returned.
+    TensorFlow's convolutions on the CPU give an empty batch a wrong shape, and what reads them fails.
+    So an empty batch becomes one of zeros, of which nothing is returned.
 
     Args:
         function: takes and returns tensors, or nested structures of them, the batch first.

@@ -24,8 +24,8 @@ class Crop:
         area_ratio: the image's area over the crop's.
 
     Raises:
-        UserError: for a side that is odd or below 2, a halo that is odd or below 0, or, with a halo,
-            a side that does not divide the image's.
+        UserError: for a side that is odd or below 2, a halo that is odd or below 0, or, with a
+            halo, a side that does not divide the image's.
     """
 
     def __init__(self, size, side, offsets, halo=0):
