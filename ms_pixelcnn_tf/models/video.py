@@ -300,7 +300,7 @@ class VideoPixelCNN(keras.Model):
         """uint8 frames and their log p, numpy; without `score` the log p may be None."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
-        if sampler == "cached":
+        if sampler == "cached" or not uniforms.shape[0]:  # only graphs take an empty batch
             decode = self.graphs.decode(uniforms.shape[1], score)
             decoded = decode(uniforms, given, sequences)
             levels, log_prob = decoded if score else (decoded, None)
