@@ -161,8 +161,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
         head_features: width of the head's hidden layer (a channel).
 
     `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
-    None.
-    Calling the layer with those and the group's own levels gives the parameters,
+    None. Calling the layer with those and the group's own levels gives the parameters,
     `[B, H, W, distribution.num_params]`.
     """
 
