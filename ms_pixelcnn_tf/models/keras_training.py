@@ -5,7 +5,6 @@ that resume bit for bit after a crash, for crops and weight averages, and for se
 `fit` fails under `MultiWorkerMirroredStrategy`.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -147,8 +146,12 @@ class KerasTraining:
         if not isinstance(x, (dict, list)) and not hasattr(x, "__array__"):
             return x  # a generator or a PyDataset: `call` checks its batches
         examples, conditions = self.split_inputs(x)
-        fields = {self.input_name: as_array(self.input_name, examples)}
-        fields |= {name: values for name, values in (conditions or {}).items() if values is not None}
+        fields = {self.input_name: examples} | (conditions or {})
+        fields = {
+            name: values if name == "text" else as_array(name, values)
+            for name, values in fields.items()
+            if values is not None
+        }
         count = len(fields[self.input_name])
         for name, values in fields.items():
             if len(values) != count:
@@ -162,10 +165,7 @@ class KerasTraining:
             codes += [ops.convert_to_numpy(checked[name]) for name in checked if name == "text"]
         if codes:
             fields["text"] = np.concatenate(codes)
-        return {
-            name: values if name == "text" else as_array(name, values)
-            for name, values in fields.items()
-        }
+        return fields
 
     def _check_part(self, x):
         return self.check_inputs(self.config, *self.split_inputs(x))
