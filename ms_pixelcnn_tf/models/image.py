@@ -42,7 +42,7 @@ SAMPLES_AT_ONCE = 256
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class MultiscalePixelCNN(KerasTraining, keras.Model):
+class MultiscalePixelCNN(KerasTraining):
     """Exact likelihood and sampling of images of integer levels.
 
     Sampling is decoding: `decode` maps one uniform a sub-pixel to that sub-pixel by the inverse CDF

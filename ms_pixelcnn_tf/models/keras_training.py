@@ -15,14 +15,14 @@ from keras import ops
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models.inputs import as_array
 from ms_pixelcnn_tf.pixels import bits_per_dim
-from ms_pixelcnn_tf.types import Array, Tensor
+from ms_pixelcnn_tf.types import Tensor
 
 CHECKED_AT_ONCE = 1024  # examples: checks make int32 copies
 NO_USE = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
-class KerasTraining:
-    """A density model's part of `keras.Model`.
+class KerasTraining(keras.Model):
+    """A density model that Keras trains: its loss is its own likelihood.
 
     Data are the examples alone (`[N, H, W, C]` or `[N, T, H, W, C]` integer levels), or a dict of
     them and the fields that condition the model, such as `{"images": images, "label": labels}` or
@@ -95,13 +95,14 @@ class KerasTraining:
     def predict(self, x: Any, **options: Any) -> np.ndarray:
         """`log_prob` of all examples, batch by batch: `[N]` float32 nats (numpy)."""
         self.check_held(self.config.scale_names)
-        return sum(super().predict(self._checked_data(x), **options).values())
+        terms = super().predict(self._checked_data(x), **options)
+        return np.sum(list(terms.values()), axis=0)
 
     def compute_loss(
         self,
         x: Any = None,
         y: None = None,
-        y_pred: dict[str, Tensor] | None = None,
+        y_pred: Any = None,
         sample_weight: None = None,
         training: bool = True,
     ) -> Tensor:
@@ -114,7 +115,7 @@ class KerasTraining:
         results = super().get_metrics_result()
         return results | {"bits_per_dim": bits_per_dim(results["loss"], 1)}
 
-    def split_inputs(self, x: Any) -> tuple[Array, dict[str, Any] | None]:
+    def split_inputs(self, x: Any) -> tuple[Any, Any]:
         """The examples and the conditions of what `fit` takes.
 
         Raises:

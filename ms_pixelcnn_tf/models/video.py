@@ -37,7 +37,7 @@ SAMPLERS = ("cached", "stepwise", "naive")
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class VideoPixelCNN(KerasTraining, keras.Model):
+class VideoPixelCNN(KerasTraining):
     """Exact likelihood and sampling of videos of integer levels, given their first frames.
 
     Sampling is decoding, as of images: one uniform a sub-pixel, and nothing else is random. Many
