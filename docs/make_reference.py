@@ -31,6 +31,7 @@ MODULES = (
     "ms_pixelcnn_tf",
     "ms_pixelcnn_tf.models.image",
     "ms_pixelcnn_tf.models.video",
+    "ms_pixelcnn_tf.models.keras_training",
     "ms_pixelcnn_tf.pixels",
     "ms_pixelcnn_tf.distributions",
     "ms_pixelcnn_tf.distributions.softmax",

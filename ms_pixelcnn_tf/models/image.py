@@ -30,6 +30,7 @@ from ms_pixelcnn_tf.models.inputs import (
     check_request,
     check_uniforms,
 )
+from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
 from ms_pixelcnn_tf.sizes import format_size, parse_size
@@ -41,7 +42,7 @@ SAMPLES_AT_ONCE = 256
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class MultiscalePixelCNN(keras.Model):
+class MultiscalePixelCNN(KerasTraining):
     """Exact likelihood and sampling of images of integer levels.
 
     Sampling is decoding: `decode` maps one uniform a sub-pixel to that sub-pixel by the inverse CDF
@@ -57,7 +58,8 @@ class MultiscalePixelCNN(keras.Model):
     the terms of those scales; what needs another one raises a UserError that names it.
     """
 
-    example_field = "image"
+    example_field, input_name = "image", "images"  # in a batch of `data`, in a dict given to `fit`
+    check_inputs = staticmethod(check_images)
     base: Any  # a GatedPixelCNN; None unless the model holds that scale
 
     def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
@@ -121,8 +123,10 @@ class MultiscalePixelCNN(keras.Model):
         self.check_held(self.config.scale_names)
         return sum(self.log_prob_terms(images, conditions).values())
 
-    def call(self, images: Array, conditions: Conditions = None) -> dict[str, Tensor]:
-        """`log_prob_terms`."""
+    def call(self, images: Any, conditions: Conditions = None) -> dict[str, Tensor]:
+        """`log_prob_terms`; `images` may be a dict of images and conditions, as in `fit`."""
+        if conditions is None:
+            images, conditions = self.split_inputs(images)
         return self.log_prob_terms(images, conditions)
 
     def cropped_log_prob_terms(

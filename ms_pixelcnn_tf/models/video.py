@@ -26,6 +26,7 @@ from ms_pixelcnn_tf.models.compiled import graph_of
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.frame_decoders import DECODERS
 from ms_pixelcnn_tf.models.in_parts import decode_in_parts, videos_at_once
+from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
 from ms_pixelcnn_tf.models.past import PastEncoder
 from ms_pixelcnn_tf.models.video_graphs import VideoGraphs
@@ -36,7 +37,7 @@ SAMPLERS = ("cached", "stepwise", "naive")
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class VideoPixelCNN(keras.Model):
+class VideoPixelCNN(KerasTraining):
     """Exact likelihood and sampling of videos of integer levels, given their first frames.
 
     Sampling is decoding, as of images: one uniform a sub-pixel, and nothing else is random. Many
@@ -53,7 +54,8 @@ class VideoPixelCNN(keras.Model):
     verb is `upscale`, in place of `decode` and `sample`.
     """
 
-    example_field = "frames"
+    example_field = input_name = "frames"
+    check_inputs = staticmethod(video_inputs.check_frames)
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
@@ -107,8 +109,10 @@ class VideoPixelCNN(keras.Model):
             sequences = {"low": levels[:, :, ::2, ::2]}
         return self.graphs.forced_log_prob_by_frame(levels, sequences)
 
-    def call(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
-        """`log_prob_terms`."""
+    def call(self, frames: Any, conditions: Conditions = None) -> dict[str, Tensor]:
+        """`log_prob_terms`; `frames` may be a dict of frames and conditions, as in `fit`."""
+        if conditions is None:
+            frames, conditions = self.split_inputs(frames)
         return self.log_prob_terms(frames, conditions)
 
     def log_prob_terms_given(

@@ -1,7 +1,8 @@
 """The training loop. It is our own: `keras.Model.fit` cannot run a step on several workers.
 
 The state after step s depends on the configuration and the data alone, so a resumed run equals one
-that was never interrupted.
+that was never interrupted. For your own arrays and Keras' callbacks use `model.fit`
+(`models.keras_training`) instead.
 """
 
 import contextlib
