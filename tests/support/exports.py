@@ -38,6 +38,17 @@ IMAGES = {
     "paper": {"upscaler": "B", "output": "softmax", "num_levels": 8} | PAPER_PIXELS,
     "ON": {"variant": "ON", "output": "softmax", "image_size": 8, "num_classes": 2},
     "part": {"upscaler": "A", "image_size": 8, "scale": "8", "num_classes": 2},
+    "paper": {
+        "upscaler": "B",
+        "output": "softmax",
+        "image_size": 8,
+        "text": True,
+        "num_segments": 2,
+        "condition_join": "depth",
+        "text_average": "all",
+        "encoder_sharing": "text",
+        "gated_kernel": 5,
+    },
 }
 SERVED = {
     "plain": {"upscaler": "A", "channels": 3, "num_levels": 8},
