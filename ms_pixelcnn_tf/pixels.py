@@ -122,7 +122,7 @@ def feature_channels(channels: int, pixel_inputs: str = "features") -> list[int]
     return list(range(channels)) * (2 + 2 * len(FREQUENCIES)) + [-1]
 
 
-def bits_per_dim(nats: float, num_subpixels: int) -> float:
+def bits_per_dim(nats: Tensor, num_subpixels: int) -> Tensor:
     """Negative log-likelihood in nats per image → bits per sub-pixel."""
     return nats / (num_subpixels * math.log(2.0))
 

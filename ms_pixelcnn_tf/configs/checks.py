@@ -50,7 +50,7 @@ def _article(word):
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-def check_choice(config: Any, name: str, valid: Collection[str]) -> None:
+def check_choice(config: Any, name: str, valid: Collection[Any]) -> None:
     """Raises UserError unless a field has one of the valid values."""
     value = getattr(config, name)
     if value not in valid:

@@ -292,7 +292,7 @@ class RunConfig:
 
     def _check_crops(self):
         model, crop, halo = self.model, self.train.crop_size, self.train.crop_halo
-        if not crop or model.variant != "OlogN":
+        if not crop or not isinstance(model, ModelConfig) or model.variant != "OlogN":
             return
         for side in itertools.chain(*model.sizes[1:]) if halo else ():
             if side > crop and side % crop:

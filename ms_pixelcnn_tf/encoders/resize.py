@@ -60,7 +60,7 @@ def bilinear_weights(
             "corners": a pixel is the upper-left pixel of that block, as in a pyramid, and a cell's
             value stands at the cell's centre; not averaged. "tf1": pixel i is at cell
             i · length / new_length, as TensorFlow 1's `resize_bilinear` has it; not averaged.
-        full_length: pixels of the full image along the axis; for "corners" only.
+        full_length: pixels of the full image along the axis, for "corners"; None: `new_length`.
 
     Returns:
         float64 `[new_length, length]`, rows adding up to 1.
@@ -70,7 +70,7 @@ def bilinear_weights(
     if method == "centres":
         position = (np.arange(new_length) + 0.5) * step - 0.5
     elif method == "corners":
-        position = position + 0.5 * length / full_length - 0.5
+        position = position + 0.5 * length / (full_length or new_length) - 0.5
     distance = np.abs(position[:, None] - np.arange(length))
     width = max(step, 1) if method == "centres" else 1
     weights = np.maximum(1 - distance / width, 0)

@@ -51,9 +51,9 @@ class Crop:
             if own < full:
                 places, step = (full // own, own) if halo else (full - own + 1, 1)
                 start = step * ops.cast(ops.floor(offsets[:, axis] * places), "int32")
-            if window < full:
-                read = ops.clip(start - halo // 2, 0, full - window)
-                start = start - read
+                if window < full:
+                    read = ops.clip(start - halo // 2, 0, full - window)
+                    start = start - read
             self._read.append((read, window))
             self._scored.append((start if halo else None, own))
         (_, height), (_, width) = self._scored
