@@ -1,4 +1,4 @@
-"""Writes docs/cli.md, api.md and departures.md from help, docstrings and fields.
+"""Writes docs/cli.md, api.md, departures.md and README's table from help, docstrings and fields.
 
 .venv/bin/python docs/make_reference.py          # a test tells when they are out of date
 """
@@ -15,6 +15,8 @@ from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig
 from ms_pixelcnn_tf.configs.density import departures as fields_that_depart
 
 HERE = pathlib.Path(__file__).parent
+BEGIN = "<!-- written by docs/make_reference.py -->"
+END = "<!-- end -->"
 COMMANDS = {
     "train": "ms_pixelcnn_tf.cli.train",
     "evaluate": "ms_pixelcnn_tf.cli.evaluate",
@@ -116,6 +118,36 @@ def departures():
         "the paper's value; `large` has the same widths and our values.",
         "",
     ]
+    for title, fields in _departures():
+        lines += [f"## {title}", ""]
+        lines += [
+            "| field | the paper's | ours | what it does | why ours |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| `{name}` | {field['paper']} | {field['ours']} | "
+            f"{field['doc'].rpartition('; the paper: ')[0]} | {field['reason']} |"
+            for name, field in fields
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def readme():
+    """README with its table of departures."""
+    text = (HERE.parent / "README.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    rows = [
+        f"| `{name}` | {field['paper']} | {field['ours']} |"
+        for _, fields in _departures()
+        for name, field in fields
+    ]
+    table = ["", "| field | the paper's | ours |", "|---|---|---|", *rows, ""]
+    return before + BEGIN + "\n".join(table) + END + rest.partition(END)[2]
+
+
+def _departures():
+    """Titles, and the name and metadata of each field below it."""
     shared = _names(ModelConfig) & _names(VideoConfig)
     for title, kind, leave in (
         ("Every model", ModelConfig, _names(ModelConfig) - shared),
@@ -123,17 +155,8 @@ def departures():
         ("Videos", VideoConfig, shared),
         ("Training", TrainConfig, set()),
     ):
-        rows = [
-            f"| `{name}` | {field.metadata['paper']} | {field.metadata['ours']} | "
-            f"{field.metadata['doc'].rpartition('; the paper: ')[0]} | "
-            + field.metadata["reason"]
-            + " |"
-            for name, field in fields_that_depart(kind).items()
-            if name not in leave
-        ]
-        head = ["| field | the paper's | ours | what it does | why ours |", "|---|---|---|---|---|"]
-        lines += [f"## {title}", "", *head, *rows, ""] if rows else []
-    return "\n".join(lines)
+        fields = fields_that_depart(kind).items()
+        yield title, [(name, field.metadata) for name, field in fields if name not in leave]
 
 
 def _names(kind):
@@ -142,6 +165,11 @@ def _names(kind):
 
 
 if __name__ == "__main__":
-    for page, text in {"cli.md": cli(), "api.md": api(), "departures.md": departures()}.items():
+    for page, text in {
+        "cli.md": cli(),
+        "api.md": api(),
+        "departures.md": departures(),
+        "../README.md": readme(),
+    }.items():
         (HERE / page).write_text(text, encoding="utf-8")
         print(f"wrote {HERE / page}")
