@@ -11,8 +11,8 @@ from ms_pixelcnn_tf.layers.initializers import GivenRows
 from ms_pixelcnn_tf.types import Tensor
 
 
-class OfDistribution(keras.layers.Layer):
-    """The base of a layer whose first argument is `distribution`.
+class OfDistribution:
+    """Mixed into a layer whose first argument is `distribution`.
 
     Keras does not cast what such a layer is called with: in mixed precision a prediction stays in
     float32. The layers inside cast what they take.
@@ -25,7 +25,7 @@ class OfDistribution(keras.layers.Layer):
     arguments: dict[str, Any]
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**(kwargs | {"autocast": False}))
 
     def get_config(self) -> dict[str, Any]:
         law = keras.saving.serialize_keras_object(self.distribution)
