@@ -113,7 +113,7 @@ def test_folders_in_folders_are_read_and_the_rest_is_told(tmp_path):
     assert names == ["a/b/y.png", "z.png"] and images.shape == (2, 8, 8, 3)
     assert (images == pixels.quantise(np.full((1, 1, 1), 200, "uint8"), 5)).all()
     assert [path for path, _ in skipped] == [str(tmp_path / "a" / "notes.txt")]
-    with refuses(tmp_path / "a" / "notes.txt", "no image", "1 file"):
+    with refuses(tmp_path / "a" / "notes.txt", "no image", 1):
         scoring.read_folder(str(tmp_path / "a" / "notes.txt"), model.config)
 
 
