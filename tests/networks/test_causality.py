@@ -216,13 +216,13 @@ def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, grou
 def test_shallow_pixelcnn_reaches_as_far_as_its_kernels(
     output, layers, first_kernel, kernel, channels, prediction_path, pixel_inputs
 ):
-    keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(6)
     law = make_distribution(output, 256, channels, 3)
     network = GatedPixelCNN(
         law,
         layers,
         16,
-        24,
+        72,  # wide enough that some relu is open
         first_kernel,
         prediction_path=prediction_path,
         pixel_inputs=pixel_inputs,
