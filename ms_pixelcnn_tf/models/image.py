@@ -353,7 +353,7 @@ class MultiscalePixelCNN(keras.Model):
         self.encoders, self.encoder_of = [], {}  # the latter: scale → name of its encoder
         for name, scales in self.config.encoder_groups().items():
             shared = Encoder(self.config, name=name)
-            own = dict.fromkeys(scales, shared)
+            own = {scale: shared for scale in scales}
             if self.config.encoder_sharing == "text":
                 text = shared.vectors.get("text")
                 own |= {s: Encoder(self.config, text, name=f"encoder_{s}") for s in scales[1:]}
