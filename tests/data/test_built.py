@@ -376,6 +376,7 @@ def test_of_several_sizes_the_smallest_that_is_enough(cub, tmp_path):
         assert f"shorter side {enough}" in stored[side]
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_run_on_it_and_name_the_data(cub, tmp_path, capsys):
     workdir = f"--workdir={tmp_path / 'run'}"
     train.main(

@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.inputs import check_conditions, check_uniforms
 from ms_pixelcnn_tf.networks.upscaler import Trunk
+from support.cases import fast
 from support.errors import refuses
 from support.models import (
     random_conditions,
@@ -86,6 +87,7 @@ def test_all_images_have_probability_one_the_papers_way(network):
     check_laws(two_laws(model))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_all_larger_images_have_probability_one():
     """Gray 4x4, whose maps and patches are of 2x2: 65,536 images, one law."""
@@ -115,7 +117,7 @@ def test_each_place_of_a_map_conditions_its_own_pixels():
 # -- batches --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", fast(list(NETWORKS), 1))
 def test_a_batch_of_conditions_equals_single_calls(network):
     """In float64, where rounding cannot carry a value over a step of the CDF."""
     model = random_model(
@@ -156,7 +158,7 @@ SAMPLED = {
 }
 
 
-@pytest.mark.parametrize("name", SAMPLED)
+@pytest.mark.parametrize("name", fast(list(SAMPLED), 1, 3))
 def test_samplers_give_the_same_image_and_its_likelihood(name):
     """In float64: compiled, step by step, naive and teacher-forced, each under its condition."""
     batch = 5

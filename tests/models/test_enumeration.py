@@ -7,6 +7,7 @@ groups, patches, heads and output laws together: a leak of the future makes it l
 import numpy as np
 import pytest
 
+from support.cases import fast
 from support.models import PAPER_PIXELS, PAPER_PIXELS_ALONE, random_model
 from support.proofs import all_images, probabilities
 
@@ -20,7 +21,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("num_classes", [0, 3], ids=["plain", "label"])
+@pytest.mark.parametrize("num_classes", fast([0, 3], 0), ids=["plain", "label"])
 @pytest.mark.parametrize("output", ["softmax", "dmol"])
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("images", [GRAY, RGB], ids=["gray4x4", "rgb2x2"])

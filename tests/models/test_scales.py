@@ -209,6 +209,7 @@ def test_who_shares_a_text_encoder(scale, groups):
     assert ModelConfig(**fields, num_classes=3, num_segments=2).encoder_groups() == apart
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_text_encoder_is_shared_and_nothing_else():
     """Its variables are there once, belong to each of its scales, and learn from each."""
     fields = SIZES | {"image_size": 16, "text": True, "num_segments": 2, "num_classes": 3}

@@ -87,6 +87,7 @@ def check_terms(workdir, conditions=None):
     return whole
 
 
+@pytest.mark.slow
 def test_each_part_has_a_folder_of_its_own(finished):
     assert [folder.name for folder in parts(finished)] == ["8", "base"]
     assert [path.name for path in finished.iterdir()] == [SCALES]
