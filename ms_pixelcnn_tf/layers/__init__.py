@@ -7,7 +7,7 @@ from ms_pixelcnn_tf.layers.initializers import Constant, GivenRows
 from ms_pixelcnn_tf.layers.masked_convolution import MaskedConvolution
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
 from ms_pixelcnn_tf.layers.multiplicative import MultiplicativeUnit, ResidualMultiplicativeBlock
-from ms_pixelcnn_tf.layers.of_distribution import OfDistribution
+from ms_pixelcnn_tf.layers.of_distribution import OfDistribution, output_kernel, with_prediction
 from ms_pixelcnn_tf.layers.residual import ResidualBlock
 
 __all__ = [
@@ -22,4 +22,6 @@ __all__ = [
     "OfDistribution",
     "ResidualBlock",
     "ResidualMultiplicativeBlock",
+    "output_kernel",
+    "with_prediction",
 ]

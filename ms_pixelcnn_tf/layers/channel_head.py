@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
-from ms_pixelcnn_tf.layers.initializers import Constant, GivenRows
+from ms_pixelcnn_tf.layers.initializers import Constant
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
-from ms_pixelcnn_tf.layers.of_distribution import OfDistribution
+from ms_pixelcnn_tf.layers.of_distribution import OfDistribution, output_kernel, with_prediction
 from ms_pixelcnn_tf.pixels import feature_channels
 from ms_pixelcnn_tf.types import Shape, Tensor
 
@@ -26,10 +26,12 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         distribution: a channel-autoregressive law from `distributions`.
         features: width of the incoming features.
         hidden: width of each channel's hidden layer.
+        prediction_path: "linear": the trunk gives a prediction; "none": it gives None.
 
     Call arguments:
         maps: `[..., features]` from the trunk.
-        prediction: `[..., C]` from the trunk; each channel's own goes straight to its output layer.
+        prediction: `[..., C]` from the trunk, or None; each channel's own goes straight to its
+            output layer.
         pixels: `[..., pixel features]` of the group's own pixels (`pixels.pixel_features`).
 
     Returns:
@@ -37,12 +39,21 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
     """
 
     def __init__(
-        self, distribution: Distribution, features: int, hidden: int, **kwargs: Any
+        self,
+        distribution: Distribution,
+        features: int,
+        hidden: int,
+        prediction_path: str = "linear",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
         self.features, self.hidden = features, hidden
-        self.arguments = {"features": features, "hidden": hidden}
+        self.arguments = {
+            "features": features,
+            "hidden": hidden,
+            "prediction_path": prediction_path,
+        }
         channels = distribution.channels
         groups = [channel for channel in range(channels) for _ in range(hidden)]
         policy = self.dtype_policy
@@ -59,11 +70,12 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
         law = self.distribution
         self.reading.build((None, self.features))
         self.earlier_channels.build()
+        path = self.arguments["prediction_path"]
         rows = law.prediction_rows().reshape(law.channels, law.channels, law.num_outputs)
         own = np.einsum("cco->co", rows)[:, None]
         self.kernel = self.add_weight(
-            shape=(law.channels, 1 + self.hidden, law.num_outputs),
-            initializer=GivenRows(own, keras.initializers.RandomNormal(stddev=0.01)),
+            shape=(law.channels, (path == "linear") + self.hidden, law.num_outputs),
+            initializer=output_kernel(path, own, keras.initializers.RandomNormal(stddev=0.01)),
             autocast=False,
             name="kernel",
         )
@@ -74,7 +86,7 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             name="bias",
         )
 
-    def call(self, maps: Tensor, prediction: Tensor, pixels: Tensor) -> Tensor:
+    def call(self, maps: Tensor, prediction: Tensor | None, pixels: Tensor) -> Tensor:
         hidden = ops.relu(self.reading(maps) + self.earlier_channels(pixels))
         hidden = ops.split(hidden, self.distribution.channels, axis=-1)
         return ops.concatenate(
@@ -85,12 +97,14 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
             axis=-1,
         )
 
-    def channel(self, read: Tensor, prediction: Tensor, pixels: Tensor, channel: int) -> Tensor:
+    def channel(
+        self, read: Tensor, prediction: Tensor | None, pixels: Tensor, channel: int
+    ) -> Tensor:
         """Parameters of one channel, for decoding.
 
         Args:
             read: `[..., C·hidden]`, `self.reading(maps)`, computed once.
-            prediction: `[..., C]`.
+            prediction: `[..., C]` or None.
             pixels: `[..., pixel features]`; channels from `channel` on may hold anything.
 
         Returns:
@@ -104,10 +118,10 @@ class ChannelHead(OfDistribution, keras.layers.Layer):
 
     def _output(self, hidden, prediction, channel):
         """The output layer of one channel, in float32 at least."""
-        inputs = ops.concatenate([prediction[..., channel : channel + 1], hidden], axis=-1)
+        own = None if prediction is None else prediction[..., channel : channel + 1]
         size = self.distribution.num_outputs
         bias = self.bias[channel * size : (channel + 1) * size]
-        return ops.matmul(inputs, self.kernel[channel]) + bias
+        return ops.matmul(with_prediction(own, hidden), self.kernel[channel]) + bias
 
     def _cast(self, weight):
         return ops.cast(weight, self.compute_dtype)

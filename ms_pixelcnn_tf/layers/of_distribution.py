@@ -1,8 +1,13 @@
-"""Layers that are made for an output law: how Keras writes them down, and what it may not round."""
+"""Layers that are made for an output law: how Keras writes them down, what it may not round, and
+the way of a prediction to the output layer."""
 
 from typing import Any
 
 import keras
+from keras import ops
+
+from ms_pixelcnn_tf.layers.initializers import GivenRows
+from ms_pixelcnn_tf.types import Array, Tensor
 
 
 class OfDistribution(keras.layers.Layer):
@@ -29,3 +34,22 @@ class OfDistribution(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> "OfDistribution":
         law = keras.saving.deserialize_keras_object(config["distribution"])
         return cls(**(config | {"distribution": law}))
+
+
+def with_prediction(prediction: Tensor | None, features: Tensor) -> Tensor:
+    """What an output layer reads, `[..., ·]`: the prediction, if there is one, and the features."""
+    return features if prediction is None else ops.concatenate([prediction, features], axis=-1)
+
+
+def output_kernel(
+    prediction_path: str, rows: Array, drawn: Any = "glorot_uniform"
+) -> keras.initializers.Initializer:
+    """The initialiser of an output layer's kernel.
+
+    Args:
+        prediction_path: "linear": the prediction is read first, by the given rows; "none": all rows
+            are drawn.
+        rows: `[..., given inputs, outputs]`, such as a law's `prediction_rows()`.
+        drawn: the initialiser of the other rows, as Keras takes it.
+    """
+    return GivenRows(rows if prediction_path == "linear" else rows[..., :0, :], drawn)

@@ -19,7 +19,7 @@ from keras import ops
 
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.layers.multiplicative import multiplicative
-from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join
+from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join, rows_first
 from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN
 from ms_pixelcnn_tf.types import Tensor
 
@@ -40,7 +40,7 @@ class CachedMultiplicativePixelCNN:
         network: a built `MultiplicativePixelCNN` of N blocks.
         batch: number of images B (a scalar tensor or an int).
         size: `(height, width)` of the images.
-        prediction, conditioning: as `network` takes them.
+        conditioning, prediction: as `network` takes them.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class CachedMultiplicativePixelCNN:
         network: MultiplicativePixelCNN,
         batch: int | Tensor,
         size: Sequence[int],
-        prediction: Tensor,
         conditioning: Tensor | None = None,
+        prediction: Tensor | None = None,
     ) -> None:
         self.network = network
         self.distribution = network.distribution
@@ -61,8 +61,7 @@ class CachedMultiplicativePixelCNN:
         ]
         self._prepare_weights()
         self._prepare_conditioning(conditioning)
-        prediction = ops.cast(prediction, network.variable_dtype)
-        self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
+        self.prediction = rows_first(prediction, network.variable_dtype)
 
     def first_row(self) -> list[Tensor]:
         """State above the image: nothing but padding."""
@@ -80,8 +79,8 @@ class CachedMultiplicativePixelCNN:
 
         Returns:
             What the row's pixels start from: the entry `[W, B, 2c]`, the blocks' inner features
-            `[W, N, B, c]`, the units' gates `[W, 2N, B, 4c]` and the prediction `[W, B, C]`; and
-            the same but for the last, as maps.
+            `[W, N, B, c]`, the units' gates `[W, 2N, B, 4c]` and, if there is one, the prediction
+            `[W, B, C]`; and the same but for the prediction, as maps.
         """
         shares = [
             convolution.from_above(rows, kernel)
@@ -96,7 +95,7 @@ class CachedMultiplicativePixelCNN:
             ops.transpose(entry[:, 0], (1, 0, 2)),
             self._by_pixel(narrowed),
             self._ordered(self._by_pixel(gates)),
-            self.prediction[row],
+            *(prediction[row] for prediction in self.prediction),
         )
         return starts, (entry, narrowed, gates)
 
@@ -144,7 +143,7 @@ class CachedMultiplicativePixelCNN:
             returns the state for the next pixel, given its levels.
         """
         left, remembered = state
-        entry, narrowed, gates, prediction = (start[column] for start in starts)
+        entry, narrowed, gates, *head = (start[column] for start in starts)
         blocks = len(self.network.blocks)
         entry = self._split_groups(entry + ops.matmul(left, self.left_entry), 2)
         narrowed = [self._split_groups(part, 1) for part in ops.unstack(narrowed, num=blocks)]
@@ -154,7 +153,7 @@ class CachedMultiplicativePixelCNN:
         read = [[] for _ in gates]
         summed = [[] for _ in range(blocks + 1)]
         outputs = [[] for _ in range(blocks)]
-        head, params = [prediction], []
+        params = []
 
         def run_group(group, levels):
             weights = self.groups[group]

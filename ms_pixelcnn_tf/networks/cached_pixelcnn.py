@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.layers.gated import gate
-from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join
+from ms_pixelcnn_tf.networks.channel_groups import cut_dense, group_slices, join, rows_first
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
 from ms_pixelcnn_tf.types import Tensor
 
@@ -46,10 +46,7 @@ class CachedPixelCNN:
         self.height, self.width = size
         self._prepare_weights()
         self._prepare_conditioning(conditioning)
-        self.prediction = None
-        if prediction is not None:
-            prediction = ops.cast(prediction, network.variable_dtype)
-            self.prediction = ops.transpose(prediction, (1, 2, 0, 3))  # [H, W, B, C]
+        self.prediction = rows_first(prediction, network.variable_dtype)
 
     def first_row(self) -> tuple[Tensor, list[Tensor]]:
         """State above the image: nothing but padding."""
@@ -63,7 +60,7 @@ class CachedPixelCNN:
 
     def begin_row(
         self, state: tuple[Tensor, list[Tensor]], row: Tensor
-    ) -> tuple[tuple[Tensor, Tensor], list[Tensor]]:
+    ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
         """Runs the vertical stack for one row.
 
         Args:
@@ -71,8 +68,9 @@ class CachedPixelCNN:
             row: its index, for the conditioning.
 
         Returns:
-            What the row's pixels start from (gates `[W, L, B, 2F]` and predictions `[W, B, C]`,
-            without the share of the pixel to the left), and the layers' rows.
+            What the row's pixels start from (gates `[W, L, B, 2F]` and, if there are any,
+            predictions `[W, B, C]`, without the share of the pixel to the left), and the layers'
+            rows.
         """
         above, previous = state
         vertical, links, current = self._cast(above), [], []
@@ -88,7 +86,7 @@ class CachedPixelCNN:
             if index < len(self.network.layers) - 1:  # the last layer's stack ends in its link
                 current.append(gate(gates + conditioning))
         links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
-        return (ops.transpose(links, (2, 1, 0, 3)), self._predict_row(above, row)), current
+        return (ops.transpose(links, (2, 1, 0, 3)), *self._predict_row(above, row)), current
 
     def end_row(
         self, state: tuple[Tensor, list[Tensor]], current: list[Tensor], levels: Tensor
@@ -105,7 +103,7 @@ class CachedPixelCNN:
         return left, [ops.zeros((batch, network.features), network.compute_dtype) for _ in others]
 
     def begin_pixel(
-        self, state: tuple[Tensor, list[Tensor]], starts: tuple[Tensor, Tensor], column: Tensor
+        self, state: tuple[Tensor, list[Tensor]], starts: tuple[Tensor, ...], column: Tensor
     ) -> tuple[Callable, Callable]:
         """Parameters of one pixel, channel by channel.
 
@@ -121,18 +119,17 @@ class CachedPixelCNN:
             returns the state for the next pixel, given its levels.
         """
         left, previous = state
-        links, prediction = starts
-        links = ops.unstack(links[column], num=len(self.network.layers))
+        links, *head = (start[column] for start in starts)
+        links = ops.unstack(links, num=len(self.network.layers))
         inputs = ops.reshape(self._cast(left), (-1, self.left_first.shape[0]))
         first = ops.matmul(inputs, self.left_first)
         gates = [self._split_groups(layer) for layer in (links[0] + first, *links[1:])]
         horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
         gated = [[] for _ in self.network.layers]
-        prediction = prediction[column]
-        if self.prediction is None:
+        if self.network.neighbours is not None:
             value_to_left = left[:, -1, : self.distribution.channels]
-            prediction = prediction + ops.matmul(value_to_left, self.prediction_kernel[0])
-        head, params = [prediction], []
+            head = [head[0] + ops.matmul(value_to_left, self.prediction_kernel[0])]
+        params = []
 
         def run_group(group, levels):
             inputs = self._cast(self.network.read(levels))
@@ -220,11 +217,12 @@ class CachedPixelCNN:
         return ops.split(gates, self.gate_starts, axis=-1)
 
     def _predict_row(self, above, row):
-        """`[W, B, C]`: the prediction that was given, or the share of the pixels above in ours."""
-        if self.prediction is not None:
-            return self.prediction[row]
+        """A list of `[W, B, C]`: the prediction that was given, or the share of the pixels above in
+        ours; or of nothing."""
+        if self.network.neighbours is None:
+            return [prediction[row] for prediction in self.prediction]
         values = above[:, -1, :, : self.distribution.channels]
-        return ops.transpose(ops.matmul(values, self.prediction_kernel[1]), (1, 0, 2))
+        return [ops.transpose(ops.matmul(values, self.prediction_kernel[1]), (1, 0, 2))]
 
     def _conditioning_row(self, layer, row):
         """Shares of the vertical and horizontal gates, `[B, 1, W or 1, 2F]`; zeros without one."""

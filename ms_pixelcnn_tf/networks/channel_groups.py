@@ -32,6 +32,13 @@ def cut_dense(dense: MaskedDense, num_groups: int) -> list[tuple[Tensor, Tensor]
     ]
 
 
+def rows_first(prediction: Tensor | None, dtype: str) -> list[Tensor]:
+    """A list of the prediction that was given, if any: `[B, H, W, C]` → `[H, W, B, C]`."""
+    if prediction is None:
+        return []
+    return [ops.transpose(ops.cast(prediction, dtype), (1, 2, 0, 3))]
+
+
 def join(groups: Sequence[Tensor]) -> Tensor:
     """The features of some groups as one, in order."""
     return groups[0] if len(groups) == 1 else ops.concatenate(groups, axis=-1)

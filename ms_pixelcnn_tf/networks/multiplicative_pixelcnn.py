@@ -11,6 +11,7 @@ from ms_pixelcnn_tf.layers import (
     MaskedDense,
     OfDistribution,
     ResidualMultiplicativeBlock,
+    with_prediction,
 )
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
@@ -35,13 +36,13 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         features: width c of the blocks; they carry 2c.
         head_features: width of the masked 1x1 layer before the output.
         conditioning_features: width E of the conditioning; 0 for none.
+        prediction_path: as of `GatedPixelCNN`; with "none" calls come without a prediction.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them) of the frame itself.
         conditioning: `[B, 1 or H, 1 or W, E]`, what the past tells, or None. A 1x1 convolution of
             it is added at the entry and in each block.
-        prediction: `[B, H, W, C]` on [-1, 1], such as the frame before. It goes straight to the
-            output layer, which starts by centring the law on it (a departure from the paper).
+        prediction: `[B, H, W, C]` on [-1, 1], such as the frame before, or None.
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -56,6 +57,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         features: int,
         head_features: int,
         conditioning_features: int = 0,
+        prediction_path: str = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,6 +67,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
             "features": features,
             "head_features": head_features,
             "conditioning_features": conditioning_features,
+            "prediction_path": prediction_path,
         }
         self.features = features
         self.conditioning_features = conditioning_features
@@ -81,7 +84,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
             for index in range(num_blocks)
         ]
         self.head = MaskedDense(carried, head, dtype=policy, name="head")
-        self.logits = make_logits(distribution, head, self.num_groups, policy)
+        self.logits = make_logits(distribution, head, self.num_groups, prediction_path, policy)
         self.conditioning_projection = None
         if conditioning_features:
             self.conditioning_projection = keras.layers.Dense(
@@ -99,7 +102,9 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
-    def call(self, levels: Tensor, conditioning: Tensor | None, prediction: Tensor) -> Tensor:
+    def call(
+        self, levels: Tensor, conditioning: Tensor | None = None, prediction: Tensor | None = None
+    ) -> Tensor:
         maps = self.entry(self.read(levels))
         at_entry, in_blocks = self.project(conditioning)
         if at_entry is not None:
@@ -107,7 +112,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         for block, projection in zip(self.blocks, in_blocks, strict=True):
             maps = block(maps, projection)
         head = ops.relu(self.head(ops.relu(maps)))
-        return self.logits(ops.concatenate([prediction, head], axis=-1))
+        return self.logits(with_prediction(prediction, head))
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""

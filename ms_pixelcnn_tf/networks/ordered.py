@@ -3,7 +3,7 @@
 import keras
 
 from ms_pixelcnn_tf.distributions import Distribution
-from ms_pixelcnn_tf.layers import Constant, GivenRows, MaskedDense
+from ms_pixelcnn_tf.layers import Constant, MaskedDense, output_kernel
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.pixels import feature_channels
 from ms_pixelcnn_tf.types import Groups
@@ -19,15 +19,21 @@ def channel_groups(distribution: Distribution) -> tuple[int, list[int]]:
 
 
 def make_logits(
-    distribution: Distribution, head_groups: Groups, num_groups: int, policy: keras.DTypePolicy
+    distribution: Distribution,
+    head_groups: Groups,
+    num_groups: int,
+    prediction_path: str,
+    policy: keras.DTypePolicy,
 ) -> MaskedDense:
-    """The masked output layer. It reads the prediction, `[..., C]`, which all groups see and the
-    law is centred on at first, before the head's features. In mixed precision it computes in
-    float32: rounded, the centre would be off by a part of a level."""
+    """The masked output layer. Unless `prediction_path` is "none", it reads the prediction,
+    `[..., C]`, which all groups see and the law is centred on at first, before the head's features.
+    In mixed precision it computes in float32: rounded, the centre would be off by a part of a
+    level."""
+    predicted = [-1] * distribution.channels if prediction_path == "linear" else []
     return MaskedDense(
-        [-1] * distribution.channels + list(head_groups),
+        predicted + list(head_groups),
         feature_groups(distribution.num_params, num_groups),
-        kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
+        kernel_initializer=output_kernel(prediction_path, distribution.prediction_rows()),
         bias_initializer=Constant(distribution.initial_params()),
         dtype=policy.variable_dtype,
         name="logits",

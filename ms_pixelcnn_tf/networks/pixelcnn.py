@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
-from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution
+from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution, with_prediction
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
@@ -30,14 +30,14 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         conditioning_features: width E of the conditioning; 0 for none.
         predicted: whether calls come with a prediction of the pixels. If not, the network makes
             its own, linear in the pixels to the left and above.
+        prediction_path: "linear": the prediction goes straight to the output layer, which starts by
+            centring the law on it: much of what there is to know of a pixel is there from the first
+            step (a departure from the paper). "none": there is no prediction.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them).
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
-        prediction: `[B, H, W, C]` on [-1, 1], if `predicted`.
-
-    The prediction goes straight to the output layer, which starts by centring the law on it: much
-    of what there is to know of a pixel is there from the first step (a departure from the paper).
+        prediction: `[B, H, W, C]` on [-1, 1], if `predicted` and the path is linear.
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -55,6 +55,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         first_kernel: int = 7,
         conditioning_features: int = 0,
         predicted: bool = False,
+        prediction_path: str = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,6 +67,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             "first_kernel": first_kernel,
             "conditioning_features": conditioning_features,
             "predicted": predicted,
+            "prediction_path": prediction_path,
         }
         self.features = features
         self.conditioning_features = conditioning_features
@@ -91,7 +93,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
             )
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
         self.neighbours: Any = None
-        if not predicted:
+        if prediction_path == "linear" and not predicted:
             self.neighbours = keras.layers.Dense(
                 channels,
                 use_bias=False,
@@ -99,7 +101,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
                 name="neighbours",
                 kernel_initializer=Constant(np.tile(0.5 * np.eye(channels), (2, 1))),
             )
-        self.logits = make_logits(distribution, head, self.num_groups, policy)
+        self.logits = make_logits(distribution, head, self.num_groups, prediction_path, policy)
         self.conditioning_projection = None
         if conditioning_features:
             self.conditioning_projection = keras.layers.Dense(
@@ -130,7 +132,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         for layer, projection in zip(self.layers, self.project(conditioning), strict=True):
             vertical, horizontal = layer(vertical, horizontal, projection)
         head = ops.relu(self.head(ops.relu(horizontal)))
-        return self.logits(ops.concatenate([prediction, head], axis=-1))
+        return self.logits(with_prediction(prediction, head))
 
     def predict(self, pixels: Tensor) -> Tensor:
         """`[B, H, W, C]` linear prediction from the raw values to the left and above."""

@@ -24,7 +24,14 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
-from ms_pixelcnn_tf.layers import ChannelHead, Constant, GivenRows, OfDistribution, ResidualBlock
+from ms_pixelcnn_tf.layers import (
+    ChannelHead,
+    Constant,
+    OfDistribution,
+    ResidualBlock,
+    output_kernel,
+    with_prediction,
+)
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
 from ms_pixelcnn_tf.pixels import FEATURES_PER_CHANNEL, from_patches, pixel_features, to_patches
 from ms_pixelcnn_tf.types import Shape, Tensor
@@ -42,6 +49,7 @@ class Trunk(keras.layers.Layer):
         features: width F.
         conditioning_features: width E of the conditioning; 0 for none.
         previous: whether the context starts with the four groups of the frame before.
+        prediction_path: "linear" or "none": whether there is a prediction.
 
     Call arguments:
         context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
@@ -49,10 +57,11 @@ class Trunk(keras.layers.Layer):
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
 
     Returns:
-        `[B, H, W, F]` features, and `[B, H, W, C]` a prediction of the group on [-1, 1], linear in
-        the context, which starts as the mean of the groups known at the same place, or as the same
-        group of the frame before. It goes straight to the output layer, which starts by centring
-        the law on it: much of what there is to know is there from the first step.
+        `[B, H, W, F]` features, and a prediction of the group, or None: `[B, H, W, C]` on [-1, 1],
+        linear in the context, which starts as the mean of the groups known at the same place, or as
+        the same group of the frame before. It goes straight to the output layer, which starts by
+        centring the law on it: much of what there is to know is there from the first step (a
+        departure from the paper).
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class Trunk(keras.layers.Layer):
         features: int,
         conditioning_features: int = 0,
         previous: bool = False,
+        prediction_path: str = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,14 +82,16 @@ class Trunk(keras.layers.Layer):
         self.conditioning_features = conditioning_features
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
-        self.prediction = keras.layers.Conv2D(
-            channels,
-            3,
-            padding="same",
-            dtype=policy.variable_dtype,
-            name="prediction",
-            kernel_initializer=_same_group(group) if previous else _mean_of_groups,
-        )
+        self.prediction: Any = None
+        if prediction_path == "linear":
+            self.prediction = keras.layers.Conv2D(
+                channels,
+                3,
+                padding="same",
+                dtype=policy.variable_dtype,
+                name="prediction",
+                kernel_initializer=_same_group(group) if previous else _mean_of_groups,
+            )
         self.blocks = [
             ResidualBlock(features, dtype=policy, name=f"block{index}")
             for index in range(num_blocks)
@@ -93,15 +105,20 @@ class Trunk(keras.layers.Layer):
     def build(self, context_shape: Shape = None, conditioning_shape: Shape = None) -> None:
         inputs = self.context_channels * FEATURES_PER_CHANNEL + 1
         self.entry.build((None, None, None, inputs))
-        self.prediction.build((None, None, None, self.context_channels))
+        if self.prediction is not None:
+            self.prediction.build((None, None, None, self.context_channels))
         for block in self.blocks:
             block.build()
         if self.conditioning_projection is not None:
             self.conditioning_projection.build((None, self.conditioning_features))
 
-    def call(self, context: Tensor, conditioning: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def call(
+        self, context: Tensor, conditioning: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         pixels = pixel_features(context, self.num_levels, self.variable_dtype)
-        prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
+        prediction = None
+        if self.prediction is not None:
+            prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
         maps = self.entry(pixels)
         projections = [None] * len(self.blocks)
         if self.conditioning_projection is not None:
@@ -137,10 +154,11 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     Args:
         distribution: the law of a pixel, from `distributions`.
-        group, num_blocks, features, conditioning_features, previous: of the trunk.
+        group, num_blocks, features, conditioning_features, previous, prediction_path: of the trunk.
         head_features: width of the head's hidden layer (a channel).
 
-    `trunk(context, conditioning)` gives what is known of the group: features and a prediction.
+    `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
+    None.
     Calling the layer with those and the group's own levels gives the parameters,
     `[B, H, W, distribution.num_params]`.
     """
@@ -154,6 +172,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
         head_features: int,
         conditioning_features: int = 0,
         previous: bool = False,
+        prediction_path: str = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -165,6 +184,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             "head_features": head_features,
             "conditioning_features": conditioning_features,
             "previous": previous,
+            "prediction_path": prediction_path,
         }
         self.features = features
         policy = self.dtype_policy
@@ -176,12 +196,13 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             features,
             conditioning_features,
             previous,
+            prediction_path,
             dtype=policy,
             name="trunk",
         )
         if distribution.channel_autoregressive:
             self.head = ChannelHead(
-                distribution, features, head_features, dtype=policy, name="head"
+                distribution, features, head_features, prediction_path, dtype=policy, name="head"
             )
         else:
             self.hidden = keras.layers.Dense(
@@ -189,7 +210,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             )
             self.head = keras.layers.Dense(
                 distribution.num_params,
-                kernel_initializer=GivenRows(distribution.prediction_rows(), "glorot_uniform"),
+                kernel_initializer=output_kernel(prediction_path, distribution.prediction_rows()),
                 bias_initializer=Constant(distribution.initial_params()),
                 dtype=policy.variable_dtype,
                 name="head",
@@ -201,9 +222,10 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             self.head.build()
         else:
             self.hidden.build((None, self.features))
-            self.head.build((None, self.distribution.channels + self.hidden.units))
+            predicted = 0 if self.trunk.prediction is None else self.distribution.channels
+            self.head.build((None, predicted + self.hidden.units))
 
-    def call(self, known: Sequence[Tensor], levels: Tensor) -> Tensor:
+    def call(self, known: Sequence[Tensor | None], levels: Tensor) -> Tensor:
         """Args:
         known: from the trunk.
         levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
@@ -211,9 +233,9 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
         maps, prediction = known
         if self.distribution.channel_autoregressive:
             return self.head(maps, prediction, self.read(levels))
-        return self.head(ops.concatenate([prediction, self.hidden(maps)], axis=-1))
+        return self.head(with_prediction(prediction, self.hidden(maps)))
 
-    def channel_params(self, known: Sequence[Tensor]) -> Callable:
+    def channel_params(self, known: Sequence[Tensor | None]) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters`, the trunk's share of
         which is computed here, once."""
         if not self.distribution.channel_autoregressive:
@@ -240,7 +262,8 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
-        distribution, group, num_blocks, features, conditioning_features: as for type A.
+        distribution, group, num_blocks, features, conditioning_features, prediction_path: as for
+            type A.
         head_features: width of the decoder's layer before its output.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
         decoder_layers, decoder_features: of the shallow Gated PixelCNN.
@@ -257,6 +280,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         decoder_layers: int,
         decoder_features: int,
         conditioning_features: int = 0,
+        prediction_path: str = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -270,6 +294,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             "decoder_layers": decoder_layers,
             "decoder_features": decoder_features,
             "conditioning_features": conditioning_features,
+            "prediction_path": prediction_path,
         }
         self.features = features
         self.patch_size = patch_size
@@ -281,6 +306,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             num_blocks,
             features,
             conditioning_features,
+            prediction_path=prediction_path,
             dtype=policy,
             name="trunk",
         )
@@ -292,6 +318,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             first_kernel=2 * max(patch_size) - 1 if max(patch_size) > 1 else 3,
             conditioning_features=features,
             predicted=True,
+            prediction_path=prediction_path,
             dtype=policy,
             name="decoder",
         )
@@ -300,14 +327,14 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         self.trunk.build()
         self.decoder.build()
 
-    def call(self, known: Sequence[Tensor], levels: Tensor) -> Tensor:
+    def call(self, known: Sequence[Tensor | None], levels: Tensor) -> Tensor:
         """As for type A; parameters of a pixel see the earlier pixels of its patch too."""
         params = self.decoder(to_patches(levels, self.patch_size), *self.patches(known))
         return from_patches(params, levels.shape[1:3])
 
-    def patches(self, known: Sequence[Tensor]) -> list[Tensor]:
-        """The trunk's features and prediction, patches folded into the batch."""
-        return [to_patches(maps, self.patch_size) for maps in known]
+    def patches(self, known: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The trunk's features and prediction (or None), patches folded into the batch."""
+        return [None if maps is None else to_patches(maps, self.patch_size) for maps in known]
 
     @property
     def output_bias(self) -> keras.Variable:
