@@ -14,8 +14,12 @@ from keras import ops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import Categorical
-from ms_pixelcnn_tf.encoders.frames import stack_blocks
-from ms_pixelcnn_tf.layers import Constant, GivenRows, ResidualMultiplicativeBlock
+from ms_pixelcnn_tf.layers import (
+    Constant,
+    ResidualMultiplicativeBlock,
+    output_kernel,
+    with_prediction,
+)
 from ms_pixelcnn_tf.models.frame_decoder import (
     Factor,
     FrameDecoder,
@@ -23,7 +27,7 @@ from ms_pixelcnn_tf.models.frame_decoder import (
     ScaleDecoder,
     scale_prefix,
 )
-from ms_pixelcnn_tf.models.given import Previous, conditioning_of
+from ms_pixelcnn_tf.models.given import conditioning_of, previous_of
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
@@ -43,7 +47,7 @@ class IndependentDecoder(FrameDecoder):
         self.distribution = law = Categorical(config.num_levels, 1)
         self.stride, channels = config.frame_stride, config.channels
         policy = self.dtype_policy
-        self.previous = Previous(config.num_levels, channels, dtype=policy, name="previous")
+        self.previous = previous_of(config, self.stride)
         self.entry = keras.layers.Dense(2 * config.frame_features, dtype=policy, name="entry")
         self.blocks = [
             ResidualMultiplicativeBlock(config.frame_features, dtype=policy, name=f"block{index}")
@@ -56,7 +60,9 @@ class IndependentDecoder(FrameDecoder):
         rows[np.arange(channels), np.arange(channels)] = law.prediction_rows()
         self.head = keras.layers.Dense(
             channels * law.num_params,
-            kernel_initializer=GivenRows(rows.reshape(channels, -1), "glorot_uniform"),
+            kernel_initializer=output_kernel(
+                self.previous.prediction_path, rows.reshape(channels, -1)
+            ),
             bias_initializer=Constant(np.tile(law.initial_params(), channels)),
             dtype=policy.variable_dtype,
             name="head",
@@ -65,11 +71,12 @@ class IndependentDecoder(FrameDecoder):
     def build(self, past_shape: Any = None) -> None:
         config, width = self.config, 2 * self.config.frame_features
         self.previous.build()
-        self.entry.build((None, config.lstm_features + self.stride**2 * self.previous.features))
+        self.entry.build((None, config.lstm_features + self.previous.features))
         for block in self.blocks:
             block.build()
         self.hidden.build((None, width))
-        self.head.build((None, config.channels + config.head_features))
+        predicted = config.channels if self.previous.prediction_path == "linear" else 0
+        self.head.build((None, predicted + config.head_features))
 
     def output_biases(self) -> list[keras.Variable]:
         return [self.head.bias]
@@ -79,13 +86,12 @@ class IndependentDecoder(FrameDecoder):
 
     def params(self, past: Past) -> Tensor:
         """`[N, H, W, C, num_params]`."""
-        features, prediction = self.previous(past.previous)
-        maps = ops.concatenate([past.hidden, stack_blocks(features, self.stride)], axis=-1)
+        maps, prediction = self.previous(past.previous, past.hidden)
         maps = self.entry(maps)
         for block in self.blocks:
             maps = block(maps)
         maps = depth_to_space(self.hidden(maps), self.stride)
-        params = self.head(ops.concatenate([prediction, maps], axis=-1))
+        params = self.head(with_prediction(prediction, maps))
         channels = self.config.channels
         return ops.reshape(params, (-1, *params.shape[1:3], channels, self.distribution.num_params))
 
@@ -106,7 +112,7 @@ class RasterDecoder(FrameDecoder):
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
+        self.previous = previous_of(config)
         self.conditioning = conditioning_of(config, config.image_size)
         self.network = MultiplicativePixelCNN(
             self.distribution,
@@ -114,6 +120,7 @@ class RasterDecoder(FrameDecoder):
             config.frame_features,
             config.head_features,
             config.lstm_features + self.previous.features,
+            prediction_path=self.previous.prediction_path,
             dtype=policy,
             name="network",
         )
@@ -138,9 +145,7 @@ class RasterDecoder(FrameDecoder):
         return levels, [log_probs]
 
     def _given(self, past):
-        features, prediction = self.previous(past.previous)
-        hidden = self.conditioning(past.hidden)
-        return ops.concatenate([hidden, features], axis=-1), prediction
+        return self.previous(past.previous, self.conditioning(past.hidden))
 
 
 class GroupsDecoder(FrameDecoder):
@@ -186,7 +191,7 @@ class PyramidDecoder(FrameDecoder):
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.previous = Previous(config.num_levels, config.channels, dtype=policy, name="previous")
+        self.previous = previous_of(config)
         self.conditioning = conditioning_of(config, config.base_size)
         self.base = GatedPixelCNN(
             self.distribution,
@@ -194,7 +199,7 @@ class PyramidDecoder(FrameDecoder):
             config.base_features,
             config.head_features,
             config.first_kernel,
-            predicted=True,
+            predicted=config.sees_previous,
             conditioning_features=config.lstm_features + self.previous.features,
             dtype=policy,
             name="base",
@@ -245,10 +250,8 @@ class PyramidDecoder(FrameDecoder):
         return pixels.pyramid(images, len(self.config.sizes))
 
     def _given(self, past, previous):
-        """Conditioning and prediction of the base."""
-        features, prediction = self.previous(previous)
-        hidden = self.conditioning(past.hidden)
-        return ops.concatenate([hidden, features], axis=-1), prediction
+        """Conditioning and prediction of the base; it predicts by itself if it is given None."""
+        return self.previous(previous, self.conditioning(past.hidden))
 
 
 DECODERS = {
