@@ -50,6 +50,7 @@ class PastEncoder(keras.layers.Layer):
                 self.widths["poses"],
                 config.action_size + config.state_size,
                 self.size,
+                config.pose_places,
                 dtype=policy,
                 name="poses",
             )
