@@ -14,6 +14,9 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 class FrameEncoder(keras.layers.Layer):
     """Residual multiplicative blocks over a frame.
 
+    The dilation of the blocks doubles from one to the next up to `max_dilation`, and starts again:
+    1, 2, 4, 8, 1, 2, 4, 8, as we read the paper, both units of a block being dilated alike.
+
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
@@ -21,6 +24,7 @@ class FrameEncoder(keras.layers.Layer):
         num_blocks: the paper's encoder has 8.
         stride: 1 keeps the frame's size, as the paper does. Above 1, stride×stride blocks of pixels
             are stacked in depth first (no pixel is lost), and all else costs stride² times less.
+        max_dilation: a power of two, places; the paper's is 8.
 
     Call arguments:
         frames: `[N, H, W, C]` integer levels (or floats holding them); frames of several times
@@ -39,6 +43,7 @@ class FrameEncoder(keras.layers.Layer):
         features: int,
         num_blocks: int = 8,
         stride: int = 1,
+        max_dilation: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -46,12 +51,18 @@ class FrameEncoder(keras.layers.Layer):
         self.channels = channels
         self.features = features
         self.stride = stride
+        self.max_dilation = max_dilation
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(
             2 * features, 3, padding="same", dtype=policy, name="entry"
         )
         self.blocks = [
-            ResidualMultiplicativeBlock(features, dtype=policy, name=f"block{index}")
+            ResidualMultiplicativeBlock(
+                features,
+                dilation=2 ** (index % max_dilation.bit_length()),
+                dtype=policy,
+                name=f"block{index}",
+            )
             for index in range(num_blocks)
         ]
 
@@ -75,6 +86,7 @@ class FrameEncoder(keras.layers.Layer):
             "features": self.features,
             "num_blocks": len(self.blocks),
             "stride": self.stride,
+            "max_dilation": self.max_dilation,
         }
 
 

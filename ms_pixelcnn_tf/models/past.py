@@ -40,6 +40,7 @@ class PastEncoder(keras.layers.Layer):
             config.frame_features,
             config.frame_blocks,
             config.frame_stride,
+            max_dilation=config.encoder_dilation,
             dtype=policy,
             name="frames",
         )
