@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ms_pixelcnn_tf.configs import RunConfig, make_run
+from ms_pixelcnn_tf.configs import RunConfig, VideoConfig, make_run
+from ms_pixelcnn_tf.configs.density import departures
 from ms_pixelcnn_tf.configs.model import CONDITIONS
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation import evaluate
@@ -18,6 +19,14 @@ from support.runs import TRAIN, SilentProgress, TinyFilm, TinySource, tiny_video
 
 SMALL = small_image(base_layers=1, decoder_layers=1, first_kernel=3)
 WIDTHS = ("base_features", "features", "head_features", "decoder_features")
+
+
+def either(draw, kind):
+    """Of every field that may depart from the paper, our value or the paper's."""
+    return {
+        name: draw(st.sampled_from([field.default, field.metadata["paper"]]))
+        for name, field in departures(kind).items()
+    }
 
 
 @st.composite
@@ -142,7 +151,7 @@ def test_any_valid_conditional_configuration_goes_all_the_way(fields, tmp_path_f
 def valid_video_fields(draw):
     """Fields of a run that `TinyFilm` can train."""
     variant = draw(st.sampled_from(["OT_baseline", "OTN", "OT", "OTlogN", "OT_upscaler"]))
-    return {
+    return either(draw, VideoConfig) | {
         "variant": variant,
         "num_levels": draw(st.integers(2, 256)),  # the law is the variant's own
         "action_size": draw(st.sampled_from([0, TinyFilm.action_size]))

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.configs import VideoConfig
+from ms_pixelcnn_tf.configs.density import paper_values
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import in_parts
 from ms_pixelcnn_tf.models.in_parts import videos_at_once
 from support.models import (
+    PAPER_PAST,
+    VIDEO_VARIANTS,
     random_frames,
     random_sequences,
     random_video_model,
@@ -31,14 +34,21 @@ MODELS = {
         "OTlogN",
         {"output": "dmol", "num_levels": 50, "given_frames": 3, "action_size": 0, "state_size": 0},
     ),
+    "OT-paper": ("OT", FULL | PAPER_PAST | {"image_size": (2, 4), "num_frames": 3}),
+}
+SLOW = {  # every departure off
+    f"{variant}-paper-all": (variant, FULL | PAPER_PAST | paper_values(VideoConfig))
+    for variant in VIDEO_VARIANTS[:-1]
 }
 COMPILED = ("baseline-gray", "OTN-strided", "OT-softmax")  # in all; the cached sampler always
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [*MODELS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
 def test_all_samplers_give_the_same_video_and_its_likelihood(name):
     """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
-    variant, overrides = MODELS[name]
+    variant, overrides = (MODELS | SLOW)[name]
     model, batch = random_video_model(variant, 1, 0.4, dtype="float64", **overrides), 3
     given = random_frames(model, batch)[:, : model.config.given_frames]
     conditions = random_sequences(model, batch)
@@ -146,11 +156,14 @@ def test_how_many_are_decoded_at_once(fields, num_frames, least, most):
 # -- super-resolution -----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def upscaler():
-    return random_video_model(
-        "OT_upscaler", 1, 0.4, dtype="float64", **(FULL | {"channels": 2}), image_size=(4, 6)
-    )
+@pytest.fixture(
+    scope="module",
+    params=[{}, pytest.param(paper_values(VideoConfig), marks=pytest.mark.slow)],
+    ids=["ours", "paper"],
+)
+def upscaler(request):
+    fields = FULL | {"channels": 2, "image_size": (4, 6)} | request.param
+    return random_video_model("OT_upscaler", 1, 0.4, dtype="float64", **fields)
 
 
 def test_upscaling_keeps_what_is_given_and_is_the_same_by_all_samplers(upscaler):

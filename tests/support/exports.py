@@ -6,6 +6,7 @@ import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
 from support.models import (
+    PAPER_PAST,
     random_conditions,
     random_frames,
     random_levels,
@@ -41,7 +42,11 @@ SERVED = {
     "plain": {"upscaler": "A", "channels": 3, "num_levels": 8},
     "text": {"variant": "ON", "text": True},
 }
-VIDEOS = {"OT": {}, "OT_upscaler": {"action_size": 0, "state_size": 0}}
+VIDEOS = {
+    "OT": ("OT", {}),
+    "OT-paper": ("OT", PAPER_PAST),
+    "OT_upscaler": ("OT_upscaler", {"action_size": 0, "state_size": 0}),
+}
 NAMES = (*IMAGES, *VIDEOS)
 
 
@@ -50,7 +55,8 @@ def make(name):
     if name in IMAGES | SERVED:
         model, dataset = random_model(**(IMAGES | SERVED)[name]), "shapes"
     else:
-        model, dataset = random_video_model(name, **VIDEOS[name]), "shapes_push"
+        variant, fields = VIDEOS[name]
+        model, dataset = random_video_model(variant, **fields), "shapes_push"
     run = make_run(dataset=dataset, variant=model.config.variant)
     return model, dataclasses.replace(run, model=model.config)
 
