@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from support.models import (
+    PAPER_PAST,
     PAPER_PIXELS,
     random_conditions,
     random_frames,
@@ -45,7 +46,8 @@ IMAGES = {
     "conditional": CONDITIONS | {"output": "softmax"},
     "conditional-paper": CONDITIONS | {"output": "softmax"} | PAPER,
 }
-VIDEOS = ("OT_baseline", "OTN", "OT", "OTlogN")
+VIDEOS = {name: (name, {}) for name in ("OT_baseline", "OTN", "OT", "OTlogN")}
+VIDEOS["OT-paper"] = ("OT", PAPER_PAST)
 MODELS = (*IMAGES, *VIDEOS)
 BATCH = 2
 
@@ -59,7 +61,9 @@ def on_tensorflow(name, folder):
         log_prob = model.log_prob(stored["images"], conditions)
         decoded = model.decode(stored["uniforms"], conditions)
     else:
-        model = random_video_model(name, weight_scale=0.2, **SIZES, num_frames=4, frame_stride=2)
+        variant, own = VIDEOS[name]
+        fields = SIZES | {"num_frames": 4, "frame_stride": 2} | own
+        model = random_video_model(variant, weight_scale=0.2, **fields)
         conditions = random_sequences(model, BATCH)
         stored = {
             "frames": random_frames(model, BATCH),

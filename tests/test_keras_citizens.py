@@ -141,6 +141,23 @@ def test_a_law_of_before_there_was_a_choice_is_the_tent():
     assert type(law) is Categorical and law.num_outputs == 4 + 1 + 3
 
 
+@pytest.mark.parametrize(
+    "kind, new",
+    [
+        (layers.MultiplicativeUnit, "dilation"),
+        (layers.ResidualMultiplicativeBlock, "dilation"),
+        (layers.ConvLSTM, "norms"),
+        (encoders.FrameEncoder, "max_dilation"),
+        (encoders.PoseEncoder, "places"),
+    ],
+)
+def test_a_configuration_without_an_argument_that_came_later_is_read(kind, new):
+    layer = LAYERS[kind][0]()
+    written = keras.saving.serialize_keras_object(layer)
+    del written["config"][new]
+    assert keras.saving.deserialize_keras_object(written).get_config() == layer.get_config()
+
+
 @pytest.mark.parametrize("name", UPSCALERS)
 def test_an_upscaler_is_made_anew_of_its_configuration(name):
     upscaler = UPSCALERS[name]()

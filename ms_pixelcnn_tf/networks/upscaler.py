@@ -1,9 +1,10 @@
 """Upscalers: one group of a scale from the groups before it. Type A and type B.
 
 Both read the context, the groups already known, in space-to-depth layout: `[B, H, W, C·(g-1)]` at
-the lower scale's size. In a video the four groups of the frame before stand ahead of them, and
-group 1 may come from those alone. A residual trunk without masks turns the context into features,
-once a group. The types differ in how the group's own pixels depend on one another given those:
+the lower scale's size. In a video the four groups of the frame before may stand ahead of them, and
+group 1 may come from those, or from the conditioning alone. A residual trunk without masks turns
+the context into features, once a group. The types differ in how the group's own pixels depend on
+one another given those:
 
 * type A: not at all; only the channels of one pixel are ordered, by a masked 1x1 head;
 * type B: within contiguous M×M patches, in raster order, by a shallow Gated PixelCNN whose weights
@@ -44,7 +45,8 @@ class Trunk(keras.layers.Layer):
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
-        group: 2, 3 or 4; with `previous` also 1.
+        group: 2, 3 or 4; or 1, given the frame before (`previous`), or without a context: then the
+            conditioning, a map, is read in its place, and there is no prediction.
         num_blocks: residual blocks.
         features: width F.
         conditioning_features: width E of the conditioning; 0 for none.
@@ -106,6 +108,8 @@ class Trunk(keras.layers.Layer):
 
     def build(self, context_shape: Shape = None, conditioning_shape: Shape = None) -> None:
         inputs = len(feature_channels(self.context_channels, self.pixel_inputs))
+        if not self.context_channels:
+            inputs = self.conditioning_features
         self.entry.build((None, None, None, inputs))
         if self.prediction is not None:
             self.prediction.build((None, None, None, self.context_channels))
@@ -121,7 +125,7 @@ class Trunk(keras.layers.Layer):
         prediction = None
         if self.prediction is not None:
             prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
-        maps = self.entry(pixels)
+        maps = self.entry(pixels if self.context_channels else conditioning)
         projections = [None] * len(self.blocks)
         if self.conditioning_projection is not None:
             projection = self.conditioning_projection(conditioning)
