@@ -65,6 +65,7 @@ LAYERS = {  # class → made, what it is called with
 UPSCALERS = {
     "A, softmax": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6),
     "A, dmol": lambda: networks.UpscalerA(DMOL, 2, 1, 6, 6, conditioning_features=2),
+    "A, two 3x3": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6, residual_block="3x3_3x3"),
     "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 1, 9),
 }
 NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}

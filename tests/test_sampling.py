@@ -183,6 +183,7 @@ MODELS = [
         "image_size": (2, 8),
         "base_size": (1, 4),
     },
+    A | FULL | {"output": "softmax", "residual_block": "3x3_3x3", "num_classes": 2},
 ]
 
 

@@ -210,6 +210,7 @@ class ScaleDecoder(keras.layers.Layer):
                 config.head_features,
                 conditioning_features,
                 previous=True,
+                residual_block=config.residual_block,
                 dtype=self.dtype_policy,
                 name=f"group{group}",
             )

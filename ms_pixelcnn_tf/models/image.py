@@ -331,6 +331,7 @@ class MultiscalePixelCNN(keras.Model):
             "num_blocks": config.residual_blocks,
             "features": config.features,
             "head_features": config.head_features,
+            "residual_block": config.residual_block,
             "name": term.replace("/", "_"),
             **shared,
         }

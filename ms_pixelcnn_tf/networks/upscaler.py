@@ -42,6 +42,7 @@ class Trunk(keras.layers.Layer):
         features: width F.
         conditioning_features: width E of the conditioning; 0 for none.
         previous: whether the context starts with the four groups of the frame before.
+        residual_block: kind of the blocks (`layers.ResidualBlock`).
 
     Call arguments:
         context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
@@ -64,6 +65,7 @@ class Trunk(keras.layers.Layer):
         features: int,
         conditioning_features: int = 0,
         previous: bool = False,
+        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,7 +83,7 @@ class Trunk(keras.layers.Layer):
             kernel_initializer=_same_group(group) if previous else _mean_of_groups,
         )
         self.blocks = [
-            ResidualBlock(features, dtype=policy, name=f"block{index}")
+            ResidualBlock(features, residual_block, dtype=policy, name=f"block{index}")
             for index in range(num_blocks)
         ]
         self.conditioning_projection = None
@@ -137,7 +139,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
     Args:
         distribution: the law of a pixel, from `distributions`.
-        group, num_blocks, features, conditioning_features, previous: of the trunk.
+        group, num_blocks, features, conditioning_features, previous, residual_block: of the trunk.
         head_features: width of the head's hidden layer (a channel).
 
     `trunk(context, conditioning)` gives what is known of the group: features and a prediction.
@@ -154,6 +156,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
         head_features: int,
         conditioning_features: int = 0,
         previous: bool = False,
+        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -165,6 +168,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             "head_features": head_features,
             "conditioning_features": conditioning_features,
             "previous": previous,
+            "residual_block": residual_block,
         }
         self.features = features
         policy = self.dtype_policy
@@ -176,6 +180,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             features,
             conditioning_features,
             previous,
+            residual_block,
             dtype=policy,
             name="trunk",
         )
@@ -240,7 +245,8 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
-        distribution, group, num_blocks, features, conditioning_features: as for type A.
+        distribution, group, num_blocks, features, conditioning_features, residual_block: as for
+            type A.
         head_features: width of the decoder's layer before its output.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
         decoder_layers, decoder_features: of the shallow Gated PixelCNN.
@@ -257,6 +263,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         decoder_layers: int,
         decoder_features: int,
         conditioning_features: int = 0,
+        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -270,6 +277,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             "decoder_layers": decoder_layers,
             "decoder_features": decoder_features,
             "conditioning_features": conditioning_features,
+            "residual_block": residual_block,
         }
         self.features = features
         self.patch_size = patch_size
@@ -281,6 +289,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             num_blocks,
             features,
             conditioning_features,
+            residual_block=residual_block,
             dtype=policy,
             name="trunk",
         )

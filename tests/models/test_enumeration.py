@@ -62,6 +62,7 @@ def test_all_images_have_probability_one(images, network, output, num_classes):
             "num_levels": 4,
             "output": "softmax",
         },
+        {"image_size": 2, "base_size": 1, "channels": 3, "residual_block": "3x3_3x3"},
         # Inner bins of the mixture, between its two open ends, with dependent channels.
         {"image_size": 2, "base_size": 1, "num_levels": 5, "output": "dmol"},
         {"image_size": 2, "base_size": 1, "num_levels": 7, "output": "dmol", "upscaler": "B"},
