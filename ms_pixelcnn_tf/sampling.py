@@ -14,7 +14,7 @@ from typing import Any
 from keras import ops
 
 from ms_pixelcnn_tf.fusing import by_cores
-from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.networks import UpscalerB
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
@@ -196,11 +196,11 @@ def decode_group(
 ) -> tuple[Tensor, Tensor | None]:
     """Decodes one group of a scale from what its trunk knows of it.
 
-    Type A decodes all pixels at once. Type B folds its patches into the batch, so that the few
-    steps through one patch serve the whole image.
+    Type A decodes a channel of all pixels at once. Type B folds its patches into the batch, so that
+    the few steps through one patch serve the whole image.
 
     Args:
-        upscaler: an `UpscalerA` or `UpscalerB`.
+        upscaler: an `UpscalerA`, `MaskedUpscalerA` or `UpscalerB`.
         known: what its trunk returns.
         uniforms: `[B, H, W, C]`.
         score: whether to return log-probabilities.
@@ -208,7 +208,7 @@ def decode_group(
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
     """
-    if isinstance(upscaler, UpscalerA):
+    if not isinstance(upscaler, UpscalerB):
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
     conditioning, prediction = upscaler.patches(known)
     levels, log_probs = decode_raster(

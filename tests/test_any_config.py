@@ -44,6 +44,7 @@ def valid_fields(draw):
             "upscaler": draw(st.sampled_from(["A", "B"])),
             "patch_size": draw(st.sampled_from([1, 2])),
             "output": draw(st.sampled_from(["softmax", "dmol"])),
+            "type_a_colour": draw(st.sampled_from(["head", "masked"])),
             "residual_block": draw(st.sampled_from(["3x3_1x1", "3x3_3x3"])),
             "num_levels": draw(st.integers(2, 256)),
             "num_mixtures": draw(st.integers(1, 3)),

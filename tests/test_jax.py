@@ -64,6 +64,11 @@ VIDEO = {
 }
 MODELS = {
     "A-softmax": ("shapes", "OlogN", SMALL | {"upscaler": "A", "output": "softmax"}),
+    "A-masked": (
+        "shapes",
+        "OlogN",
+        SMALL | {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"},
+    ),
     "B-dmol": ("shapes", "OlogN", SMALL | {"upscaler": "B", "output": "dmol"}),
     "ON-softmax": ("shapes", "ON", SMALL | {"image_size": 4, "output": "softmax"}),
     "conditional": ("shapes", "OlogN", SMALL | CONDITIONS | {"output": "softmax"}),

@@ -184,6 +184,19 @@ MODELS = [
         "base_size": (1, 4),
     },
     A | FULL | {"output": "softmax", "residual_block": "3x3_3x3", "num_classes": 2},
+    A
+    | FULL
+    | {"output": "softmax", "type_a_colour": "masked", "image_size": (4, 8), "base_size": (2, 4)},
+    A
+    | FULL
+    | {
+        "output": "softmax",
+        "type_a_colour": "masked",
+        "residual_block": "3x3_3x3",
+        "num_classes": 2,
+        "image_size": (8, 4),
+        "base_size": (4, 2),
+    },
 ]
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from ms_pixelcnn_tf.layers.masked_dense import ChannelMaskedConvolution, MaskedDense
+from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
@@ -23,6 +25,8 @@ class ResidualBlock(keras.layers.Layer):
     Args:
         features: width F.
         kind: one of these.
+        num_groups: channel groups that the features come in; of 1 or more each sees the groups
+            before it and itself (mask B), 0 masks nothing.
 
     Call arguments:
         inputs: `[B, H, W, F]`.
@@ -35,10 +39,13 @@ class ResidualBlock(keras.layers.Layer):
     section 3.1.
     """
 
-    def __init__(self, features: int, kind: str = "3x3_1x1", **kwargs: Any) -> None:
+    def __init__(
+        self, features: int, kind: str = "3x3_1x1", num_groups: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.kind = kind
+        self.num_groups = num_groups
         self.spatial = self._convolution(3, "he_normal", "spatial")
         if kind == "3x3_3x3":
             self.second = self._convolution(3, "he_normal", "second")
@@ -47,6 +54,10 @@ class ResidualBlock(keras.layers.Layer):
 
     def _convolution(self, side, start, name):
         given = {"kernel_initializer": start, "dtype": self.dtype_policy, "name": name}
+        if self.num_groups:
+            groups = feature_groups(self.features, self.num_groups)
+            masked = MaskedDense if side == 1 else ChannelMaskedConvolution
+            return masked(groups, groups, **given)
         if side == 1:
             return keras.layers.Dense(self.features, **given)
         return keras.layers.Conv2D(self.features, side, padding="same", **given)
@@ -65,4 +76,8 @@ class ResidualBlock(keras.layers.Layer):
         return self.second if self.kind == "3x3_3x3" else self.pointwise
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"features": self.features, "kind": self.kind}
+        return super().get_config() | {
+            "features": self.features,
+            "kind": self.kind,
+            "num_groups": self.num_groups,
+        }

@@ -31,7 +31,7 @@ from ms_pixelcnn_tf.models.inputs import (
     check_uniforms,
 )
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
-from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
+from ms_pixelcnn_tf.networks import GatedPixelCNN, TypeA, UpscalerB, make_type_a
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 from ms_pixelcnn_tf.types import Array, Conditions, Levels, Size, Tensor
 from ms_pixelcnn_tf.uniforms import check_seed
@@ -285,7 +285,7 @@ class MultiscalePixelCNN(keras.Model):
         names = self.config.scale_names
         return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
 
-    def upscalers_of(self, index: int) -> list[UpscalerA | UpscalerB]:
+    def upscalers_of(self, index: int) -> list[TypeA | UpscalerB]:
         """The networks of groups 2, 3, 4 that lead to the held size of number `index`."""
         position = 3 * self.held_indices().index(index)
         return self.upscalers[position : position + 3]
@@ -336,7 +336,7 @@ class MultiscalePixelCNN(keras.Model):
             **shared,
         }
         if config.upscaler == "A":
-            return UpscalerA(**arguments)
+            return make_type_a(config.type_a_colour, **arguments)
         patch_size = tuple(min(config.patch_size, side) for side in size)
         return UpscalerB(
             **arguments,

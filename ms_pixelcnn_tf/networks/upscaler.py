@@ -9,9 +9,11 @@ once a group. The types differ in how the group's own pixels depend on one anoth
 * type B: within contiguous M×M patches, in raster order, by a shallow Gated PixelCNN whose weights
   all patches share. Patches do not see one another.
 
-Departure: with a softmax the paper evaluates type A three times, once a channel. The dependence on
-earlier channels needs nothing but the pixel itself, so here it sits in the 1x1 head and the trunk
-runs once.
+Departure: with a softmax the paper evaluates type A once per channel, with a channel-masked network
+(`masked_upscaler`, for `type_a_colour="masked"`). In this module the trunk runs once per group, and
+the 1x1 head orders the channels. That is a third of the work and a smaller class of models: in the
+head a channel sees the earlier channels of its own pixel only; in the paper's network it also sees
+those of the neighbouring pixels of the same group.
 
 Reference: Reed et al. (2017), section 3.1 and Figure 3.
 """
@@ -80,7 +82,7 @@ class Trunk(keras.layers.Layer):
             padding="same",
             dtype=policy.variable_dtype,
             name="prediction",
-            kernel_initializer=_same_group(group) if previous else _mean_of_groups,
+            kernel_initializer=same_group(group) if previous else mean_of_groups,
         )
         self.blocks = [
             ResidualBlock(features, residual_block, dtype=policy, name=f"block{index}")
@@ -114,7 +116,7 @@ class Trunk(keras.layers.Layer):
         return ops.relu(maps), prediction
 
 
-def _mean_of_groups(shape, dtype=None):
+def mean_of_groups(shape: Sequence[int], dtype: str | None = None) -> Tensor:
     """Kernel of a convolution that averages the groups known at the same place."""
     _, _, inputs, channels = shape
     kernel = np.zeros(shape)
@@ -122,7 +124,7 @@ def _mean_of_groups(shape, dtype=None):
     return ops.convert_to_tensor(kernel, dtype)
 
 
-def _same_group(group):
+def same_group(group: int) -> Callable:
     """The initialiser of a kernel that picks one group of the frame before, at the same place."""
 
     def initializer(shape, dtype=None):

@@ -18,6 +18,7 @@ from support.video_proofs import (
 DRAWS = 3  # random videos an output: one relu may be closed on one of them
 RASTER = np.arange(16).reshape(4, 4)
 GROUP = np.array([[1, 2], [3, 4]])
+MASKED = {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"}
 
 
 def float_inputs(model, count):
@@ -115,9 +116,12 @@ def test_time(variant):
     check_time(random_video_model(variant, 1, 0.5, num_levels=256, dtype="float64"))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_space(variant):
-    check_space(random_video_model(variant, 2, 0.5, num_frames=3, num_levels=256, dtype="float64"))
+@pytest.mark.parametrize(
+    "variant, fields", [*((variant, {}) for variant in VARIANTS), ("OT", MASKED)]
+)
+def test_space(variant, fields):
+    fields = {"num_frames": 3, "num_levels": 256, "dtype": "float64"} | fields
+    check_space(random_video_model(variant, 2, 0.5, **fields))
 
 
 def test_a_fresh_a_trained_and_a_reloaded_model(tmp_path):
