@@ -183,10 +183,6 @@ MODELS = [
         "image_size": (2, 8),
         "base_size": (1, 4),
     },
-    A | FULL | {"output": "softmax", "residual_block": "3x3_3x3", "num_classes": 2},
-    A
-    | FULL
-    | {"output": "softmax", "type_a_colour": "masked", "image_size": (4, 8), "base_size": (2, 4)},
     A
     | FULL
     | {

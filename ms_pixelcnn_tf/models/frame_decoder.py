@@ -165,10 +165,8 @@ class Naive:
     def group(
         self, upscaler: TypeA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        return sampling.decode_naive(
-            upscaler.distribution,
-            lambda x: upscaler(upscaler.trunk(context, conditioning), x),
-            uniforms,
+        return sampling.decode_group_naive(
+            upscaler, lambda x: upscaler(upscaler.trunk(context, conditioning), x), uniforms
         )
 
 
