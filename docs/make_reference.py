@@ -38,6 +38,7 @@ MODULES = (
     "ms_pixelcnn_tf.text",
     "ms_pixelcnn_tf.networks.pixelcnn",
     "ms_pixelcnn_tf.networks.upscaler",
+    "ms_pixelcnn_tf.networks.masked_upscaler",
     "ms_pixelcnn_tf.encoders.encoder",
     "ms_pixelcnn_tf.data.source",
     "ms_pixelcnn_tf.evaluation",
