@@ -19,6 +19,7 @@ WIDTHS = {"text_features": 4, "text_width": 8, "spatial_features": 4, "spatial_b
         {"upscaler": "B", "output": "softmax", "text": True, "num_keypoints": 2} | WIDTHS,
         {"upscaler": "A", "output": "softmax", "num_segments": 3, "encoder_shared_to": 0} | WIDTHS,
         {"upscaler": "A", "output": "dmol", "text": True, "scale": "base;4"} | WIDTHS,
+        {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"},
     ],
 )
 def test_keras_file_round_trip(overrides, tmp_path):
