@@ -40,6 +40,7 @@ PAPER = {
 }
 IMAGES = {
     "A-softmax": {"upscaler": "A", "output": "softmax"},
+    "A-masked": {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"},
     "B-dmol": {"upscaler": "B", "output": "dmol"},
     "ON-softmax": {"variant": "ON", "image_size": 4, "output": "softmax"},
     "paper": PAPER_PIXELS | {"upscaler": "B", "output": "softmax"},

@@ -15,7 +15,7 @@ from ms_pixelcnn_tf import pixels, sampling
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import Distribution, make_distribution
 from ms_pixelcnn_tf.models.given import conditioning_of
-from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.networks import TypeA, make_type_a
 from ms_pixelcnn_tf.sizes import format_size
 from ms_pixelcnn_tf.types import Tensor
 
@@ -131,7 +131,7 @@ class Cached:
         )
 
     def group(
-        self, upscaler: UpscalerA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
+        self, upscaler: TypeA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """A group of a scale."""
         known = upscaler.trunk(context, conditioning)
@@ -167,12 +167,10 @@ class Naive:
         )
 
     def group(
-        self, upscaler: UpscalerA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
+        self, upscaler: TypeA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        return sampling.decode_naive(
-            upscaler.distribution,
-            lambda x: upscaler(upscaler.trunk(context, conditioning), x),
-            uniforms,
+        return sampling.decode_group_naive(
+            upscaler, lambda x: upscaler(upscaler.trunk(context, conditioning), x), uniforms
         )
 
 
@@ -210,14 +208,16 @@ class ScaleDecoder(keras.layers.Layer):
             f"{prefix}group{group}": math.prod(self.size) * config.channels for group in groups
         }
         self.upscalers = [
-            UpscalerA(
+            make_type_a(
+                config.type_a_colour,
                 distribution,
-                group,
-                config.residual_blocks,
-                config.features,
-                config.head_features,
-                conditioning_features,
+                group=group,
+                num_blocks=config.residual_blocks,
+                features=config.features,
+                head_features=config.head_features,
+                conditioning_features=conditioning_features,
                 previous=config.sees_previous,
+                residual_block=config.residual_block,
                 **config.of_pixels | ({} if group > 1 else alone),
                 dtype=self.dtype_policy,
                 name=f"group{group}",

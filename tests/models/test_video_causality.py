@@ -20,6 +20,7 @@ from support.models import (
 DRAWS = 3  # random videos an output: one relu may be closed on one of them
 RASTER = np.arange(16).reshape(4, 4)
 GROUP = np.array([[1, 2], [3, 4]])
+MASKED = {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"}
 
 
 def float_inputs(model, count):
@@ -130,6 +131,12 @@ def test_time(variant, fields):
 def test_space(variant, fields):
     fields = fields | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
     check_space(random_video_model(variant, 2, 0.5, **fields))
+
+
+@PAPERS
+def test_space_of_channel_masked_groups(fields):
+    fields = fields | MASKED | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
+    check_space(random_video_model("OT", 2, 0.5, **fields))
 
 
 @pytest.mark.parametrize("previous_frame", ["given", "none"])

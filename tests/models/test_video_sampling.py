@@ -30,6 +30,7 @@ MODELS = {
         "OT",
         {"output": "softmax", "num_levels": 16, "given_frames": 1, "num_frames": 3},
     ),
+    "OTlogN-masked": ("OTlogN", {"type_a_colour": "masked", "channels": 2, "num_levels": 9}),
     "OTlogN": ("OTlogN", FULL | {"image_size": (4, 8), "base_size": (2, 4), "frame_stride": 2}),
     "OTlogN-dmol": (
         "OTlogN",

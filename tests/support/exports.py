@@ -37,6 +37,14 @@ IMAGES = {
         "dtype": "float64",
     },
     "paper-pixels": {"upscaler": "B", "output": "softmax", "num_levels": 8} | PAPER_PIXELS,
+    "masked": {
+        "upscaler": "A",
+        "output": "softmax",
+        "type_a_colour": "masked",
+        "residual_block": "3x3_3x3",
+        "channels": 3,
+        "num_levels": 8,
+    },
     "ON": {"variant": "ON", "output": "softmax", "image_size": 8, "num_classes": 2},
     "part": {"upscaler": "A", "image_size": 8, "scale": "8", "num_classes": 2},
     "paper-conditions": {
