@@ -27,7 +27,7 @@ from ms_pixelcnn_tf.layers import (
 )
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import make_logits
-from ms_pixelcnn_tf.networks.trunk import make_prediction
+from ms_pixelcnn_tf.networks.trunk import make_prediction, project
 from ms_pixelcnn_tf.networks.upscaler import Upscaler, UpscalerA
 from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
 from ms_pixelcnn_tf.types import Shape, Tensor
@@ -119,27 +119,24 @@ class MaskedUpscalerA(Upscaler):
 
         Returns:
             Pixel features of the context (without one the conditioning, a map), the prediction of
-            `networks.trunk.Trunk` or None, and the conditioning's share of each block, a list of
-            `[B, ·, ·, F]` or Nones.
+            `networks.trunk.Trunk` or None, and what each block is given of the conditioning
+            (`networks.trunk.project`).
         """
         pixels, prediction = self.read(context), None
         if self.prediction is not None:
             prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
-        projections = [None] * len(self.blocks)
-        if self.conditioning_projection is not None:
-            projection = self.conditioning_projection(conditioning)
-            projections = ops.split(projection, len(self.blocks), axis=-1)
-        return pixels if self.context_channels else conditioning, prediction, projections
+        shares = project(self.conditioning_projection, conditioning, len(self.blocks))
+        return pixels if self.context_channels else conditioning, prediction, shares
 
     def call(self, known: Sequence[Any], levels: Tensor) -> Tensor:
         """Args:
         known: from the trunk.
         levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
-        given, prediction, projections = known
+        given, prediction, shares = known
         maps = self.entry(ops.concatenate([given, self.read(levels)], axis=-1))
-        for block, projection in zip(self.blocks, projections, strict=True):
-            maps = block(maps, projection)
+        for block, share in zip(self.blocks, shares, strict=True):
+            maps = block(maps, *share)
         head = ops.relu(self.head(ops.relu(maps)))
         return self.logits(with_prediction(prediction, head))
 

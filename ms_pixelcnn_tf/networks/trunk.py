@@ -92,13 +92,20 @@ class Trunk(keras.layers.Layer):
         if self.prediction is not None:
             prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
         maps = self.entry(pixels if self.context_channels else conditioning)
-        projections = [None] * len(self.blocks)
-        if self.conditioning_projection is not None:
-            projection = self.conditioning_projection(conditioning)
-            projections = ops.split(projection, len(self.blocks), axis=-1)
-        for block, projection in zip(self.blocks, projections, strict=True):
-            maps = block(maps, projection)
+        shares = project(self.conditioning_projection, conditioning, len(self.blocks))
+        for block, share in zip(self.blocks, shares, strict=True):
+            maps = block(maps, *share)
         return ops.relu(maps), prediction
+
+
+def project(
+    projection: keras.layers.Layer | None, conditioning: Tensor | None, num_blocks: int
+) -> list[tuple[Tensor, ...]]:
+    """What each block is called with beside its maps: its share of the projected conditioning,
+    `[B, ·, ·, F]`, or nothing. (A block that is recomputed may not be called with None.)"""
+    if projection is None:
+        return [()] * num_blocks
+    return list(zip(ops.split(projection(conditioning), num_blocks, axis=-1)))
 
 
 def make_prediction(

@@ -26,8 +26,8 @@ WIDTHS = {
     "base_layers": 2,
     "base_features": 6,
     "residual_blocks": 1,
-    "features": 6,
-    "head_features": 6,
+    "features": 12,
+    "head_features": 24,  # 8 a channel, for a ReLU to be open
     "dtype": "float64",
     "batch_size": 2,
 }
