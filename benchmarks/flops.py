@@ -35,7 +35,8 @@ def forward_flops(model):
     flops = {base: layer_flops(model.base, model.sizes[0], model.base.conditioning_projection)}
     for index, (name, upscaler) in enumerate(zip(names, model.upscalers, strict=True)):
         size = model.sizes[index // 3]  # groups live on the lower scale's grid
-        flops[name] = layer_flops(upscaler, size, upscaler.trunk.conditioning_projection)
+        owner = upscaler if hasattr(upscaler, "conditioning_projection") else upscaler.trunk
+        flops[name] = layer_flops(upscaler, size, owner.conditioning_projection)
     return flops
 
 

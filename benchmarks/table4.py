@@ -5,7 +5,8 @@
     bin/benchmark table4 --only=videos        # 64x64, 18 frames sampled
 
 Images: `ON`, naive (one full evaluation a sub-pixel) and cached; `OlogN` with upscalers of type A
-and type B, in one graph and as a Python loop over compiled steps; with a softmax and with a DMOL.
+and type B, in one graph and as a Python loop over compiled steps; with a softmax and with a DMOL;
+and with a softmax the paper's own type A, all departures off, beside the paper's 105x.
 Videos: `OTN`, naive and cached; `OT` and `OTlogN` in one graph and a step a call, and with a frame
 encoder that works at half of the frame's size (`--frame_stride=2` of `bin/train`); `OT_baseline`
 beside them.
@@ -119,7 +120,7 @@ def parse(arguments):
         "--preset",
         default="large",
         metavar="NAME",
-        help="recipe whose widths the videos have (paper)",
+        help="recipe whose widths the videos have (large)",
     )
     parser.add_argument("--video_size", default=64, help="side of a frame, pixels (64)", **number)
     parser.add_argument("--frames", default=20, help="frames of a clip, two given (20)", **number)

@@ -8,13 +8,13 @@ computation: the same uniforms give the same image.
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
 
 from ms_pixelcnn_tf.fusing import by_cores
-from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.networks import MaskedUpscalerA, UpscalerB
 from ms_pixelcnn_tf.networks.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.pixels import from_patches, to_patches
 from ms_pixelcnn_tf.types import Tensor
@@ -115,7 +115,7 @@ def decode_raster(
 
 
 def decode_naive(
-    distribution: Any, all_params: Callable, uniforms: Tensor
+    distribution: Any, all_params: Callable, uniforms: Tensor, by_channel: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Decodes in raster order with one full evaluation of the network per sub-pixel, or per pixel
     where the law does not order the channels.
@@ -126,19 +126,21 @@ def decode_naive(
         distribution: the law of a pixel.
         all_params: `levels [B, H, W, C] → [B, H, W, distribution.num_params]`, causal.
         uniforms: `[B, H, W, C]`.
+        by_channel: whether a channel of all pixels comes before the next one; for laws that order
+            the channels.
 
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
     """
-    _, height, width, _ = uniforms.shape
-    return ops.fori_loop(
-        0,
-        height * width,
-        lambda position, image: decode_naive_pixel(
-            distribution, all_params, uniforms, position, image
-        ),
-        naive_start(uniforms),
-    )
+    _, height, width, channels = uniforms.shape
+    image = naive_start(uniforms)
+    for own in [[channel] for channel in range(channels)] if by_channel else [range(channels)]:
+
+        def decode(position, image, own=own):
+            return decode_naive_pixel(distribution, all_params, uniforms, position, image, own)
+
+        image = ops.fori_loop(0, height * width, decode, image)
+    return image
 
 
 def naive_start(uniforms: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,7 +149,12 @@ def naive_start(uniforms: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def decode_naive_pixel(
-    distribution: Any, all_params: Callable, uniforms: Tensor, position: Tensor, image: Any
+    distribution: Any,
+    all_params: Callable,
+    uniforms: Tensor,
+    position: Tensor,
+    image: Any,
+    own_channels: Sequence[int] | None = None,
 ) -> Any:
     """One pixel of `decode_naive`.
 
@@ -155,6 +162,7 @@ def decode_naive_pixel(
         distribution, all_params, uniforms: as there.
         position: the pixel's number in raster order.
         image: levels and log-probabilities so far.
+        own_channels: those to decode, in order; None: all.
 
     Returns:
         The same with this pixel's.
@@ -162,7 +170,7 @@ def decode_naive_pixel(
     _, height, width, channels = uniforms.shape
     row, column = position // width, position % width
     here = (ops.arange(height)[:, None, None] == row) & (ops.arange(width)[:, None] == column)
-    for channel in range(channels):
+    for channel in range(channels) if own_channels is None else own_channels:
         levels, _ = image
         if channel == 0 or distribution.channel_autoregressive:
             params = all_params(levels)[:, row, column]
@@ -196,11 +204,11 @@ def decode_group(
 ) -> tuple[Tensor, Tensor | None]:
     """Decodes one group of a scale from what its trunk knows of it.
 
-    Type A decodes all pixels at once. Type B folds its patches into the batch, so that the few
-    steps through one patch serve the whole image.
+    Type A decodes a channel of all pixels at once. Type B folds its patches into the batch, so that
+    the few steps through one patch serve the whole image.
 
     Args:
-        upscaler: an `UpscalerA` or `UpscalerB`.
+        upscaler: an `UpscalerA`, `MaskedUpscalerA` or `UpscalerB`.
         known: what its trunk returns.
         uniforms: `[B, H, W, C]`.
         score: whether to return log-probabilities.
@@ -208,7 +216,7 @@ def decode_group(
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
     """
-    if isinstance(upscaler, UpscalerA):
+    if not isinstance(upscaler, UpscalerB):
         return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
     conditioning, prediction = upscaler.patches(known)
     levels, log_probs = decode_raster(
@@ -221,3 +229,12 @@ def decode_group(
     )
     size = uniforms.shape[1:3]
     return from_patches(levels, size), None if log_probs is None else from_patches(log_probs, size)
+
+
+def decode_group_naive(
+    upscaler: Any, all_params: Callable, uniforms: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`decode_naive` of a group of a scale, in the order in which its upscaler generates it: a
+    channel-masked network reads the channels before of all pixels."""
+    by_channel = isinstance(upscaler, MaskedUpscalerA)
+    return decode_naive(upscaler.distribution, all_params, uniforms, by_channel)

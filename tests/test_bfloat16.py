@@ -27,7 +27,7 @@ IMAGES = [
     {"variant": variant, "upscaler": upscaler, "output": output}
     for variant, upscaler in (("ON", "A"), ("OlogN", "A"), ("OlogN", "B"))
     for output in ("softmax", "dmol")
-]
+] + [{"variant": "OlogN", "output": "softmax", "type_a_colour": "masked"}]
 VIDEOS = ("OT_baseline", "OTN", "OT", "OTlogN")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from support.models import (
+    PAPER_PAST,
     PAPER_PIXELS,
     random_conditions,
     random_frames,
@@ -39,13 +40,15 @@ PAPER = {
 }
 IMAGES = {
     "A-softmax": {"upscaler": "A", "output": "softmax"},
+    "A-masked": {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"},
     "B-dmol": {"upscaler": "B", "output": "dmol"},
     "ON-softmax": {"variant": "ON", "image_size": 4, "output": "softmax"},
     "paper": PAPER_PIXELS | {"upscaler": "B", "output": "softmax"},
     "conditional": CONDITIONS | {"output": "softmax"},
     "conditional-paper": CONDITIONS | {"output": "softmax"} | PAPER,
 }
-VIDEOS = ("OT_baseline", "OTN", "OT", "OTlogN")
+VIDEOS = {name: (name, {}) for name in ("OT_baseline", "OTN", "OT", "OTlogN")}
+VIDEOS["OT-paper"] = ("OT", PAPER_PAST)
 MODELS = (*IMAGES, *VIDEOS)
 BATCH = 2
 
@@ -59,7 +62,9 @@ def on_tensorflow(name, folder):
         log_prob = model.log_prob(stored["images"], conditions)
         decoded = model.decode(stored["uniforms"], conditions)
     else:
-        model = random_video_model(name, weight_scale=0.2, **SIZES, num_frames=4, frame_stride=2)
+        variant, own = VIDEOS[name]
+        fields = SIZES | {"num_frames": 4, "frame_stride": 2} | own
+        model = random_video_model(variant, weight_scale=0.2, **fields)
         conditions = random_sequences(model, BATCH)
         stored = {
             "frames": random_frames(model, BATCH),

@@ -32,6 +32,10 @@ LAYERS = {  # class → made, what it is called with
         [maps(2, 4, 4, 2)],
     ),
     layers.MaskedDense: (lambda: layers.MaskedDense([0, 1, 1], [0, 1], "A"), [maps(2, 4, 4, 3)]),
+    layers.ChannelMaskedConvolution: (
+        lambda: layers.ChannelMaskedConvolution([0, 1, 1], [0, 1], "A"),
+        [maps(2, 4, 4, 3)],
+    ),
     layers.GatedLayer: (
         lambda: layers.GatedLayer([0, 1, 2], 6, 3, first=True),
         [maps(2, 4, 4, 3), maps(2, 4, 4, 3)],
@@ -66,13 +70,18 @@ LAYERS = {  # class → made, what it is called with
 UPSCALERS = {
     "A, softmax": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6),
     "A, dmol": lambda: networks.UpscalerA(DMOL, 2, 1, 6, 6, conditioning_features=2),
+    "A, two 3x3": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6, residual_block="3x3_3x3"),
+    "A, masked": lambda: networks.MaskedUpscalerA(SOFTMAX, 3, 1, 6, 6, 2),
+    "A, masked, two 3x3": lambda: networks.MaskedUpscalerA(
+        SOFTMAX, 2, 1, 6, 6, residual_block="3x3_3x3"
+    ),
     "B": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 1, 9),
     "A, free": lambda: networks.UpscalerA(FREE, 3, 1, 6, 6, **READS),
     "B, free": lambda: networks.UpscalerB(FREE, 4, 1, 6, 6, (2, 2), 1, 9, **READS),
     "B, kernel 5": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 2, 9, gated_kernel=5),
 }
 NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}
-TESTED_BELOW = {networks.UpscalerA, networks.UpscalerB, encoders.Encoder}
+TESTED_BELOW = {networks.UpscalerA, networks.MaskedUpscalerA, networks.UpscalerB, encoders.Encoder}
 
 
 def test_every_public_layer_is_in_the_table():
@@ -139,6 +148,23 @@ def test_a_law_of_before_there_was_a_choice_is_the_tent():
     }
     law = keras.saving.deserialize_keras_object(written)
     assert type(law) is Categorical and law.num_outputs == 4 + 1 + 3
+
+
+@pytest.mark.parametrize(
+    "kind, new",
+    [
+        (layers.MultiplicativeUnit, "dilation"),
+        (layers.ResidualMultiplicativeBlock, "dilation"),
+        (layers.ConvLSTM, "norms"),
+        (encoders.FrameEncoder, "max_dilation"),
+        (encoders.PoseEncoder, "places"),
+    ],
+)
+def test_a_configuration_without_an_argument_that_came_later_is_read(kind, new):
+    layer = LAYERS[kind][0]()
+    written = keras.saving.serialize_keras_object(layer)
+    del written["config"][new]
+    assert keras.saving.deserialize_keras_object(written).get_config() == layer.get_config()
 
 
 @pytest.mark.parametrize("name", UPSCALERS)

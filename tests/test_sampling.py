@@ -199,9 +199,17 @@ MODELS += [
     ON | FULL | {"output": "softmax", "gated_kernel": 5, "base_layers": 3, "image_size": (5, 4)},
     B | FULL | {"output": "dmol", "gated_kernel": 5, "image_size": 8, "base_size": 4},
 ]
+MASKED = len(MODELS)
+MODELS += [
+    A
+    | FULL
+    | {"output": "softmax", "type_a_colour": "masked"}
+    | {"num_classes": 2, "image_size": (8, 4), "base_size": (4, 2), "residual_block": "3x3_3x3"},
+    A | FULL | {"output": "softmax", "type_a_colour": "masked"} | PAPER_PIXELS,
+]
 
 
-@pytest.mark.parametrize("index", fast(list(range(len(MODELS))), 0, 9, 15))
+@pytest.mark.parametrize("index", fast(list(range(len(MODELS))), 0, 9, 15, MASKED))
 def test_all_samplers_give_the_same_image_and_its_likelihood(index):
     """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
     batch = 8

@@ -16,6 +16,7 @@ from ms_pixelcnn_tf.models import make_model, rollout
 from ms_pixelcnn_tf.models.compiled import compile_function
 from ms_pixelcnn_tf.models.frame_decoder import Past
 from ms_pixelcnn_tf.models.inputs import uniforms_dtype
+from ms_pixelcnn_tf.networks import MaskedUpscalerA
 from parts.timing import seconds_of
 from parts.worker import peak_memory
 
@@ -29,7 +30,7 @@ class Sampler:
     Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part
     is run), and have `build`, `sample` and `score`, which return when their results are there, and
     `flops`, the operations of all network evaluations that one example takes (None: not counted; of
-    a naive sampler only those that are timed).
+    a naive sampler only those that are timed), and `network_evaluations`.
     """
 
     scale = 1.0
@@ -50,7 +51,13 @@ class Sampler:
             "parameters": int(self.model.count_params()),
             "extrapolated_by": self.scale,
             "flops": self.flops(),
+            "evaluations": self.network_evaluations(),
         }
+
+    def network_evaluations(self):
+        """Evaluations of whole networks that sampling one example takes: of a naive sampler one a
+        sub-pixel (or pixel), of `OlogN` those of its upscalers; None: not counted."""
+        return None
 
     def measure(self):
         """One round: seconds of sampling and of the likelihood."""
@@ -103,8 +110,15 @@ class ImageSampler(Sampler):
             np.asarray(log_prob)
 
     def flops(self):
-        times = naive_evaluations(self.model) if self._sampler == "naive" else 1
-        return times * sum(flops.forward_flops(self.model).values())
+        base, *groups = flops.forward_flops(self.model).values()
+        if self._sampler == "naive":
+            return naive_evaluations(self.model) * base
+        return base + group_evaluations(self.model) * sum(groups)
+
+    def network_evaluations(self):
+        if self._sampler == "naive":
+            return naive_evaluations(self.model)
+        return len(self.model.upscalers) * group_evaluations(self.model) or None
 
 
 class StepByStep:
@@ -272,6 +286,13 @@ def naive_evaluations(model):
     height, width = model.config.image_size
     orders = model.distribution.channel_autoregressive
     return height * width * (model.config.channels if orders else 1)
+
+
+def group_evaluations(model):
+    """Evaluations of an upscaler that sampling its group takes: of a channel-masked one, as in the
+    paper, one a channel; else one (of which type B's decoder is evaluated pixel by pixel)."""
+    masked = any(isinstance(upscaler, MaskedUpscalerA) for upscaler in model.upscalers)
+    return model.config.channels if masked else 1
 
 
 def evaluations(model, count):

@@ -52,16 +52,23 @@ class Row:
         return f"{self.model}, {HOW[self.sampler]}"
 
 
+PAPERS = "OlogN A, the paper's"  # every departure off: three evaluations of a network a group
+
+
 def image_rows(options):
     """Groups of images: each output law with each batch size."""
-    models = [("ON", {"variant": "ON"}, ("naive", "cached"))] + [
-        (f"OlogN {kind}", {"variant": "OlogN", "upscaler": kind}, ("steps", "graph"))
-        for kind in ("A", "B")
+    olog = {"variant": "OlogN", "upscaler": "A"}
+    models = [
+        ("ON", {"variant": "ON"}, ("naive", "cached")),
+        ("OlogN A", olog, ("steps", "graph")),
+        ("OlogN B", olog | {"upscaler": "B"}, ("steps", "graph")),
+        (PAPERS, olog | {"preset": "paper"}, ("steps", "graph")),
     ]
     for batch in options.batches:
         for output in options.outputs:
             group = f"images, {output}, batch {batch}"
-            for name, own, samplers in models:
+            # With a DMOL a network is evaluated once, in the paper as well.
+            for name, own, samplers in models if output == "softmax" else models[:-1]:
                 fields = paper_models.fields(options, size=options.size, output=output, **own)
                 for sampler in samplers:
                     work = "parts.samplers:ImageSampler", fields, batch, sampler
@@ -164,9 +171,11 @@ def table(results):
             "× cached",
             "sample / likelihood",
             "× naive, by operations",
+            "evaluations",
             "first sample, s",
             "peak memory, GiB",
             f"paper, {unit}",
+            "paper, × naive",
         ]
         rows = [_cells(result, frames) for result in members]
         parts.append(f"### {group[0].upper()}{group[1:]}\n\n{markdown_table(header, rows)}\n")
@@ -180,10 +189,11 @@ def _cells(result, frames):
     digits = 0 if seconds["median"] >= 100 else 2 if seconds["median"] >= 1 else 3
     ratio = result["sampling_over_likelihood"]
     first, operations = result["first_seconds"], result.get("fewer_flops_than_naive")
-    paper = None
+    paper = paper_ratio = None
     comparable = frames or result["group"].endswith(f"batch {PAPER_BATCH}")
     if comparable and HALF not in result["model"]:
         paper = PAPER.get((result["variant"], result["sampler"]))
+        paper_ratio = paper and PAPER["OTN" if frames else "ON", "naive"] / paper
     memory = result["memory"]
     return [
         f"{result['model']}, {HOW[result['sampler']]}",
@@ -192,9 +202,11 @@ def _cells(result, frames):
         _times(result["faster_than_cached"]),
         format_spread(ratio, 0 if ratio["median"] >= 100 else 2),
         "–" if operations is None else f"{operations:,.0f}",
+        f"{result.get('evaluations') or '–'}",
         "–" if first is None else f"{first:.1f}",
         "–" if memory is None else f"{memory / 1024:.2f}",
         "–" if paper is None else f"{paper:,}",
+        "–" if paper_ratio is None else f"{paper_ratio:,.0f}",
     ]
 
 
@@ -225,7 +237,12 @@ def page(results, how, goals):
             f"resident, up to that sample{memory}. By operations: the multiply-adds of its "
             "networks, counted, beside those of the naive sampler's evaluations (of a video "
             "without what it spends on the past); times would stand so "
-            'if all ran equally fast. "A step a call" is a Python loop over compiled steps, as the '
+            "if all ran equally fast. Evaluations are those of whole networks that an image takes: "
+            "of a naive sampler all, of OlogN its upscalers' (its base makes its pixels one by one "
+            "beside them). "
+            f"{PAPERS}, has every departure of docs/departures.md off, so that a channel-masked "
+            "network is evaluated once a channel; it stands beside the same naive ON, which is "
+            'ours. "A step a call" is a Python loop over compiled steps, as the '
             "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of "
             "it), a group of a scale, a frame of a video. \\* Extrapolated from a part. The "
             "paper's seconds are of a Quadro M4000, 32×32 and 64×64, of an upscaler and a law "

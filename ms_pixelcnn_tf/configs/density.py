@@ -114,10 +114,12 @@ class DensityConfig:
     )
     type_a_colour: str = departure(
         "how type A with a softmax orders a pixel's channels: masked (a channel-masked network, "
-        "evaluated once per channel) or head (a masked 1x1 head, one evaluation)",
+        "evaluated once per channel) or head (a masked 1x1 head, one evaluation); a dmol orders "
+        "none and has one way",
         "head",
         "masked",
-        "The trunk runs once per group instead of once per channel.",
+        "The trunk runs once per group instead of once per channel; what it gives up is that a "
+        "channel sees the earlier channels of neighbouring pixels of its group.",
         ("head", "masked"),
     )
     residual_block: str = departure(
@@ -151,6 +153,8 @@ class DensityConfig:
             "features",
             "head_features",
         )
+        if self.type_a_colour == "masked":
+            self.check_orders_channels("features")
 
     @property
     def of_pixels(self) -> dict[str, str]:

@@ -109,7 +109,8 @@ class TrainConfig:
     crop_size: int = doc("train scales above this size on random crops of it; 0 for none", 0)
     crop_halo: int = doc(
         "pixels around a crop that are read but not scored, so that crops are scored as the whole "
-        "image is: 2 * (1 + residual_blocks) is exact, less costs less; 0 for none",
+        "image is: 2 * (1 + residual_blocks) is exact (blocks of two 3x3 convolutions count "
+        "twice), less costs less; 0 for none",
         0,
     )
     flip: bool = doc("mirror images at random", False)

@@ -50,7 +50,8 @@ class VideoConfig(DensityConfig):
     )
 
     previous_frame: str = departure(
-        "whether each network also reads the previous frame's pixels: given or none",
+        "whether each network also reads the previous frame's pixels: given or none (the ConvLSTM "
+        "alone tells of the past); OT_upscaler, which has nothing else, always does",
         "given",
         "none",
         "A frame is first of all the one before it.",
@@ -126,6 +127,11 @@ class VideoConfig(DensityConfig):
             return ()
         sizes = {"actions": self.action_size, "states": self.state_size}
         return tuple(name for name, size in sizes.items() if size)
+
+    @property
+    def sees_previous(self) -> bool:
+        """Whether the networks read the previous frame's pixels; those of OT_upscaler always do."""
+        return self.previous_frame == "given" or self.variant == "OT_upscaler"
 
     @property
     def predicted_frames(self) -> int:

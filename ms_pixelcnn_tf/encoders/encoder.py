@@ -108,7 +108,12 @@ class Encoder(keras.layers.Layer):
         for name, inputs in zip(SPATIAL, (config.num_keypoints, config.num_segments), strict=True):
             if inputs:
                 self.maps[name] = SpatialEncoder(
-                    inputs, config.spatial_features, config.spatial_blocks, dtype=policy, name=name
+                    inputs,
+                    config.spatial_features,
+                    config.spatial_blocks,
+                    config.residual_block,
+                    dtype=policy,
+                    name=name,
                 )
 
         self.joint, self.widths = {}, {}

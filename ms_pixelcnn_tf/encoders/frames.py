@@ -14,6 +14,9 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 class FrameEncoder(keras.layers.Layer):
     """Residual multiplicative blocks over a frame.
 
+    The dilation of the blocks doubles from one to the next up to `max_dilation`, and starts again:
+    1, 2, 4, 8, 1, 2, 4, 8, as we read the paper, both units of a block being dilated alike.
+
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
@@ -22,6 +25,7 @@ class FrameEncoder(keras.layers.Layer):
         stride: 1 keeps the frame's size, as the paper does. Above 1, stride×stride blocks of pixels
             are stacked in depth first (no pixel is lost), and all else costs stride² times less.
         pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
+        max_dilation: a power of two, places; the paper's is 8.
 
     Call arguments:
         frames: `[N, H, W, C]` integer levels (or floats holding them); frames of several times
@@ -41,6 +45,7 @@ class FrameEncoder(keras.layers.Layer):
         num_blocks: int = 8,
         stride: int = 1,
         pixel_inputs: str = "features",
+        max_dilation: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -49,12 +54,18 @@ class FrameEncoder(keras.layers.Layer):
         self.features = features
         self.stride = stride
         self.pixel_inputs = pixel_inputs
+        self.max_dilation = max_dilation
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(
             2 * features, 3, padding="same", dtype=policy, name="entry"
         )
         self.blocks = [
-            ResidualMultiplicativeBlock(features, dtype=policy, name=f"block{index}")
+            ResidualMultiplicativeBlock(
+                features,
+                dilation=2 ** (index % max_dilation.bit_length()),
+                dtype=policy,
+                name=f"block{index}",
+            )
             for index in range(num_blocks)
         ]
 
@@ -79,6 +90,7 @@ class FrameEncoder(keras.layers.Layer):
             "num_blocks": len(self.blocks),
             "stride": self.stride,
             "pixel_inputs": self.pixel_inputs,
+            "max_dilation": self.max_dilation,
         }
 
 

@@ -18,6 +18,7 @@ class SpatialEncoder(keras.layers.Layer):
         features: width F.
         num_blocks: residual blocks; we read the paper's "12-layer ResNet" as 12 residual blocks, as
             in the upscalers.
+        residual_block: their kind (`layers.ResidualBlock`).
 
     Call arguments:
         maps: `[B, M, M, P]`, 0 to 1.
@@ -28,14 +29,22 @@ class SpatialEncoder(keras.layers.Layer):
     Reference: Reed et al. (2017), section 3.2.
     """
 
-    def __init__(self, inputs: int, features: int, num_blocks: int = 12, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        features: int,
+        num_blocks: int = 12,
+        residual_block: str = "3x3_1x1",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.inputs = inputs
         self.features = features
+        self.residual_block = residual_block
         policy = self.dtype_policy
         self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
         self.blocks = [
-            ResidualBlock(features, dtype=policy, name=f"block{index}")
+            ResidualBlock(features, residual_block, dtype=policy, name=f"block{index}")
             for index in range(num_blocks)
         ]
 
@@ -55,4 +64,5 @@ class SpatialEncoder(keras.layers.Layer):
             "inputs": self.inputs,
             "features": self.features,
             "num_blocks": len(self.blocks),
+            "residual_block": self.residual_block,
         }

@@ -5,13 +5,14 @@ from ms_pixelcnn_tf.layers.conv_lstm import ConvLSTM
 from ms_pixelcnn_tf.layers.gated import GatedLayer
 from ms_pixelcnn_tf.layers.initializers import Constant, GivenRows
 from ms_pixelcnn_tf.layers.masked_convolution import MaskedConvolution
-from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
+from ms_pixelcnn_tf.layers.masked_dense import ChannelMaskedConvolution, MaskedDense
 from ms_pixelcnn_tf.layers.multiplicative import MultiplicativeUnit, ResidualMultiplicativeBlock
 from ms_pixelcnn_tf.layers.of_distribution import OfDistribution, output_kernel, with_prediction
 from ms_pixelcnn_tf.layers.residual import ResidualBlock
 
 __all__ = [
     "ChannelHead",
+    "ChannelMaskedConvolution",
     "Constant",
     "ConvLSTM",
     "GatedLayer",

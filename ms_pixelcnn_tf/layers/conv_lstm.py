@@ -11,6 +11,13 @@ from ms_pixelcnn_tf.layers.initializers import Constant
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
+def make_norm(kind: str, name: str, dtype: Any, center: bool = True) -> keras.layers.Layer:
+    """A normalisation of the memory's: "layer", over the features of one place, or "none"."""
+    if kind == "none":
+        return keras.layers.Identity(dtype=dtype, name=name)
+    return keras.layers.LayerNormalization(epsilon=1e-5, center=center, dtype=dtype, name=name)
+
+
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ConvLSTM(keras.layers.Layer):
     """One step in time: [i, f, u, o] = N(kernel * inputs) + N(recurrent * hidden) + bias, and
@@ -30,6 +37,7 @@ class ConvLSTM(keras.layers.Layer):
         features: width F of the state.
         inputs: width I of the inputs.
         kernel_size: odd.
+        norms: kind of N, "layer" or "none" (the papers').
 
     Call arguments:
         inputs: `[B, h, w, I]`.
@@ -42,15 +50,16 @@ class ConvLSTM(keras.layers.Layer):
     Preserving CNN Encoders"; the normalisation as in Ba et al. (2016), equation 20.
     """
 
-    def __init__(self, features: int, inputs: int, kernel_size: int = 3, **kwargs: Any) -> None:
+    def __init__(
+        self, features: int, inputs: int, kernel_size: int = 3, norms: str = "layer", **kwargs: Any
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # the cell is not to be rounded
         self.features = features
         self.inputs = inputs
         self.kernel_size = kernel_size
+        self.norms = norms
         self.read_norm, self.recurrent_norm = (
-            keras.layers.LayerNormalization(
-                epsilon=1e-5, center=False, dtype=self.variable_dtype, name=name
-            )
+            make_norm(norms, name, self.variable_dtype, center=False)
             for name in ("read_norm", "recurrent_norm")
         )
 
@@ -110,4 +119,5 @@ class ConvLSTM(keras.layers.Layer):
             "features": self.features,
             "inputs": self.inputs,
             "kernel_size": self.kernel_size,
+            "norms": self.norms,
         }

@@ -1,4 +1,4 @@
-"""A 1x1 convolution whose kernel is masked between channel groups."""
+"""Convolutions, 1x1 and 3x3, whose kernels are masked between channel groups."""
 
 from typing import Any
 
@@ -28,6 +28,8 @@ class MaskedDense(keras.layers.Layer):
         `[..., len(output_groups)]`.
     """
 
+    kernel_size: tuple[int, ...] = ()
+
     def __init__(
         self,
         input_groups: Groups,
@@ -46,14 +48,17 @@ class MaskedDense(keras.layers.Layer):
         self.mask = channel_mask(input_groups, output_groups, mask_type)
 
     def build(self, input_shape: Shape = None) -> None:
-        shape = self.mask.shape
         self.kernel = self.add_weight(
-            shape=shape, initializer=self.kernel_initializer, name="kernel"
+            shape=(*self.kernel_size, *self.mask.shape),
+            initializer=self.kernel_initializer,
+            name="kernel",
         )
-        self.bias = self.add_weight(shape=shape[1:], initializer=self.bias_initializer, name="bias")
+        self.bias = self.add_weight(
+            shape=self.mask.shape[1:], initializer=self.bias_initializer, name="bias"
+        )
 
     def masked_kernel(self) -> Tensor:
-        """`[inputs, outputs]`, the kernel as the call uses it."""
+        """The kernel as the call uses it: `[inputs, outputs]`, of 3x3 `[3, 3, inputs, outputs]`."""
         return ops.cast(self.kernel, self.compute_dtype) * ops.cast(self.mask, self.compute_dtype)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -67,3 +72,24 @@ class MaskedDense(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
+
+
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class ChannelMaskedConvolution(MaskedDense):
+    """A 3x3 convolution with the mask of `MaskedDense` at all nine taps.
+
+    There is no spatial mask: an output sees the groups that its mask allows at its own pixel and at
+    the eight around it. Arguments as for `MaskedDense`.
+
+    Call arguments:
+        inputs: `[B, H, W, len(input_groups)]`.
+
+    Returns:
+        `[B, H, W, len(output_groups)]`; beyond the border the inputs are zeros.
+    """
+
+    kernel_size = (3, 3)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        maps = ops.conv(inputs, self.masked_kernel(), padding="same")
+        return maps + ops.cast(self.bias, self.compute_dtype)

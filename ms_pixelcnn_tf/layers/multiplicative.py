@@ -30,6 +30,7 @@ class MultiplicativeUnit(keras.layers.Layer):
         features: width c.
         num_groups: channel groups of the features if the unit is to be causal in raster order (1:
             channels unordered); None for a plain 3x3, which sees all around.
+        dilation: of the plain 3x3, pixels from tap to tap.
 
     Call arguments:
         inputs: `[B, H, W, c]`.
@@ -40,13 +41,18 @@ class MultiplicativeUnit(keras.layers.Layer):
     Reference: Kalchbrenner et al. (2016b), Video Pixel Networks, "Multiplicative Units".
     """
 
-    def __init__(self, features: int, num_groups: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, features: int, num_groups: int | None = None, dilation: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.num_groups = num_groups
+        self.dilation = dilation
         arguments = {"dtype": self.dtype_policy, "name": "convolution"}
         if num_groups is None:
-            self.convolution = keras.layers.Conv2D(4 * features, 3, padding="same", **arguments)
+            self.convolution = keras.layers.Conv2D(
+                4 * features, 3, padding="same", dilation_rate=dilation, **arguments
+            )
         else:
             groups = feature_groups(features, num_groups)
             self.convolution = MaskedConvolution(groups, np.tile(groups, 4), **arguments)
@@ -58,7 +64,11 @@ class MultiplicativeUnit(keras.layers.Layer):
         return multiplicative(inputs, self.convolution(inputs))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"features": self.features, "num_groups": self.num_groups}
+        return super().get_config() | {
+            "features": self.features,
+            "num_groups": self.num_groups,
+            "dilation": self.dilation,
+        }
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -71,6 +81,7 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
     Args:
         features: width c of the units; inputs and outputs have 2c.
         num_groups: as for the units; None for a block that sees all around.
+        dilation: of both units.
 
     Call arguments:
         inputs: `[B, H, W, 2c]`.
@@ -82,14 +93,17 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
     Reference: Kalchbrenner et al. (2016b), "Residual Multiplicative Blocks".
     """
 
-    def __init__(self, features: int, num_groups: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, features: int, num_groups: int | None = None, dilation: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.features = features
         self.num_groups = num_groups
+        self.dilation = dilation
         policy = self.dtype_policy
         self.narrow = self._pointwise(2 * features, features, name="narrow")
         self.units = [
-            MultiplicativeUnit(features, num_groups, dtype=policy, name=f"unit{index}")
+            MultiplicativeUnit(features, num_groups, dilation, dtype=policy, name=f"unit{index}")
             for index in range(2)
         ]
         self.widen = self._pointwise(
@@ -119,4 +133,8 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
         return MaskedDense(*groups, **arguments)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"features": self.features, "num_groups": self.num_groups}
+        return super().get_config() | {
+            "features": self.features,
+            "num_groups": self.num_groups,
+            "dilation": self.dilation,
+        }

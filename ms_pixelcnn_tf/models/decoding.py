@@ -43,7 +43,7 @@ def decode_naive(
         )
 
     def group(upscaler, known, uniforms):
-        return sampling.decode_naive(model.distribution, lambda x: upscaler(known, x), uniforms)
+        return sampling.decode_group_naive(upscaler, lambda x: upscaler(known, x), uniforms)
 
     levels, log_probs = _decode(model, uniforms, conditions, base, group)
     return levels, sum(map(sum_image, log_probs))

@@ -15,7 +15,7 @@ from ms_pixelcnn_tf import pixels, sampling
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import Distribution, make_distribution
 from ms_pixelcnn_tf.models.given import conditioning_of
-from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.networks import TypeA, make_type_a
 from ms_pixelcnn_tf.sizes import format_size
 from ms_pixelcnn_tf.types import Tensor
 
@@ -131,7 +131,7 @@ class Cached:
         )
 
     def group(
-        self, upscaler: UpscalerA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
+        self, upscaler: TypeA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """A group of a scale."""
         known = upscaler.trunk(context, conditioning)
@@ -167,17 +167,16 @@ class Naive:
         )
 
     def group(
-        self, upscaler: UpscalerA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
+        self, upscaler: TypeA, context: Tensor, uniforms: Tensor, conditioning: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        return sampling.decode_naive(
-            upscaler.distribution,
-            lambda x: upscaler(upscaler.trunk(context, conditioning), x),
-            uniforms,
+        return sampling.decode_group_naive(
+            upscaler, lambda x: upscaler(upscaler.trunk(context, conditioning), x), uniforms
         )
 
 
 class ScaleDecoder(keras.layers.Layer):
-    """The groups of one scale, of type A, each given the frame before at that scale as well.
+    """The groups of one scale, of type A, each given the frame before at that scale as well, if the
+    networks see it. If not, group 1 is given the conditioning alone.
 
     Args:
         config: a `configs.VideoConfig`.
@@ -202,19 +201,24 @@ class ScaleDecoder(keras.layers.Layer):
         self.size = tuple(side // 2 for side in size)  # of the groups' maps
         self.conditioning = conditioning_of(config, self.size) if conditioning_features else None
         self.groups = groups
+        self.before = pixels.split_groups if config.sees_previous else no_groups
+        # Group 1 has nothing to predict from if it does not see the frame before.
+        alone = {} if config.sees_previous else {"prediction_path": "none"}
         self.term_dims = {
             f"{prefix}group{group}": math.prod(self.size) * config.channels for group in groups
         }
         self.upscalers = [
-            UpscalerA(
+            make_type_a(
+                config.type_a_colour,
                 distribution,
-                group,
-                config.residual_blocks,
-                config.features,
-                config.head_features,
-                conditioning_features,
-                previous=True,
-                **config.of_pixels,
+                group=group,
+                num_blocks=config.residual_blocks,
+                features=config.features,
+                head_features=config.head_features,
+                conditioning_features=conditioning_features,
+                previous=config.sees_previous,
+                residual_block=config.residual_block,
+                **config.of_pixels | ({} if group > 1 else alone),
                 dtype=self.dtype_policy,
                 name=f"group{group}",
             )
@@ -237,7 +241,7 @@ class ScaleDecoder(keras.layers.Layer):
     def factors(self, previous: Tensor, frame: Tensor, hidden: Tensor | None) -> Iterator[Factor]:
         """The groups' `Factor`s; `previous` and `frame` are `[N, H, W, C]` at this scale."""
         conditioning = self._conditioning(hidden)
-        before, own = pixels.split_groups(previous), pixels.split_groups(frame)
+        before, own = self.before(previous), pixels.split_groups(frame)
         for term, group, upscaler in zip(self.term_dims, self.groups, self.upscalers, strict=True):
             context = ops.concatenate(before + own[: group - 1], axis=-1)
             known = upscaler.trunk(context, conditioning)
@@ -253,7 +257,7 @@ class ScaleDecoder(keras.layers.Layer):
     ) -> tuple[Tensor, list[Tensor]]:
         """The scale `[N, H, W, C]`, given its first groups, and a list of log-probabilities."""
         conditioning = self._conditioning(hidden)
-        before, known, log_probs = pixels.split_groups(previous), list(given), []
+        before, known, log_probs = self.before(previous), list(given), []
         for upscaler, own in zip(
             self.upscalers, pixels.split_groups(uniforms)[len(given) :], strict=True
         ):
@@ -262,6 +266,11 @@ class ScaleDecoder(keras.layers.Layer):
             known.append(levels)
             log_probs.append(group_log_probs)
         return pixels.merge_groups(known), log_probs
+
+
+def no_groups(frames: Tensor) -> list[Tensor]:
+    """`[N, 2H, 2W, C]` → what is seen of frames that may not be: one map `[N, H, W, 0]`."""
+    return [frames[:, ::2, ::2, :0]]
 
 
 def scale_prefix(size: Sequence[int]) -> str:

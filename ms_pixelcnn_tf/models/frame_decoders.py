@@ -14,7 +14,6 @@ from keras import ops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import SOFTMAX_LAWS
-from ms_pixelcnn_tf.encoders.frames import stack_blocks
 from ms_pixelcnn_tf.layers import (
     Constant,
     ResidualMultiplicativeBlock,
@@ -48,7 +47,7 @@ class IndependentDecoder(FrameDecoder):
         self.distribution = law = SOFTMAX_LAWS[config.softmax_law](config.num_levels, 1)
         self.stride, channels = config.frame_stride, config.channels
         policy = self.dtype_policy
-        self.previous = previous_of(config)
+        self.previous = previous_of(config, self.stride)
         self.entry = keras.layers.Dense(2 * config.frame_features, dtype=policy, name="entry")
         self.blocks = [
             ResidualMultiplicativeBlock(config.frame_features, dtype=policy, name=f"block{index}")
@@ -60,7 +59,7 @@ class IndependentDecoder(FrameDecoder):
         rows = np.kron(np.eye(channels), law.channel_rows())  # a channel's own prediction
         self.head = keras.layers.Dense(
             channels * law.num_params,
-            kernel_initializer=output_kernel(config.prediction_path, rows),
+            kernel_initializer=output_kernel(self.previous.prediction_path, rows),
             bias_initializer=Constant(np.tile(law.initial_params(), channels)),
             dtype=policy.variable_dtype,
             name="head",
@@ -69,11 +68,11 @@ class IndependentDecoder(FrameDecoder):
     def build(self, past_shape: Any = None) -> None:
         config, width = self.config, 2 * self.config.frame_features
         self.previous.build()
-        self.entry.build((None, config.lstm_features + self.stride**2 * self.previous.features))
+        self.entry.build((None, config.lstm_features + self.previous.features))
         for block in self.blocks:
             block.build()
         self.hidden.build((None, width))
-        predicted = 0 if self.previous.prediction is None else config.channels
+        predicted = config.channels if self.previous.prediction_path == "linear" else 0
         self.head.build((None, predicted + config.head_features))
 
     def output_biases(self) -> list[keras.Variable]:
@@ -84,8 +83,7 @@ class IndependentDecoder(FrameDecoder):
 
     def params(self, past: Past) -> Tensor:
         """`[N, H, W, C, num_params]`."""
-        features, prediction = self.previous(past.previous)
-        maps = ops.concatenate([past.hidden, stack_blocks(features, self.stride)], axis=-1)
+        maps, prediction = self.previous(past.previous, past.hidden)
         maps = self.entry(maps)
         for block in self.blocks:
             maps = block(maps)
@@ -119,7 +117,7 @@ class RasterDecoder(FrameDecoder):
             config.frame_features,
             config.head_features,
             config.lstm_features + self.previous.features,
-            **config.of_pixels,
+            **config.of_pixels | {"prediction_path": self.previous.prediction_path},
             dtype=policy,
             name="network",
         )
@@ -144,9 +142,7 @@ class RasterDecoder(FrameDecoder):
         return levels, [log_probs]
 
     def _given(self, past):
-        features, prediction = self.previous(past.previous)
-        hidden = self.conditioning(past.hidden)
-        return ops.concatenate([hidden, features], axis=-1), prediction
+        return self.previous(past.previous, self.conditioning(past.hidden))
 
 
 class GroupsDecoder(FrameDecoder):
@@ -200,7 +196,7 @@ class PyramidDecoder(FrameDecoder):
             config.base_features,
             config.head_features,
             config.first_kernel,
-            predicted=True,
+            predicted=config.sees_previous,
             gated_kernel=config.gated_kernel,
             conditioning_features=config.lstm_features + self.previous.features,
             **config.of_pixels,
@@ -253,10 +249,8 @@ class PyramidDecoder(FrameDecoder):
         return pixels.pyramid(images, len(self.config.sizes))
 
     def _given(self, past, previous):
-        """Conditioning and prediction (or None) of the base."""
-        features, prediction = self.previous(previous)
-        hidden = self.conditioning(past.hidden)
-        return ops.concatenate([hidden, features], axis=-1), prediction
+        """Conditioning and prediction of the base; it predicts by itself if it is given None."""
+        return self.previous(previous, self.conditioning(past.hidden))
 
 
 DECODERS = {

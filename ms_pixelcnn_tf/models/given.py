@@ -63,33 +63,38 @@ def conditioning_of(config: VideoConfig, size: Sequence[int]) -> Conditioning:
 
 
 class Previous(keras.layers.Layer):
-    """What a network at some size sees of the frame before at that size, beside the hidden state.
+    """What a network at some size sees of the past: the hidden state, and the frame before at that
+    size (a departure from the paper).
 
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
+        stride: of the hidden state's maps.
         prediction_path: "linear" or "none": whether there is a prediction.
         pixel_inputs: "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
         previous: `[N, H, W, C]` levels.
+        hidden: `[N, H/stride, W/stride, F]`, the hidden state.
 
     Returns:
-        `[N, H, W, ·]` its pixel features, and a prediction, or None: `[N, H, W, C]` on [-1, 1],
-        linear in the pixels of a 3x3 window, which starts as the pixel itself: a frame is first of
-        all the one before it (a departure from the paper).
+        `[N, H/stride, W/stride, F + features]` the state with pixel features laid behind in depth,
+        and a prediction, or None: `[N, H, W, C]` on [-1, 1], linear in the pixels of a 3x3 window,
+        which starts as the pixel itself: a frame is first of all the one before it.
     """
 
     def __init__(
         self,
         num_levels: int,
         channels: int,
+        stride: int = 1,
         prediction_path: str = "linear",
         pixel_inputs: str = "features",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_levels, self.channels, self.pixel_inputs = num_levels, channels, pixel_inputs
+        self.num_levels, self.channels, self.stride = num_levels, channels, stride
+        self.prediction_path, self.pixel_inputs = prediction_path, pixel_inputs
         self.prediction: Any = None
         if prediction_path == "linear":
             identity = np.zeros((3, 3, channels, channels))
@@ -105,25 +110,45 @@ class Previous(keras.layers.Layer):
 
     @property
     def features(self) -> int:
-        """Number of pixel features."""
-        return len(pixels.feature_channels(self.channels, self.pixel_inputs))
+        """Number of pixel features at a place of the hidden state."""
+        return self.stride**2 * len(pixels.feature_channels(self.channels, self.pixel_inputs))
 
-    def build(self, previous_shape: Shape = None) -> None:
+    def build(self, previous_shape: Shape = None, hidden_shape: Shape = None) -> None:
         if self.prediction is not None:
             self.prediction.build((None, None, None, self.channels))
 
-    def call(self, previous: Tensor) -> tuple[Tensor, Tensor | None]:
+    def call(self, previous: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor | None]:
         features = pixels.pixel_features(
             previous, self.num_levels, self.variable_dtype, self.pixel_inputs
         )
         prediction = None
         if self.prediction is not None:
             prediction = self.prediction(features[..., : self.channels])  # from the raw values
-        return ops.cast(features, self.compute_dtype), prediction
+        features = stack_blocks(ops.cast(features, self.compute_dtype), self.stride)
+        return ops.concatenate([hidden, features], axis=-1), prediction
 
 
-def previous_of(config: VideoConfig) -> Previous:
-    """The `Previous` of a video model."""
+class NoPrevious:
+    """`Previous` where the hidden state alone tells of the past, as in the paper."""
+
+    features, prediction_path = 0, "none"
+
+    def build(self) -> None:
+        """There are no variables."""
+
+    def __call__(self, previous: Tensor, hidden: Tensor) -> tuple[Tensor, None]:
+        return hidden, None
+
+
+def previous_of(config: VideoConfig, stride: int = 1) -> Previous | NoPrevious:
+    """What a network of a video model sees of the frame before, beside maps of that stride."""
+    if not config.sees_previous:
+        return NoPrevious()
     return Previous(
-        config.num_levels, config.channels, **config.of_pixels, dtype=config.dtype, name="previous"
+        config.num_levels,
+        config.channels,
+        stride,
+        **config.of_pixels,
+        dtype=config.dtype,
+        name="previous",
     )

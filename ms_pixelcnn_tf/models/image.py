@@ -32,7 +32,7 @@ from ms_pixelcnn_tf.models.inputs import (
 )
 from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
-from ms_pixelcnn_tf.networks import GatedPixelCNN, UpscalerA, UpscalerB
+from ms_pixelcnn_tf.networks import GatedPixelCNN, TypeA, UpscalerB, make_type_a
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 from ms_pixelcnn_tf.types import Array, Conditions, Levels, Size, Tensor
 from ms_pixelcnn_tf.uniforms import check_seed
@@ -144,7 +144,7 @@ class MultiscalePixelCNN(KerasTraining):
         it is a little biased: pixels near the image's border fall into fewer crops, and a crop's
         border hides what lies beyond it. Compare it with nothing but itself. With a halo the crops
         are the image's tiles, and the terms are unbiased if the halo covers the receptive field (of
-        type A 2 · (1 + residual_blocks) pixels).
+        type A 2 · (1 + residual_blocks) pixels; blocks of two 3x3 convolutions count twice).
 
         Args:
             images, conditions: as for `log_prob_terms`.
@@ -320,7 +320,7 @@ class MultiscalePixelCNN(KerasTraining):
         names = self.config.scale_names
         return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
 
-    def upscalers_of(self, index: int) -> list[UpscalerA | UpscalerB]:
+    def upscalers_of(self, index: int) -> list[TypeA | UpscalerB]:
         """The networks of groups 2, 3, 4 that lead to the held size of number `index`."""
         position = 3 * self.held_indices().index(index)
         return self.upscalers[position : position + 3]
@@ -371,11 +371,12 @@ class MultiscalePixelCNN(KerasTraining):
             "num_blocks": config.residual_blocks,
             "features": config.features,
             "head_features": config.head_features,
+            "residual_block": config.residual_block,
             "name": term.replace("/", "_"),
             **shared,
         }
         if config.upscaler == "A":
-            return UpscalerA(**arguments)
+            return make_type_a(config.type_a_colour, **arguments)
         patch_size = tuple(min(config.patch_size, side) for side in size)
         return UpscalerB(
             **arguments,

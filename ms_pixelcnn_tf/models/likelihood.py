@@ -50,10 +50,10 @@ def factors(
         conditioning = model.conditioning(codes, index, crop.places)
         for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
             context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
-            known = map(crop.cut_scored, upscaler.trunk(context, conditioning))
-            target = crop.cut_scored(target)
-            params = upscaler(list(known), target)
-            yield index, model.distribution.log_prob(params, target), crop.area_ratio
+            known = upscaler.trunk(context, conditioning)
+            params = upscaler.scored(known, target, crop.cut_scored)
+            log_prob = model.distribution.log_prob(params, crop.cut_scored(target))
+            yield index, log_prob, crop.area_ratio
 
 
 def log_prob_terms(

@@ -12,7 +12,7 @@ from keras import ops
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.encoders.frames import FrameEncoder
 from ms_pixelcnn_tf.encoders.poses import PoseEncoder
-from ms_pixelcnn_tf.layers.conv_lstm import ConvLSTM
+from ms_pixelcnn_tf.layers.conv_lstm import ConvLSTM, make_norm
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
@@ -22,9 +22,9 @@ class PastEncoder(keras.layers.Layer):
     Args:
         config: a `configs.VideoConfig`.
 
-    A frame is encoded by itself; its action and state are tiled with the coordinates of each place
-    and laid behind in depth, and the ConvLSTM takes one step. Both parts are layer-normalised, so
-    that the few numbers of a pose count as much as the frame (a departure). All that does not
+    A frame is encoded by itself; its action and state are tiled and laid behind in depth, and the
+    ConvLSTM takes one step. Both parts are layer-normalised, so that the few numbers of a pose
+    count as much as the frame, unless `memory_norms` is "none", as in the paper. All that does not
     depend on the step before is `read`, for any number of frames at once. The state is a dict,
     "hidden" and "cell", each `[B, h, w, F]` with h = H/stride; F is `config.lstm_features`.
     """
@@ -41,6 +41,7 @@ class PastEncoder(keras.layers.Layer):
             config.frame_blocks,
             config.frame_stride,
             config.pixel_inputs,
+            config.encoder_dilation,
             dtype=policy,
             name="frames",
         )
@@ -51,15 +52,19 @@ class PastEncoder(keras.layers.Layer):
                 self.widths["poses"],
                 config.action_size + config.state_size,
                 self.size,
+                config.pose_places,
                 dtype=policy,
                 name="poses",
             )
         self.norms = {
-            name: keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy, name=f"{name}_norm")
-            for name in self.widths
+            name: make_norm(config.memory_norms, f"{name}_norm", policy) for name in self.widths
         }
         self.memory = ConvLSTM(
-            config.lstm_features, sum(self.widths.values()), dtype=policy, name="memory"
+            config.lstm_features,
+            sum(self.widths.values()),
+            norms=config.memory_norms,
+            dtype=policy,
+            name="memory",
         )
 
     def build(self, frames_shape: Shape = None) -> None:

@@ -1,17 +1,20 @@
 """Upscalers: one group of a scale from the groups before it. Type A and type B.
 
 Both read the context, the groups already known, in space-to-depth layout: `[B, H, W, C·(g-1)]` at
-the lower scale's size. In a video the four groups of the frame before stand ahead of them, and
-group 1 may come from those alone. A residual trunk without masks turns the context into features,
-once a group. The types differ in how the group's own pixels depend on one another given those:
+the lower scale's size. In a video the four groups of the frame before may stand ahead of them, and
+group 1 may come from those, or from the conditioning alone. A residual trunk without masks turns
+the context into features, once a group. The types differ in how the group's own pixels depend on
+one another given those:
 
 * type A: not at all; only the channels of one pixel are ordered, by a masked 1x1 head;
 * type B: within contiguous M×M patches, in raster order, by a shallow Gated PixelCNN whose weights
   all patches share. Patches do not see one another.
 
-Departure: with a softmax the paper evaluates type A three times, once a channel. The dependence on
-earlier channels needs nothing but the pixel itself, so here it sits in the 1x1 head and the trunk
-runs once.
+Departure: with a softmax the paper evaluates type A once per channel, with a channel-masked network
+(`masked_upscaler`, for `type_a_colour="masked"`). In this module the trunk runs once per group, and
+the 1x1 head orders the channels. That is a third of the work and a smaller class of models: in the
+head a channel sees the earlier channels of its own pixel only; in the paper's network it also sees
+those of the neighbouring pixels of the same group.
 
 Reference: Reed et al. (2017), section 3.1 and Figure 3.
 """
@@ -20,144 +23,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import (
     ChannelHead,
     Constant,
     OfDistribution,
-    ResidualBlock,
     output_kernel,
     with_prediction,
 )
 from ms_pixelcnn_tf.networks.pixelcnn import GatedPixelCNN
-from ms_pixelcnn_tf.pixels import feature_channels, from_patches, pixel_features, to_patches
+from ms_pixelcnn_tf.networks.trunk import Trunk
+from ms_pixelcnn_tf.pixels import from_patches, pixel_features, to_patches
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
-@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class Trunk(keras.layers.Layer):
-    """Residual network from the context's pixels to features.
+class Upscaler(OfDistribution, keras.layers.Layer):
+    """The base of all types."""
 
-    Args:
-        num_levels: levels of the pixels.
-        channels: image channels C.
-        group: 2, 3 or 4; with `previous` also 1.
-        num_blocks: residual blocks.
-        features: width F.
-        conditioning_features: width E of the conditioning; 0 for none.
-        previous: whether the context starts with the four groups of the frame before.
-        prediction_path: "linear" or "none": whether there is a prediction.
-        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
+    trunk: Any  # (context, conditioning) → what is known of the group
 
-    Call arguments:
-        context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
-            floats holding them).
-        conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
-
-    Returns:
-        `[B, H, W, F]` features, and a prediction of the group, or None: `[B, H, W, C]` on [-1, 1],
-        linear in the context, which starts as the mean of the groups known at the same place, or as
-        the same group of the frame before. It goes straight to the output layer, which starts by
-        centring the law on it: much of what there is to know is there from the first step (a
-        departure from the paper).
-    """
-
-    def __init__(
-        self,
-        num_levels: int,
-        channels: int,
-        group: int,
-        num_blocks: int,
-        features: int,
-        conditioning_features: int = 0,
-        previous: bool = False,
-        prediction_path: str = "linear",
-        pixel_inputs: str = "features",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.num_levels, self.pixel_inputs = num_levels, pixel_inputs
-        self.context_channels = channels * (group - 1 + 4 * previous)
-        self.conditioning_features = conditioning_features
-        policy = self.dtype_policy
-        self.entry = keras.layers.Conv2D(features, 3, padding="same", dtype=policy, name="entry")
-        self.prediction: Any = None
-        if prediction_path == "linear":
-            self.prediction = keras.layers.Conv2D(
-                channels,
-                3,
-                padding="same",
-                dtype=policy.variable_dtype,
-                name="prediction",
-                kernel_initializer=_same_group(group) if previous else _mean_of_groups,
-            )
-        self.blocks = [
-            ResidualBlock(features, dtype=policy, name=f"block{index}")
-            for index in range(num_blocks)
-        ]
-        self.conditioning_projection = None
-        if conditioning_features:
-            self.conditioning_projection = keras.layers.Dense(
-                features * num_blocks, use_bias=False, dtype=policy, name="conditioning"
-            )
-
-    def build(self, context_shape: Shape = None, conditioning_shape: Shape = None) -> None:
-        inputs = len(feature_channels(self.context_channels, self.pixel_inputs))
-        self.entry.build((None, None, None, inputs))
-        if self.prediction is not None:
-            self.prediction.build((None, None, None, self.context_channels))
-        for block in self.blocks:
-            block.build()
-        if self.conditioning_projection is not None:
-            self.conditioning_projection.build((None, self.conditioning_features))
-
-    def call(
-        self, context: Tensor, conditioning: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        pixels = pixel_features(context, self.num_levels, self.variable_dtype, self.pixel_inputs)
-        prediction = None
-        if self.prediction is not None:
-            prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
-        maps = self.entry(pixels)
-        projections = [None] * len(self.blocks)
-        if self.conditioning_projection is not None:
-            projection = self.conditioning_projection(conditioning)
-            projections = ops.split(projection, len(self.blocks), axis=-1)
-        for block, projection in zip(self.blocks, projections, strict=True):
-            maps = block(maps, projection)
-        return ops.relu(maps), prediction
-
-
-def _mean_of_groups(shape, dtype=None):
-    """Kernel of a convolution that averages the groups known at the same place."""
-    _, _, inputs, channels = shape
-    kernel = np.zeros(shape)
-    kernel[1, 1] = np.tile(np.eye(channels), (inputs // channels, 1)) * channels / inputs
-    return ops.convert_to_tensor(kernel, dtype)
-
-
-def _same_group(group):
-    """The initialiser of a kernel that picks one group of the frame before, at the same place."""
-
-    def initializer(shape, dtype=None):
-        kernel, channels = np.zeros(shape), shape[-1]
-        kernel[1, 1, channels * (group - 1) : channels * group] = np.eye(channels)
-        return ops.convert_to_tensor(kernel, dtype)
-
-    return initializer
+    def scored(self, known: Any, levels: Tensor, cut: Callable) -> Tensor:
+        """The parameters of those pixels that `cut` keeps of any map `[B, H, W, ·]`. Only for them
+        is more computed than the trunk, as a pixel's parameters see nothing of the group beyond its
+        own patch (type A: pixel), which is kept whole."""
+        return self([cut(maps) for maps in known], cut(levels))
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class UpscalerA(OfDistribution, keras.layers.Layer):
+class UpscalerA(Upscaler):
     """Type A: the group's pixels are independent given the context.
 
     Args:
         distribution: the law of a pixel, from `distributions`.
-        group, num_blocks, features, conditioning_features, previous, prediction_path, pixel_inputs:
-            of the trunk.
+        group, num_blocks, features, conditioning_features, previous, prediction_path, pixel_inputs,
+            residual_block: of the trunk.
         head_features: width of the head's hidden layer (a channel).
 
     `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
@@ -176,6 +76,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
         previous: bool = False,
         prediction_path: str = "linear",
         pixel_inputs: str = "features",
+        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -189,6 +90,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             "previous": previous,
             "prediction_path": prediction_path,
             "pixel_inputs": pixel_inputs,
+            "residual_block": residual_block,
         }
         self.features = features
         policy = self.dtype_policy
@@ -202,6 +104,7 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
             previous,
             prediction_path,
             pixel_inputs,
+            residual_block,
             dtype=policy,
             name="trunk",
         )
@@ -270,12 +173,12 @@ class UpscalerA(OfDistribution, keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class UpscalerB(OfDistribution, keras.layers.Layer):
+class UpscalerB(Upscaler):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
         distribution, group, num_blocks, features, conditioning_features, prediction_path,
-            pixel_inputs: as for type A.
+            pixel_inputs, residual_block: as for type A.
         head_features: width of the decoder's layer before its output.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
         decoder_layers, decoder_features, gated_kernel: of the shallow Gated PixelCNN.
@@ -295,6 +198,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
         prediction_path: str = "linear",
         pixel_inputs: str = "features",
         gated_kernel: int = 3,
+        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -311,6 +215,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             "prediction_path": prediction_path,
             "pixel_inputs": pixel_inputs,
             "gated_kernel": gated_kernel,
+            "residual_block": residual_block,
         }
         self.features = features
         self.patch_size = patch_size
@@ -324,6 +229,7 @@ class UpscalerB(OfDistribution, keras.layers.Layer):
             conditioning_features,
             prediction_path=prediction_path,
             pixel_inputs=pixel_inputs,
+            residual_block=residual_block,
             dtype=policy,
             name="trunk",
         )

@@ -59,10 +59,20 @@ def test_a_vector_is_projected_once_an_image():
     assert labelled - plain == 2 * 4 * (4 * 10 * 2 + 3 * 12 * 2)
 
 
-@pytest.mark.parametrize("output", ["softmax", "dmol"])
-@pytest.mark.parametrize("variant, upscaler", [("ON", "A"), ("OlogN", "A"), ("OlogN", "B")])
-def test_the_profiler_agrees(variant, upscaler, output):
-    model = ms.build_model(variant=variant, upscaler=upscaler, output=output, **SMALL)
+@pytest.mark.parametrize(
+    "variant, upscaler, output, fields",
+    [
+        *(
+            (variant, upscaler, output, {})
+            for variant, upscaler in (("ON", "A"), ("OlogN", "A"), ("OlogN", "B"))
+            for output in ("softmax", "dmol")
+        ),
+        ("OlogN", "A", "softmax", {"type_a_colour": "masked", "residual_block": "3x3_3x3"}),
+    ],
+)
+def test_the_profiler_agrees(variant, upscaler, output, fields):
+    fields = SMALL | fields
+    model = ms.build_model(variant=variant, upscaler=upscaler, output=output, **fields)
     batch = 2
     counted = batch * sum(flops.forward_flops(model).values())
     assert counted == pytest.approx(profiled_products(model, batch), rel=1e-3)

@@ -5,6 +5,7 @@ import pytest
 
 import ms_pixelcnn_tf as ms
 import table4
+from ms_pixelcnn_tf.configs.density import paper_values
 from parts import rounds, samplers, speed
 from support.errors import refuses
 from support.models import randomise
@@ -96,7 +97,7 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
 def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
     rows = rows_of([])
     names = {(row.group, row.name) for row in rows}
-    assert len(names) == len(rows) == 2 * 2 * 6 + 9
+    assert len(names) == len(rows) == 2 * (8 + 6) + 9  # batches of softmax and dmol
     assert {row.group for row in rows} == {
         *(f"images, {law}, batch {n}" for law in ("softmax", "dmol") for n in (30, 1)),
         "videos, batch 1",
@@ -111,11 +112,40 @@ def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
         )
 
 
-@pytest.mark.parametrize(("upscaler", "output"), [("A", "softmax"), ("B", "dmol")])
-def test_steps_one_by_one_decode_the_same_image(upscaler, output):
+def test_the_papers_own_model_has_no_departure_and_an_evaluation_a_channel():
+    papers = [row for row in rows_of(["--only=images"]) if row.model == speed.PAPERS]
+    assert {row.group for row in papers} == {f"images, softmax, batch {n}" for n in (30, 1)}
+    for row in papers:
+        config = ms.configs.make_run(**row.worker[1]).model
+        assert (config.upscaler, config.output, config.features) == ("A", "softmax", 128)
+        for name, value in paper_values(config).items():
+            assert getattr(config, name) == value, name
+
+
+@pytest.mark.parametrize(
+    ("fields", "evaluations"),
+    [
+        ({"variant": "ON"}, 1),
+        ({"upscaler": "A"}, 1),
+        ({"upscaler": "B"}, 1),
+        ({"upscaler": "A", "type_a_colour": "masked"}, 3),
+    ],
+)
+def test_only_a_channel_masked_network_is_evaluated_once_a_channel(fields, evaluations):
+    sizes = {"image_size": 4} | ({} if "variant" in fields else {"base_size": 2})
+    model = ms.build_model(**fields, **sizes, output="softmax", base_layers=1, residual_blocks=1)
+    assert samplers.group_evaluations(model) == evaluations
+
+
+@pytest.mark.parametrize(
+    ("upscaler", "output", "type_a_colour"),
+    [("A", "softmax", "head"), ("A", "softmax", "masked"), ("B", "dmol", "head")],
+)
+def test_steps_one_by_one_decode_the_same_image(upscaler, output, type_a_colour):
     model = ms.build_model(
         upscaler=upscaler,
         output=output,
+        type_a_colour=type_a_colour,
         image_size=8,
         base_size=2,
         base_layers=1,

@@ -49,6 +49,26 @@ def test_a_pixel_reaches_its_surroundings_and_no_further(encoder, channel):
     np.testing.assert_array_equal(change > 0, near)
 
 
+@pytest.mark.parametrize(
+    "max_dilation, num_blocks, dilations", [(1, 3, [1, 1, 1]), (4, 7, [1, 2, 4, 1, 2, 4, 1])]
+)
+def test_dilation_doubles_from_block_to_block_and_starts_again(max_dilation, num_blocks, dilations):
+    encoder = FrameEncoder(LEVELS, 1, FEATURES, num_blocks, max_dilation=max_dilation)
+    assert [block.dilation for block in encoder.blocks] == dilations
+
+
+def test_a_dilated_pixel_reaches_as_far_as_its_taps():
+    encoder = FrameEncoder(LEVELS, 1, FEATURES, 2, max_dilation=2, dtype="float64")
+    encoder.build()
+    randomise(encoder, 2, 0.3)
+    frames = np.full((1, 1, 24, 1), 100, "uint8")
+    moved = frames.copy()
+    moved[0, 0, 12] = 7
+    change = np.abs(np.asarray(encoder(moved)) - np.asarray(encoder(frames))).max(axis=(0, 1, 3))
+    reach = 1 + 2 * 1 + 2 * 2  # the entry, two units of dilation 1, two of dilation 2
+    np.testing.assert_array_equal(change > 0, np.abs(np.arange(24) - 12) <= reach)
+
+
 def test_every_pixel_is_seen(encoder):
     frames = tf.constant(random_frames(2), tf.float64)
     with tf.GradientTape() as tape:

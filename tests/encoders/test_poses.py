@@ -34,6 +34,17 @@ def test_each_place_is_one_layer_of_pose_and_place(encoder):
         np.testing.assert_allclose(maps[:, row, column], np.maximum(read, 0), rtol=1e-12)
 
 
+def test_bare_numbers_are_the_same_layer_of_poses_at_all_places(encoder):
+    poses = np.random.default_rng(0).normal(size=(2, POSE_SIZE))
+    bare = PoseEncoder.from_config(encoder.get_config() | {"places": "none"})
+    bare.build()
+    kernel, bias, _ = (np.asarray(weight) for weight in encoder.weights)
+    bare.set_weights([kernel, bias])
+    expected = np.broadcast_to(np.maximum(poses @ kernel + bias, 0)[:, None, None], (2, *SIZE, 6))
+    np.testing.assert_allclose(bare(poses), expected, rtol=1e-12)
+    assert bare.get_config() == encoder.get_config() | {"places": "none"}
+
+
 def test_a_place_can_be_told_from_its_distance_to_what_the_pose_says():
     """|x - a| from two features: what a command says is seen at its place, wherever that is."""
     encoder = PoseEncoder(2, 1, (1, 9), dtype="float64")

@@ -9,9 +9,9 @@ from support.models import randomise
 MAPS, BLOCKS = 3, 2
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    encoder = SpatialEncoder(MAPS, 5, BLOCKS, dtype="float64")
+@pytest.fixture(scope="module", params=["3x3_1x1", "3x3_3x3"])
+def encoder(request):
+    encoder = SpatialEncoder(MAPS, 5, BLOCKS, request.param, dtype="float64")
     encoder.build()
     randomise(encoder, 2, 0.4)
     return encoder
@@ -25,12 +25,12 @@ def test_shape_and_sign(encoder):
 
 @pytest.mark.parametrize("channel", range(MAPS))
 def test_a_point_reaches_its_surroundings_and_no_further(encoder, channel):
-    """Three convolutions of 3x3 see three pixels each way."""
+    """Each convolution of 3x3 sees a pixel further each way."""
     maps = np.random.default_rng(1).random((1, 32, 32, MAPS))
     moved = maps.copy()
     moved[0, 10, 20, channel] += 1.0
     change = np.abs(np.asarray(encoder(moved)) - np.asarray(encoder(maps)))[0].max(axis=-1)
-    reach = 1 + BLOCKS
+    reach = 1 + BLOCKS * encoder.residual_block.count("3x3")
     near = np.zeros((32, 32), bool)
     near[10 - reach : 11 + reach, 20 - reach : 21 + reach] = True
     assert change[10, 20] > 1e-6
@@ -47,4 +47,14 @@ def test_the_configuration_makes_the_same_encoder(encoder):
     again = SpatialEncoder.from_config(encoder.get_config())
     again.build()
     assert [v.shape for v in again.variables] == [v.shape for v in encoder.variables]
+    assert [v.path for v in again.variables] == [v.path for v in encoder.variables]
     assert len(again.blocks) == BLOCKS
+
+
+def test_a_configuration_of_before_the_block_was_a_choice_makes_ours():
+    config = SpatialEncoder(MAPS, 5, BLOCKS).get_config()
+    del config["residual_block"]
+    again = SpatialEncoder.from_config(config)
+    again.build()
+    names = {v.path.split("/")[-2] for v in again.variables}
+    assert names == {"entry", "spatial", "pointwise"}

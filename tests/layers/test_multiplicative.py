@@ -114,6 +114,7 @@ def test_a_fresh_block_is_the_identity_and_still_learns(num_groups):
         MultiplicativeUnit(6, 3),
         ResidualMultiplicativeBlock(6),
         ResidualMultiplicativeBlock(6, 2),
+        ResidualMultiplicativeBlock(6, dilation=4),
     ],
     ids=lambda layer: f"{type(layer).__name__}-{getattr(layer, 'num_groups', '')}",
 )

@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.models import decoding
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.inputs import check_conditions, check_uniforms
-from ms_pixelcnn_tf.networks.upscaler import Trunk
+from ms_pixelcnn_tf.networks.trunk import Trunk
 from support.cases import fast
 from support.errors import refuses
 from support.models import (

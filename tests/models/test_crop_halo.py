@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.models.crop import Crop
 
 BATCH = 2
 CONDITIONS = {"num_classes": 3, "num_keypoints": 2}
+MASKED = {"type_a_colour": "masked", "channels": 3}  # channels before count, of pixels around too
 
 
 def random_model(**fields):
@@ -42,7 +43,9 @@ def random_model(**fields):
 
 def random_inputs(model):
     generator = np.random.default_rng(2)
-    images = generator.integers(0, 4, (BATCH, *model.config.image_size, 1)).astype("uint8")
+    images = generator.integers(
+        0, 4, (BATCH, *model.config.image_size, model.config.channels)
+    ).astype("uint8")
     conditions = {
         "label": generator.integers(0, 3, BATCH).astype("int32"),
         "keypoints": generator.integers(0, 2, (BATCH, 32, 32, 2)),
@@ -63,7 +66,14 @@ def mean_over_tiles(model, images, conditions, side, halo):
 
 @pytest.mark.parametrize(
     "upscaler, side, halo, fields",
-    [("A", 4, 4, CONDITIONS), ("A", 8, 6, {}), ("B", 8, 4, CONDITIONS), ("B", 4, 4, {})],
+    [
+        ("A", 4, 4, CONDITIONS),
+        ("A", 8, 6, {}),
+        ("A", 8, 4, CONDITIONS | MASKED),
+        ("A", 8, 6, MASKED | {"residual_block": "3x3_3x3"}),
+        ("B", 8, 4, CONDITIONS),
+        ("B", 4, 4, {}),
+    ],
 )
 def test_tiles_average_to_the_whole_images_terms(upscaler, side, halo, fields):
     model = random_model(upscaler=upscaler, output="softmax", **fields)

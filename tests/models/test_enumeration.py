@@ -19,6 +19,8 @@ NETWORKS = {
     "A": {"variant": "OlogN", "upscaler": "A"},
     "B": {"variant": "OlogN", "upscaler": "B"},
 }
+SLOW = pytest.mark.slow
+MASKED = {"upscaler": "A", "output": "softmax", "type_a_colour": "masked"}
 
 
 @pytest.mark.parametrize("num_classes", fast([0, 3], 0), ids=["plain", "label"])
@@ -81,6 +83,16 @@ def test_all_images_have_probability_one_as_the_paper_has_it(network, output, fi
             "num_levels": 4,
             "output": "softmax",
         },
+        {"image_size": 2, "base_size": 1, "channels": 3, "residual_block": "3x3_3x3"},
+        # Channels of neighbouring pixels of a group depend on one another.
+        {"image_size": (2, 4), "base_size": (1, 2), "channels": 2} | MASKED,
+        {"image_size": 2, "base_size": 1, "channels": 3, "residual_block": "3x3_3x3"} | MASKED,
+        pytest.param({"image_size": 4, "base_size": 2, "channels": 1} | MASKED, marks=SLOW),
+        pytest.param(
+            {"image_size": (4, 2), "base_size": (2, 1), "channels": 2, "residual_block": "3x3_3x3"}
+            | MASKED,
+            marks=SLOW,
+        ),
         # Inner bins of the mixture, between its two open ends, with dependent channels.
         {"image_size": 2, "base_size": 1, "num_levels": 5, "output": "dmol"},
         {"image_size": 2, "base_size": 1, "num_levels": 7, "output": "dmol", "upscaler": "B"},

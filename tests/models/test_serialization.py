@@ -27,6 +27,7 @@ from support.models import random_conditions, random_levels, random_model
             "encoder_sharing": "text",
             "gated_kernel": 5,
         },
+        {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"},
     ],
 )
 def test_keras_file_round_trip(overrides, tmp_path):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.models import rollout
 from support.models import (
+    PAPER_PAST,
     PAPER_PIXELS,
     VIDEO_VARIANTS,
     make_video_model,
@@ -19,6 +20,7 @@ from support.models import (
 DRAWS = 3  # random videos an output: one relu may be closed on one of them
 RASTER = np.arange(16).reshape(4, 4)
 GROUP = np.array([[1, 2], [3, 4]])
+MASKED = {"output": "softmax", "type_a_colour": "masked", "residual_block": "3x3_3x3"}
 
 
 def float_inputs(model, count):
@@ -111,22 +113,45 @@ def reach(variant):
     return seen & (group[:, None] > 1) if variant == "OT_upscaler" else seen
 
 
-AS_THE_PAPER = pytest.mark.parametrize(
-    "fields", [{}, pytest.param(PAPER_PIXELS, marks=pytest.mark.slow)], ids=["ours", "paper"]
+PAPERS = pytest.mark.parametrize(
+    "fields",
+    [{}, *(pytest.param(fields, marks=pytest.mark.slow) for fields in (PAPER_PIXELS, PAPER_PAST))],
+    ids=["ours", "paper-pixels", "paper-past"],
 )
 
 
-@AS_THE_PAPER
+@PAPERS
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_time(variant, fields):
     check_time(random_video_model(variant, 1, 0.5, num_levels=256, dtype="float64", **fields))
 
 
-@AS_THE_PAPER
+@PAPERS
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_space(variant, fields):
     fields = fields | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
     check_space(random_video_model(variant, 2, 0.5, **fields))
+
+
+@PAPERS
+def test_space_of_channel_masked_groups(fields):
+    fields = fields | MASKED | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
+    check_space(random_video_model("OT", 2, 0.5, **fields))
+
+
+@pytest.mark.parametrize("previous_frame", ["given", "none"])
+@pytest.mark.parametrize("variant", VIDEO_VARIANTS)
+def test_the_frame_before_is_seen_beside_the_memory_if_it_is_given(variant, previous_frame):
+    """`OT_upscaler`, which has no memory, sees it always."""
+    model = random_video_model(variant, num_levels=256, previous_frame=previous_frame)
+    frames = tf.constant(random_frames(model, 2), tf.int32)
+    past, own = rollout.teacher_forced(model, frames, random_sequences(model, 2) or {})
+    other = past._replace(previous=255 - past.previous)
+    seen = model.upscales or previous_frame == "given"
+    for factor, changed in zip(
+        model.decoder.factors(past, own), model.decoder.factors(other, own), strict=True
+    ):
+        assert (np.abs(factor.params - changed.params).max() > 0) == seen, factor.term
 
 
 def test_a_fresh_a_trained_and_a_reloaded_model(tmp_path):

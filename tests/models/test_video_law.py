@@ -10,6 +10,7 @@ import tensorflow as tf
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.models import rollout
 from support.models import (
+    PAPER_PAST,
     PAPER_PIXELS,
     VIDEO_VARIANTS,
     make_video_model,
@@ -20,7 +21,12 @@ from support.models import (
 )
 
 ONE_FRAME = {"num_frames": 3}
-RGB = {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}
+RGB = {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}  # 4,096 frames
+PAPERS = pytest.mark.parametrize(
+    "fields",
+    [{}, *(pytest.param(fields, marks=pytest.mark.slow) for fields in (PAPER_PIXELS, PAPER_PAST))],
+    ids=["ours", "paper-pixels", "paper-past"],
+)
 
 
 def all_frames(model, low=None):
@@ -58,8 +64,9 @@ def law_of_last_frame(model, seed, chunk=16384):
         (1, {"image_size": 4, "base_size": 2, "channels": 1}),  # 65,536 frames
         (2, RGB),  # 4,096
         (2, RGB | PAPER_PIXELS),
+        pytest.param(2, RGB | PAPER_PAST, marks=pytest.mark.slow),
     ],
-    ids=["gray4x4", "rgb2x2", "rgb2x2-paper"],
+    ids=["gray4x4", "rgb2x2", "rgb2x2-paper-pixels", "rgb2x2-paper-past"],
 )
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_all_frames_have_probability_one(variant, pasts, shape):
@@ -86,8 +93,9 @@ def test_the_proof_sees_a_leak(monkeypatch):
     assert abs(law_of_last_frame(model, 1).sum() - 1.0) > 1e-3
 
 
+@PAPERS
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
-def test_roll_out_with_the_true_frames_gives_the_likelihood(variant):
+def test_roll_out_with_the_true_frames_gives_the_likelihood(variant, fields):
     """In float32, and over a clip long enough for the ConvLSTM's state to drift."""
     model = random_video_model(
         variant,
@@ -99,6 +107,7 @@ def test_roll_out_with_the_true_frames_gives_the_likelihood(variant):
         image_size=(4, 8),
         base_size=(2, 4),
         frame_stride=2,
+        **fields,
     )
     frames, conditions = random_frames(model, 2), random_sequences(model, 2)
     at_once = model.log_prob_by_frame(frames, conditions)
@@ -115,10 +124,11 @@ def test_roll_out_with_the_true_frames_gives_the_likelihood(variant):
     np.testing.assert_array_equal(total, sum(model(frames, conditions).values()))
 
 
+@PAPERS
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
-def test_every_variable_gets_a_gradient_the_same_in_a_graph(variant):
+def test_every_variable_gets_a_gradient_the_same_in_a_graph(variant, fields):
     model = random_video_model(
-        variant, 4, 0.3, dtype="float64", frame_stride=2, num_levels=4, num_frames=4
+        variant, 4, 0.3, dtype="float64", frame_stride=2, num_levels=4, num_frames=4, **fields
     )
     frames = tf.constant(random_frames(model, 4), tf.int32)
     conditions = random_sequences(model, 4) or {}
@@ -176,9 +186,10 @@ def test_start_at_marginal_sets_a_softmax_with_a_tent_only(variant, softmax_law)
             np.testing.assert_array_equal(new[:, 3:], old[:, 3:])
 
 
+@PAPERS
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
-def test_keras_file_round_trip(variant, tmp_path):
-    model = random_video_model(variant)
+def test_keras_file_round_trip(variant, fields, tmp_path):
+    model = random_video_model(variant, **fields)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert again.config == model.config and again.name == model.name

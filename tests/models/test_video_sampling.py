@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.configs import VideoConfig
+from ms_pixelcnn_tf.configs.density import paper_values
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import in_parts
 from ms_pixelcnn_tf.models.in_parts import videos_at_once
 from support.models import (
+    PAPER_PAST,
     PAPER_PIXELS,
+    VIDEO_VARIANTS,
     random_frames,
     random_sequences,
     random_video_model,
@@ -27,16 +30,22 @@ MODELS = {
         "OT",
         {"output": "softmax", "num_levels": 16, "given_frames": 1, "num_frames": 3},
     ),
+    "OTlogN-masked": ("OTlogN", {"type_a_colour": "masked", "channels": 2, "num_levels": 9}),
     "OTlogN": ("OTlogN", FULL | {"image_size": (4, 8), "base_size": (2, 4), "frame_stride": 2}),
     "OTlogN-dmol": (
         "OTlogN",
         {"output": "dmol", "num_levels": 50, "given_frames": 3, "action_size": 0, "state_size": 0},
     ),
     "OTN-paper": ("OTN", FULL | PAPER_PIXELS | {"image_size": (2, 5)}),
+    "OT-paper": ("OT", FULL | PAPER_PAST | {"image_size": (2, 4), "num_frames": 3}),
 }
 SLOW = {
-    f"{variant}-paper": (variant, FULL | PAPER_PIXELS)
+    f"{variant}-paper-pixels": (variant, FULL | PAPER_PIXELS)
     for variant in ("OT_baseline", "OT", "OTlogN")
+}
+SLOW |= {  # every departure off
+    f"{variant}-paper-all": (variant, FULL | PAPER_PAST | paper_values(VideoConfig))
+    for variant in VIDEO_VARIANTS[:-1]
 }
 COMPILED = ("baseline-gray", "OTN-strided", "OT-softmax")  # in all; the cached sampler always
 
@@ -156,7 +165,7 @@ def test_how_many_are_decoded_at_once(fields, num_frames, least, most):
 
 @pytest.fixture(
     scope="module",
-    params=[{}, pytest.param(PAPER_PIXELS, marks=pytest.mark.slow)],
+    params=[{}, pytest.param(paper_values(VideoConfig), marks=pytest.mark.slow)],
     ids=["ours", "paper"],
 )
 def upscaler(request):

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import likelihood
-from ms_pixelcnn_tf.networks import GatedPixelCNN
+from ms_pixelcnn_tf.networks import GatedPixelCNN, MaskedUpscalerA
 from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim
 from ms_pixelcnn_tf.training.trained import load_model
 from support.models import PAPER_PIXELS, make_model, random_levels
@@ -26,9 +26,26 @@ SIZE = (6, 6)  # of the base and of every group map; patches are 3x3
 PATCH = 3
 BLOCKS, DECODER_LAYERS = 2, 2
 STAGES = ("fresh", "trained", "reloaded")
-HEADS = [("A", "softmax"), ("A", "dmol"), ("B", "softmax"), ("B", "dmol")]
-CASES = [(*head, {}) for head in HEADS] + [
-    pytest.param((*head, PAPER_PIXELS), marks=pytest.mark.slow) for head in HEADS
+MASKED = {"type_a_colour": "masked", "features": 48}  # 16 a channel, for a ReLU to be open
+TWO = {"residual_block": "3x3_3x3"}
+CASES = [
+    ("A", "softmax", {}),
+    ("A", "dmol", {}),
+    ("B", "softmax", {}),
+    ("B", "dmol", {}),
+    ("A", "softmax", MASKED),
+    *(
+        pytest.param(case, marks=pytest.mark.slow)
+        for case in (
+            ("A", "softmax", MASKED | TWO),
+            ("B", "dmol", TWO),
+            ("A", "softmax", PAPER_PIXELS),
+            ("A", "dmol", PAPER_PIXELS),
+            ("B", "softmax", PAPER_PIXELS),
+            ("B", "dmol", PAPER_PIXELS),
+            ("A", "softmax", MASKED | TWO | PAPER_PIXELS),
+        )
+    ),
 ]
 
 
@@ -122,11 +139,13 @@ def blind_to_the_pixel(model):
 
 
 @pytest.fixture(
-    scope="module", params=CASES, ids=lambda case: "-".join([*case[:2], *case[2].values()])
+    scope="module",
+    params=CASES,
+    ids=lambda case: "-".join([*case[:2], *map(str, case[2].values())]),
 )
 def stages(request, tmp_path_factory):
     """A model with its stages: a function from the stage's name to the model in that state."""
-    upscaler, output, as_the_paper = request.param
+    upscaler, output, fields = request.param
     config = {
         "image_size": tuple(2 * side for side in SIZE),
         "base_size": SIZE,
@@ -143,7 +162,7 @@ def stages(request, tmp_path_factory):
         "head_features": 48,
         "decoder_layers": DECODER_LAYERS,
         "decoder_features": 24,
-    } | as_the_paper
+    } | fields
     keras.utils.set_random_seed(3)
     fresh, trained = make_model(**config), make_model(**config)
     optimizer = train(trained)
@@ -184,14 +203,17 @@ def test_upscaler_sees_its_context_and_the_past_of_its_patch(stages, stage, grou
         size,
     )
 
-    # A fresh trunk's blocks are the identity: what is in reach is what its entry spans.
-    radius = 1 if stage == "fresh" else 1 + BLOCKS
+    # A fresh trunk's blocks of ours are the identity: what is in reach is what its entry spans.
+    two = model.config.residual_block == "3x3_3x3"
+    radius = 1 + 2 * BLOCKS if two else 1 if stage == "fresh" else 1 + BLOCKS
     spans = range(-radius, radius + 1)
     positions = identity(*SIZE, 1)[..., 0]
     if model.config.upscaler == "A":
         own = np.zeros((*SIZE, groups, *SIZE, law.channels), bool)
         for channel in range(groups):
             own[:, :, channel] = identity(*SIZE, law.channels)[:, :, :channel].any(axis=2)
+            if model.config.type_a_colour == "masked":  # also those of the pixels around it
+                own[:, :, channel] = window(own[:, :, channel], spans, spans)
     else:
         arguments = {"layers": DECODER_LAYERS, "first_kernel": 2 * PATCH - 1, "predicts": False}
         patch = pixelcnn_reach(PATCH, PATCH, law.channels, groups, **arguments)
@@ -264,3 +286,17 @@ def test_the_proof_sees_a_leak():
     groups, size = groups_of(law)
     (found,) = dependence(network, SIZE, groups, [3], size)
     assert (found & ~past(*SIZE, 3, groups)).any()
+
+
+def test_the_proof_sees_a_leak_between_the_channels_of_neighbours():
+    """A block without its mask shows a channel to itself, at the pixels around it."""
+    law = make_distribution("softmax", 256, 3, 3)
+    network = MaskedUpscalerA(law, 2, 1, 12, 24, residual_block="3x3_3x3")
+    network.build()
+    second = network.blocks[0].second
+    second.mask = np.ones_like(second.mask)
+    groups, size = groups_of(law)
+    _, found = dependence(
+        lambda context, levels: network(network.trunk(context), levels), SIZE, groups, [3, 3], size
+    )
+    assert found[2, 2, 0, 2, 3, 0]

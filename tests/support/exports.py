@@ -6,6 +6,7 @@ import numpy as np
 
 from ms_pixelcnn_tf.configs import make_run
 from support.models import (
+    PAPER_PAST,
     PAPER_PIXELS,
     random_conditions,
     random_frames,
@@ -35,10 +36,18 @@ IMAGES = {
         "num_levels": 256,
         "dtype": "float64",
     },
-    "paper": {"upscaler": "B", "output": "softmax", "num_levels": 8} | PAPER_PIXELS,
+    "paper-pixels": {"upscaler": "B", "output": "softmax", "num_levels": 8} | PAPER_PIXELS,
+    "masked": {
+        "upscaler": "A",
+        "output": "softmax",
+        "type_a_colour": "masked",
+        "residual_block": "3x3_3x3",
+        "channels": 3,
+        "num_levels": 8,
+    },
     "ON": {"variant": "ON", "output": "softmax", "image_size": 8, "num_classes": 2},
     "part": {"upscaler": "A", "image_size": 8, "scale": "8", "num_classes": 2},
-    "paper": {
+    "paper-conditions": {
         "upscaler": "B",
         "output": "softmax",
         "image_size": 8,
@@ -54,7 +63,11 @@ SERVED = {
     "plain": {"upscaler": "A", "channels": 3, "num_levels": 8},
     "text": {"variant": "ON", "text": True},
 }
-VIDEOS = {"OT": {}, "OT_upscaler": {"action_size": 0, "state_size": 0}}
+VIDEOS = {
+    "OT": ("OT", {}),
+    "OT-paper": ("OT", PAPER_PAST),
+    "OT_upscaler": ("OT_upscaler", {"action_size": 0, "state_size": 0}),
+}
 NAMES = (*IMAGES, *VIDEOS)
 
 
@@ -63,7 +76,8 @@ def make(name):
     if name in IMAGES | SERVED:
         model, dataset = random_model(**(IMAGES | SERVED)[name]), "shapes"
     else:
-        model, dataset = random_video_model(name, **VIDEOS[name]), "shapes_push"
+        variant, fields = VIDEOS[name]
+        model, dataset = random_video_model(variant, **fields), "shapes_push"
     run = make_run(dataset=dataset, variant=model.config.variant)
     return model, dataclasses.replace(run, model=model.config)
 

@@ -13,6 +13,13 @@ VIDEO_OUTPUTS = {
     "OT_upscaler": "dmol",
 }
 VIDEO_VARIANTS = tuple(VIDEO_OUTPUTS)
+PAPER_PAST = {  # what a video model sees of the past, and how, as in the paper
+    "previous_frame": "none",
+    "memory_norms": "none",
+    "pose_places": "none",
+    "encoder_dilation": 8,
+    "frame_blocks": 2,  # the second is dilated
+}
 SIZES = {  # of every small model
     "image_size": 4,
     "base_size": 2,

@@ -1,0 +1,178 @@
+"""Type A as in the paper: a channel-masked network, evaluated once per channel.
+
+The features come in one group per channel. They read the context, which every group sees, and the
+group's own pixels through 3x3 convolutions that are masked between the groups but not in space. So
+channel c of a pixel sees the channels before c of its own pixel and of the pixels around it, as far
+as the network reaches, and no other sub-pixel of its group. Sampling decodes channel c of all
+pixels at once, and then evaluates the network again for channel c + 1: three evaluations per group
+of an RGB image, one for its likelihood.
+
+A mixture of logistics parametrises all channels of a pixel at once, and so has no order to mask.
+
+Reference: Reed et al. (2017), section 3.1; masks: van den Oord et al. (2016a), section 3.4.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import keras
+from keras import ops
+
+from ms_pixelcnn_tf.distributions import Distribution
+from ms_pixelcnn_tf.layers import (
+    ChannelMaskedConvolution,
+    MaskedDense,
+    ResidualBlock,
+    with_prediction,
+)
+from ms_pixelcnn_tf.layers.masks import feature_groups
+from ms_pixelcnn_tf.networks.ordered import make_logits
+from ms_pixelcnn_tf.networks.trunk import make_prediction, project
+from ms_pixelcnn_tf.networks.upscaler import Upscaler, UpscalerA
+from ms_pixelcnn_tf.pixels import feature_channels, pixel_features
+from ms_pixelcnn_tf.types import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class MaskedUpscalerA(Upscaler):
+    """Type A: the group's pixels are generated together, channel after channel.
+
+    Args:
+        distribution: the law of a pixel, from `distributions`; it orders its channels.
+        group, previous, prediction_path, pixel_inputs, residual_block: as for `UpscalerA`.
+        num_blocks: residual blocks.
+        features: width F, in C groups.
+        head_features: width of the masked 1x1 layer before the output.
+        conditioning_features: width E of the conditioning; 0 for none.
+
+    It is called as `UpscalerA` is: `trunk(context, conditioning)` gives what is known of the group,
+    and calling the layer with that and the group's own levels gives the parameters,
+    `[B, H, W, distribution.num_params]`.
+    """
+
+    def __init__(
+        self,
+        distribution: Distribution,
+        group: int,
+        num_blocks: int,
+        features: int,
+        head_features: int,
+        conditioning_features: int = 0,
+        previous: bool = False,
+        prediction_path: str = "linear",
+        pixel_inputs: str = "features",
+        residual_block: str = "3x3_1x1",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.distribution = distribution
+        self.arguments = {
+            "group": group,
+            "num_blocks": num_blocks,
+            "features": features,
+            "head_features": head_features,
+            "conditioning_features": conditioning_features,
+            "previous": previous,
+            "prediction_path": prediction_path,
+            "pixel_inputs": pixel_inputs,
+            "residual_block": residual_block,
+        }
+        channels, policy = distribution.channels, self.dtype_policy
+        self.context_channels = channels * (group - 1 + 4 * previous)
+        self.conditioning_features = conditioning_features
+        given = len(feature_channels(self.context_channels, pixel_inputs))
+        if not self.context_channels:
+            given = conditioning_features
+        inputs = [-1] * given + feature_channels(channels, pixel_inputs)
+        hidden = feature_groups(features, channels)
+        head = feature_groups(head_features, channels)
+
+        self.prediction = make_prediction(prediction_path, channels, group, previous, policy)
+        self.entry = ChannelMaskedConvolution(inputs, hidden, "A", dtype=policy, name="entry")
+        self.blocks = [
+            ResidualBlock(features, residual_block, channels, dtype=policy, name=f"block{index}")
+            for index in range(num_blocks)
+        ]
+        self.head = MaskedDense(hidden, head, dtype=policy, name="head")
+        self.logits = make_logits(distribution, head, channels, prediction_path, policy)
+        self.conditioning_projection = None
+        if conditioning_features:
+            self.conditioning_projection = keras.layers.Dense(
+                features * num_blocks, use_bias=False, dtype=policy, name="conditioning"
+            )
+
+    def build(self, known_shape: Any = None, levels_shape: Shape = None) -> None:
+        if self.prediction is not None:
+            self.prediction.build((None, None, None, self.context_channels))
+        for layer in (self.entry, *self.blocks, self.head, self.logits):
+            layer.build()
+        if self.conditioning_projection is not None:
+            self.conditioning_projection.build((None, self.conditioning_features))
+
+    def trunk(self, context: Tensor, conditioning: Tensor | None = None) -> tuple:
+        """What is known of the group: nothing of the network, all of which reads its pixels.
+
+        Args:
+            context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
+                floats holding them).
+            conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
+
+        Returns:
+            Pixel features of the context (without one the conditioning, a map), the prediction of
+            `networks.trunk.Trunk` or None, and what each block is given of the conditioning
+            (`networks.trunk.project`).
+        """
+        pixels, prediction = self.read(context), None
+        if self.prediction is not None:
+            prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
+        shares = project(self.conditioning_projection, conditioning, len(self.blocks))
+        return pixels if self.context_channels else conditioning, prediction, shares
+
+    def call(self, known: Sequence[Any], levels: Tensor) -> Tensor:
+        """Args:
+        known: from the trunk.
+        levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
+        """
+        given, prediction, shares = known
+        maps = self.entry(ops.concatenate([given, self.read(levels)], axis=-1))
+        for block, share in zip(self.blocks, shares, strict=True):
+            maps = block(maps, *share)
+        head = ops.relu(self.head(ops.relu(maps)))
+        return self.logits(with_prediction(prediction, head))
+
+    def scored(self, known: Sequence[Any], levels: Tensor, cut: Callable) -> Tensor:
+        """As of all types; but a pixel's parameters see the pixels around it."""
+        return cut(self(known, levels))
+
+    def read(self, levels: Tensor) -> Tensor:
+        """`[..., C]` levels → `[..., pixel features]`."""
+        inputs = self.arguments["pixel_inputs"]
+        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype, inputs)
+
+    def channel_params(self, known: Sequence[Any]) -> Callable:
+        """For decoding: a function `(channel, levels [..., C]) → parameters` that evaluates the
+        network with the channels decoded so far."""
+        size = self.distribution.num_params // self.distribution.channels
+        return lambda channel, levels: self(known, levels)[
+            ..., channel * size : (channel + 1) * size
+        ]
+
+    @property
+    def output_bias(self) -> keras.Variable:
+        """The bias of the distribution's parameters."""
+        return self.logits.bias
+
+
+TypeA: TypeAlias = UpscalerA | MaskedUpscalerA
+
+
+def make_type_a(colour: str, distribution: Distribution, **arguments: Any) -> TypeA:
+    """An upscaler of type A.
+
+    Args:
+        colour: how a softmax orders the channels: "head" or "masked"; of a law that orders none
+            both are the same.
+        distribution, **arguments: of the class.
+    """
+    masked = colour == "masked" and distribution.channel_autoregressive
+    return (MaskedUpscalerA if masked else UpscalerA)(distribution, **arguments)
