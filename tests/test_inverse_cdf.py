@@ -54,7 +54,7 @@ def adversarial(cdf, dtype):
 
 
 def decode(law, params, uniforms):
-    """`[LAWS, ·]` levels and their log p, as the samplers have them: whole maps, a few at a time."""
+    """`[LAWS, ·]` levels and their log p, as the samplers have them: whole maps, few at a time."""
     decoded = []
     for rows in np.array_split(np.arange(len(params)), 20):
         whole = np.repeat(params[rows, None], uniforms.shape[1], axis=1)

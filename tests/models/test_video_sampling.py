@@ -8,6 +8,7 @@ from ms_pixelcnn_tf.configs.density import paper_values
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import in_parts
 from ms_pixelcnn_tf.models.in_parts import videos_at_once
+from support.cases import fast
 from support.models import (
     PAPER_PAST,
     PAPER_PIXELS,
@@ -51,7 +52,7 @@ COMPILED = ("baseline-gray", "OTN-strided", "OT-softmax")  # in all; the cached 
 
 
 @pytest.mark.parametrize(
-    "name", [*MODELS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+    "name", fast([*MODELS, *SLOW], *map(list(MODELS).index, ("OTN", "OTlogN")))
 )
 def test_all_samplers_give_the_same_video_and_its_likelihood(name):
     """In float64, where rounding cannot carry a value over a step of the CDF: every sub-pixel."""
@@ -219,6 +220,7 @@ def test_upscaling_takes_clips_of_any_length_with_any_number_given(upscaler):
         np.testing.assert_array_equal(again, large[:, :stop], err_msg=f"{sampler} {count} {stop}")
 
 
+@pytest.mark.slow
 def test_frames_of_256_pixels_keep_what_is_given():
     """From 128; the first frame, and every second pixel of the others."""
     model = random_video_model(

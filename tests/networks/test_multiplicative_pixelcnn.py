@@ -247,7 +247,16 @@ def either_way(function):
 
 @pytest.mark.parametrize(
     "name, fused_from",
-    [(name, 1000) for name in SAMPLED] + [("rgb", 1), ("plain", 1), ("vector", 1)],
+    [
+        ("rgb", 1000),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                *((name, 1000) for name in SAMPLED if name != "rgb"),
+                *((name, 1) for name in ("rgb", "plain", "vector")),
+            ]
+        ),
+    ],
     indirect=["fused_from"],
 )
 def test_cached_is_naive_is_the_likelihood(name, fused_from):

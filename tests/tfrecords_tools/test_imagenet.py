@@ -298,6 +298,7 @@ def test_built_data_names_its_classes(tmp_path):
             assert summary.examples == {"train": 6, "validation": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant, facts",
     [

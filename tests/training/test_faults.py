@@ -87,6 +87,7 @@ def test_too_many_in_a_row_end_the_run_and_leave_the_batch(tmp_path, monkeypatch
         np.testing.assert_array_equal(saved["image"], expected)
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_is_warned_of_and_the_run_goes_on_from_the_one_before(
     finished, tmp_path
 ):
