@@ -8,10 +8,10 @@ from keras import ops
 from ms_pixelcnn_tf.configs import ModelConfig, make_run, replace
 from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.encoders.resize import bilinear_weights, resize
-from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.sizes import MAP_SIZE
+from support.errors import refuses
 
 METHODS = ("centres", "corners", "tf1")
 SCALES = [(full, 2**power) for full in (32, 256) for power in range(2, full.bit_length())]
@@ -109,5 +109,5 @@ def test_who_resizes_how():
     assert make_run(preset="tiny").model.map_resizing == "corners"
     assert make_run(preset="small").model.map_resizing == "corners"
     assert make_run("cub", preset="paper").model.map_resizing == "tf1"
-    with pytest.raises(UserError, match="corners"):
+    with refuses("map_resizing", "corner", "corners", "tf1", "centres"):
         ModelConfig(map_resizing="corner")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf import UserError
+from support.errors import refuses
 from support.models import (
     random_conditions,
     random_frames,
@@ -168,7 +168,7 @@ def test_videos():
     losses = model.fit(x, batch_size=3, epochs=3, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     assert_reports(model, x, frames, sequences)
-    with pytest.raises(UserError, match='"frames": …, "actions": …, "states": …'):
+    with refuses("y", '"frames"', '"actions"', '"states"'):
         model.fit(frames, sequences["actions"])
 
 
@@ -176,24 +176,28 @@ IMAGES, LABELS = np.zeros((4, 4, 4, 1), "uint8"), np.zeros(4, "int32")
 GOOD = {"images": IMAGES, "label": LABELS}
 SLICES = tf.data.Dataset.from_tensor_slices
 WRONG = {
-    "targets": ((IMAGES, LABELS), {}, 'y is given; .*{"images": …, "label": …}'),
-    "targets of validation": ((GOOD,), {"validation_data": (IMAGES, LABELS)}, "y is given"),
-    "targets of a dataset": ((SLICES((IMAGES, LABELS)).batch(2),), {}, "y is given"),
-    "weights": ((GOOD,), {"sample_weight": np.ones(4)}, "sample_weight is given"),
-    "no condition": ((IMAGES,), {}, "needs label"),
-    "no images": (({"label": LABELS},), {}, "x has label; valid: .*images"),
-    "unknown field": ((GOOD | {"depth": LABELS},), {}, "conditions given: depth, label"),
-    "other number": ((GOOD | {"label": LABELS[:3]},), {}, "4 images and 3 of label"),
-    "no levels": ((GOOD | {"images": IMAGES / 2},), {}, "images are float64"),
-    "levels out of range": ((GOOD | {"images": IMAGES + 7},), {}, "levels 7 to 7; valid: 0 to 1"),
-    "labels out of range": ((GOOD | {"label": LABELS + 3},), {}, "label 3 is out of range"),
+    "targets": ((IMAGES, LABELS), {}, ["y", '"images"', '"label"']),
+    "targets of validation": ((GOOD,), {"validation_data": (IMAGES, LABELS)}, ["y", '"images"']),
+    "targets of a dataset": ((SLICES((IMAGES, LABELS)).batch(2),), {}, ["y", '"images"']),
+    "weights": ((GOOD,), {"sample_weight": np.ones(4)}, ["sample_weight"]),
+    "no condition": ((IMAGES,), {}, ["label"]),
+    "no images": (({"label": LABELS},), {}, ["x", "label", "images"]),
+    "unknown field": ((GOOD | {"depth": LABELS},), {}, ["depth", "label"]),
+    "other number": ((GOOD | {"label": LABELS[:3]},), {}, ["images", 4, "label", 3]),
+    "no levels": ((GOOD | {"images": IMAGES / 2},), {}, ["images", "float64"]),
+    "levels out of range": ((GOOD | {"images": IMAGES + 7},), {}, ["levels", 7, "0 to 1"]),
+    "labels out of range": ((GOOD | {"label": LABELS + 3},), {}, ["label", 3]),
     "validation out of range": (
         (GOOD,),
         {"validation_data": GOOD | {"images": IMAGES + 7}},
-        "levels 7 to 7",
+        ["levels", 7, "0 to 1"],
     ),
-    "no batches": ((SLICES(GOOD),), {}, r"images have shape \(4, 4, 1\)"),
-    "dataset of floats": ((SLICES(GOOD | {"images": IMAGES / 2}).batch(2),), {}, "images are"),
+    "no batches": ((SLICES(GOOD),), {}, ["images", "(4, 4, 1)"]),
+    "dataset of floats": (
+        (SLICES(GOOD | {"images": IMAGES / 2}).batch(2),),
+        {},
+        ["images", "float64"],
+    ),
 }
 
 
@@ -206,22 +210,21 @@ def labelled():
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_data_get_one_line(labelled, name):
-    arguments, options, message = WRONG[name]
-    with pytest.raises(UserError, match=message) as caught:
+    arguments, options, facts = WRONG[name]
+    with refuses(*facts):
         labelled.fit(*arguments, **options, verbose=0)
-    assert "\n" not in str(caught.value)
 
 
 def test_values_far_inside_are_checked(labelled):
     images = np.zeros((3000, 4, 4, 1), "uint8")
     images[2500] = 2
-    with pytest.raises(UserError, match="levels 0 to 2"):
+    with refuses("levels", 2):
         labelled.evaluate({"images": images, "label": np.zeros(3000, "int32")})
 
 
 @pytest.mark.parametrize("name", ["loss", "metrics"])
 def test_loss_and_metrics_are_the_models_own(labelled, name):
-    with pytest.raises(UserError, match=f"{name} is given"):
+    with refuses(name):
         labelled.compile("adam", **{name: ["mse"]})
     assert labelled.optimizer.global_clipnorm == 1.0
 
