@@ -62,7 +62,7 @@ def never_empty(function: Callable) -> Callable:
     import tensorflow as tf
 
     def filled(values, added):
-        paddings = [[0, added]] + [[0, 0]] * (values.shape.rank - 1)
+        paddings = [[0, added]] + [[0, 0]] * (len(values.shape) - 1)
         return tf.ensure_shape(tf.pad(values, paddings), (None, *values.shape[1:]))
 
     def of_any_batch(*arguments):
