@@ -22,13 +22,14 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def graphs_are_optimised_in_slow_runs_only(pytestconfig):
-    """Grappler takes a third of tracing and changes no result; `--all` has it, as users do."""
-    if pytestconfig.option.markexpr == "not slow":
-        import tensorflow as tf
+@pytest.fixture(scope="module", autouse=True)
+def graphs_are_optimised_where_it_counts(request):
+    """Grappler takes a third of tracing. `--all` has it, as users do; of the default tests those of
+    training, which compare runs bit for bit."""
+    import tensorflow as tf
 
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    quick = request.config.option.markexpr == "not slow" and "training" not in request.path.parts
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": quick})
 
 
 @pytest.fixture(scope="module", autouse=True)

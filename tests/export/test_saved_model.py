@@ -129,7 +129,7 @@ def test_weights_that_no_card_tells_of_are_not_read(answered, tmp_path):
     with refuses("variables.data-00000-of-00001", "card.json"):
         ms.load(tmp_path)
     (tmp_path / "1" / "card.json").unlink()
-    with refuses("variables.data-00000-of-00001", "card.json"):
+    with refuses(tmp_path / "1" / "variables", "card.json"):
         ms.load(tmp_path)
 
 

@@ -128,7 +128,15 @@ def test_roll_out_with_the_true_frames_gives_the_likelihood(variant, fields):
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_every_variable_gets_a_gradient_the_same_in_a_graph(variant, fields):
     model = random_video_model(
-        variant, 4, 0.3, dtype="float64", frame_stride=2, num_levels=4, num_frames=4, **fields
+        variant,
+        4,
+        0.3,
+        dtype="float64",
+        frame_stride=2,
+        channels=2,  # of one, mask A would leave nothing of the values
+        num_levels=4,
+        num_frames=4,
+        **fields,
     )
     frames = tf.constant(random_frames(model, 4), tf.int32)
     conditions = random_sequences(model, 4) or {}

@@ -151,6 +151,7 @@ def packed(source, tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["source", "packed"])
 def test_beam_gives_the_same_examples(kind, tmp_path, request, capsys):
     pytest.importorskip("apache_beam")

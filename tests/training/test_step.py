@@ -109,7 +109,14 @@ def test_ever_more_of_the_past_is_sampled():
 
 
 @pytest.mark.parametrize(
-    "variant, fused_from", [("OTN", 64), ("OTN", 1), ("OT", 64), ("OTlogN", 1)]
+    "variant, fused_from",
+    [
+        ("OT", 64),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("OTN", 64), ("OTN", 1), ("OTlogN", 1))
+        ),
+    ],
 )
 def test_a_step_looks_back_at_what_its_own_weights_sample(variant, fused_from, monkeypatch):
     """The nats that a step tells are those given the samples of the weights before it."""

@@ -37,6 +37,7 @@ def finished(tmp_path_factory):
     return run, workdir, train(run, workdir, TinyFilm())
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted_with_all_that_may_be_given(finished, tmp_path):
     run, uninterrupted, _ = finished
     # Between two steps that sample the past.
