@@ -16,7 +16,7 @@ KINDS = {"time": "equal processor time", "examples": "equal examples"}
 DATA = {
     "images": "tiny-imagenet-32, the preset `small`",
     "conditions": "`shapes` at 32x32 with captions and keypoints, all scales trained together",
-    "videos": "`shapes_push` at 32x32, OTlogN; an example is a clip",
+    "videos": "`shapes_push` at 32x32, OTlogN with four frame-encoder blocks; an example is a clip",
 }
 
 
@@ -131,7 +131,8 @@ def markdown(results, excluded):
         f"another seed; two seeds show the spread only roughly.{left_out}",
         "Equal processor time: the number of steps was chosen from 20 timed steps, so that each "
         "run takes the same time and its learning rate ends its schedule within it; the warm-up is "
-        "a tenth of the steps. The time includes the building of the graph. Equal examples: read "
+        "a tenth of the steps. The time includes building the graph, but no sampling, so what a departure such as "
+        "`type_a_colour` saves in sampling is not shown. Equal examples: read "
         "from the validation curves, on straight lines, at the smallest number of examples that "
         "any run of the table saw. The slowest run has ended its schedule there and the others "
         "have not, which favours the slowest.",
