@@ -125,7 +125,8 @@ def markdown(results, excluded):
         *results["notes"],
         '[The departures](../../docs/departures.md) are tested one at a time: "ours less" one '
         'of them has the paper\'s value of that field and our values of all others; "paper" has '
-        "the paper's values of all departures in its table, and ours of the others. Bits per sub-pixel of the validation "
+        "the paper's values of all departures in its table, and ours of the others. "
+        "Bits per sub-pixel of the validation "
         'examples, with averaged weights; differences are to "ours", and above zero the run is '
         'worse. A difference counts if it is larger than that between "ours" and "ours again", '
         f"another seed; two seeds show the spread only roughly.{left_out}",
@@ -133,7 +134,8 @@ def markdown(results, excluded):
         "run takes the same time and its learning rate ends its schedule within it; the warm-up is "
         "a tenth of the steps. The time includes building the graph, but no sampling, so "
         "what a departure such as `type_a_colour` saves in sampling is not shown. Equal "
-        "examples: read from the validation curves, on straight lines, at the smallest number of examples that "
+        "examples: read from the validation curves, on straight lines, at the "
+        "smallest number of examples that "
         "any run of the table saw. The slowest run has ended its schedule there and the others "
         "have not, which favours the slowest.",
     ]
