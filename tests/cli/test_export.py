@@ -98,7 +98,7 @@ def test_commands_take_an_export_for_a_run(exported, tmp_path, capsys):
     [
         (["--splits=valid"], ("shapes", "split", "valid", "validation")),
         (["--version=0"], ("--version", "0", "above")),
-        (["--checkpoint=first"], ("checkpoint", "first", "latest", "best")),
+        (["--checkpoint=first"], ("checkpoint", "first", "last", "best")),
         (["--out={file}"], ("--out", "{file}", "file", "folder")),
         (["--model=nothing", "--workdir="], ("both", "--workdir", "--model")),
     ],
