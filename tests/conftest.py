@@ -23,16 +23,6 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def graphs_are_optimised_where_it_counts(request):
-    """Grappler takes a third of tracing. `--all` has it, as users do; of the default tests those of
-    training, which compare runs bit for bit."""
-    import tensorflow as tf
-
-    quick = request.config.option.markexpr == "not slow" and "training" not in request.path.parts
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": quick})
-
-
-@pytest.fixture(scope="module", autouse=True)
 def nothing_of_the_file_before_is_held():
     """Models and graphs hold one another in cycles; what is frozen would never be collected."""
     gc.unfreeze()
@@ -58,6 +48,12 @@ def forget_gradients():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
+    """Grappler takes a third of tracing. `--all` has it, as users do; of the default tests those of
+    training, which compare runs bit for bit. It is set before any fixture is made."""
+    import tensorflow as tf
+
+    quick = item.config.option.markexpr == "not slow" and "training" not in item.path.parts
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": quick})
     item.stash[SECONDS] = sum(os.times()[:4])
     return (yield)
 
