@@ -10,7 +10,6 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 gc.set_threshold(20_000, 20, 50)  # tracing makes millions of objects, few of them garbage
-SECONDS = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser):
@@ -54,15 +53,16 @@ def pytest_runtest_setup(item):
 
     quick = item.config.option.markexpr == "not slow" and "training" not in item.path.parts
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": quick})
-    item.stash[SECONDS] = sum(os.times()[:4])
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
+    """What fixtures take is not the test's: several share them."""
+    began = sum(os.times()[:4])
     result = yield
     most = item.config.getoption("--most-seconds")
-    seconds = sum(os.times()[:4]) - item.stash[SECONDS]
+    seconds = sum(os.times()[:4]) - began
     if most and seconds > most and item.get_closest_marker("slow") is None:
         pytest.fail(f"took {seconds:.0f} s of processor time, above {most:.0f}: mark it slow")
     return result

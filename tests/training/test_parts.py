@@ -109,6 +109,7 @@ def test_parts_are_assembled(finished):
             np.testing.assert_array_equal(variable.numpy(), trained[key])
 
 
+@pytest.mark.slow
 def test_evaluate_tells_the_missing_scale(finished, capsys):
     whole = evaluated(capsys, finished, "--json")
     assert whole["missing_scales"] == ["16"] and whole["examples"] == 4
@@ -346,6 +347,7 @@ def check_asked(asked, num):
     assert maps[:, 7, 29, 0].all()
 
 
+@pytest.mark.slow
 def test_samples_of_a_partial_run(conditional, tmp_path, capsys, asked):
     sample.main(
         [

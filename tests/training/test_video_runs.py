@@ -50,6 +50,7 @@ def test_resumed_equals_uninterrupted_with_all_that_may_be_given(finished, tmp_p
         np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_reloaded_model_has_the_bits_of_the_last_validation(finished):
     run, workdir, model = finished
     reloaded, source = load_model(workdir), TinyFilm()
