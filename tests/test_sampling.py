@@ -347,7 +347,7 @@ def test_chi_square_p_value():
             B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
             B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
         ],
-        2,
+        4,
     ),
     ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
 )

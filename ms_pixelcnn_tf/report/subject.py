@@ -201,4 +201,4 @@ def names(workdirs: Sequence[AnyPath]) -> list[str]:
         found = ["/".join(each[-length:]) for each in parts_of]
         if len(set(found)) == len(found):
             return found
-    raise UserError(f"{workdirs[0]} is given twice; give each run once")
+    raise UserError(f"workdir {workdirs[0]} is given twice; give each run once")

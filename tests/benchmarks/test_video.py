@@ -196,7 +196,7 @@ def test_without_a_mode_it_is_table_4s_rows_of_videos(arguments, monkeypatch):
     options = video.main(arguments)
     assert (options.only, options.preset, options.video_size, options.frames) == (
         "videos",
-        "paper",
+        "large",
         64,
         20,
     )

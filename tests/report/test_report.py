@@ -150,6 +150,7 @@ def test_text_is_escaped_once():
     assert markup.element("p", title='"') == '<p title="&quot;"></p>'
 
 
+@pytest.mark.slow
 def test_a_model_that_ships_is_told_of_by_its_card(tmp_path):
     report.main(["--model=shapes-tiny", f"--out={tmp_path / 'r.html'}", "--examples=2"])
     content = (tmp_path / "r.html").read_text()

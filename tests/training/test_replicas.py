@@ -249,8 +249,7 @@ def test_two_devices_of_one_process_train_what_one_trains(example, tmp_path):
         )
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.replicas import Replicas
-        from support.models import as_flags, small_image
-from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
+        from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
         run, source = {example}
         loop.train(run, "{tmp_path}/alone", source)
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

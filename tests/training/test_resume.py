@@ -148,6 +148,7 @@ def test_averages_differ_from_the_weights_and_none_means_the_model(finished, tmp
     np.testing.assert_array_equal(model.sample(3), load_model(tmp_path).sample(3))
 
 
+@pytest.mark.slow
 def test_deterministic_runs_have_equal_hashes(tmp_path):
     """Two processes, each from the start, with all that could differ between them."""
     program = (
