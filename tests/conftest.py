@@ -4,11 +4,14 @@ import contextlib
 import ctypes
 import gc
 import os
+import re
 import sys
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"] = "1"  # oneDNN's own gives no memory back
+GRAPHS_OWN = re.compile(r"(\w*PartitionedCall|CustomGradient)-\d+$")
 gc.set_threshold(20_000, 20, 50)  # tracing makes millions of objects, few of them garbage
 
 
@@ -23,8 +26,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_of_the_file_before_is_held():
-    """Models and graphs hold one another in cycles; what is frozen would never be collected."""
-    gc.unfreeze()
+    """Models and graphs hold one another in cycles; what is frozen is not looked at again."""
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
     if "tensorflow" in sys.modules:
@@ -32,16 +34,16 @@ def nothing_of_the_file_before_is_held():
     gc.collect()
     with contextlib.suppress(AttributeError):  # glibc keeps what is free unless it is told
         ctypes.CDLL(None).malloc_trim(0)
-    gc.freeze()  # so that later collections do not walk it again
+    gc.freeze()  # imports, mostly: later collections need not walk them
 
 
 def forget_gradients():
-    """TensorFlow registers the gradient of each function that a graph calls, and with it the
-    function's graph, for as long as the process lives: 120 MB for each small training."""
+    """TensorFlow registers the gradient of each function that a graph calls, and each custom
+    gradient in a graph (the one of silu, say), and with it the graph, until the process ends."""
     from tensorflow.python.framework import ops
 
     registry = ops.gradient_registry._registry
-    for name in [name for name in registry if "PartitionedCall-" in name]:
+    for name in [name for name in registry if GRAPHS_OWN.match(name)]:
         del registry[name]
 
 

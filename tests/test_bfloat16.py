@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.configs import replace
 from ms_pixelcnn_tf.layers import ChannelHead
 from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.training.step import copy_weights
+from support.cases import fast
 from support.models import (
     random_frames,
     random_levels,
@@ -51,7 +52,7 @@ def keep(kernel, part):
     kernel.assign(kept)
 
 
-@pytest.mark.parametrize("overrides", IMAGES, ids=lambda o: "-".join(o.values()))
+@pytest.mark.parametrize("overrides", fast(IMAGES, 1), ids=lambda o: "-".join(o.values()))
 def test_images(overrides):
     model, mixed = in_both(random_model(2, 0.3, **FULL | overrides))
     images = random_levels(model, 4)
@@ -64,7 +65,7 @@ def test_images(overrides):
         assert (mixed.decode(uniforms, sampler=sampler) == decoded).mean() > 0.98, sampler
 
 
-@pytest.mark.parametrize("variant", VIDEOS)
+@pytest.mark.parametrize("variant", fast(VIDEOS, 0))
 def test_videos(variant):
     model, mixed = in_both(random_video_model(variant, 2, 0.3, **FULL))
     frames, conditions = random_frames(model, 2), random_sequences(model, 2)

@@ -231,6 +231,7 @@ class Bits(keras.layers.Layer):
         return cls(**(config | {"model": keras.saving.deserialize_keras_object(config["model"])}))
 
 
+@pytest.mark.slow
 def test_a_model_learns_inside_somebody_elses_and_is_saved_with_it(tmp_path):
     """Functional, by `fit`, from numpy and from tf.data."""
     inner = random_model(weight_scale=0.1)

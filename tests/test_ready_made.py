@@ -11,6 +11,7 @@ from ms_pixelcnn_tf.evaluation import evaluate
 from ms_pixelcnn_tf.training import card, loop
 from ms_pixelcnn_tf.training.step import copy_weights
 from ms_pixelcnn_tf.training.trained import read_run
+from support.cases import fast
 
 NAMES = ("shapes-push-tiny", "shapes-text-tiny", "shapes-tiny")
 EXAMPLES = 60
@@ -20,7 +21,7 @@ def test_they_are_there():
     assert ready_made.names() == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", fast(NAMES, NAMES.index("shapes-tiny")))
 def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
     folder = ready_made.folder_of(name)
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -38,6 +39,7 @@ def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
     assert found < untrained.bits_per_dim - 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, flags",
     [("shapes-tiny", []), ("shapes-text-tiny", ["--text=a blue circle"]), ("shapes-push-tiny", [])],
@@ -62,6 +64,7 @@ def test_captions_matter():
     assert (own - others).mean() > 1 and (own > others).mean() > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["shapes-tiny", "shapes-push-tiny"])
 def test_bfloat16_scores_what_float32_does(name):
     """Trained laws are narrow: rounding may not move their centres by a part of a level."""

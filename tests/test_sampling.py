@@ -346,8 +346,7 @@ def test_chi_square_p_value():
             A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
             B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
             B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
-        ],
-        4,
+        ]
     ),
     ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
 )

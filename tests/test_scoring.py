@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ms_pixelcnn_tf import pixels, scoring
+from support.cases import fast
 from support.errors import refuses
 from support.models import random_conditions, random_levels, random_model
 from support.proofs import taken
@@ -20,7 +21,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=fast(list(KINDS), 1))
 def model(request):
     return random_model(**KINDS[request.param])
 

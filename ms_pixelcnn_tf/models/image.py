@@ -148,7 +148,7 @@ class MultiscalePixelCNN(KerasTraining):
 
         Args:
             images, conditions: as for `log_prob_terms`.
-            crop_size: side of the crops, pixels, even.
+            crop_size: side of the crops, pixels, even; None: none is cropped.
             offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
             halo: pixels around a crop that are read but not scored, even; less where the image
                 ends.
@@ -158,8 +158,10 @@ class MultiscalePixelCNN(KerasTraining):
 
         Reference: Reed et al. (2017), section 4: 32x32 crops.
         """
-        images, conditions = check_images(self.config, images, conditions)
-        return likelihood.log_prob_terms(self, images, conditions, crop_size, offsets, halo)
+        levels, conditions = check_images(self.config, images, conditions)
+        if levels.shape[0] == 0:
+            return self.log_prob_terms(levels, conditions)
+        return likelihood.log_prob_terms(self, levels, conditions, crop_size, offsets, halo)
 
     def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
         """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up

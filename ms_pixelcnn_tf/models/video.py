@@ -134,6 +134,8 @@ class VideoPixelCNN(KerasTraining):
         levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
         length, size = self.config.num_frames, self.config.image_size
         seen = video_inputs.check_levels(self.config, "seen", seen, length, size)
+        if levels.shape[0] == 0:
+            return self.log_prob_terms(levels, conditions)
         return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, seen))
 
     def sampled_past(
@@ -160,10 +162,17 @@ class VideoPixelCNN(KerasTraining):
         self._check_upscales(False)
         levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
         uniforms, chosen = video_inputs.check_draws(self.config, uniforms, chosen, levels.shape[0])
+        if levels.shape[0] == 0:
+            return levels
         return rollout.sampled_past(self, levels, conditions, uniforms, chosen)
 
     def cropped_log_prob_terms(
-        self, frames: Array, conditions: Conditions, crop_size: int | None, offsets: Tensor
+        self,
+        frames: Array,
+        conditions: Conditions,
+        crop_size: int | None,
+        offsets: Tensor,
+        halo: int = 0,
     ) -> dict[str, Tensor]:
         """An estimate of `log_prob_terms` to train `OT_upscaler` on, on one crop a clip.
 
@@ -173,15 +182,20 @@ class VideoPixelCNN(KerasTraining):
 
         Args:
             frames, conditions: as for `log_prob_terms`.
-            crop_size: side of the crops, pixels, even.
+            crop_size: side of the crops, pixels, even; None: none is cropped.
             offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
+            halo: 0; models of images can have one.
 
         Raises:
-            UserError: as `log_prob_terms`, and for an odd `crop_size`.
+            UserError: as `log_prob_terms`, for an odd `crop_size`, and for a halo.
         """
+        if halo:
+            raise UserError(f"crop_halo is {halo}; valid for models of videos: 0")
         levels, conditions = video_inputs.check_frames(self.config, frames, conditions)
+        if levels.shape[0] == 0:
+            return self.log_prob_terms(levels, conditions)
         if not self.upscales:
-            return _sum_time(self.graphs.log_prob_by_frame(levels, conditions))
+            return _sum_time(rollout.log_prob_by_frame(self, levels, conditions))
         crop = Crop(self.config.image_size, crop_size, offsets)
         # Time stands in depth while they are cut.
         length, channels = self.config.num_frames, self.config.channels

@@ -32,13 +32,11 @@ def train_log_prob_terms(
     """
     examples = batch[model.example_field]
     conditions = {field: batch[field] for field in model.config.conditions}
-    crop_size = config.crop_size
     if "seen" in batch:
         return model.log_prob_terms_given(examples, batch["seen"], conditions)
-    if not crop_size or max(model.config.image_size) <= crop_size:
-        return model.log_prob_terms(examples, conditions)
-    halo = {"halo": config.crop_halo} if config.crop_halo else {}  # models of videos take none
-    return model.cropped_log_prob_terms(examples, conditions, crop_size, offsets, **halo)
+    return model.cropped_log_prob_terms(
+        examples, conditions, config.crop_size or None, offsets, config.crop_halo
+    )
 
 
 def with_choice(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ def test_the_slope_is_of_the_second_half():
     assert soak.slope(np.stack([steps, memory], axis=1)) == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 def test_new_graphs_are_counted():
     import ms_pixelcnn_tf as ms
 

@@ -56,6 +56,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, capsys):
     out, heat, raw = tmp_path / "s.csv", tmp_path / "heat", tmp_path / "bits.npz"
     score.main(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig, replace
 from ms_pixelcnn_tf.export.signatures import signatures
 from ms_pixelcnn_tf.models import make_model
+from support.cases import fast
 
 SMALL = {
     "num_levels": 8,
@@ -23,14 +24,14 @@ VIDEOS = {"image_size": 8, "base_size": 4, "num_frames": 4, "given_frames": 2, "
 VIDEOS |= {"frame_features": 4, "lstm_features": 4, "frame_decoder_blocks": 1, "action_size": 2}
 
 
-@pytest.fixture(scope="module", params=[("A", "softmax"), ("B", "dmol")], ids="-".join)
+@pytest.fixture(scope="module", params=fast([("A", "softmax"), ("B", "dmol")], 0), ids="-".join)
 def model(request):
     upscaler, output = request.param
     fields = SMALL | IMAGES | {"upscaler": upscaler, "output": output}
     return make_model(replace(ModelConfig(), **fields))
 
 
-@pytest.fixture(scope="module", params=["OTN", "OTlogN"])
+@pytest.fixture(scope="module", params=fast(["OTN", "OTlogN"], 1))
 def video(request):
     fields = SMALL | VIDEOS | {"variant": request.param, "output": "softmax"}
     return make_model(replace(VideoConfig(), **fields))
@@ -56,6 +57,8 @@ def test_images_are_scored(model):
     assert terms.keys() == model.term_dims.keys() and shapes(terms) == {(0,)}
     assert shapes(model(images, CONDITIONS)) == {(0,)}
     assert model.log_prob_by_pixel(images, CONDITIONS).shape == (0, 8, 8, 3)
+    cropped = model.cropped_log_prob_terms(images, CONDITIONS, 4, empty(2, dtype="float32"))
+    assert cropped.keys() == terms.keys() and shapes(cropped) == {(0,)}
 
 
 @pytest.mark.parametrize("sampler", ["cached", "naive"])
@@ -74,6 +77,10 @@ def test_videos_are_scored(video):
     assert shapes(video.log_prob_terms(FRAMES, SEQUENCES)) == {(0,)}
     assert shapes(video.log_prob_by_frame(FRAMES, SEQUENCES)) == {(0, 2)}
     assert shapes(video.forced_log_prob_by_frame(FRAMES, SEQUENCES)) == {(0, 2)}
+    assert shapes(video.log_prob_terms_given(FRAMES, FRAMES, SEQUENCES)) == {(0,)}
+    assert shapes(video.cropped_log_prob_terms(FRAMES, SEQUENCES, None, None)) == {(0,)}
+    drawn, chosen = empty(1, 4, 8, 8, 3, dtype="float32"), empty(1, 4, dtype="bool")
+    assert video.sampled_past(FRAMES, drawn, chosen, SEQUENCES).shape == (0, 4, 8, 8, 3)
 
 
 @pytest.mark.parametrize("sampler", ["cached", "stepwise", "naive"])

@@ -160,6 +160,7 @@ def test_a_loaded_model_goes_on_as_if_never_saved(tmp_path):
     assert_same_weights(loaded, other, rtol=0)
 
 
+@pytest.mark.slow
 def test_videos():
     model = random_video_model("OT", weight_scale=0.1, num_frames=3, given_frames=1)
     frames, sequences = random_frames(model, 6), random_sequences(model, 6)

@@ -82,6 +82,7 @@ def check_step(train, model, examples, conditions):
     assert np.mean(moved) > 0.9  # a ReLU may be closed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", IMAGES, ids=lambda case: "-".join(case[:2]))
 def test_images(case):
     dataset, variant, fields = case

@@ -8,7 +8,6 @@ from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models import image, in_parts
 from ms_pixelcnn_tf.models.in_parts import images_at_once
 from ms_pixelcnn_tf.uniforms import MAX_SEED
-from support.cases import fast
 from support.errors import refuses
 from support.models import random_conditions, random_levels, random_model, random_uniforms
 
@@ -34,7 +33,8 @@ def plain():
     return random_model(2, 0.4, **SIZES, num_levels=4)
 
 
-@pytest.mark.parametrize("start", fast([(2, 4), (4, 8)], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [(2, 4), (4, 8)])
 def test_given_what_decoding_made_it_makes_the_rest(model, start):
     uniforms, conditions = random_uniforms(model, BATCH), random_conditions(model, BATCH, seed=1)
     decoded = model.decode(uniforms, conditions)
@@ -46,6 +46,7 @@ def test_given_what_decoding_made_it_makes_the_rest(model, start):
     assert (model.upscale(low, conditions=conditions, uniforms=uniforms[::-1]) != decoded).any()
 
 
+@pytest.mark.slow
 def test_on_the_way_it_makes_the_smaller_image(model):
     uniforms, conditions = random_uniforms(model, BATCH), random_conditions(model, BATCH, seed=1)
     decoded = model.decode(uniforms, conditions)[:, ::2, ::2]

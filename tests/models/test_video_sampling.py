@@ -83,7 +83,7 @@ def test_all_samplers_give_the_same_video_and_its_likelihood(name):
     assert traced.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("variant", ["OTN", "OT"])
+@pytest.mark.parametrize("variant", fast(["OTN", "OT"], 0))
 def test_float32_likelihood_of_what_was_decoded(variant):
     model = random_video_model(variant, 2, 0.3, **FULL)
     given, conditions = random_frames(model, 2)[:, :2], random_sequences(model, 2)

@@ -10,6 +10,7 @@ from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import MultiplicativePixelCNN
 from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
 from ms_pixelcnn_tf.sampling import decode_naive, decode_raster
+from support.cases import fast
 from support.models import randomise
 from support.proofs import assert_same, dependence, groups_of, in_window, past
 
@@ -242,7 +243,7 @@ def fused_from(request, monkeypatch):
 
 def either_way(function):
     """A test of rasters that are one program, and of those that are not."""
-    return pytest.mark.parametrize("fused_from", [1, 1000], indirect=True)(function)
+    return pytest.mark.parametrize("fused_from", fast([1, 1000], 1), indirect=True)(function)
 
 
 @pytest.mark.parametrize(
@@ -312,6 +313,7 @@ def test_the_proof_sees_a_wrong_cache(fused_from):
     np.testing.assert_array_equal(decode(), levels)
 
 
+@pytest.mark.slow
 @either_way
 def test_mixed_precision_decodes_what_it_scores(fused_from):
     """In bfloat16 the two differ by rounding; over many sub-pixels they tell the same nats."""

@@ -82,6 +82,7 @@ class Balanced(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_it_is_whole_by_itself(page):
     content = page.read_text()
     parser = Balanced()
@@ -91,12 +92,14 @@ def test_it_is_whole_by_itself(page):
     assert not re.search(r"https?://|<script|@import|url\(", content)
 
 
+@pytest.mark.slow
 def test_what_a_run_says_is_text(page):
     content = page.read_text()
     assert "<title>a &lt;b&gt;bold&lt;/b&gt; title</title>" in content
     assert "words &lt;&amp;&gt; masks" in content and "words <&> masks" not in content
 
 
+@pytest.mark.slow
 def test_every_picture_shows_something(page):
     found = re.findall(
         r'src="data:image/(\w+);base64,([^"]+)" width="(\d+)" height="(\d+)"', page.read_text()
@@ -111,6 +114,7 @@ def test_every_picture_shows_something(page):
     assert image.n_frames == 4 and image.info["loop"] == 0
 
 
+@pytest.mark.slow
 def test_its_numbers_are_the_runs(page, workdirs):
     content = page.read_text()
     for name in RUNS:
@@ -127,6 +131,7 @@ def test_its_numbers_are_the_runs(page, workdirs):
     assert "<td>0.74</td><td>0.74</td><td>1.06</td><td>0.97</td>" in content
 
 
+@pytest.mark.slow
 def test_it_says_where_runs_differ(page):
     differing = re.search(r"where they differ.*?</table>", page.read_text(), re.DOTALL)[0]
     assert ">learning_rate<" in differing and ">batch_size<" not in differing
@@ -167,6 +172,7 @@ def test_names_are_as_short_as_they_can_be():
     assert subject.names(["exports/shapes/1"]) == ["shapes/1"]
 
 
+@pytest.mark.slow
 def test_without_its_data_a_run_tells_what_it_can(workdirs, tmp_path, monkeypatch):
     def gone(run, data_dir=None):
         raise OSError("the data is not there")
@@ -178,6 +184,7 @@ def test_without_its_data_a_run_tells_what_it_can(workdirs, tmp_path, monkeypatc
     assert "<svg" in content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags, facts",
     [
@@ -198,6 +205,7 @@ def test_mistakes_are_told(workdirs, tmp_path, monkeypatch, capsys, flags, facts
     assert out.read_text() == "an older one"
 
 
+@pytest.mark.slow
 @browser.needed
 @pytest.mark.parametrize("width", [1280, 375])
 def test_it_fits_its_window(page, tmp_path, width):
@@ -214,6 +222,7 @@ def test_it_fits_its_window(page, tmp_path, width):
     assert width - 20 <= given <= width and needed <= given
 
 
+@pytest.mark.slow
 @browser.needed
 def test_it_is_dark_where_the_reader_wants_it(page):
     light, dark = (

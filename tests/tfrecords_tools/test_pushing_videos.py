@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import read_metrics
 from ms_pixelcnn_tf.training.trained import load_model, read_run
+from support.cases import fast
 from support.commands import exit_status
 from support.errors import missing_facts
 from support.runs import SilentProgress
@@ -65,6 +66,7 @@ def workdir(built, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_says_what_its_data_are_and_both_units(built, workdir, capsys):
     train.main(
         [
@@ -117,6 +119,7 @@ def test_frames_are_not_enlarged(built, tmp_path, monkeypatch, capsys, sizes):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_on_every_second_pixel_stays_on_it(built, tmp_path, monkeypatch, capsys):
     arguments = [*SMALL, f"--data_dir={built}", f"--workdir={tmp_path / 'run'}", "--sample_every=0"]
     train.main([*arguments, "--source_size=16"])
@@ -140,7 +143,7 @@ class Damaging(SilentProgress):
             path.write_bytes(content)
 
 
-@pytest.mark.parametrize("limit", [1, 0])
+@pytest.mark.parametrize("limit", fast([1, 0], 1))
 def test_a_record_that_goes_bad_while_training_reads_it(
     built, tmp_path, monkeypatch, capsys, limit
 ):

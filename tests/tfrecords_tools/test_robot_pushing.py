@@ -176,6 +176,7 @@ def read(path, split):
     }
 
 
+@pytest.mark.slow
 def test_built_data_is_the_same_with_any_workers_and_trains_in_clips(tmp_path, monkeypatch):
     monkeypatch.undo()
     source = tmp_path / "source"

@@ -18,6 +18,7 @@ from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from ms_pixelcnn_tf.training.trained import load_model
+from support.cases import fast
 from support.errors import missing_facts, refuses, warns
 from support.runs import TinySource, assert_same_state, curve, state, tiny_run, train
 
@@ -74,6 +75,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(tmp_path, monk
     assert all(np.isfinite(line["train_bits"]) for line in read_metrics(tmp_path))
 
 
+@pytest.mark.slow
 def test_too_many_in_a_row_end_the_run_and_leave_the_batch(tmp_path, monkeypatch):
     run = tiny_run(steps=9, checkpoint_every=1, max_skipped_steps=3)
     order = epoch_permutation(30, run.train.seed, 0)
@@ -117,6 +119,7 @@ def test_a_config_that_is_no_text_is_told(tmp_path):
         read_names(tmp_path, "class_names")
 
 
+@pytest.mark.slow
 def test_no_checkpoint_and_a_broken_one_are_told(finished, tmp_path):
     with refuses(tmp_path, CONFIG):
         load_model(tmp_path)
@@ -131,7 +134,8 @@ def test_no_checkpoint_and_a_broken_one_are_told(finished, tmp_path):
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize("length", [3000, 20_000])  # the first checkpoint's; TensorBoard's, later
+# The first checkpoint's; TensorBoard's, later.
+@pytest.mark.parametrize("length", fast([3000, 20_000], 0))
 def test_a_disk_that_fills_up_ends_training_in_one_line(tmp_path, length):
     """Wherever it is met: in TensorBoard's files, metrics or a checkpoint."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

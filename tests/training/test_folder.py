@@ -156,6 +156,7 @@ def test_a_folder_in_which_another_trains_is_refused(tmp_path):
     assert not (tmp_path / CONFIG).exists()
 
 
+@pytest.mark.slow
 def test_labels_condition_the_model_and_must_be_the_datas(tmp_path):
     run = tiny_run(num_classes=3, steps=1, label_features=4, sample_every=1)
     model = train(run, tmp_path, TinySource())
@@ -166,6 +167,7 @@ def test_labels_condition_the_model_and_must_be_the_datas(tmp_path):
     assert folders.model.num_classes == 3
 
 
+@pytest.mark.slow
 def test_data_and_maps_are_as_the_configuration_says(tmp_path, monkeypatch):
     """Of 5 images whose maps are empty until step 2; and of clips with samples in their past."""
     seen = []

@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.configs import RunConfig, make_run
 from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.step import _loss_parts, make_train_step
+from support.cases import fast
 from support.runs import tiny_video_run
 
 SMALL = {
@@ -65,12 +66,15 @@ def weights_of(model):
 
 @pytest.mark.parametrize(
     "fields",
-    [
-        {"optimizer": "rmsprop", "epsilon": 1e-8, "gradient_clip_norm": 0.0},
-        {"optimizer": "adam", "gradient_clip_norm": 0.0},
-        {"optimizer": "rmsprop", "epsilon": 1.0, "gradient_clip_norm": 0.01},  # clips visibly
-        {"optimizer": "adam", "epsilon": 1.0, "gradient_clip_norm": 0.01, "crop_size": 4},
-    ],
+    fast(
+        [
+            {"optimizer": "rmsprop", "epsilon": 1e-8, "gradient_clip_norm": 0.0},
+            {"optimizer": "adam", "gradient_clip_norm": 0.0},
+            {"optimizer": "rmsprop", "epsilon": 1.0, "gradient_clip_norm": 0.01},  # clips visibly
+            {"optimizer": "adam", "epsilon": 1.0, "gradient_clip_norm": 0.01, "crop_size": 4},
+        ],
+        0,
+    ),
 )
 def test_a_scale_takes_the_same_first_step_together_and_by_itself(fields):
     together = small_run(8, loss_weights="per_scale", clip_by="network", **fields)
@@ -113,6 +117,7 @@ def moved_at_the_twelfth_step(loss_weights):
     return np.array(moved) / run.train.learning_rate
 
 
+@pytest.mark.slow
 def test_no_scale_starves():
     """ε is inside the root of RMSprop: weights whose gradients are below its root, 1e-4, move
     little."""

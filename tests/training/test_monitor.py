@@ -26,6 +26,7 @@ def logged(tmp_path_factory):
     return workdir, found
 
 
+@pytest.mark.slow
 def test_tensorboard_has_every_scalar_at_its_steps(logged):
     workdir, found = logged
     for name in (

@@ -125,6 +125,7 @@ def test_evaluate_tells_the_missing_scale(finished, capsys):
     assert not missing_facts(evaluated(capsys, finished), "missing", "scale 16")
 
 
+@pytest.mark.slow
 def test_what_is_there_is_sampled_from_the_base_upwards(finished):
     model = load_model(finished, to_sample=True)
     assert model.config.image_size == (8, 8) and model.config.scale == "all"
@@ -152,6 +153,7 @@ def test_the_missing_scale_completes_the_run(workdir, capsys):
     assert evaluated(capsys, workdir, "--json")["missing_scales"] == ["8"]
 
 
+@pytest.mark.slow
 def test_without_the_base_nothing_is_sampled(workdir):
     shutil.rmtree(workdir / SCALES / "base")
     with refuses("scale base", 8):
@@ -367,6 +369,7 @@ def test_samples_of_a_partial_run(conditional, tmp_path, capsys, asked):
     assert tuple(place) == contact_sheet.colour_of(0)
 
 
+@pytest.mark.slow
 def test_images_upscaled_by_a_partial_run(conditional, tmp_path, capsys, asked):
     given = np.random.default_rng(0).integers(0, 256, (4, 4), "uint8")
     Image.fromarray(given).save(tmp_path / "low.png")

@@ -34,6 +34,7 @@ def saved(workdir):
     return snapshots.steps(workdir / "checkpoints")
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_leaves_checkpoints_from_before_the_first_skipped_step(
     tmp_path, exploding, monkeypatch
 ):
@@ -75,6 +76,7 @@ def with_bad_steps(monkeypatch, *numbers):
     monkeypatch.setattr(step, "train_log_prob_terms", terms_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [3, 4, 5])  # before, after the first and the second skipped
 def test_a_stop_among_skipped_steps_loses_nothing(tmp_path, monkeypatch, stop_at):
     with_bad_steps(monkeypatch, 4, 5)
@@ -137,6 +139,7 @@ def test_the_callers_random_state_is_left_as_it_was(tmp_path, monkeypatch, fails
     assert (first, drawn()) == expected
 
 
+@pytest.mark.slow
 def test_a_runs_numbers_do_not_depend_on_the_callers_random_state(tmp_path):
     for seed, name in ((1, "one"), (2, "other")):
         keras.utils.set_random_seed(seed)

@@ -16,6 +16,7 @@ from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from ms_pixelcnn_tf.training.trained import load_model, read_run
+from support.cases import fast
 from support.errors import refuses
 from support.runs import TinySource, assert_same_state, curve, state, tiny_run, train
 
@@ -28,6 +29,7 @@ def stop_and_go_on(stop_at, run, workdir, then=None):
     train(then or run, workdir, TinySource())
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted_with_all_that_presets_use(tmp_path):
     run = tiny_run(
         output="softmax",
@@ -54,12 +56,14 @@ def test_resumed_equals_uninterrupted(finished, tmp_path):
     assert curve(tmp_path) == curve(uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [2, 4])  # before and after the validation of step 3
 def test_the_mean_of_training_bits_outlives_a_stop(finished, tmp_path, stop_at):
     stop_and_go_on(stop_at, tiny_run(), tmp_path)
     assert curve(tmp_path) == curve(finished[1])
 
 
+@pytest.mark.slow
 def test_steps_may_grow_and_lines_after_the_checkpoint_are_dropped(finished, tmp_path):
     run = tiny_run(steps=2)
     train(run, tmp_path, TinySource())
@@ -72,6 +76,7 @@ def test_steps_may_grow_and_lines_after_the_checkpoint_are_dropped(finished, tmp
     assert all(line["validation_bits"] > 0 for line in read_metrics(tmp_path))
 
 
+@pytest.mark.slow
 def test_what_no_weight_depends_on_may_change(finished, tmp_path):
     changed = tiny_run(
         log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2, data_dir="elsewhere"
@@ -84,6 +89,7 @@ def test_what_no_weight_depends_on_may_change(finished, tmp_path):
             np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_in_a_validation_stops_it_and_the_next_session_makes_up_for_it(
     finished, tmp_path, monkeypatch, number, code
@@ -110,12 +116,15 @@ def test_a_signal_in_a_validation_stops_it_and_the_next_session_makes_up_for_it(
 
 @pytest.mark.parametrize(
     "overrides",
-    [
-        {"variant": "ON", "output": "softmax"},
-        {"upscaler": "A", "output": "softmax", "channels": 1, "num_classes": 3},
-        {"upscaler": "B", "output": "softmax"},
-        {"upscaler": "B", "output": "dmol", "ema_decay": 0.0},
-    ],
+    fast(
+        [
+            {"variant": "ON", "output": "softmax"},
+            {"upscaler": "A", "output": "softmax", "channels": 1, "num_classes": 3},
+            {"upscaler": "B", "output": "softmax"},
+            {"upscaler": "B", "output": "dmol", "ema_decay": 0.0},
+        ],
+        0,
+    ),
 )
 def test_every_kind_of_model_reloads_bit_for_bit(overrides, tmp_path):
     run = tiny_run(**({"steps": 2, "evaluate_every": 2} | overrides))

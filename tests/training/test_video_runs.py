@@ -63,6 +63,7 @@ def test_a_reloaded_model_has_the_bits_of_the_last_validation(finished):
     assert set(last["validation_terms"]) == {"group1", "group2", "group3", "group4"}
 
 
+@pytest.mark.slow
 def test_tensorboard_shows_clips_in_both_units(finished):
     _, workdir, _ = finished
     found = {tag for _, tag, _ in events.values(workdir / TENSORBOARD)}
@@ -167,12 +168,14 @@ def test_a_run_goes_on_with_no_other_pixels(tmp_path):
             train(run, tmp_path, other)
 
 
+@pytest.mark.slow
 def test_a_folder_of_videos_takes_no_run_of_images(finished):
     _, workdir, _ = finished
     with refuses("the data", workdir):
         train(tiny_run(), workdir, TinySource())
 
 
+@pytest.mark.slow
 def test_other_actions_are_other_data(finished):
     run, workdir, _ = finished
     changed = TinyFilm()

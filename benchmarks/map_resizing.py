@@ -1,0 +1,81 @@
+"""What is it worth that maps are sampled where the pyramid keeps its pixels?
+
+    bin/benchmark map_resizing --core=0      # half an hour; resumes
+
+The base of `conditioning` with captions and keypoints is trained for a quarter of its steps, with
+`--map_resizing` at each of METHODS and all else equal. Then each base is asked for held-out
+prompts, and the colours of its 8x8 samples are read at the asked places.
+"""
+
+import pathlib
+import subprocess
+import sys
+
+import conditioning
+import density
+from ms_pixelcnn_tf.cli import flags
+from ms_pixelcnn_tf.configs import make_run
+from parts.processes import pin
+from parts.tables import add_out
+
+METHODS = ("corners", "centres")
+RUN = "text-keypoints"
+QUARTER = 4
+
+
+def configuration(method):
+    """The `RunConfig` of the base with maps resized by one of METHODS."""
+    fields = conditioning.SHARED | conditioning.RUNS[RUN] | conditioning.MAPS
+    fields |= conditioning.STAGES["base"]
+    fields |= {"steps": fields["steps"] // QUARTER, "map_resizing": method}
+    return make_run(**fields, scale="base")
+
+
+def train(method, options):
+    """Trains one base, or what is left of it."""
+    pin(options.core)
+    with flags.quiet_start():
+        import tensorflow as tf
+
+        from ms_pixelcnn_tf.training import loop
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    run = configuration(method)
+    loop.train(run, pathlib.Path(options.workdir) / method, loop.load_source(run))
+
+
+def parse(arguments):
+    """Flags → an argparse namespace."""
+    parser = flags.Parser("benchmark map_resizing", __doc__)
+    parser.add_argument(
+        "--workdir",
+        default="runs/map_resizing",
+        metavar="DIR",
+        help="holds one folder a run (runs/map_resizing)",
+    )
+    parser.add_argument("--only", choices=METHODS, help="train this one and write no page")
+    parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
+    parser.add_argument(
+        "--prompts", type=flags.positive, default=500, metavar="N", help="prompts of a split (500)"
+    )
+    add_out(parser)
+    return parser.parse(arguments)
+
+
+def main(arguments):
+    """Trains what is not trained yet, each run in a process of its own; then writes the page."""
+    options = parse(arguments)
+    if options.only:
+        return train(options.only, options)
+    for method in METHODS:
+        command = [sys.executable, __file__, f"--only={method}", f"--workdir={options.workdir}"]
+        command += [] if options.core is None else [f"--core={options.core}"]
+        status = density.wait(subprocess.Popen(command))
+        if status:
+            sys.exit(status)  # it has printed the reason
+    with flags.quiet_start():
+        from parts import map_resizing_report
+    print(map_resizing_report.write(options, METHODS))
+
+
+if __name__ == "__main__":
+    flags.run(main)

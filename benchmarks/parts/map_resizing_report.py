@@ -1,0 +1,93 @@
+"""What bases with differently resized maps have learnt, as a page."""
+
+import pathlib
+
+import machine
+from ms_pixelcnn_tf import data, pixels
+from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.training.trained import load_model, read_run
+from parts.conditioning_report import hits, samples
+from parts.prompts import SPLIT, prompts
+from parts.tables import markdown_table, write_results
+
+NAME = "map_resizing"
+
+
+def write(options, methods):
+    """Measures, writes the page and its JSON; returns the page.
+
+    Args:
+        options: `workdir`, `out` and the number `prompts`.
+        methods: names of the runs, folders of `workdir`.
+    """
+    found = {
+        method: measured(pathlib.Path(options.workdir) / method, options.prompts)
+        for method in methods
+    }
+    results = {"machine": machine.describe(), "prompts": options.prompts, "runs": found}
+    page = markdown(results)
+    write_results(options.out, NAME, page, results)
+    return page
+
+
+def measured(workdir, num):
+    """What a base has taken and learnt: dict; the colours of `hits` by split."""
+    whole, model = read_run(workdir).model, load_model(workdir, to_sample=True)
+    stride = whole.image_size[0] // model.config.image_size[0]
+    source = data.load("shapes", image_size=whole.image_size, channels=whole.channels)
+    last = read_metrics(workdir)[-1]
+    found = {
+        "steps": last["step"],
+        "processor_minutes": last["cpu_seconds"] / 60,
+        "validation_bits": last["validation_bits"],
+    }
+    for split in (SPLIT, "validation"):
+        asked = prompts(source, num, "keypoints", split)
+        places = [[at_corner(shape, stride) for shape in shapes] for shapes in asked.asked]
+        real = source.examples(split, asked.indices, ("image",))["image"][:, ::stride, ::stride]
+        levels = pixels.quantise(real, whole.num_levels)
+        found[split] = hits(samples(model, asked.conditions), places)
+        found[f"{split}_real"] = hits(pixels.dequantise(levels, whole.num_levels), places)
+    return found
+
+
+def at_corner(shape, stride):
+    """A shape (colour, x, y, radius) in pixels of the image, in pixels of every `stride`-th one."""
+    colour, x, y, radius = shape
+    return colour, (x - 0.5) / stride + 0.5, (y - 0.5) / stride + 0.5, radius / stride
+
+
+def markdown(results):
+    """The page."""
+    rows = [
+        (
+            method,
+            f"{run['steps']:,}",
+            f"{run['processor_minutes']:.1f}",
+            f"{run['validation_bits']:.4f}",
+            *(f"{run[split]['right']:.3f}" for split in (SPLIT, "validation")),
+            f"{run[SPLIT]['none']:.3f}",
+        )
+        for method, run in results["runs"].items()
+    ]
+    real = next(iter(results["runs"].values()))
+    return (
+        "# Maps sampled where the pyramid keeps its pixels\n\n`bin/benchmark map_resizing`: "
+        f"{machine.sentences(results['machine'])}\n\nThe base of [conditioning](conditioning.md) "
+        "with captions and keypoints, 8x8 of 32x32, a quarter of its steps on one core, and "
+        f"{results['prompts']} prompts each of pairs of kind and colour that no training image "
+        "shows, and of pairs that training shows. Right: shapes whose place shows the colour "
+        "asked. The detector reads the real pictures, sub-sampled to 8x8, right at "
+        f"{real[f'{SPLIT}_real']['right']:.3f} and {real['validation_real']['right']:.3f}.\n\n"
+    ) + markdown_table(
+        (
+            "map_resizing",
+            "steps",
+            "processor minutes",
+            "validation, bits",
+            "right, held-out pairs",
+            "right, shown pairs",
+            "no shape there, held out",
+        ),
+        rows,
+    )
