@@ -71,7 +71,7 @@ UPSCALERS = {
     "A, softmax": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6),
     "A, dmol": lambda: networks.UpscalerA(DMOL, 2, 1, 6, 6, conditioning_features=2),
     "A, two 3x3": lambda: networks.UpscalerA(SOFTMAX, 3, 1, 6, 6, residual_block="3x3_3x3"),
-    "A, masked": lambda: networks.MaskedUpscalerA(SOFTMAX, 3, 1, 6, 6, 2),
+    "A, masked": lambda: networks.MaskedUpscalerA(SOFTMAX, 3, 1, 6, 6, conditioning_features=2),
     "A, masked, two 3x3": lambda: networks.MaskedUpscalerA(
         SOFTMAX, 2, 1, 6, 6, residual_block="3x3_3x3"
     ),

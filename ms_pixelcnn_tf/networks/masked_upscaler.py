@@ -39,11 +39,8 @@ class MaskedUpscalerA(Upscaler):
 
     Args:
         distribution: the law of a pixel, from `distributions`; it orders its channels.
-        group, previous, prediction_path, pixel_inputs, residual_block: as for `UpscalerA`.
-        num_blocks: residual blocks.
-        features: width F, in C groups.
-        head_features: width of the masked 1x1 layer before the output.
-        conditioning_features: width E of the conditioning; 0 for none.
+        group, num_blocks, features, head_features, and by name the others: those of `Upscaler`.
+            Features come in C groups.
 
     It is called as `UpscalerA` is: `trunk(context, conditioning)` gives what is known of the group,
     and calling the layer with that and the group's own levels gives the parameters,
@@ -57,46 +54,30 @@ class MaskedUpscalerA(Upscaler):
         num_blocks: int,
         features: int,
         head_features: int,
-        conditioning_features: int = 0,
-        previous: bool = False,
-        prediction_path: str = "linear",
-        pixel_inputs: str = "features",
-        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.distribution = distribution
-        self.arguments = {
-            "group": group,
-            "num_blocks": num_blocks,
-            "features": features,
-            "head_features": head_features,
-            "conditioning_features": conditioning_features,
-            "previous": previous,
-            "prediction_path": prediction_path,
-            "pixel_inputs": pixel_inputs,
-            "residual_block": residual_block,
-        }
+        super().__init__(distribution, group, num_blocks, features, head_features, **kwargs)
         channels, policy = distribution.channels, self.dtype_policy
-        self.context_channels = channels * (group - 1 + 4 * previous)
-        self.conditioning_features = conditioning_features
-        given = len(feature_channels(self.context_channels, pixel_inputs))
+        given = len(feature_channels(self.context_channels, self.pixel_inputs))
         if not self.context_channels:
-            given = conditioning_features
-        inputs = [-1] * given + feature_channels(channels, pixel_inputs)
+            given = self.conditioning_features
+        inputs = [-1] * given + feature_channels(channels, self.pixel_inputs)
         hidden = feature_groups(features, channels)
         head = feature_groups(head_features, channels)
 
-        self.prediction = make_prediction(prediction_path, channels, group, previous, policy)
+        self.prediction = make_prediction(
+            self.prediction_path, channels, group, self.of_trunk["previous"], policy
+        )
         self.entry = ChannelMaskedConvolution(inputs, hidden, "A", dtype=policy, name="entry")
+        kind = self.of_trunk["residual_block"]
         self.blocks = [
-            ResidualBlock(features, residual_block, channels, dtype=policy, name=f"block{index}")
+            ResidualBlock(features, kind, channels, dtype=policy, name=f"block{index}")
             for index in range(num_blocks)
         ]
         self.head = MaskedDense(hidden, head, dtype=policy, name="head")
-        self.logits = make_logits(distribution, head, channels, prediction_path, policy)
+        self.logits = make_logits(distribution, head, channels, self.prediction_path, policy)
         self.conditioning_projection = None
-        if conditioning_features:
+        if self.conditioning_features:
             self.conditioning_projection = keras.layers.Dense(
                 features * num_blocks, use_bias=False, dtype=policy, name="conditioning"
             )
@@ -146,8 +127,8 @@ class MaskedUpscalerA(Upscaler):
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
-        inputs = self.arguments["pixel_inputs"]
-        return pixel_features(levels, self.distribution.num_levels, self.variable_dtype, inputs)
+        count = self.distribution.num_levels
+        return pixel_features(levels, count, self.variable_dtype, self.pixel_inputs)
 
     def channel_params(self, known: Sequence[Any]) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters` that evaluates the

@@ -39,31 +39,16 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 class Upscaler(OfDistribution, keras.layers.Layer):
-    """The base of all types."""
-
-    trunk: Any  # (context, conditioning) → what is known of the group
-
-    def scored(self, known: Any, levels: Tensor, cut: Callable) -> Tensor:
-        """The parameters of those pixels that `cut` keeps of any map `[B, H, W, ·]`. Only for them
-        is more computed than the trunk, as a pixel's parameters see nothing of the group beyond its
-        own patch (type A: pixel), which is kept whole."""
-        return self([cut(maps) for maps in known], cut(levels))
-
-
-@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class UpscalerA(Upscaler):
-    """Type A: the group's pixels are independent given the context.
+    """The base of all types.
 
     Args:
         distribution: the law of a pixel, from `distributions`.
         group, num_blocks, features, conditioning_features, previous, prediction_path, pixel_inputs,
-            residual_block: of the trunk.
-        head_features: width of the head's hidden layer (a channel).
-
-    `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
-    None. Calling the layer with those and the group's own levels gives the parameters,
-    `[B, H, W, distribution.num_params]`.
+            residual_block: of the trunk (`networks.trunk.Trunk`).
+        head_features: width of the layer before the output.
     """
+
+    trunk: Any  # (context, conditioning) → what is known of the group
 
     def __init__(
         self,
@@ -81,40 +66,64 @@ class UpscalerA(Upscaler):
     ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
-        self.arguments = {
+        self.of_trunk = {
             "group": group,
             "num_blocks": num_blocks,
             "features": features,
-            "head_features": head_features,
             "conditioning_features": conditioning_features,
             "previous": previous,
             "prediction_path": prediction_path,
             "pixel_inputs": pixel_inputs,
             "residual_block": residual_block,
         }
-        self.features = features
-        policy = self.dtype_policy
-        self.trunk = Trunk(
-            distribution.num_levels,
-            distribution.channels,
-            group,
-            num_blocks,
-            features,
-            conditioning_features,
-            previous,
-            prediction_path,
-            pixel_inputs,
-            residual_block,
-            dtype=policy,
-            name="trunk",
+        self.arguments = {**self.of_trunk, "head_features": head_features}
+        self.features, self.conditioning_features = features, conditioning_features
+        self.prediction_path, self.pixel_inputs = prediction_path, pixel_inputs
+        self.context_channels = distribution.channels * (group - 1 + 4 * previous)
+
+    def make_trunk(self) -> Trunk:
+        """The network that turns the context into features."""
+        law = self.distribution
+        return Trunk(
+            law.num_levels, law.channels, **self.of_trunk, dtype=self.dtype_policy, name="trunk"
         )
+
+    def scored(self, known: Any, levels: Tensor, cut: Callable) -> Tensor:
+        """The parameters of those pixels that `cut` keeps of any map `[B, H, W, ·]`. Only for them
+        is more computed than the trunk, as a pixel's parameters see nothing of the group beyond its
+        own patch (type A: pixel), which is kept whole."""
+        return self([cut(maps) for maps in known], cut(levels))
+
+
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class UpscalerA(Upscaler):
+    """Type A: the group's pixels are independent given the context.
+
+    Args: those of `Upscaler`. A channel's own hidden layer has `head_features`.
+
+    `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
+    None. Calling the layer with those and the group's own levels gives the parameters,
+    `[B, H, W, distribution.num_params]`.
+    """
+
+    def __init__(
+        self,
+        distribution: Distribution,
+        group: int,
+        num_blocks: int,
+        features: int,
+        head_features: int,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(distribution, group, num_blocks, features, head_features, **kwargs)
+        self.trunk, policy = self.make_trunk(), self.dtype_policy
         if distribution.channel_autoregressive:
             self.head = ChannelHead(
                 distribution,
                 features,
                 head_features,
-                prediction_path,
-                pixel_inputs,
+                self.prediction_path,
+                self.pixel_inputs,
                 dtype=policy,
                 name="head",
             )
@@ -124,7 +133,9 @@ class UpscalerA(Upscaler):
             )
             self.head = keras.layers.Dense(
                 distribution.num_params,
-                kernel_initializer=output_kernel(prediction_path, distribution.prediction_rows()),
+                kernel_initializer=output_kernel(
+                    self.prediction_path, distribution.prediction_rows()
+                ),
                 bias_initializer=Constant(distribution.initial_params()),
                 dtype=policy.variable_dtype,
                 name="head",
@@ -163,8 +174,8 @@ class UpscalerA(Upscaler):
 
     def read(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
-        inputs = self.arguments["pixel_inputs"]
-        return pixel_features(levels, self.distribution.num_levels, self.compute_dtype, inputs)
+        count = self.distribution.num_levels
+        return pixel_features(levels, count, self.compute_dtype, self.pixel_inputs)
 
     @property
     def output_bias(self) -> keras.Variable:
@@ -177,9 +188,8 @@ class UpscalerB(Upscaler):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
-        distribution, group, num_blocks, features, conditioning_features, prediction_path,
-            pixel_inputs, residual_block: as for type A.
-        head_features: width of the decoder's layer before its output.
+        distribution, group, num_blocks, features, head_features, and by name the others: those of
+            `Upscaler`.
         patch_size: `(h, w)` of a patch, dividing the size of the group's map.
         decoder_layers, decoder_features, gated_kernel: of the shallow Gated PixelCNN.
     """
@@ -194,45 +204,18 @@ class UpscalerB(Upscaler):
         patch_size: tuple[int, int],
         decoder_layers: int,
         decoder_features: int,
-        conditioning_features: int = 0,
-        prediction_path: str = "linear",
-        pixel_inputs: str = "features",
         gated_kernel: int = 3,
-        residual_block: str = "3x3_1x1",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.distribution = distribution
-        self.arguments = {
-            "group": group,
-            "num_blocks": num_blocks,
-            "features": features,
-            "head_features": head_features,
+        super().__init__(distribution, group, num_blocks, features, head_features, **kwargs)
+        self.arguments |= {
             "patch_size": tuple(patch_size),
             "decoder_layers": decoder_layers,
             "decoder_features": decoder_features,
-            "conditioning_features": conditioning_features,
-            "prediction_path": prediction_path,
-            "pixel_inputs": pixel_inputs,
             "gated_kernel": gated_kernel,
-            "residual_block": residual_block,
         }
-        self.features = features
         self.patch_size = patch_size
-        policy = self.dtype_policy
-        self.trunk = Trunk(
-            distribution.num_levels,
-            distribution.channels,
-            group,
-            num_blocks,
-            features,
-            conditioning_features,
-            prediction_path=prediction_path,
-            pixel_inputs=pixel_inputs,
-            residual_block=residual_block,
-            dtype=policy,
-            name="trunk",
-        )
+        self.trunk = self.make_trunk()
         self.decoder = GatedPixelCNN(
             distribution,
             decoder_layers,
@@ -241,10 +224,10 @@ class UpscalerB(Upscaler):
             first_kernel=2 * max(patch_size) - 1 if max(patch_size) > 1 else 3,
             conditioning_features=features,
             predicted=True,
-            prediction_path=prediction_path,
-            pixel_inputs=pixel_inputs,
+            prediction_path=self.prediction_path,
+            pixel_inputs=self.pixel_inputs,
             gated_kernel=gated_kernel,
-            dtype=policy,
+            dtype=self.dtype_policy,
             name="decoder",
         )
 
