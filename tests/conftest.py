@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"] = "1"  # oneDNN's own gives no memory back
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: more threads wait for one another
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 GRAPHS_OWN = re.compile(r"(\w*PartitionedCall|CustomGradient)-\d+$")
 gc.set_threshold(20_000, 20, 50)  # tracing makes millions of objects, few of them garbage
 

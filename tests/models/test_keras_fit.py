@@ -72,6 +72,7 @@ def test_the_loss_falls_and_is_the_likelihood(dtype):
     np.testing.assert_allclose(nats, model.log_prob(images), rtol=1e-5, atol=16 * atol)
 
 
+@pytest.mark.slow
 def test_a_multiscale_model_is_fitted_with_all_its_terms():
     model, images = random_model(weight_scale=0.2), stripes(8)
     nats, before = -np.asarray(model.log_prob(images)).mean() / 16, weights(model)

@@ -162,6 +162,7 @@ def test_without_the_base_nothing_is_sampled(workdir):
     assert load_model(workdir).upscale(low, 8).shape == (2, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_a_part_without_a_checkpoint_does_not_count(workdir):
     shutil.rmtree(workdir / SCALES / "8" / "checkpoints")
     assert read_run(workdir).model.scale == "base"

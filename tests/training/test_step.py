@@ -173,7 +173,7 @@ def batch_of(run, source, count):
     "run, source",
     [
         (tiny_run(num_classes=3, label_features=4, crop_size=2, dtype="float64"), TinySource()),
-        (tiny_video_run(dtype="float64"), TinyFilm()),
+        pytest.param(tiny_video_run(dtype="float64"), TinyFilm(), marks=pytest.mark.slow),
         (tiny_video_run("OT_upscaler", image_size=8, crop_size=4, dtype="float64"), TinyFilm(8)),
     ],
     ids=["OlogN on crops", "OT", "OT_upscaler on crops"],

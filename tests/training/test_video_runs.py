@@ -160,6 +160,7 @@ def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
     assert RunConfig.from_json(run.to_json()) == run
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_no_other_pixels(tmp_path):
     run = tiny_video_run(steps=2)
     train(run, tmp_path, Subsampled(TinyFilm(8), 2))
