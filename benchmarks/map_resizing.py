@@ -1,6 +1,6 @@
-"""What is it worth that maps are sampled where the pyramid keeps its pixels?
+"""What is it worth to resize maps so that they fit the pyramid?
 
-    bin/benchmark map_resizing --core=0      # half an hour; resumes
+    bin/benchmark map_resizing --core=0      # an hour; resumes
 
 The base of `conditioning` with captions and keypoints is trained for a quarter of its steps, with
 `--map_resizing` at each of METHODS and all else equal. Then each base is asked for held-out
@@ -18,7 +18,7 @@ from ms_pixelcnn_tf.configs import make_run
 from parts.processes import pin
 from parts.tables import add_out
 
-METHODS = ("corners", "centres")
+METHODS = ("corners", "centres", "tf1")
 RUN = "text-keypoints"
 QUARTER = 4
 

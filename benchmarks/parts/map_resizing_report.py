@@ -72,13 +72,17 @@ def markdown(results):
     ]
     real = next(iter(results["runs"].values()))
     return (
-        "# Maps sampled where the pyramid keeps its pixels\n\n`bin/benchmark map_resizing`: "
+        "# How maps are resized\n\n`bin/benchmark map_resizing`: "
         f"{machine.sentences(results['machine'])}\n\nThe base of [conditioning](conditioning.md) "
         "with captions and keypoints, 8x8 of 32x32, a quarter of its steps on one core, and "
         f"{results['prompts']} prompts each of pairs of kind and colour that no training image "
         "shows, and of pairs that training shows. Right: shapes whose place shows the colour "
         "asked. The detector reads the real pictures, sub-sampled to 8x8, right at "
         f"{real[f'{SPLIT}_real']['right']:.3f} and {real['validation_real']['right']:.3f}.\n\n"
+        "corners: averaged around the pixels that the base keeps, every fourth one. centres: averaged "
+        "around the centres of the blocks, half a block off. tf1: sampled at the pixels kept, without "
+        "an average, so that three keypoints of four along each axis are passed over, and found only "
+        "as far as the encoder's convolutions carry them.\n\n"
     ) + markdown_table(
         (
             "map_resizing",

@@ -38,8 +38,8 @@ class ModelConfig(DensityConfig):
     spatial_blocks: int = doc("residual blocks of their encoder", 4)
     map_resizing: str = departure(
         "how keypoints and segmentations are resized to a network's size: tf1 (as TensorFlow 1 "
-        "did), corners (sampled at the pixels that a smaller scale keeps) or centres (averaged "
-        "over blocks, half a block off; for runs from before this field)",
+        "did), corners (averaged around the pixels that a smaller scale keeps) or centres (around "
+        "the centres of their blocks, half a block off; for runs from before this field)",
         "centres",
         "tf1",
         "A pixel of a smaller scale is its block's upper-left corner, and so must its map be.",

@@ -55,11 +55,11 @@ def bilinear_weights(
     Args:
         length: cells of the map.
         new_length: pixels wanted.
-        method: "centres": a pixel is the block of the image that it covers; its value is averaged
-            with a triangle as wide as the step between pixels where that is more than a cell.
-            "corners": a pixel is the upper-left pixel of that block, as in a pyramid, and a cell's
-            value stands at the cell's centre; not averaged. "tf1": pixel i is at cell
-            i · length / new_length, as TensorFlow 1's `resize_bilinear` has it; not averaged.
+        method: "centres": a pixel is at the centre of the block of the image that it covers.
+            "corners": at the block's upper-left pixel, as in a pyramid, where a cell's value stands
+            at the cell's centre. Both average with a triangle as wide as the step between pixels
+            where that is more than a cell, so that no cell is passed over. "tf1": pixel i is at
+            cell i · length / new_length, as TensorFlow 1's `resize_bilinear` has it; not averaged.
         full_length: pixels of the full image along the axis, for "corners"; None: `new_length`.
 
     Returns:
@@ -72,6 +72,6 @@ def bilinear_weights(
     elif method == "corners":
         position = position + 0.5 * length / (full_length or new_length) - 0.5
     distance = np.abs(position[:, None] - np.arange(length))
-    width = max(step, 1) if method == "centres" else 1
+    width = 1 if method == "tf1" else max(step, 1)
     weights = np.maximum(1 - distance / width, 0)
     return weights / weights.sum(axis=1, keepdims=True)  # past the ends: the end's value
