@@ -79,10 +79,10 @@ def markdown(results):
         "shows, and of pairs that training shows. Right: shapes whose place shows the colour "
         "asked. The detector reads the real pictures, sub-sampled to 8x8, right at "
         f"{real[f'{SPLIT}_real']['right']:.3f} and {real['validation_real']['right']:.3f}.\n\n"
-        "corners: averaged around the pixels that the base keeps, every fourth one. centres: averaged "
-        "around the centres of the blocks, half a block off. tf1: sampled at the pixels kept, without "
-        "an average, so that three keypoints of four along each axis are passed over, and found only "
-        "as far as the encoder's convolutions carry them.\n\n"
+        "corners: averaged around the pixels that the base keeps, every fourth one. centres: "
+        "around the centres of the blocks, half a block off. tf1: sampled at the pixels kept, "
+        "without an average, so that three keypoints of four along each axis are passed over, and "
+        "found only as far as the encoder's convolutions carry them.\n\n"
     ) + markdown_table(
         (
             "map_resizing",
