@@ -189,7 +189,11 @@ MODELS = [
     B | FULL | {"output": "softmax", "num_classes": 2} | PAPER_PIXELS,
     B | FULL | {"output": "dmol"} | PAPER_PIXELS,
 ]
-MODELS += [A | FULL | {"output": output} | fields for output, fields in PAPER_PIXELS_ALONE]
+MODELS += [
+    network | FULL | {"output": output} | fields
+    for network in (ON, A, B)
+    for output, fields in PAPER_PIXELS_ALONE
+]
 GATED_KERNEL = len(MODELS)
 MODELS += [
     ON | FULL | {"output": "softmax", "gated_kernel": 5, "base_layers": 3, "image_size": (5, 4)},

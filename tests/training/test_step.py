@@ -69,13 +69,17 @@ def test_step_reports_the_loss_before_the_update_and_clips(models):
     assert moved == pytest.approx(1e-3, rel=1e-3)
 
 
-@pytest.mark.parametrize("crop_size", [0, 4, 32])
-def test_only_what_is_larger_than_the_crop_is_cropped(models, crop_size):
+@pytest.mark.parametrize("crop_size, size", [(2, 2), (0, None), (4, None), (32, None)])
+def test_only_what_is_larger_than_the_crop_is_cropped(models, crop_size, size):
     model, images = models[0], TinySource().examples("train", np.arange(4))["image"] // 128
-    config = tiny_run(crop_size=crop_size).train
-    scored = train_log_prob_terms(model, {"image": images}, np.full((4, 2), 0.99), config)
-    for name, whole in model.log_prob_terms(images).items():
-        np.testing.assert_allclose(scored[name], whole, rtol=1e-5)
+    offsets, config = np.full((4, 2), 0.99), tiny_run(crop_size=crop_size).train
+    scored = train_log_prob_terms(model, {"image": images}, offsets, config)
+    whole = model.log_prob_terms(images)
+    cropped = model.cropped_log_prob_terms(images, None, size, offsets) if size else whole
+    for name, expected in cropped.items():
+        np.testing.assert_allclose(scored[name], expected, rtol=1e-5)
+    differs = [not np.allclose(scored[name], whole[name], rtol=1e-3) for name in whole]
+    assert any(differs) == bool(size)
 
 
 def test_frames_that_are_seen_are_what_is_looked_back_at():
