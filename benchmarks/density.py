@@ -15,14 +15,12 @@ steps in the same time. Each run's learning rate falls to its end at the run's o
 
 import os
 import pathlib
-import subprocess
-import sys
 
 import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, unknown
 from ms_pixelcnn_tf.errors import UserError
-from parts.processes import pin
+from parts.processes import pin, train_each
 from parts.tables import add_out
 
 BASELINE = "ON-dmol"
@@ -56,16 +54,7 @@ def configuration(name, data_dir):
 def train(options):
     """Trains one run in this process, or all in processes of their own."""
     if options.only is None:
-        for name in RUNS:
-            print(f"run: {name}", flush=True)
-            command = [sys.executable, __file__, "train", f"--only={name}"]
-            for flag in ("workdir", "data_dir", "core"):
-                if getattr(options, flag) is not None:
-                    command.append(f"--{flag}={getattr(options, flag)}")
-            status = wait(subprocess.Popen(command))
-            if status:
-                sys.exit(status)  # it has said why
-        return
+        return train_each([__file__, "train"], RUNS, options, ("workdir", "data_dir", "core"))
     run = configuration(options.only, options.data_dir)
     pin(options.core)
     with flags.quiet_start():
@@ -74,14 +63,6 @@ def train(options):
         from ms_pixelcnn_tf.training import loop
     tf.config.threading.set_intra_op_parallelism_threads(1)
     loop.train(run, str(pathlib.Path(options.workdir) / options.only))
-
-
-def wait(process):
-    """Exit status of a process, which is given the time to save after Ctrl-C."""
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        return process.wait()
 
 
 def report(options):

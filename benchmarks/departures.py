@@ -19,8 +19,6 @@ other on one core; the same command resumes them.
 import json
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import conditioning
@@ -31,7 +29,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig, make_r
 from ms_pixelcnn_tf.configs.density import DensityConfig, departures
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
-from parts.processes import pin
+from parts.processes import pin, train_each
 from parts.tables import add_out
 
 EXCLUDED = {"rmsprop_start": "concerns RMSprop, and every run here trains with Adam"}
@@ -103,16 +101,8 @@ def train(options):
             "the runs of images need"
         )
     if len(names) > 1:
-        for name in names:
-            print(f"run: {name}", flush=True)
-            command = [sys.executable, __file__, "train", f"--only={name}"]
-            for flag in ("workdir", "data_dir", "core", "minutes"):
-                if getattr(options, flag) is not None:
-                    command.append(f"--{flag}={getattr(options, flag)}")
-            status = density.wait(subprocess.Popen(command))
-            if status:
-                sys.exit(status)  # it has printed the reason
-        return
+        handed_on = ("workdir", "data_dir", "core", "minutes")
+        return train_each([__file__, "train"], names, options, handed_on)
     pin(options.core)
     with flags.quiet_start():
         import tensorflow as tf

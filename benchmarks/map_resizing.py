@@ -8,14 +8,11 @@ prompts, and the colours of its 8x8 samples are read at the asked places.
 """
 
 import pathlib
-import subprocess
-import sys
 
 import conditioning
-import density
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from parts.processes import pin
+from parts.processes import pin, train_each
 from parts.tables import add_out
 
 METHODS = ("corners", "centres", "tf1")
@@ -66,12 +63,7 @@ def main(arguments):
     options = parse(arguments)
     if options.only:
         return train(options.only, options)
-    for method in METHODS:
-        command = [sys.executable, __file__, f"--only={method}", f"--workdir={options.workdir}"]
-        command += [] if options.core is None else [f"--core={options.core}"]
-        status = density.wait(subprocess.Popen(command))
-        if status:
-            sys.exit(status)  # it has printed the reason
+    train_each([__file__], METHODS, options, ("workdir", "core"))
     with flags.quiet_start():
         from parts import map_resizing_report
     print(map_resizing_report.write(options, METHODS))
