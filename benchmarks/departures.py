@@ -11,9 +11,10 @@ departure our values with that one at the paper's (GROUP-ours-less-NAME). The re
 (GROUP-paper-plus-NAME) is trained only if --only names it. The departures of other groups keep our
 values. `bin/train --help` and docs/departures.md say what each one is.
 
-`train` first times 20 steps of a run, and gives the run as many steps as fit into --minutes of
-processor time. So each learning rate falls to its end within the same time. Runs go one after the
-other on one core; the same command resumes them.
+`train` first times 20 steps of every run, then gives each as many steps as fit into --minutes of
+processor time. So each learning rate falls to its end within the same time, and once the timing is
+done, other work on the machine changes nothing but how long it all takes. Runs go one after the
+other on one core; the same command resumes them. `calibrate` does the timing alone.
 """
 
 import json
@@ -45,6 +46,7 @@ SHARED = {
     # Four blocks, so that the paper's dilations 1, 2, 4 and 8 all occur.
     "videos": video.SHARED | video.RUNS["OTlogN-short"] | {"frame_blocks": 4},
 }
+MODES = ("calibrate", "train", "report")
 FIRST, TIMED = 5, 20  # steps of a calibration: those that build the graph, and those timed
 VALIDATIONS = 12  # of a run
 
@@ -93,7 +95,7 @@ def selected(only):
 
 
 def train(options):
-    """Trains one run in this process, or several in processes of their own."""
+    """Calibrates or trains one run in this process, or several in processes of their own."""
     names = selected(options.only)
     if options.data_dir is None and any(RUNS[name][0] == "images" for name in names):
         raise UserError(
@@ -102,7 +104,9 @@ def train(options):
         )
     if len(names) > 1:
         handed_on = ("workdir", "data_dir", "core", "minutes")
-        return train_each([__file__, "train"], names, options, handed_on)
+        for mode in ("calibrate", "train")[: 1 if options.mode == "calibrate" else 2]:
+            train_each([__file__, mode], names, options, handed_on)
+        return
     pin(options.core)
     with flags.quiet_start():
         import tensorflow as tf
@@ -111,7 +115,7 @@ def train(options):
 
 
 def train_one(name, options):
-    """Calibrates a run, unless that was done, and trains it."""
+    """Calibrates a run, unless that was done, and trains it if that is the mode."""
     from ms_pixelcnn_tf.training import loop
 
     data_dir, folder = options.data_dir or "", pathlib.Path(options.workdir)
@@ -133,7 +137,8 @@ def train_one(name, options):
             f"minutes is {options.minutes}, but {name} was started with "
             f"{found['minutes']}; valid: that, or another workdir"
         )
-    loop.train(configuration(name, found["steps"], data_dir), folder / name, source)
+    if options.mode == "train":
+        loop.train(configuration(name, found["steps"], data_dir), folder / name, source)
 
 
 def calibrate(run, source):
@@ -162,10 +167,10 @@ def report(options):
 
 
 def parse(arguments):
-    """Flags → an argparse namespace with `mode`, "train" or "report"."""
-    mode = arguments[0] if arguments[:1] in (["train"], ["report"]) else None
+    """Flags → an argparse namespace with `mode`, one of `MODES`."""
+    mode = arguments[0] if arguments and arguments[0] in MODES else None
     parser = flags.Parser("benchmark departures", __doc__)
-    parser.add_argument("mode", choices=("train", "report"))
+    parser.add_argument("mode", choices=MODES)
     parser.add_argument(
         "--workdir",
         default="runs/departures",
@@ -190,7 +195,7 @@ def parse(arguments):
             metavar="N",
             help="processor time of each run (10)",
         )
-    if mode != "train":
+    if mode in (None, "report"):
         add_out(parser)
         parser.add_argument(
             "--note", action="append", default=[], metavar="TEXT", help="a sentence for the page"
@@ -199,7 +204,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """`train` or `report`."""
+    """`calibrate`, `train` or `report`."""
     options = parse(arguments)
     return report(options) if options.mode == "report" else train(options)
 
