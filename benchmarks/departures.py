@@ -11,16 +11,17 @@ departure our values with that one at the paper's (GROUP-ours-less-NAME). The re
 (GROUP-paper-plus-NAME) is trained only if --only names it. The departures of other groups keep our
 values. `bin/train --help` and docs/departures.md say what each one is.
 
-`train` first times 20 steps of every run, then gives each as many steps as fit into --minutes of
-processor time. So each learning rate falls to its end within the same time, and once the timing is
-done, other work on the machine changes nothing but how long it all takes. Runs go one after the
-other on one core; the same command resumes them. `calibrate` does the timing alone.
+`train` first measures what a step of each run costs, in turn with a step of our values, and gives
+each as many steps as fit into --minutes of processor time. So each learning rate falls to its end
+within the same time, and once all are measured, other work on the machine changes nothing but how
+long it all takes. Runs go one after the other on one core; the same command resumes them.
+`calibrate` does the measuring alone.
 """
 
 import json
 import os
 import pathlib
-import tempfile
+import statistics
 
 import conditioning
 import density
@@ -30,6 +31,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig, make_r
 from ms_pixelcnn_tf.configs.density import DensityConfig, departures
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
+from parts import rounds
 from parts.processes import pin, train_each
 from parts.tables import add_out
 
@@ -47,7 +49,7 @@ SHARED = {
     "videos": video.SHARED | video.RUNS["OTlogN-short"] | {"frame_blocks": 4},
 }
 MODES = ("calibrate", "train", "report")
-FIRST, TIMED = 5, 20  # steps of a calibration: those that build the graph, and those timed
+ROUNDS = 10  # of a calibration
 VALIDATIONS = 12  # of a run
 
 
@@ -118,45 +120,56 @@ def train_one(name, options):
     """Calibrates a run, unless that was done, and trains it if that is the mode."""
     from ms_pixelcnn_tf.training import loop
 
-    data_dir, folder = options.data_dir or "", pathlib.Path(options.workdir)
-    source = loop.load_source(configuration(name, 1, data_dir))
-    file = folder / f"{name}.json"
-    if not file.is_file():
-        found = calibrate(
-            configuration(
-                name, FIRST + TIMED, data_dir, evaluate_every=FIRST, evaluation_examples=1
-            ),
-            source,
-        )
-        found |= {"minutes": options.minutes, "steps": steps_in(60 * options.minutes, found)}
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(found, indent=2) + "\n")
-    found = json.loads(file.read_text(encoding="utf-8"))
+    found = calibrate(name, options)
     if found["minutes"] != options.minutes:
         raise UserError(
             f"minutes is {options.minutes}, but {name} was started with "
             f"{found['minutes']}; valid: that, or another workdir"
         )
     if options.mode == "train":
-        loop.train(configuration(name, found["steps"], data_dir), folder / name, source)
+        run = configuration(name, found["steps"], options.data_dir or "")
+        loop.train(run, pathlib.Path(options.workdir) / name)
 
 
-def calibrate(run, source):
-    """Processor seconds of starting, and of a step, from `FIRST + TIMED` steps; parameters."""
-    from ms_pixelcnn_tf.training import loop
-    from ms_pixelcnn_tf.training.monitor import read_metrics
+def calibrate(name, options):
+    """What a step of a run costs, and the number of its steps, as a dict for JSON.
 
-    with tempfile.TemporaryDirectory() as folder:
-        model = loop.train(run, folder, source)
-        first, *_, last = (record["cpu_seconds"] for record in read_metrics(folder))
-    each = (last - first) / TIMED
-    start = max(first - FIRST * each, 0.0)
-    return {"start": start, "seconds_per_step": each, "parameters": int(model.count_params())}
+    Our values are measured alone, other values as a ratio to ours, whose steps are timed in turn
+    with theirs. It is measured once and kept in the folder of the runs.
+    """
+    file = pathlib.Path(options.workdir) / f"{name}.json"
+    if file.is_file():
+        return json.loads(file.read_text(encoding="utf-8"))
+    group, values, _ = RUNS[name]
+    ours = f"{group}-ours"
+    found = {"minutes": options.minutes, "over_ours": 1.0}
+    if name == ours:
+        times, facts = measure_steps([ours], options)
+        found["seconds_per_step"] = statistics.median(times[ours])
+    elif values == RUNS[ours][1]:
+        found, facts = calibrate(ours, options), {}
+    else:
+        times, facts = measure_steps([ours, name], options)
+        each = [own / of_ours for own, of_ours in zip(times[name], times[ours], strict=True)]
+        found["over_ours"] = statistics.median(each)
+        found["seconds_per_step"] = (
+            found["over_ours"] * calibrate(ours, options)["seconds_per_step"]
+        )
+    found |= facts.get(name, {})
+    found["steps"] = max(int(60 * options.minutes / found["seconds_per_step"]), 1)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_text(file, json.dumps(found, indent=2) + "\n")
+    return found
 
 
-def steps_in(seconds, found):
-    """The number of steps that fit into `seconds` of processor time, after what starting takes."""
-    return max(int((seconds - found["start"]) / found["seconds_per_step"]), 1)
+def measure_steps(names, options):
+    """Name → processor seconds of a step in each round, and name → facts of its model."""
+    subjects = {
+        name: ("parts.step_subject:StepSubject", configuration(name, 100, options.data_dir or ""))
+        for name in names
+    }
+    times, facts = rounds.run(subjects, ROUNDS)
+    return {name: [one["seconds"] for one in times[name]] for name in names}, facts
 
 
 def report(options):

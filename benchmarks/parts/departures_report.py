@@ -130,10 +130,11 @@ def markdown(results, excluded):
         'examples, with averaged weights; differences are to "ours", and above zero the run is '
         'worse. A difference counts if it is larger than that between "ours" and "ours again", '
         f"another seed; two seeds show the spread only roughly.{left_out}",
-        "Equal processor time: the number of steps was chosen from 20 timed steps, so that each "
-        "run takes the same time and its learning rate ends its schedule within it; the warm-up is "
-        "a tenth of the steps. The time includes building the graph, but no sampling, so "
-        "what a departure such as `type_a_colour` saves in sampling is not shown. Equal "
+        'Equal processor time: a step of each run was timed in turn with a step of "ours", and '
+        "the run has as many steps as that ratio allows in the time of ours, so that its learning "
+        "rate ends its schedule within it; the warm-up is a tenth of the steps. Sampling is not "
+        "part of it: what a departure such as `type_a_colour` saves there is not shown. Minutes "
+        "are those that the run took, with building its graph and beside other work. Equal "
         "examples: read from the validation curves, on straight lines, at the "
         "smallest number of examples that "
         "any run of the table saw. The slowest run has ended its schedule there and the others "

@@ -107,6 +107,37 @@ def train(
     return session.averaged
 
 
+def batches_of(
+    run: RunConfig, source: Source, rows: tuple[int, int] | None = None, start_step: int = 0
+) -> tf.data.Dataset:
+    """The batches that a run trains on (see `training_batches`), without an end.
+
+    Args:
+        run: a `RunConfig` that fits the source (`fit_to_source`).
+        source: the data set.
+        rows: `(first, stop)` of each batch; None: all.
+        start_step: the step of the first batch.
+    """
+    config, model = run.train, run.model
+    return training_batches(
+        source,
+        batch_size=config.batch_size,
+        rows=rows,
+        seed=config.seed,
+        start_step=start_step,
+        flip=config.flip,
+        random_crop=config.random_crop,
+        augment=config.augmentations,
+        map_dropout=config.map_dropout,
+        maps_from=config.maps_from,
+        map_noise=config.map_noise,
+        past_samples=config.past_samples,
+        max_damaged=config.max_damaged_examples,
+        num_levels=model.num_levels,
+        fields=("frames" if source.is_video else "image", *model.conditions),
+    )
+
+
 class _Session:
     """From a checkpoint, or the start, to the last step or an interruption."""
 
@@ -141,6 +172,8 @@ class _Session:
         self.monitor: Any = monitor(workdir, self.state.step, examples)
         if self.state.step == 0:
             self.monitor.begin(run, self._model)
+        rows = replicas.rows(config.batch_size)
+        self._batches = batches_of(run, source, rows, self.state.step)
         if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
             self._forget_recent()
 
@@ -152,7 +185,7 @@ class _Session:
         alone = self._replicas.workers == 1
         logged_step, logged_seconds = state.step, state.seconds
         due = False  # a checkpoint that waits for a step that is not skipped
-        with contextlib.closing(iterate(self._batches())) as batches:
+        with contextlib.closing(iterate(self._batches)) as batches:
             while state.step < config.steps:
                 stop = interrupt.requested
                 if (alone and stop) or not self._take_step(batches, stop, progress):
@@ -176,26 +209,6 @@ class _Session:
             )
         if self.monitor.evaluated_step != state.step and alone:  # stopped in the last validation
             self._stop(interrupt.requested)
-
-    def _batches(self):
-        config = self._run.train
-        return training_batches(
-            self._source,
-            batch_size=config.batch_size,
-            rows=self._replicas.rows(config.batch_size),
-            seed=config.seed,
-            start_step=self.state.step,
-            flip=config.flip,
-            random_crop=config.random_crop,
-            augment=config.augmentations,
-            map_dropout=config.map_dropout,
-            maps_from=config.maps_from,
-            map_noise=config.map_noise,
-            past_samples=config.past_samples,
-            max_damaged=config.max_damaged_examples,
-            num_levels=self._run.model.num_levels,
-            fields=(self._model.example_field, *self._run.model.conditions),
-        )
 
     def _take_step(self, batches, stop, progress):
         """One step, whose metrics it keeps as floats. False, and no step, if any process asked to

@@ -81,9 +81,25 @@ def test_only_names_runs_and_groups():
         departures.selected(["images-ourss"])
 
 
-def test_steps_fit_into_the_time():
-    assert departures.steps_in(600, {"start": 20.0, "seconds_per_step": 0.5}) == 1160
-    assert departures.steps_in(10, {"start": 20.0, "seconds_per_step": 0.5}) == 1
+def test_steps_fit_into_the_time_of_ours(tmp_path, monkeypatch):
+    """Ours takes half a second a step, the other twice as long, however the machine drifts."""
+    drift = iter([1.0, 3.0, 8.0])
+
+    def measured(names, options):
+        slower = next(drift)
+        costs = {"images-ours": 0.5 * slower, "images-paper": 1.0 * slower}
+        return {name: [costs[name]] * 3 for name in names}, {n: {"parameters": 1} for n in names}
+
+    monkeypatch.setattr(departures, "measure_steps", measured)
+    options = departures.parse(["calibrate", f"--workdir={tmp_path}"])
+    found = [
+        departures.calibrate(name, options)
+        for name in ("images-ours", "images-ours-again", "images-paper", "images-ours")
+    ]
+    assert [each["steps"] for each in found] == [1200, 1200, 600, 1200]
+    assert found[0] == found[1] == found[3] and found[2]["over_ours"] == 2
+    slow = departures.parse(["calibrate", f"--workdir={tmp_path / 'short'}", "--minutes=1"])
+    assert departures.calibrate("images-ours", slow)["steps"] == 15  # at eight times the cost
 
 
 def test_differences_at_equal_time_and_equal_examples():
@@ -125,9 +141,14 @@ def test_without_a_second_seed_nothing_counts():
 @pytest.mark.slow
 def test_two_small_runs_from_calibration_to_page(tmp_path, monkeypatch):
     monkeypatch.setitem(departures.SHARED, "images", SMALL)
-    monkeypatch.setattr(departures, "FIRST", 1)
-    monkeypatch.setattr(departures, "TIMED", 1)
-    monkeypatch.setattr(departures, "steps_in", lambda seconds, found: 4)
+    monkeypatch.setattr(
+        departures,
+        "measure_steps",
+        lambda names, options: (
+            {n: [15] for n in names},
+            {n: {"parameters": len(n)} for n in names},
+        ),
+    )
     names = ("images-ours", "images-ours-less-prediction_path")
     flags = [f"--workdir={tmp_path / 'runs'}", "--minutes=1"]
     for name in names:
@@ -140,7 +161,7 @@ def test_two_small_runs_from_calibration_to_page(tmp_path, monkeypatch):
     found = results_of(tmp_path, "departures", tmp_path / "runs")["groups"]["images"]
     assert list(found["runs"]) == list(names) and found["common_examples"] == 8
     ours, less = (found["runs"][name]["calibration"] for name in names)
-    assert ours["parameters"] > less["parameters"] and ours["seconds_per_step"] > 0
+    assert ours["steps"] == less["steps"] == 4 and less["over_ours"] == 1
     assert json.loads((tmp_path / "runs" / f"{names[0]}.json").read_text()) == ours
 
 
