@@ -74,7 +74,8 @@ def train(options):
     with flags.quiet_start():
         import tensorflow as tf
 
-        from ms_pixelcnn_tf.training import loop, parts
+        from ms_pixelcnn_tf.runs import scales
+        from ms_pixelcnn_tf.training import loop
     tf.config.threading.set_intra_op_parallelism_threads(1)
     workdir = pathlib.Path(options.workdir) / options.only
     for stage in [options.stage] if options.stage else STAGES:
@@ -82,7 +83,7 @@ def train(options):
         source = loop.load_source(run)
         run = loop.fit_to_source(run, source)
         print(f"{options.only}, scale {stage}", flush=True)
-        loop.train(run, parts.folder_of(workdir, run), source)
+        loop.train(run, scales.folder_of(workdir, run), source)
 
 
 def report(options):

@@ -37,7 +37,11 @@ def step_flops(run):
     import tensorflow as tf
 
     from flops import TRAINING_FACTOR, graph_flops
-    from ms_pixelcnn_tf.models import inputs, likelihood, make_model, rollout, video_inputs
+    from ms_pixelcnn_tf.models import checks as inputs
+    from ms_pixelcnn_tf.models import make_model
+    from ms_pixelcnn_tf.models.image import likelihood
+    from ms_pixelcnn_tf.models.video import checks as video_inputs
+    from ms_pixelcnn_tf.models.video import rollout
 
     config = run.model
     model = make_model(config)

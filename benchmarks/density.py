@@ -92,8 +92,8 @@ def departures(name, workdir):
 
     How often a run saves, logs and shows samples changes no number, and may differ.
     """
-    from ms_pixelcnn_tf.training.checkpoint import CONFIG
-    from ms_pixelcnn_tf.training.trained import read_run
+    from ms_pixelcnn_tf.runs.checkpoint import CONFIG
+    from ms_pixelcnn_tf.runs.trained import read_run
 
     if not (workdir / CONFIG).is_file():
         return []

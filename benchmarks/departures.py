@@ -28,7 +28,7 @@ import density
 import video
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig, make_run, unknown
-from ms_pixelcnn_tf.configs.density import DensityConfig, departures
+from ms_pixelcnn_tf.configs.shared import DensityConfig, departures
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from parts import rounds

@@ -162,7 +162,7 @@ def input_share(options, steps=8):
     Returns:
         dict: "share" and "waiting", a `spread` over the rounds each, and "steps", of a round.
     """
-    from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
+    from ms_pixelcnn_tf.data.batches.pipeline import iterate, training_batches
     from ms_pixelcnn_tf.training import loop
     from parts.floor_subject import FloorSubject
 

@@ -23,7 +23,7 @@ import numpy as np
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.data.record_source import THREADS
+from ms_pixelcnn_tf.data.tfrecords.source import THREADS
 from ms_pixelcnn_tf.errors import UserError
 from parts.tables import add_out, markdown_table, shown_command, write_results
 from parts.timing import seconds_of, spread
@@ -81,7 +81,7 @@ class Subject:
 
     def _stream(self, source, fields, random_crop):
         """Seconds of reading, and images read; without the first batch, which starts threads."""
-        from ms_pixelcnn_tf.data.pipeline import training_batches
+        from ms_pixelcnn_tf.data.batches.pipeline import training_batches
 
         steps = max(2, self._options.examples // self._options.batch)  # round and round, if few
         batches = (

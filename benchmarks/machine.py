@@ -14,7 +14,7 @@ import platform
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.timing import processor
+from ms_pixelcnn_tf.evaluation.timing import processor
 from parts.timing import seconds_of
 
 CHAIN = 8  # products in one call, so that the call itself does not count

@@ -70,7 +70,8 @@ def measure(model, source, count, tasks=TASKS):
     """Task → score → AUROC."""
 
     def scored(images):
-        from ms_pixelcnn_tf import pixels, scoring
+        from ms_pixelcnn_tf import pixels
+        from ms_pixelcnn_tf.evaluation import scoring
 
         levels = pixels.quantise(images, model.config.num_levels)
         names = [str(number) for number in range(len(levels))]
@@ -143,9 +144,9 @@ def main(arguments):
     with flags.quiet_start():
         import machine
         import ms_pixelcnn_tf as ms
-        from ms_pixelcnn_tf.ready_made import find
+        from ms_pixelcnn_tf.pretrained import find
+        from ms_pixelcnn_tf.runs.trained import read_run
         from ms_pixelcnn_tf.training.loop import load_source
-        from ms_pixelcnn_tf.training.trained import read_run
 
         described = machine.describe()
     model, source = ms.load(options.model), load_source(read_run(find(options.model)))

@@ -55,11 +55,11 @@ def configuration(name, options):
 
 def measure(options):
     """Bits per sub-pixel of each run and split: name → dict."""
-    from ms_pixelcnn_tf.evaluation import evaluate
+    from ms_pixelcnn_tf.evaluation.splits import evaluate
     from ms_pixelcnn_tf.models import make_model
+    from ms_pixelcnn_tf.runs.trained import load_model
     from ms_pixelcnn_tf.training import loop
     from ms_pixelcnn_tf.training.step import copy_weights
-    from ms_pixelcnn_tf.training.trained import load_model
 
     found = {}
     for name in RUNS:

@@ -84,14 +84,15 @@ def train(options):
     with flags.quiet_start():
         import tensorflow as tf
 
-        from ms_pixelcnn_tf.training import loop, parts
+        from ms_pixelcnn_tf.runs import scales
+        from ms_pixelcnn_tf.training import loop
     tf.config.threading.set_intra_op_parallelism_threads(1)
     workdir = pathlib.Path(options.workdir) / options.only
     for scale in RUNS[options.only]:
         run = configuration(options.only, scale)
         source = loop.load_source(run)
         run = loop.fit_to_source(run, source)
-        loop.train(run, parts.folder_of(workdir, run), source)
+        loop.train(run, scales.folder_of(workdir, run), source)
 
 
 def pack(options):
@@ -99,18 +100,19 @@ def pack(options):
     with flags.quiet_start():
         import tensorflow as tf
 
-        from ms_pixelcnn_tf import ready_made
+        from ms_pixelcnn_tf import pretrained
         from ms_pixelcnn_tf.export import model_card
         from ms_pixelcnn_tf.files import write_text
-        from ms_pixelcnn_tf.training import card, datasheet, loop, parts, snapshots
-        from ms_pixelcnn_tf.training.checkpoint import latest_step
-        from ms_pixelcnn_tf.training.parts import CHECKPOINTS, CONFIG
-        from ms_pixelcnn_tf.training.trained import load_model, read_run
-    out = pathlib.Path(options.out) if options.out else ready_made.FOLDER
+        from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots
+        from ms_pixelcnn_tf.runs.checkpoint import latest_step
+        from ms_pixelcnn_tf.runs.scales import CHECKPOINTS, CONFIG
+        from ms_pixelcnn_tf.runs.trained import load_model, read_run
+        from ms_pixelcnn_tf.training import loop
+    out = pathlib.Path(options.out) if options.out else pretrained.FOLDER
     for name in [options.only] if options.only else RUNS:
         workdir, folder = pathlib.Path(options.workdir) / name, out / name
         step = 0
-        for part, run in (parts.parts(workdir) or {workdir: read_run(workdir)}).items():
+        for part, run in (scales.parts(workdir) or {workdir: read_run(workdir)}).items():
             step = max(step, latest_step(part))
             if latest_step(part) < run.train.steps:
                 raise UserError(

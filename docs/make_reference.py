@@ -12,7 +12,7 @@ import pathlib
 import re
 
 from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig
-from ms_pixelcnn_tf.configs.density import departures as fields_that_depart
+from ms_pixelcnn_tf.configs.shared import departures as fields_that_depart
 
 HERE = pathlib.Path(__file__).parent
 BEGIN = "<!-- written by docs/make_reference.py -->"
@@ -31,28 +31,28 @@ COMMANDS = {
 }
 MODULES = (
     "ms_pixelcnn_tf",
-    "ms_pixelcnn_tf.models.image",
-    "ms_pixelcnn_tf.models.video",
+    "ms_pixelcnn_tf.models.image.model",
+    "ms_pixelcnn_tf.models.video.model",
     "ms_pixelcnn_tf.models.keras_training",
     "ms_pixelcnn_tf.pixels",
     "ms_pixelcnn_tf.distributions",
     "ms_pixelcnn_tf.distributions.softmax",
     "ms_pixelcnn_tf.distributions.dmol",
-    "ms_pixelcnn_tf.sampling",
-    "ms_pixelcnn_tf.uniforms",
-    "ms_pixelcnn_tf.text",
+    "ms_pixelcnn_tf.sampling.loops",
+    "ms_pixelcnn_tf.sampling.uniforms",
+    "ms_pixelcnn_tf.captions",
     "ms_pixelcnn_tf.networks.pixelcnn",
     "ms_pixelcnn_tf.networks.trunk",
     "ms_pixelcnn_tf.networks.upscaler",
     "ms_pixelcnn_tf.networks.masked_upscaler",
     "ms_pixelcnn_tf.encoders.encoder",
     "ms_pixelcnn_tf.data.source",
-    "ms_pixelcnn_tf.evaluation",
-    "ms_pixelcnn_tf.scoring",
-    "ms_pixelcnn_tf.prompts",
+    "ms_pixelcnn_tf.evaluation.splits",
+    "ms_pixelcnn_tf.evaluation.scoring",
+    "ms_pixelcnn_tf.generation.prompts",
     "ms_pixelcnn_tf.training.loop",
     "ms_pixelcnn_tf.export.saved_model",
-    "ms_pixelcnn_tf.ready_made",
+    "ms_pixelcnn_tf.pretrained",
 )
 
 

@@ -54,14 +54,14 @@ def load(
 
     Args:
         path: the `--workdir` of a training run, the folder of an export, or the name of a model
-            that ships with the package, as "shapes-tiny" (`ready_made.names()`).
+            that ships with the package, as "shapes-tiny" (`pretrained.names()`).
         checkpoint: of a run "last", or "best", that of the best validation.
 
     Raises:
         UserError: if there is no run, or no checkpoint, at `path`; if a file of an export, or of a
             model that ships, is not the one that was written.
     """
-    from ms_pixelcnn_tf.ready_made import find
-    from ms_pixelcnn_tf.training.trained import load_model
+    from ms_pixelcnn_tf.pretrained import find
+    from ms_pixelcnn_tf.runs.trained import load_model
 
     return load_model(find(path), checkpoint=checkpoint)

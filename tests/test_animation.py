@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from ms_pixelcnn_tf import animation, film
-from ms_pixelcnn_tf.film import BORDER, GAP, LINE
+from ms_pixelcnn_tf.drawing import animation, film
+from ms_pixelcnn_tf.drawing.film import BORDER, GAP, LINE
 
 NAMES = ("real", "sample 1", "sample 2")
 

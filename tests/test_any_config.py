@@ -7,13 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, VideoConfig, make_run
-from ms_pixelcnn_tf.configs.density import departures
-from ms_pixelcnn_tf.configs.model import CONDITIONS
+from ms_pixelcnn_tf.configs.image import CONDITIONS
+from ms_pixelcnn_tf.configs.shared import departures
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.fitting import load_source
-from ms_pixelcnn_tf.training.trained import load_model, read_run
+from ms_pixelcnn_tf.training.fit_to_data import load_source
 from support.models import random_conditions, small_image
 from support.runs import TRAIN, SilentProgress, TinyFilm, TinySource, tiny_video_run
 

@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import contact_sheet, data, prompts
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import evaluate, prompt_flags, sample, train
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.data import pipeline
-from ms_pixelcnn_tf.training.datasheet import DATASHEET
+from ms_pixelcnn_tf.data.batches import pipeline
+from ms_pixelcnn_tf.drawing import contact_sheet
+from ms_pixelcnn_tf.generation import prompts
+from ms_pixelcnn_tf.runs.datasheet import DATASHEET
+from ms_pixelcnn_tf.runs.trained import read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import read_run
 from support.written_cub import write_cub
 from tfrecords_tools.build import build
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import contact_sheet
 from ms_pixelcnn_tf.cli import inspect_data
-from ms_pixelcnn_tf.contact_sheet import colour_of, image_sheet, video_sheet
+from ms_pixelcnn_tf.drawing import contact_sheet
+from ms_pixelcnn_tf.drawing.contact_sheet import colour_of, image_sheet, video_sheet
 from support.errors import missing_facts, refuses
 
 

@@ -30,17 +30,17 @@ def test_what_is_public_has_types():
     """Of every function and every verb of a class that the reference tells of."""
     for name in (
         "pixels",
-        "uniforms",
-        "text",
-        "sampling",
-        "evaluation",
-        "scoring",
-        "prompts",
-        "ready_made",
+        "sampling.uniforms",
+        "captions",
+        "sampling.loops",
+        "evaluation.splits",
+        "evaluation.scoring",
+        "generation.prompts",
+        "pretrained",
         "training.loop",
         "export.saved_model",
-        "models.image",
-        "models.video",
+        "models.image.model",
+        "models.video.model",
         "distributions",
     ):
         module = importlib.import_module(f"ms_pixelcnn_tf.{name}")

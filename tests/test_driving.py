@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ms_pixelcnn_tf import data, driving
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW, Table
+from ms_pixelcnn_tf.generation import driving
 from support.errors import refuses
 
 CLIPS, STEPS, WIDTH = 3, 6, 5

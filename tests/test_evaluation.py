@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 from support.errors import refuses
 from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf import film
-from ms_pixelcnn_tf.film import BORDER, GAP, LINE
+from ms_pixelcnn_tf.drawing import film
+from ms_pixelcnn_tf.drawing.film import BORDER, GAP, LINE
 
 NAMES = ("real", "sample 1", "sample 2")
 

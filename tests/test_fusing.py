@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf import fusing
+from ms_pixelcnn_tf.sampling import per_core
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -12,7 +12,7 @@ from ms_pixelcnn_tf import fusing
 @pytest.mark.parametrize("parts", [2, 3])
 def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch):
     """Of any size, traced once: parts of one size, zeros after the last; few images: one call."""
-    monkeypatch.setattr(fusing, "_parts", lambda: parts)
+    monkeypatch.setattr(per_core, "_parts", lambda: parts)
     generator = np.random.default_rng(0)
 
     def program(tree, added):
@@ -27,7 +27,7 @@ def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch
 
     @tf.function(input_signature=[tf.TensorSpec(shape) for shape in shapes(None)])
     def call(first, second, added):
-        called = fusing.by_cores(program, fused, batch_axis)
+        called = per_core.by_cores(program, fused, batch_axis)
         return called({"a": first, "b": second}, added)
 
     for batch in range(2 * parts + 2):
@@ -43,31 +43,31 @@ def test_each_core_has_its_part_of_a_batch(parts, batch_axis, fused, monkeypatch
 
 
 def test_one_core_has_one_program(monkeypatch):
-    monkeypatch.setattr(fusing, "_parts", lambda: 1)
-    called = fusing.by_cores(lambda x: [x + 1], fused=True, batch_axis=0)
+    monkeypatch.setattr(per_core, "_parts", lambda: 1)
+    called = per_core.by_cores(lambda x: [x + 1], fused=True, batch_axis=0)
     assert called.experimental_get_tracing_count() == 0
     np.testing.assert_array_equal(called(tf.zeros((2, 3)))[0], np.ones((2, 3)))
     assert called.experimental_get_tracing_count() == 1
 
 
 def test_without_fusing_nothing_is_cut(monkeypatch):
-    monkeypatch.setattr(fusing, "_parts", lambda: 2)
+    monkeypatch.setattr(per_core, "_parts", lambda: 2)
 
     def function(x):
         return [x]
 
-    with fusing.unfused():
-        assert fusing.by_cores(function, fused=True, batch_axis=0) is function
-        assert fusing.by_cores(function, fused=False, batch_axis=-2) is function
+    with per_core.unfused():
+        assert per_core.by_cores(function, fused=True, batch_axis=0) is function
+        assert per_core.by_cores(function, fused=False, batch_axis=-2) is function
 
 
 def test_as_many_parts_as_cores_up_to_a_bound_and_one_beside_a_gpu(monkeypatch):
-    monkeypatch.setattr(fusing.os, "sched_getaffinity", lambda _: range(3), raising=False)
+    monkeypatch.setattr(per_core.os, "sched_getaffinity", lambda _: range(3), raising=False)
     monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 0)
-    assert fusing._parts() == 3
-    monkeypatch.setattr(fusing.os, "sched_getaffinity", lambda _: range(64))
-    assert fusing._parts() == fusing.MOST_PARTS
+    assert per_core._parts() == 3
+    monkeypatch.setattr(per_core.os, "sched_getaffinity", lambda _: range(64))
+    assert per_core._parts() == per_core.MOST_PARTS
     monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 2)
-    assert fusing._parts() == 2
+    assert per_core._parts() == 2
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
-    assert fusing._parts() == 1
+    assert per_core._parts() == 1

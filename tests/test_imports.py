@@ -9,66 +9,36 @@ import pytest
 import ms_pixelcnn_tf
 
 ROOT = Path(ms_pixelcnn_tf.__file__).parent
-DISTRIBUTIONS = {"errors", "sizes", "pixels", "types"}
-LAYERS = DISTRIBUTIONS | {"distributions", "configs"}
-ENCODERS = LAYERS | {"layers", "text"}
-NETWORKS = LAYERS | {"layers"}
-SAMPLING = NETWORKS | {"networks", "fusing"}
-MODELS = SAMPLING | {"sampling", "encoders", "text", "types", "uniforms"}
-EVALUATION = MODELS | {"models", "data", "files"}
-SHOWCASE = {"contact_sheet", "film", "pictures", "pixels", "scoring", "data", "prompts"}
-TRAINING = EVALUATION | {"evaluation", "showcase"}
-EXPORT = TRAINING | {"training", "ready_made", "uniforms", "fusing"}
-REPORT = EXPORT | SHOWCASE | {"animation", "timing"}
-# Part of the package → the parts it may import, beside itself.
+GROUND = {"errors", "types", "files", "sizes", "pixels", "captions"}
+NETWORKS = GROUND | {"configs", "distributions", "layers"}
+MODELS = NETWORKS | {"encoders", "networks", "sampling"}
+READERS = MODELS | {"models", "data", "runs", "evaluation", "generation", "drawing"}
+# Part of the package → the parts it may import, beside itself: what stands above it here.
 ALLOWED = {
     "errors": set(),
     "types": set(),
-    "timing": set(),
     "files": set(),
-    "fusing": set(),
-    "configs": {"errors", "sizes"},
-    "text": {"errors"},
-    "uniforms": {"errors", "types"},
     "sizes": {"errors"},
-    "pixels": {"errors", "types"},
-    "data": {"errors", "sizes", "pixels", "text", "files", "types"},
-    "distributions": DISTRIBUTIONS,
-    "layers": LAYERS,
-    "encoders": ENCODERS,
-    "networks": NETWORKS,
-    "sampling": SAMPLING,
+    "captions": {"errors"},
+    "pixels": {"types"},
+    "configs": {"errors", "sizes"},
+    "pretrained": {"errors"},
+    "distributions": GROUND,
+    "layers": GROUND | {"distributions"},
+    "encoders": NETWORKS,
+    "networks": NETWORKS - {"configs"},
+    "sampling": NETWORKS | {"networks"},
     "models": MODELS,
-    "pictures": {"files"},
-    "film": {"pictures"},
-    "animation": {"files", "film"},
-    "driving": {"errors", "data"},
-    "futures": set(),
-    "contact_sheet": set(),
-    "prompt_maps": {"errors", "configs"},
-    "prompts": {"errors", "configs", "text", "data", "prompt_maps"},
-    "upscaling": {"errors", "sizes", "pixels", "data"},
-    "scoring": {"configs", "errors", "files", "pixels", "data", "pictures", "types"},
-    "showcase": SHOWCASE,
-    "evaluation": EVALUATION,
-    "training": TRAINING,
-    "ready_made": {"errors"},
-    "export": EXPORT,
-    "report": REPORT,
-    "cli": REPORT
-    | {
-        "export",
-        "report",
-        "ready_made",
-        "scoring",
-        "contact_sheet",
-        "prompts",
-        "upscaling",
-        "animation",
-        "driving",
-        "futures",
-    },
-    "__init__": {"errors", "configs", "models", "ready_made", "training"},
+    "data": GROUND,
+    "runs": GROUND | {"configs", "models", "data"},
+    "evaluation": GROUND | {"configs", "data"},
+    "generation": GROUND | {"configs", "data"},
+    "drawing": GROUND | {"data", "evaluation", "generation"},
+    "training": READERS,
+    "export": READERS | {"training", "pretrained"},
+    "report": READERS | {"training"},
+    "cli": READERS | {"training", "pretrained", "export", "report"},
+    "__init__": {"errors", "configs", "models", "pretrained", "runs"},
 }
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.models import VideoPixelCNN
+from ms_pixelcnn_tf.runs.trained import load_model
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model
 from support.models import random_conditions, random_frames, random_levels, random_sequences
 from support.runs import TinySource, tiny_run, train
 

@@ -64,12 +64,12 @@ def test_it_holds_the_package_its_types_and_its_models(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "py.typed",
-        "ready_made/shapes-tiny/config.json",
-        "ready_made/shapes-tiny/card.json",
+        "pretrained/shapes-tiny/config.json",
+        "pretrained/shapes-tiny/card.json",
     ):
         assert f"ms_pixelcnn_tf/{wanted}" in names
     assert any(
-        name.startswith("ms_pixelcnn_tf/ready_made/shapes-tiny/checkpoints/step-") for name in names
+        name.startswith("ms_pixelcnn_tf/pretrained/shapes-tiny/checkpoints/step-") for name in names
     )
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)

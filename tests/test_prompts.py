@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ms_pixelcnn_tf import prompts, text
+from ms_pixelcnn_tf import captions
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.generation import prompts
 from support.errors import refuses
 
 NAMES = prompts.Names(("circle", "star"), ("beak", "tail", "wing"), ("sky", "sea"))
@@ -44,7 +45,7 @@ def test_every_condition_at_once(tmp_path):
     )
     arrays = prompts.to_conditions([prompt, prompt], config)
     assert arrays["label"].tolist() == [1, 1] and arrays["label"].dtype == "int32"
-    np.testing.assert_array_equal(arrays["text"], text.encode(["a bird"] * 2))
+    np.testing.assert_array_equal(arrays["text"], captions.encode(["a bird"] * 2))
     maps = arrays["keypoints"]
     assert maps.shape == (2, 32, 32, 3) and maps[0].sum() == 2
     assert maps[0, 8, 4, 0] == maps[0, 31, 31, 2] == 1

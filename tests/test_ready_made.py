@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import ms_pixelcnn_tf as ms
-from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf import pretrained
 from ms_pixelcnn_tf.cli import sample
 from ms_pixelcnn_tf.configs import replace
-from ms_pixelcnn_tf.evaluation import evaluate
-from ms_pixelcnn_tf.training import card, loop
+from ms_pixelcnn_tf.evaluation.splits import evaluate
+from ms_pixelcnn_tf.runs import card
+from ms_pixelcnn_tf.runs.trained import read_run
+from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.step import copy_weights
-from ms_pixelcnn_tf.training.trained import read_run
 from support.cases import fast
 
 NAMES = ("shapes-push-tiny", "shapes-text-tiny", "shapes-tiny")
@@ -18,12 +19,12 @@ EXAMPLES = 60
 
 
 def test_they_are_there():
-    assert ready_made.names() == NAMES
+    assert pretrained.names() == NAMES
 
 
 @pytest.mark.parametrize("name", fast(NAMES, NAMES.index("shapes-tiny")))
 def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
-    folder = ready_made.folder_of(name)
+    folder = pretrained.folder_of(name)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 5 * 2**20
     facts = card.read(folder)
@@ -53,7 +54,7 @@ def test_it_is_sampled_by_its_name(name, flags, tmp_path):
 def test_captions_matter():
     """Their own captions make images likelier than those of others."""
     model = ms.load("shapes-text-tiny")
-    source = loop.load_source(read_run(ready_made.folder_of("shapes-text-tiny")))
+    source = loop.load_source(read_run(pretrained.folder_of("shapes-text-tiny")))
     found = source.examples("validation", np.arange(40), ("image", "text"))
     levels = found["image"] // 8
     captions = [str(captions[0]) for captions in found["text"]]
@@ -68,7 +69,7 @@ def test_captions_matter():
 @pytest.mark.parametrize("name", ["shapes-tiny", "shapes-push-tiny"])
 def test_bfloat16_scores_what_float32_does(name):
     """Trained laws are narrow: rounding may not move their centres by a part of a level."""
-    run = read_run(ready_made.folder_of(name))
+    run = read_run(pretrained.folder_of(name))
     source = loop.load_source(run)
     plain, mixed = ms.load(name), ms.models.make_model(replace(run.model, dtype="mixed_bfloat16"))
     copy_weights(plain, mixed)

@@ -12,10 +12,10 @@ import pytest
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.runs.datasheet import read_names
+from ms_pixelcnn_tf.runs.trained import read_run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.datasheet import read_names
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import read_run
 from support.errors import missing_facts, refuses
 from support.runs import TinySource, tiny_run
 

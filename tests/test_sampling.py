@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from ms_pixelcnn_tf import fusing, sampling
-from ms_pixelcnn_tf.models import decoding
-from ms_pixelcnn_tf.models.inputs import check_uniforms
+from ms_pixelcnn_tf.models.checks import check_uniforms
+from ms_pixelcnn_tf.models.image import decoding
+from ms_pixelcnn_tf.sampling import loops, per_core
 from support.cases import fast
 from support.models import (
     PAPER_PIXELS,
@@ -100,17 +100,17 @@ def uniforms():
 
 
 def test_raster_decoder_spells(uniforms):
-    levels, told = sampling.decode_raster(None, SpellingSteps, uniforms)
+    levels, told = loops.decode_raster(None, SpellingSteps, uniforms)
     assert read(levels) == [WORD] * 3
     np.testing.assert_array_equal(told, uniforms)  # each sub-pixel got its own uniform
-    levels, told = sampling.decode_raster(None, SpellingSteps, uniforms, score=False)
+    levels, told = loops.decode_raster(None, SpellingSteps, uniforms, score=False)
     assert read(levels) == [WORD] * 3 and told is None
 
 
 def test_raster_decoder_spells_in_a_graph_of_any_batch():
     @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE))])
     def decode(uniforms):
-        return sampling.decode_raster(None, SpellingSteps, uniforms)[0]
+        return loops.decode_raster(None, SpellingSteps, uniforms)[0]
 
     assert read(decode(tf.zeros((2, *SHAPE)))) == [WORD] * 2
     assert read(decode(tf.zeros((5, *SHAPE)))) == [WORD] * 5
@@ -124,7 +124,7 @@ def test_naive_decoder_spells(uniforms, channel_autoregressive):
         evaluations.append(levels)
         return spelling_params(levels)
 
-    levels, told = sampling.decode_naive(law, all_params, uniforms)
+    levels, told = loops.decode_naive(law, all_params, uniforms)
     assert len(evaluations) == (8 if channel_autoregressive else 4)  # a sub-pixel, or a pixel
     assert read(levels) == [WORD] * 3
     np.testing.assert_array_equal(told, uniforms)
@@ -137,7 +137,7 @@ def test_pixel_decoder_hands_channels_on_in_order():
         asked.append((channel, np.asarray(levels).tolist()))
         return tf.fill([1, 1], 70 + channel)
 
-    levels, told = sampling.decode_pixels(law, channel_params, tf.constant([[0.25, 0.75]]))
+    levels, told = loops.decode_pixels(law, channel_params, tf.constant([[0.25, 0.75]]))
     assert asked == [(0, [[0, 0]]), (1, [[70, 0]])]
     assert np.asarray(levels).tolist() == [[70, 71]]
     assert np.asarray(told).tolist() == [[0.25, 0.75]]
@@ -269,13 +269,13 @@ def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, m
 
     def by_cores(function, fused, batch_axis):
         asked.append((fused, batch_axis))
-        return fusing.by_cores(function, fused, batch_axis)
+        return per_core.by_cores(function, fused, batch_axis)
 
-    monkeypatch.setattr(sampling, "by_cores", by_cores)
+    monkeypatch.setattr(loops, "by_cores", by_cores)
     images, log_probs = [], []
     for parts_of, fused_from in ((1, 10_000), (parts, 1), (3, 10_000)):
-        monkeypatch.setattr(fusing, "_parts", lambda parts_of=parts_of: parts_of)
-        monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
+        monkeypatch.setattr(per_core, "_parts", lambda parts_of=parts_of: parts_of)
+        monkeypatch.setattr(loops, "FUSED_FROM", fused_from)
         model = random_model(index, 0.4, dtype="float64", **MODELS[index])
         uniforms, conditions = random_uniforms(model, 5, seed=index), random_conditions(model, 5)
         levels, log_prob = model.decode_with_log_prob(uniforms, conditions)
@@ -292,7 +292,7 @@ def test_fused_images_and_parts_of_a_batch_decode_the_same_image(index, parts, m
 @pytest.mark.parametrize("fused_from", [1, 1000])
 def test_the_proof_sees_a_wrong_cache(fused_from, monkeypatch):
     """Unequal weights in the cached sampler show as other images; the naive one compiled, too."""
-    monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
+    monkeypatch.setattr(loops, "FUSED_FROM", fused_from)
     model = random_model(5, 0.4, dtype="float64", **(ON | FULL))
     uniforms = random_uniforms(model, 8)
     naive = model.decode(uniforms, sampler="naive")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import pixels, scoring
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.drawing import grids
+from ms_pixelcnn_tf.evaluation import scoring
 from support.cases import fast
 from support.errors import refuses
 from support.models import random_conditions, random_levels, random_model
@@ -121,6 +123,6 @@ def test_folders_in_folders_are_read_and_the_rest_is_told(tmp_path):
 def test_a_heat_map_is_brightest_where_the_surprise_is(tmp_path):
     bits = np.zeros((4, 4, 1), "float32")
     bits[1, 2] = 8.0
-    picture = scoring.heat_map(np.zeros((4, 4, 1), "uint8"), bits, 2, highest=8.0, scale=1)
+    picture = grids.heat_map(np.zeros((4, 4, 1), "uint8"), bits, 2, highest=8.0, scale=1)
     right = picture[2:6, 8:12].astype(int).sum(axis=-1)
     assert np.unravel_index(right.argmax(), right.shape) == (1, 2) and right[0, 0] == 0

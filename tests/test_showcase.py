@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf import data, pictures, pixels, showcase
+from ms_pixelcnn_tf import data, pixels
 from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.drawing import grids, showcase
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.training.fitting import fit_to_source
+from ms_pixelcnn_tf.training.fit_to_data import fit_to_source
 from support.fake_run import FakeModel
 from support.runs import TinyFilm, tiny_video_run
 
@@ -44,7 +45,7 @@ def test_unconditional_samples_are_a_grid_and_pyramids():
         shown.real, SHAPES.examples("validation", np.arange(16), ("image",))["image"] // 16
     )
     np.testing.assert_array_equal(
-        shown.pictures["samples"], pictures.grid(pixels.dequantise(levels, 16), scale=4)
+        shown.pictures["samples"], grids.grid(pixels.dequantise(levels, 16), scale=4)
     )
     assert set(shown.pictures) == {"samples", "trajectories"}
     assert set(showcase.show(fake(variant="ON"), SHAPES, 3).pictures) == {"samples"}
@@ -67,7 +68,7 @@ def test_each_row_of_samples_stands_beside_what_it_was_asked_by():
     examples = SHAPES.examples("validation", np.arange(4), ("text",))
     prompts = showcase.asked(model.config, SHAPES, 4)
     assert [prompt.text for prompt in prompts] == [captions[0] for captions in examples["text"]]
-    grid = pictures.grid_size(4, (16, 16), 4, 4)
+    grid = grids.grid_size(4, (16, 16), 4, 4)
     for picture in shown.pictures.values():
         assert (
             picture.shape[1] >= showcase.PANEL_SIDE + grid[1] * 3 // 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf import text
+from ms_pixelcnn_tf import captions as text
 from support.errors import refuses
 
 SPACE = 70

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ms_pixelcnn_tf import timing
+from ms_pixelcnn_tf.evaluation import timing
 
 CPUINFO = (
     "processor\t: 0\nmodel name\t: A Chip: 9\nflags\t\t: fpu sse2 {flags}\n"

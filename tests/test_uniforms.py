@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf import uniforms
+from ms_pixelcnn_tf.sampling import uniforms
 from support.errors import refuses
 
 

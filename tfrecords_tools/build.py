@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 
 from ms_pixelcnn_tf.configs import unknown
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.training.lock import alone
+from ms_pixelcnn_tf.runs.lock import alone
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.builder import Options, PaperBuilder
 from tfrecords_tools.tasks import counts_told

@@ -24,7 +24,7 @@ import tensorflow_datasets as tfds
 from google.protobuf.message import DecodeError
 
 from ms_pixelcnn_tf.data import decode
-from ms_pixelcnn_tf.data.records import records_of
+from ms_pixelcnn_tf.data.tfrecords.records import records_of
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools import images
 from tfrecords_tools.archives import Content, Tree

@@ -5,12 +5,13 @@ import pathlib
 import numpy as np
 
 import machine
-from ms_pixelcnn_tf import contact_sheet, data, pictures, pixels
-from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf import data, pixels
+from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
-from ms_pixelcnn_tf.prompts import Names, Prompt
+from ms_pixelcnn_tf.drawing import contact_sheet, grids
+from ms_pixelcnn_tf.generation.prompts import Names, Prompt
+from ms_pixelcnn_tf.runs.trained import load_model, trained_parts
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model, trained_parts
 from parts import detector
 from parts.batches import in_batches
 from parts.prompts import SPLIT, prompts
@@ -54,7 +55,7 @@ def write(options, runs):
     }
     page = markdown(results)
     write_results(options.out, NAME, page, results)
-    pictures.write_png(pathlib.Path(options.out) / f"{NAME}.png", np.concatenate(padded(rows)))
+    grids.write_png(pathlib.Path(options.out) / f"{NAME}.png", np.concatenate(padded(rows)))
     return page
 
 
@@ -306,8 +307,8 @@ def figure_rows(model, num):
         prompt = Prompt(text=asked.conditions["text"][row], **maps)
         panels.append(contact_sheet.panel(prompt, names, config.image_size, 40 * SCALE))
         own = slice(row * SAMPLES, (row + 1) * SAMPLES)
-        pyramid = pictures.trajectory([scale[own][:1] for scale in scales], SCALE)
-        others = pictures.grid(scales[-1][own][1:], SAMPLES - 1, SCALE)
+        pyramid = grids.trajectory([scale[own][:1] for scale in scales], SCALE)
+        others = grids.grid(scales[-1][own][1:], SAMPLES - 1, SCALE)
         drawn.append(np.concatenate([pyramid, others], axis=1))
     return contact_sheet.beside(panels, drawn)
 

@@ -11,9 +11,9 @@ import machine
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.runs.trained import read_run
 from ms_pixelcnn_tf.training.loop import load_source
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import read_run
 from parts import codecs, figures
 from parts.curves import PAPER_GAP, compare
 from parts.tables import markdown_table, write_results

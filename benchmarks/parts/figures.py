@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure  # without pyplot, which would look for a screen
 
-from ms_pixelcnn_tf import pictures
+from ms_pixelcnn_tf.drawing import grids
 from ms_pixelcnn_tf.files import replacing
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555")  # told apart by the colour-blind
@@ -66,8 +66,7 @@ def plot_samples(path, samples):
         samples: dict label → uint8 `[N, H, W, C]` for display, the same N and size for each.
     """
     rows = [
-        pictures.grid(images, columns=len(images), scale=MAGNIFICATION)
-        for images in samples.values()
+        grids.grid(images, columns=len(images), scale=MAGNIFICATION) for images in samples.values()
     ]
     height, width, _ = rows[0].shape
     scale = 11 / width  # inches a pixel

@@ -7,8 +7,9 @@ import tensorflow as tf
 
 import flops
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.models import make_model, rollout
-from ms_pixelcnn_tf.models.image_graphs import ImageGraphs
+from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.models.image.graphs import ImageGraphs
+from ms_pixelcnn_tf.models.video import rollout
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.step import make_train_step
 from parts import profile

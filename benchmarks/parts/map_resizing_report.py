@@ -4,8 +4,8 @@ import pathlib
 
 import machine
 from ms_pixelcnn_tf import data, pixels
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from parts.conditioning_report import hits, samples
 from parts.prompts import SPLIT, prompts
 from parts.tables import markdown_table, write_results

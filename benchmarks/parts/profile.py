@@ -9,9 +9,9 @@ from unittest import mock
 import keras
 import tensorflow as tf
 
-from ms_pixelcnn_tf import sampling
-from ms_pixelcnn_tf.fusing import unfused
 from ms_pixelcnn_tf.networks import UpscalerA
+from ms_pixelcnn_tf.sampling import loops
+from ms_pixelcnn_tf.sampling.per_core import unfused
 
 # Operations that move numbers and compute none.
 MOVES = {
@@ -50,13 +50,13 @@ def scopes(model):
 
     The trunk is a layer, whose scope Keras makes.
     """
-    law, raster = model.distribution, sampling.decode_raster
+    law, raster = model.distribution, loops.decode_raster
 
     def decode_raster(network, *arguments, **options):
         with keras.name_scope("base" if network is model.base else "decoder"):
             return raster(network, *arguments, **options)
 
-    decode_pixels = sampling.decode_pixels
+    decode_pixels = loops.decode_pixels
 
     def with_heads(distribution, channel_params, uniforms):
         return decode_pixels(distribution, in_heads(channel_params), uniforms)
@@ -73,8 +73,8 @@ def scopes(model):
             return type(law).decode_channel(law, *arguments)
 
     with (
-        mock.patch.object(sampling, "decode_raster", decode_raster),
-        mock.patch.object(sampling, "decode_pixels", with_heads),
+        mock.patch.object(loops, "decode_raster", decode_raster),
+        mock.patch.object(loops, "decode_pixels", with_heads),
         mock.patch.object(UpscalerA, "channel_params", in_heads(UpscalerA.channel_params)),
         mock.patch.object(law, "decode_channel", decode_channel),
         unfused(),

@@ -10,13 +10,15 @@ import numpy as np
 from keras import ops
 
 import flops
-from ms_pixelcnn_tf import pixels, sampling
+from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.models import make_model, rollout
-from ms_pixelcnn_tf.models.compiled import compile_function
-from ms_pixelcnn_tf.models.frame_decoder import Past
-from ms_pixelcnn_tf.models.inputs import uniforms_dtype
+from ms_pixelcnn_tf.models import make_model
+from ms_pixelcnn_tf.models.checks import uniforms_dtype
+from ms_pixelcnn_tf.models.compiling import compile_function
+from ms_pixelcnn_tf.models.video import rollout
+from ms_pixelcnn_tf.models.video.frame_factors import Past
 from ms_pixelcnn_tf.networks import MaskedUpscalerA
+from ms_pixelcnn_tf.sampling import loops
 from parts.timing import seconds_of
 from parts.worker import peak_memory
 
@@ -137,7 +139,7 @@ class StepByStep:
             return *size, groups * config.channels
 
         def pixel(model, uniforms, levels, log_probs, position):
-            return sampling.decode_naive_pixel(
+            return loops.decode_naive_pixel(
                 law, model.base, uniforms, position[0], (levels, log_probs)
             )
 
@@ -155,7 +157,7 @@ class StepByStep:
             size = model.sizes[index - 1]
             for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
                 self._groups[index, group] = compile_function(
-                    lambda model, known, uniforms, upscaler=upscaler: sampling.decode_group(
+                    lambda model, known, uniforms, upscaler=upscaler: loops.decode_group(
                         upscaler, upscaler.trunk(known), uniforms, score=False
                     )[0],
                     model,
@@ -166,7 +168,7 @@ class StepByStep:
     def __call__(self, uniforms):
         model = self._model
         scales = pixels.pyramid(uniforms, len(model.sizes))
-        image = sampling.naive_start(scales[0])
+        image = loops.naive_start(scales[0])
         height, width = model.sizes[0]
         for position in range(height * width):
             image = self._pixel(scales[0], *image, np.array([position], "int32"))

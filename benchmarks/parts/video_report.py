@@ -6,13 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 import machine
-from ms_pixelcnn_tf import data, film, pictures, pixels
-from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf import data, pixels
+from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.drawing import film, grids
+from ms_pixelcnn_tf.evaluation.splits import evaluate
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from parts.batches import in_batches
 from parts.tables import markdown_table, write_results
 
@@ -77,7 +78,7 @@ def write(options, runs, command):
     page = markdown(results)
     write_results(options.out, NAME, page, results)
     picture = strip(models, source, options.rows)
-    pictures.write_png(pathlib.Path(options.out) / f"{NAME}.png", picture)
+    grids.write_png(pathlib.Path(options.out) / f"{NAME}.png", picture)
     return page
 
 

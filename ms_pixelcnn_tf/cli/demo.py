@@ -13,7 +13,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, make_run
 from ms_pixelcnn_tf.data.conditions import segmentation_maps
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.timing import REPEATS, median_seconds
+from ms_pixelcnn_tf.evaluation.timing import REPEATS, median_seconds
 
 DESCRIPTION = "the whole way in minutes: train, evaluate, time against ON, draw."
 STEPS = 1800
@@ -60,10 +60,11 @@ def main(arguments: Sequence[str]) -> None:
     run = make_run(variant="OlogN", steps=options.steps, **RECIPE)
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf import contact_sheet, pictures, pixels
-        from ms_pixelcnn_tf.evaluation import evaluate
+        from ms_pixelcnn_tf import pixels
+        from ms_pixelcnn_tf.drawing import contact_sheet, grids
+        from ms_pixelcnn_tf.evaluation.splits import evaluate
+        from ms_pixelcnn_tf.generation.prompts import Names, Prompt, to_conditions
         from ms_pixelcnn_tf.models import MultiscalePixelCNN
-        from ms_pixelcnn_tf.prompts import Names, Prompt, to_conditions
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.monitor import TENSORBOARD
     started = time.perf_counter()
@@ -95,15 +96,15 @@ def main(arguments: Sequence[str]) -> None:
     naive = seconds_of_evaluation(baseline, batch) * evaluations
 
     pyramid = [pixels.dequantise(s, run.model.num_levels) for s in model.trajectory(samples)]
-    grid = pictures.grid(pyramid[-1], columns=len(classes), scale=SCALE)
-    pictures.write_png(out / "samples.png", grid)
+    grid = grids.grid(pyramid[-1], columns=len(classes), scale=SCALE)
+    grids.write_png(out / "samples.png", grid)
     size, names = run.model.image_size, Names(segments=classes)
     panels, trajectories = [], []
     for row, prompt in enumerate(prompts[: len(classes)]):
         panels.append(contact_sheet.panel(prompt, names, size, size[1] * SCALE))
-        trajectories.append(pictures.trajectory([s[row : row + 1] for s in pyramid], SCALE))
+        trajectories.append(grids.trajectory([s[row : row + 1] for s in pyramid], SCALE))
     rows = out / "trajectory.png"
-    pictures.write_png(rows, contact_sheet.beside(panels, trajectories))
+    grids.write_png(rows, contact_sheet.beside(panels, trajectories))
     smallest = "x".join(map(str, pyramid[0].shape[1:3]))
     print(f"""
 validation    {result.bits_per_dim:.3f} bits per sub-pixel over {result.examples} images
@@ -136,8 +137,8 @@ def clear(workdir: Path, run: RunConfig) -> None:
     Raises:
         UserError: if the folder holds anything that is not the demo's.
     """
-    from ms_pixelcnn_tf.training.checkpoint import latest_step
-    from ms_pixelcnn_tf.training.trained import read_run
+    from ms_pixelcnn_tf.runs.checkpoint import latest_step
+    from ms_pixelcnn_tf.runs.trained import read_run
 
     if not workdir.is_dir() or not any(workdir.iterdir()):
         return

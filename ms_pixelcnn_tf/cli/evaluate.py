@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ms_pixelcnn_tf.cli import flags
 
 if TYPE_CHECKING:
-    from ms_pixelcnn_tf.evaluation import Evaluation
+    from ms_pixelcnn_tf.evaluation.splits import Evaluation
 
 DESCRIPTION = """Scores each example of a split once, exactly; of a video the frames after those
 given."""
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str]) -> None:
     flags.model_folder(options)
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf.evaluation import evaluate
-        from ms_pixelcnn_tf.training.datasheet import check_same_classes
+        from ms_pixelcnn_tf.evaluation.splits import evaluate
+        from ms_pixelcnn_tf.runs.datasheet import check_same_classes
+        from ms_pixelcnn_tf.runs.trained import load_model, read_run
         from ms_pixelcnn_tf.training.loop import load_source
-        from ms_pixelcnn_tf.training.trained import load_model, read_run
     run = read_run(options.workdir)
     source = load_source(run, options.data_dir)
     source.size(options.split)  # an unknown split is told before the model is built

@@ -52,8 +52,9 @@ def main(arguments: Sequence[str]) -> None:
 
     with flags.quiet_start():
         from ms_pixelcnn_tf.export import model_card, saved_model
-        from ms_pixelcnn_tf.training import card, datasheet, loop
-        from ms_pixelcnn_tf.training.trained import load_model, read_run, sampled_run
+        from ms_pixelcnn_tf.runs import card, datasheet
+        from ms_pixelcnn_tf.runs.trained import load_model, read_run, sampled_run
+        from ms_pixelcnn_tf.training import loop
     whole, source = read_run(workdir), None
     missing = getattr(whole.model, "missing_scales", ())
     from_base = "base" not in missing

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn
 
-from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf import pretrained
 from ms_pixelcnn_tf.configs import (
     PRESETS,
     VARIANT_FIELDS,
@@ -98,7 +98,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME|DIR",
-        help=f"in its place a model that ships, {', '.join(ready_made.names())}, or an export's "
+        help=f"in its place a model that ships, {', '.join(pretrained.names())}, or an export's "
         "folder",
     )
 
@@ -113,10 +113,10 @@ def model_folder(options: argparse.Namespace) -> str:
         given = "both" if options.model else "neither"
         raise UserError(
             f"{given} of --workdir and --model given; give --workdir=DIR, the folder of a run, or "
-            f"--model: {', '.join(ready_made.names())} or an export's folder"
+            f"--model: {', '.join(pretrained.names())} or an export's folder"
         )
     if options.model is not None:
-        options.workdir = str(ready_made.find(options.model))
+        options.workdir = str(pretrained.find(options.model))
     return options.workdir
 
 

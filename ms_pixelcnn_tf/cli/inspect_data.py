@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
         raise unknown("dataset", options.dataset, data.names())
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf import contact_sheet, pictures
+        from ms_pixelcnn_tf.drawing import contact_sheet, grids
 
         source = data.load(
             options.dataset,
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         sheet = contact_sheet.video_sheet(examples, FRAME_SIDE, FRAMES)
     else:
         sheet = contact_sheet.image_sheet(examples, source.class_names, options.columns, SIDE)
-    pictures.write_png(options.out, sheet)
+    grids.write_png(options.out, sheet)
     sizes = ", ".join(f"{split} {source.size(split):,}" for split in source.splits)
     print(f"data: {source.description}")
     print(f"splits: {sizes}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ms_pixelcnn_tf.configs import CONDITIONS, ModelConfig
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.prompts import Names, Prompt, make_prompt
+from ms_pixelcnn_tf.generation.prompts import Names, Prompt, make_prompt
 
 
 def add_prompt_flags(parser: argparse.ArgumentParser, label_default: str = "") -> None:
@@ -69,6 +69,6 @@ def tell_missing(config: ModelConfig, size: tuple[int, int]) -> None:
 
 def read_names(workdir: str) -> Names:
     """The `Names` of a run."""
-    from ms_pixelcnn_tf.training import datasheet
+    from ms_pixelcnn_tf.runs import datasheet
 
     return Names(*(datasheet.read_names(workdir, kind) for kind in datasheet.NAMES))

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf import pretrained
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.errors import UserError
 
@@ -54,10 +54,10 @@ def main(arguments: Sequence[str]) -> None:
     )
     flags.add_checkpoint_flag(parser)
     options = parser.parse(arguments)
-    folders = [*options.workdir, *(str(ready_made.find(model)) for model in options.model)]
+    folders = [*options.workdir, *(str(pretrained.find(model)) for model in options.model)]
     if not folders:
         raise UserError(
-            "no run given; give --workdir=DIR, or --model: " + ", ".join(ready_made.names())
+            "no run given; give --workdir=DIR, or --model: " + ", ".join(pretrained.names())
         )
     if options.seed < 0:
         raise UserError(f"seed is {options.seed}; valid: 0 or more")

@@ -10,7 +10,7 @@ import numpy as np
 from ms_pixelcnn_tf.cli import flags, prompt_flags, sample_video
 from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.prompts import Names, Prompt
+from ms_pixelcnn_tf.generation.prompts import Names, Prompt
 
 PANEL_SIDE = 128  # least width of what is shown of a prompt
 
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"give --prompts or --{next(iter(flags_given))}, not both")
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf import prompts
-        from ms_pixelcnn_tf.training.trained import load_model, read_run, sampled_config
+        from ms_pixelcnn_tf.generation import prompts
+        from ms_pixelcnn_tf.runs.trained import load_model, read_run, sampled_config
     run = read_run(options.workdir)
     if isinstance(run.model, VideoConfig):
         sample_video.sample(options, run)
@@ -110,13 +110,13 @@ def check_picture_size(
         names: `prompts.Names`.
         rows: the `Prompt`s that are shown, or None.
     """
-    from ms_pixelcnn_tf import contact_sheet, pictures
+    from ms_pixelcnn_tf.drawing import contact_sheet, grids
 
     if options.trajectory:
         columns, count = len(config.sizes), options.num * len(config.sizes)
     else:
         columns, count = options.num if rows else None, options.num
-    size = pictures.grid_size(count, config.image_size, columns, options.scale)
+    size = grids.grid_size(count, config.image_size, columns, options.scale)
     what = f"{options.num} images"
     if rows:
         side = panel_side(options, config)
@@ -144,14 +144,15 @@ def write_picture(
         prompt_size: `(height, width)` of the images whose pixels the prompts are in.
         rows: the `Prompt`s that are shown, or None.
     """
-    from ms_pixelcnn_tf import contact_sheet, pictures, pixels
+    from ms_pixelcnn_tf import pixels
+    from ms_pixelcnn_tf.drawing import contact_sheet, grids
 
     def draw(levels):
         scales = model.trajectory(levels) if options.trajectory else [levels]
         images = [pixels.dequantise(scale, model.config.num_levels) for scale in scales]
         if options.trajectory:
-            return pictures.trajectory(images, options.scale)
-        return pictures.grid(images[0], options.num if rows else None, options.scale)
+            return grids.trajectory(images, options.scale)
+        return grids.grid(images[0], options.num if rows else None, options.scale)
 
     if rows:
         side = panel_side(options, model.config)
@@ -161,7 +162,7 @@ def write_picture(
         )
     else:
         picture = draw(levels)
-    pictures.write_png(options.out, picture)
+    grids.write_png(options.out, picture)
 
 
 def panel_side(options: argparse.Namespace, config: ModelConfig) -> int:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ms_pixelcnn_tf import animation, driving, film, futures
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import CONDITIONS, ModelConfig, RunConfig, VideoConfig
 from ms_pixelcnn_tf.data.source import Source
+from ms_pixelcnn_tf.drawing import animation, film
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.generation import driving, rollouts
 from ms_pixelcnn_tf.sizes import format_size
 
 FLAGS = ("dataset", "data_dir", "split", "first", "futures", "fps", "actions", "states", "upscaler")
@@ -89,7 +90,7 @@ def sample(options: argparse.Namespace, run: RunConfig) -> None:
         options: of bin/sample; those that are None take their defaults here.
         run: the `RunConfig`, of a video model.
     """
-    from ms_pixelcnn_tf.training.trained import load_model
+    from ms_pixelcnn_tf.runs.trained import load_model
 
     _check_absent(options, IMAGE_FLAGS, f"this run is a model of videos ({run.model.variant})")
     config = run.model
@@ -106,18 +107,18 @@ def sample(options: argparse.Namespace, run: RunConfig) -> None:
     clips = read_clips(source, split, indices, config)
     conditions, real = conditions_of(options, config, source, clips), clips["frames"]
 
-    asked = futures.Asked(indices, options.futures, options.seed)
+    asked = rollouts.Asked(indices, options.futures, options.seed)
     if config.variant == UPSCALER:
         low = every_nth_pixel(real, config.sizes[0])
         videos = np.repeat(low[:, None], options.futures, axis=1)
     else:
         first = every_nth_pixel(real[:, :given], config.image_size)
-        videos = futures.roll_out(
+        videos = rollouts.roll_out(
             load_model(options.workdir, checkpoint=options.checkpoint), first, conditions, asked
         )
     for stage, (workdir, upscaler) in enumerate(upscalers, 1):
         first = every_nth_pixel(real[:, :given], upscaler.model.image_size)
-        videos = futures.upscale(
+        videos = rollouts.upscale(
             load_model(workdir, checkpoint=options.checkpoint), videos, first, asked, stage
         )
     if options.actions is None:
@@ -164,7 +165,7 @@ def read_upscalers(options: argparse.Namespace, run: RunConfig) -> list[tuple[st
     Returns:
         list of (workdir, `RunConfig`).
     """
-    from ms_pixelcnn_tf.training.trained import read_run
+    from ms_pixelcnn_tf.runs.trained import read_run
 
     config, found, size = run.model, [], run.model.image_size
     for workdir in options.upscaler or ():
@@ -203,7 +204,7 @@ def of_size(run: RunConfig, upscalers: Sequence[RunConfig], size: tuple[int, int
 
 def open_source(options: argparse.Namespace, run: RunConfig) -> Source:
     """The data set asked for, with clips as the run's model has them."""
-    from ms_pixelcnn_tf.training.fitting import load_source
+    from ms_pixelcnn_tf.training.fit_to_data import load_source
 
     if options.dataset not in (None, run.data.dataset):
         where = {"dataset": options.dataset, "data_dir": options.data_dir or "", "data_seed": 0}
@@ -299,7 +300,8 @@ def check_size(options: argparse.Namespace, config: VideoConfig, size: tuple[int
 
 def write(options: argparse.Namespace, videos: np.ndarray, config: VideoConfig) -> list[str]:
     """Writes uint8 levels `[n, rows, T, H, W, C]`; returns the names of the files."""
-    from ms_pixelcnn_tf import pictures, pixels
+    from ms_pixelcnn_tf import pixels
+    from ms_pixelcnn_tf.drawing import grids
 
     shown = pixels.dequantise(videos, config.num_levels)
     drawn = shown, row_names(options), config.given_frames, options.scale
@@ -308,7 +310,7 @@ def write(options: argparse.Namespace, videos: np.ndarray, config: VideoConfig) 
     if suffix.lower() != ".png":
         animation.write(options.out, animation.animate(*drawn), options.fps)
         written.append(f"{stem}.png")
-    pictures.write_png(written[-1], film.strip(*drawn))
+    grids.write_png(written[-1], film.strip(*drawn))
     return written
 
 

@@ -13,7 +13,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, unknown
 from ms_pixelcnn_tf.errors import UserError
 
 if TYPE_CHECKING:
-    from ms_pixelcnn_tf.scoring import Score
+    from ms_pixelcnn_tf.evaluation.scoring import Score
 
 DESCRIPTION = """Scores every image of a folder, and of the folders in it, and ranks them, the
 oddest first.
@@ -84,9 +84,11 @@ def main(arguments: Sequence[str]) -> None:
         import numpy as np
         from tqdm import tqdm
 
-        from ms_pixelcnn_tf import pictures, prompts, scoring
+        from ms_pixelcnn_tf.drawing import grids
+        from ms_pixelcnn_tf.evaluation import scoring
         from ms_pixelcnn_tf.files import replacing
-        from ms_pixelcnn_tf.training.trained import load_model, read_run
+        from ms_pixelcnn_tf.generation import prompts
+        from ms_pixelcnn_tf.runs.trained import load_model, read_run
     if options.rank_by not in scoring.RANKS:
         raise unknown("rank_by", options.rank_by, scoring.RANKS)
     config = read_run(workdir).model
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
     prompt = prompt_flags.flags_prompt(options, config, prompt_flags.read_names(workdir))
     conditions = prompts.to_conditions([prompt], config) or None
     if options.heatmaps is not None:
-        size = pictures.grid_size(2, config.image_size, 2, options.scale)
+        size = grids.grid_size(2, config.image_size, 2, options.scale)
         flags.check_picture_size(size, "an image beside its surprise", options)
     names, images, skipped = scoring.read_folder(options.images, config)
     flags.show_skipped(skipped, len(names))
@@ -122,13 +124,11 @@ def main(arguments: Sequence[str]) -> None:
         of_name = dict(zip(names, zip(images, surprises, strict=True), strict=True))
         digits = len(str(len(found)))
         for rank, score in enumerate(found, 1):
-            picture = scoring.heat_map(
+            picture = grids.heat_map(
                 *of_name[score.file], config.num_levels, highest, options.scale
             )
             flat = os.path.splitext(score.file)[0].replace(os.sep, "_")[-MAX_NAME:]
-            pictures.write_png(
-                os.path.join(options.heatmaps, f"{rank:0{digits}}-{flat}.png"), picture
-            )
+            grids.write_png(os.path.join(options.heatmaps, f"{rank:0{digits}}-{flat}.png"), picture)
     show(found, options)
 
 

@@ -55,7 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     if launcher.is_asked_for(arguments):
         return launcher.launch(arguments, scales, whole)
     with flags.quiet_start():
-        from ms_pixelcnn_tf.training import datasheet, loop, monitor, parts
+        from ms_pixelcnn_tf.runs import datasheet
+        from ms_pixelcnn_tf.runs import scales as parts
+        from ms_pixelcnn_tf.training import loop, monitor
         from ms_pixelcnn_tf.training.replicas import Replicas
 
         replicas = Replicas()  # before TensorFlow does anything

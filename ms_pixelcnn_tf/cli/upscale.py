@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.errors import UserError
 
 if TYPE_CHECKING:
-    from ms_pixelcnn_tf.upscaling import Input
+    from ms_pixelcnn_tf.generation.upscaling import Input
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str]) -> None:
     check_paths(options)
 
     with flags.quiet_start():
-        from ms_pixelcnn_tf import prompts, upscaling
-        from ms_pixelcnn_tf.training.trained import load_model, read_run
+        from ms_pixelcnn_tf.generation import prompts, upscaling
+        from ms_pixelcnn_tf.runs.trained import load_model, read_run
     config = read_run(options.workdir).model
     if not isinstance(config, ModelConfig):
         raise UserError(f"{options.workdir} is a run of videos; bin/upscale takes one of images")
@@ -115,10 +115,10 @@ def check_sheet_size(
     options: argparse.Namespace, inputs: "Sequence[Input]", high: tuple[int, int]
 ) -> None:
     """Raises UserError if the sheet would be too large."""
-    from ms_pixelcnn_tf import pictures
+    from ms_pixelcnn_tf.drawing import grids
 
     columns = options.num + 1 + any(one.real is not None for one in inputs)
-    size = pictures.grid_size(len(inputs) * columns, high, columns, options.scale)
+    size = grids.grid_size(len(inputs) * columns, high, columns, options.scale)
     what = f"{options.num} samples of {len(inputs)} images"
     flags.check_picture_size(size, what, options, ", or give fewer images")
 
@@ -134,7 +134,9 @@ def write(
         samples: uint8 levels `[inputs, num, H, W, C]`.
         num_levels: of the model.
     """
-    from ms_pixelcnn_tf import pictures, pixels, upscaling
+    from ms_pixelcnn_tf import pixels
+    from ms_pixelcnn_tf.drawing import grids
+    from ms_pixelcnn_tf.generation import upscaling
 
     samples = pixels.dequantise(samples, num_levels)
     if options.outdir is not None:
@@ -142,10 +144,10 @@ def write(
         for name, row in zip(names, samples, strict=True):
             for number, sample in enumerate(row):
                 path = os.path.join(options.outdir, f"{name}-{number}.png")
-                pictures.write_png(path, pictures.to_rgb(sample[None])[0])
+                grids.write_png(path, grids.to_rgb(sample[None])[0])
     low = [pixels.dequantise(one.low, num_levels) for one in inputs]
     real = [None if one.real is None else pixels.dequantise(one.real, num_levels) for one in inputs]
-    pictures.write_png(options.out, pictures.upscaled(low, real, samples, options.scale))
+    grids.write_png(options.out, grids.upscaled(low, real, samples, options.scale))
     print(f"wrote {options.out}")
     if options.outdir is not None:
         print(f"wrote {samples.shape[0] * samples.shape[1]} samples to {options.outdir}")

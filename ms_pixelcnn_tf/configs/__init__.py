@@ -1,15 +1,9 @@
 """Configurations as plain frozen data, and the recipes by name."""
 
 from ms_pixelcnn_tf.configs.checks import replace, unknown
-from ms_pixelcnn_tf.configs.model import CONDITIONS, VARIANTS, ModelConfig
+from ms_pixelcnn_tf.configs.image import CONDITIONS, VARIANTS, ModelConfig
 from ms_pixelcnn_tf.configs.presets import PRESETS, VARIANT_FIELDS, VIDEO_PRESETS, make_run
-from ms_pixelcnn_tf.configs.schema import (
-    DataConfig,
-    RunConfig,
-    TrainConfig,
-    field_table,
-    model_type,
-)
+from ms_pixelcnn_tf.configs.run import DataConfig, RunConfig, TrainConfig, field_table, model_type
 from ms_pixelcnn_tf.configs.video import VIDEO_FIELDS, VIDEO_VARIANTS, VideoConfig
 from ms_pixelcnn_tf.sizes import parse_size
 

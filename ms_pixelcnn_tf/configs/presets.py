@@ -15,15 +15,9 @@ import dataclasses
 from typing import Any
 
 from ms_pixelcnn_tf.configs.checks import replace, unknown
-from ms_pixelcnn_tf.configs.density import paper_values
-from ms_pixelcnn_tf.configs.model import ModelConfig
-from ms_pixelcnn_tf.configs.schema import (
-    DataConfig,
-    RunConfig,
-    TrainConfig,
-    field_table,
-    model_type,
-)
+from ms_pixelcnn_tf.configs.image import ModelConfig
+from ms_pixelcnn_tf.configs.run import DataConfig, RunConfig, TrainConfig, field_table, model_type
+from ms_pixelcnn_tf.configs.shared import paper_values
 from ms_pixelcnn_tf.configs.video import VideoConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import parse_size

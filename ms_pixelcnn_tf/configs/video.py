@@ -6,7 +6,7 @@ Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b), Video P
 import dataclasses
 
 from ms_pixelcnn_tf.configs.checks import check_at_least
-from ms_pixelcnn_tf.configs.density import DensityConfig, departure, doc, doubled_sizes
+from ms_pixelcnn_tf.configs.shared import DensityConfig, departure, doc, doubled_sizes
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 

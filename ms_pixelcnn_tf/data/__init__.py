@@ -47,7 +47,7 @@ def _built(class_name, image_size):
     """A data set of TFRecords."""
     of_images = class_name == "Built"
     return _Entry(
-        "built" if of_images else "built_video",
+        "tfrecords.images" if of_images else "tfrecords.videos",
         class_name,
         ("image_size", "data_dir", "channels" if of_images else "num_frames"),
         image_size=image_size,
@@ -70,7 +70,7 @@ _ENTRIES = {
         image_size=64,
     ),
     "folder": _Entry(
-        "folder",
+        "files.folder",
         "Folder",
         ("image_size", "channels", "data_dir", "labels", "validation_fraction"),
         required=(
@@ -79,7 +79,7 @@ _ENTRIES = {
         ),
     ),
     "tiny-imagenet-32": _Entry(
-        "tiny_imagenet",
+        "files.tiny_imagenet",
         "TinyImageNet32",
         ("image_size", "data_dir"),
         image_size=32,

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from ms_pixelcnn_tf.text import ALPHABET
+from ms_pixelcnn_tf.captions import ALPHABET
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 KERNEL = 4  # characters a convolution spans

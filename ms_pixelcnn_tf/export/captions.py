@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from ms_pixelcnn_tf.text import CODE_OF, LENGTH, UNKNOWN
+from ms_pixelcnn_tf.captions import CODE_OF, LENGTH, UNKNOWN
 from ms_pixelcnn_tf.types import Tensor
 
 # What `str.lower` makes of letters outside ASCII that become ASCII: İ → i and a dot above, K → k.

@@ -9,9 +9,10 @@ from typing import Any
 
 from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.data.source import Source
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from ms_pixelcnn_tf.training import card, datasheet, monitor, parts, snapshots, trained
+from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots, trained
+from ms_pixelcnn_tf.training import monitor
 from ms_pixelcnn_tf.types import AnyPath
 
 PAGE = "MODEL_CARD.md"
@@ -82,7 +83,7 @@ def _scored(model, source, split, batch_size, limit):
 def _validated(workdir, checkpoint):
     """The step of a run's last checkpoint, or its best, and what was validated at that step, if
     anything was: a list of one dict. Of scales trained apart: the most steps, and an empty list."""
-    apart = parts.parts(workdir)
+    apart = scales.parts(workdir)
     found = [
         there[-1]
         for folder in (apart or [workdir])

@@ -19,13 +19,13 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.export import model_card
 from ms_pixelcnn_tf.export.signatures import signatures
 from ms_pixelcnn_tf.files import write_text
-from ms_pixelcnn_tf.fusing import unfused
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from ms_pixelcnn_tf.ready_made import versions
-from ms_pixelcnn_tf.training import card
-from ms_pixelcnn_tf.training.datasheet import DATASHEET
-from ms_pixelcnn_tf.training.parts import CONFIG
-from ms_pixelcnn_tf.training.snapshots import by_name
+from ms_pixelcnn_tf.pretrained import versions
+from ms_pixelcnn_tf.runs import card
+from ms_pixelcnn_tf.runs.datasheet import DATASHEET
+from ms_pixelcnn_tf.runs.scales import CONFIG
+from ms_pixelcnn_tf.runs.snapshots import by_name
+from ms_pixelcnn_tf.sampling.per_core import unfused
 from ms_pixelcnn_tf.types import AnyPath
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from ms_pixelcnn_tf import uniforms
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.export import captions
-from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, inputs, video_inputs
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
+from ms_pixelcnn_tf.models import checks as inputs
+from ms_pixelcnn_tf.models.video import checks as video_inputs
+from ms_pixelcnn_tf.sampling import uniforms
 from ms_pixelcnn_tf.sizes import format_size
 
 SEED = tf.TensorSpec((), tf.int64, "seed")

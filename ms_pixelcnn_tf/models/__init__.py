@@ -1,8 +1,8 @@
 """The density models: two verbs, `log_prob` and `sample`."""
 
 from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
-from ms_pixelcnn_tf.models.image import MultiscalePixelCNN
-from ms_pixelcnn_tf.models.video import VideoPixelCNN
+from ms_pixelcnn_tf.models.image.model import MultiscalePixelCNN
+from ms_pixelcnn_tf.models.video.model import VideoPixelCNN
 
 __all__ = ["MultiscalePixelCNN", "VideoPixelCNN", "make_model"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.models.inputs import as_array
+from ms_pixelcnn_tf.models.checks import as_array
 from ms_pixelcnn_tf.pixels import bits_per_dim
 from ms_pixelcnn_tf.types import Tensor
 

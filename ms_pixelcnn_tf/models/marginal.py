@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ms_pixelcnn_tf.configs.density import DensityConfig
+from ms_pixelcnn_tf.configs.shared import DensityConfig
 from ms_pixelcnn_tf.types import Array
 
 

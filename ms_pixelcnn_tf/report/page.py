@@ -7,10 +7,10 @@ import math
 import os
 from collections.abc import Callable, Sequence
 
+from ms_pixelcnn_tf.evaluation.timing import processor
 from ms_pixelcnn_tf.report import curves, published
 from ms_pixelcnn_tf.report.markup import Markup, element, film, number, picture, table
 from ms_pixelcnn_tf.report.subject import Subject
-from ms_pixelcnn_tf.timing import processor
 
 COLOURS = 6  # of runs, then they come again
 STYLE = """

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from ms_pixelcnn_tf import animation, pixels, showcase
+from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.data.source import Source
+from ms_pixelcnn_tf.drawing import animation, showcase
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.evaluation import Evaluation, evaluate
-from ms_pixelcnn_tf.timing import median_seconds
-from ms_pixelcnn_tf.training import card, datasheet, monitor, parts
-from ms_pixelcnn_tf.training.fitting import load_source
-from ms_pixelcnn_tf.training.trained import load_model, read_run
+from ms_pixelcnn_tf.evaluation.splits import Evaluation, evaluate
+from ms_pixelcnn_tf.evaluation.timing import median_seconds
+from ms_pixelcnn_tf.runs import card, datasheet, scales
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
+from ms_pixelcnn_tf.training import monitor
+from ms_pixelcnn_tf.training.fit_to_data import load_source
 from ms_pixelcnn_tf.types import AnyPath
 
 BATCHES = (1, 16)  # images that are timed together
@@ -170,7 +172,7 @@ def read(
         UserError: if there is no run, or no checkpoint.
     """
     run, sheet = read_run(workdir), datasheet.read(workdir)
-    apart = parts.parts(workdir)
+    apart = scales.parts(workdir)
     curves = {folder.name: monitor.read_metrics(folder) for folder in apart} or {
         "": monitor.read_metrics(workdir)
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ms_pixelcnn_tf.data.records import places, read_record
+from ms_pixelcnn_tf.data.tfrecords.records import places, read_record
 from ms_pixelcnn_tf.errors import DamagedExample, UserError
 from ms_pixelcnn_tf.files import replacing
 from ms_pixelcnn_tf.types import AnyPath

@@ -19,24 +19,24 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import RunConfig
-from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
+from ms_pixelcnn_tf.data.batches.pipeline import iterate, training_batches
 from ms_pixelcnn_tf.data.source import Source
+from ms_pixelcnn_tf.drawing.showcase import show
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.files import replacing
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, make_model
-from ms_pixelcnn_tf.showcase import show
-from ms_pixelcnn_tf.training.checkpoint import (
+from ms_pixelcnn_tf.runs.checkpoint import (
     Checkpoints,
     check_path,
     claim,
     latest_checkpoint,
     latest_step,
 )
-from ms_pixelcnn_tf.training.datasheet import check_same_data, write_datasheet
-from ms_pixelcnn_tf.training.fitting import fit_to_source, level_histogram, load_source
+from ms_pixelcnn_tf.runs.datasheet import check_same_data, write_datasheet
+from ms_pixelcnn_tf.runs.lock import training_in
+from ms_pixelcnn_tf.training.fit_to_data import fit_to_source, level_histogram, load_source
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
-from ms_pixelcnn_tf.training.lock import training_in
 from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor, told_of_a_full_disk
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress

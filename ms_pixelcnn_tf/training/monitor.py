@@ -15,12 +15,12 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from ms_pixelcnn_tf.configs import RunConfig
+from ms_pixelcnn_tf.drawing.showcase import Shown
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.evaluation import Evaluation
+from ms_pixelcnn_tf.evaluation.splits import Evaluation
 from ms_pixelcnn_tf.files import write_text
-from ms_pixelcnn_tf.showcase import Shown
+from ms_pixelcnn_tf.runs.checkpoint import State
 from ms_pixelcnn_tf.training import events
-from ms_pixelcnn_tf.training.checkpoint import State
 from ms_pixelcnn_tf.types import AnyPath
 
 METRICS = "metrics.jsonl"

@@ -7,7 +7,8 @@ import conditioning
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
-from ms_pixelcnn_tf.training import loop, parts
+from ms_pixelcnn_tf.runs import scales as parts
+from ms_pixelcnn_tf.training import loop
 from parts import conditioning_report
 from parts.prompts import SPLIT, prompts
 from support.errors import refuses

@@ -6,7 +6,7 @@ import pytest
 
 import departures
 from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig
-from ms_pixelcnn_tf.configs.density import departures as fields_of
+from ms_pixelcnn_tf.configs.shared import departures as fields_of
 from parts import departures_report
 from support.errors import missing_facts, refuses
 from support.written_results import results_of

@@ -10,7 +10,7 @@ from tensorflow.python.framework.convert_to_constants import (
 import flops
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.layers import GatedLayer, MaskedDense
-from ms_pixelcnn_tf.models import likelihood
+from ms_pixelcnn_tf.models.image import likelihood
 from support.errors import refuses
 
 # 12x12 images, so that no map is a power of two and a swapped factor shows.

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import conditions, pipeline
+from ms_pixelcnn_tf.data import conditions
+from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_captions import RELATIONS
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, NOVEL_PAIRS
 from parts import detector

@@ -5,7 +5,7 @@ import pytest
 
 import ms_pixelcnn_tf as ms
 import table4
-from ms_pixelcnn_tf.configs.density import paper_values
+from ms_pixelcnn_tf.configs.shared import paper_values
 from parts import rounds, samplers, speed
 from support.errors import refuses
 from support.models import randomise

@@ -11,7 +11,7 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.configs.presets import VIDEO_PRESETS
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.models.frame_decoder import Past
+from ms_pixelcnn_tf.models.video.frame_factors import Past
 from ms_pixelcnn_tf.training import loop
 from parts import rounds, samplers, speed, video_report
 from support.errors import refuses

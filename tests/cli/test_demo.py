@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import contact_sheet
 from ms_pixelcnn_tf.cli import demo
-from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
+from ms_pixelcnn_tf.drawing import contact_sheet
+from ms_pixelcnn_tf.runs.checkpoint import CONFIG, latest_step
 from support.errors import refuses
 
 pytestmark = pytest.mark.slow

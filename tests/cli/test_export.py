@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import ms_pixelcnn_tf as ms
-from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf import pretrained
 from ms_pixelcnn_tf.cli import evaluate, export, sample
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.training import loop, parts
-from ms_pixelcnn_tf.training.trained import load_model
+from ms_pixelcnn_tf.runs import scales
+from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.training import loop
 from support.commands import exit_status
 from support.errors import missing_facts, refuses
 from support.runs import SilentProgress
@@ -45,7 +46,7 @@ def workdir(tmp_path_factory):
         run = make_run(**RUN, scale=scale)
         source = loop.load_source(run)
         run = loop.fit_to_source(run, source)
-        loop.train(run, parts.folder_of(whole, run), source, progress=SilentProgress)
+        loop.train(run, scales.folder_of(whole, run), source, progress=SilentProgress)
     return whole
 
 
@@ -116,6 +117,6 @@ def test_mistakes_are_told_and_nothing_is_written(
 
 
 def test_a_name_that_is_none_is_told_with_those_there_are():
-    assert ready_made.names()
-    with refuses("shapes-huge", *ready_made.names()):
+    assert pretrained.names()
+    with refuses("shapes-huge", *pretrained.names()):
         ms.load("shapes-huge")

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from ms_pixelcnn_tf.cli import evaluate, launcher, train
-from ms_pixelcnn_tf.training.checkpoint import latest_step
-from ms_pixelcnn_tf.training.parts import SCALES
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
+from ms_pixelcnn_tf.runs.scales import SCALES
 from support.errors import missing_facts, refuses
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import contact_sheet
 from ms_pixelcnn_tf.cli import flags, sample
+from ms_pixelcnn_tf.drawing import contact_sheet
 from support.commands import exit_status
 from support.errors import missing_facts
 from support.fake_run import SMALL, make_fake_run, use_real_model

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import animation, data, film, pixels
+from ms_pixelcnn_tf import data, pixels
 from ms_pixelcnn_tf.cli import flags, sample
 from ms_pixelcnn_tf.configs import DataConfig, RunConfig, TrainConfig, VideoConfig
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW
+from ms_pixelcnn_tf.drawing import animation, film
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.training import trained
+from ms_pixelcnn_tf.runs import trained
 from support.commands import exit_status
 from support.errors import missing_facts
 from support.fake_run import make_fake_run
@@ -355,7 +356,9 @@ def test_states_of_other_data_are_asked_for(command, runs, tmp_path, capsys, mon
             "train", indices, fields
         ),
     )
-    monkeypatch.setattr("ms_pixelcnn_tf.training.fitting.load_source", lambda run, data_dir: source)
+    monkeypatch.setattr(
+        "ms_pixelcnn_tf.training.fit_to_data.load_source", lambda run, data_dir: source
+    )
     assert command("--actions=good.npy") == 2
     told = capsys.readouterr().err
     assert not missing_facts(told, "others", "states", "--states"), told

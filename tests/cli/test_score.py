@@ -8,8 +8,8 @@ from PIL import Image
 
 from ms_pixelcnn_tf.cli import score
 from ms_pixelcnn_tf.configs import make_run
+from ms_pixelcnn_tf.runs.trained import load_model
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.trained import load_model
 from support.commands import exit_status
 from support.errors import missing_facts
 from support.runs import SilentProgress

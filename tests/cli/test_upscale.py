@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import pixels, upscaling
+from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.cli import upscale
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.data import decode
+from ms_pixelcnn_tf.generation import upscaling
 from support import fake_run
 from support.commands import exit_status
 from support.errors import missing_facts

@@ -18,7 +18,7 @@ from ms_pixelcnn_tf.configs import (
     make_run,
     parse_size,
 )
-from ms_pixelcnn_tf.configs.density import departures, paper_values
+from ms_pixelcnn_tf.configs.shared import departures, paper_values
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 from support.errors import refuses

@@ -5,7 +5,7 @@ import pytest
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.data import augment, draws, pipeline
+from ms_pixelcnn_tf.data.batches import augment, draws, pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from support.errors import refuses
 from support.runs import TinyFilm, TinySource

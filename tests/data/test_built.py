@@ -11,9 +11,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from ms_pixelcnn_tf import data, text
+from ms_pixelcnn_tf import captions as text
+from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import evaluate, train
-from ms_pixelcnn_tf.data import decode, draws, pipeline
+from ms_pixelcnn_tf.data import decode
+from ms_pixelcnn_tf.data.batches import draws, pipeline
 from ms_pixelcnn_tf.data.decode import crop_box
 from ms_pixelcnn_tf.errors import DamagedExample
 from support.commands import exit_status
@@ -291,7 +293,7 @@ def test_a_file_cut_short_is_told_before_anything_is_read(damaged):
 
 def test_a_file_cut_between_records_is_told(damaged):
     folder, path = damaged
-    from ms_pixelcnn_tf.data.records import index_of
+    from ms_pixelcnn_tf.data.tfrecords.records import index_of
 
     places = index_of(path)
     offset, _ = places[-1]
@@ -311,7 +313,7 @@ def test_another_data_set_under_the_name_is_told(damaged):
     import tensorflow as tf
 
     folder, path = damaged
-    from ms_pixelcnn_tf.data.records import index_of
+    from ms_pixelcnn_tf.data.tfrecords.records import index_of
 
     count = len(index_of(path))
     for record in (b"", b"\xff\xff\xff", tf.train.Example().SerializeToString()):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf import data, text
-from ms_pixelcnn_tf.data import conditions, draws, pipeline
+from ms_pixelcnn_tf import captions as text
+from ms_pixelcnn_tf import data
+from ms_pixelcnn_tf.data import conditions
+from ms_pixelcnn_tf.data.batches import draws, pipeline
 from support.errors import refuses
 
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import decode, folder_store
-from ms_pixelcnn_tf.data.folder import Folder, in_validation
+from ms_pixelcnn_tf.data import decode
+from ms_pixelcnn_tf.data.files import pixel_store
+from ms_pixelcnn_tf.data.files.folder import Folder, in_validation
 from support.errors import missing_facts, refuses
 
 ALL_TRAIN = 1e-18  # a validation_fraction under which no digest falls
@@ -482,7 +483,7 @@ def decodings(monkeypatch):
         paths.append(path)
         return plain(path, *options)
 
-    monkeypatch.setattr(folder_store.decode, "decode_file", counted)
+    monkeypatch.setattr(pixel_store.decode, "decode_file", counted)
     return paths
 
 
@@ -531,14 +532,14 @@ def test_an_interrupt_leaves_nothing_behind(root, cache, monkeypatch):
         raise KeyboardInterrupt
 
     save(root / "a.png")
-    monkeypatch.setattr(folder_store.decode, "decode_file", interrupted)
+    monkeypatch.setattr(pixel_store.decode, "decode_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
         open_folder(root)
     assert list(cache.iterdir()) == []
 
 
 def test_a_progress_bar_for_many_files(root, monkeypatch, capsys):
-    monkeypatch.setattr(folder_store, "PROGRESS_FILES", 2)
+    monkeypatch.setattr(pixel_store, "PROGRESS_FILES", 2)
     save(root / "a.png")
     open_folder(root)
     assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data, pixels
-from ms_pixelcnn_tf.data import draws, pipeline
+from ms_pixelcnn_tf.data.batches import draws, pipeline
 from ms_pixelcnn_tf.data.source import ArraySource, Source
 from ms_pixelcnn_tf.errors import UserError
 from support.errors import refuses
@@ -247,7 +247,7 @@ def test_a_program_ends_while_batches_are_read_ahead():
     """An iterator that is still alive at the end must not keep the program from ending."""
     code = """
 import time, numpy as np
-from ms_pixelcnn_tf.data import pipeline
+from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.source import ArraySource
 class Slow(ArraySource):
     name = "slow"

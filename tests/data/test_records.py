@@ -5,7 +5,7 @@ import random
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.data.records import index_of, read_record, records_of
+from ms_pixelcnn_tf.data.tfrecords.records import index_of, read_record, records_of
 from support.errors import refuses
 
 RECORDS = [b"first", b"", bytes(range(256)) * 10, b"last"]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import conditions, pipeline
+from ms_pixelcnn_tf.data import conditions
+from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.subsampled import Subsampled
 from support.errors import refuses
 from support.runs import TinyFilm, TinySource

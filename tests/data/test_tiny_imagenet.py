@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data import tiny_imagenet
+from ms_pixelcnn_tf.data.files import tiny_imagenet
 from support.errors import refuses
 
 TOP = "tiny-imagenet-200/"

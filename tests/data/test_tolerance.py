@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf.data.pipeline import evaluation_batches, iterate, training_batches
-from ms_pixelcnn_tf.data.tolerance import Tolerance
+from ms_pixelcnn_tf.data.batches.damaged import Tolerance
+from ms_pixelcnn_tf.data.batches.pipeline import evaluation_batches, iterate, training_batches
 from ms_pixelcnn_tf.errors import DamagedExample
 from support.errors import missing_facts, refuses
 from support.runs import TinySource

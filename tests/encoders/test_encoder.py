@@ -8,7 +8,7 @@ from keras.src.backend import standardize_dtype
 
 from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.encoders.resize import resize
-from ms_pixelcnn_tf.models.inputs import check_conditions
+from ms_pixelcnn_tf.models.checks import check_conditions
 from support.models import random_conditions, random_levels, random_model
 
 ALL = {

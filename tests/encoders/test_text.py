@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf import text
+from ms_pixelcnn_tf import captions as text
 from ms_pixelcnn_tf.encoders import TextEncoder
 from support.models import randomise
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ms_pixelcnn_tf import text
+from ms_pixelcnn_tf import captions as text
 from ms_pixelcnn_tf.export import captions
 
 

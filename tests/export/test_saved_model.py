@@ -14,8 +14,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.export import model_card, saved_model
-from ms_pixelcnn_tf.training import card
-from ms_pixelcnn_tf.uniforms import MAX_SEED
+from ms_pixelcnn_tf.runs import card
+from ms_pixelcnn_tf.sampling.uniforms import MAX_SEED
 from support.errors import missing_facts, refuses
 from support.exports import NAMES, make, questions
 

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from ms_pixelcnn_tf import text
+from ms_pixelcnn_tf import captions as text
 from ms_pixelcnn_tf.encoders import Code
-from ms_pixelcnn_tf.models import decoding
+from ms_pixelcnn_tf.models.checks import check_conditions, check_uniforms
 from ms_pixelcnn_tf.models.crop import Crop
-from ms_pixelcnn_tf.models.inputs import check_conditions, check_uniforms
+from ms_pixelcnn_tf.models.image import decoding
 from ms_pixelcnn_tf.networks.trunk import Trunk
 from support.cases import fast
 from support.errors import refuses

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ms_pixelcnn_tf.encoders.frame_context import Conditioning
 from ms_pixelcnn_tf.encoders.resize import resize
-from ms_pixelcnn_tf.models.given import Conditioning
 
 
 def make(own_size, size, features=3):

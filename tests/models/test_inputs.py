@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.models import image
-from ms_pixelcnn_tf.models.inputs import check_uniforms
+from ms_pixelcnn_tf.models.checks import check_uniforms
+from ms_pixelcnn_tf.models.image import model as image
 from support.errors import refuses
 from support.models import random_levels, random_model, random_uniforms
 

@@ -5,9 +5,10 @@ import pytest
 
 from ms_pixelcnn_tf.configs import ModelConfig
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.models import image, in_parts
-from ms_pixelcnn_tf.models.in_parts import images_at_once
-from ms_pixelcnn_tf.uniforms import MAX_SEED
+from ms_pixelcnn_tf.models.image import model as image
+from ms_pixelcnn_tf.sampling import batching
+from ms_pixelcnn_tf.sampling.batching import images_at_once
+from ms_pixelcnn_tf.sampling.uniforms import MAX_SEED
 from support.errors import refuses
 from support.models import random_conditions, random_levels, random_model, random_uniforms
 
@@ -123,7 +124,7 @@ def test_samples_are_bounded_by_their_pixels(monkeypatch):
 
     monkeypatch.setattr(model, "decode", counting)
     one = 16 * max(model.distribution.num_params, model.config.base_features)
-    monkeypatch.setattr(in_parts, "NUMBERS_AT_ONCE", 2 * one)
+    monkeypatch.setattr(batching, "NUMBERS_AT_ONCE", 2 * one)
     np.testing.assert_array_equal(model.sample(5, labels, seed=2), whole)
     assert batches == [2, 2, 1]
 

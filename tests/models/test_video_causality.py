@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.models import rollout
+from ms_pixelcnn_tf.models.video import rollout
 from support.models import (
     PAPER_PAST,
     PAPER_PIXELS,

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from ms_pixelcnn_tf.uniforms import MAX_SEED
+from ms_pixelcnn_tf.sampling.uniforms import MAX_SEED
 from support.errors import refuses
 from support.models import (
     random_frames,

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
-from ms_pixelcnn_tf.models import rollout
+from ms_pixelcnn_tf.models.video import rollout
 from support.cases import fast
 from support.models import (
     PAPER_PAST,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.configs import VideoConfig
-from ms_pixelcnn_tf.configs.density import paper_values
+from ms_pixelcnn_tf.configs.shared import paper_values
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.models import in_parts
-from ms_pixelcnn_tf.models.in_parts import videos_at_once
+from ms_pixelcnn_tf.sampling import batching
+from ms_pixelcnn_tf.sampling.batching import videos_at_once
 from support.cases import fast
 from support.models import (
     PAPER_PAST,
@@ -115,10 +115,10 @@ def counted(model, monkeypatch, at_once):
         return decode(sampler, uniforms, *rest, **options)
 
     monkeypatch.setattr(model, "_decode", counting)
-    one = in_parts.NUMBERS_AT_ONCE / videos_at_once(
+    one = batching.NUMBERS_AT_ONCE / videos_at_once(
         model.config, model.decoder.distribution.num_params, model.config.predicted_frames
     )
-    monkeypatch.setattr(in_parts, "NUMBERS_AT_ONCE", int((at_once + 0.5) * one))
+    monkeypatch.setattr(batching, "NUMBERS_AT_ONCE", int((at_once + 0.5) * one))
     return found
 
 

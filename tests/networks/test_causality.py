@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.models import likelihood
+from ms_pixelcnn_tf.models.image import likelihood
 from ms_pixelcnn_tf.networks import GatedPixelCNN, MaskedUpscalerA
-from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State, claim
-from ms_pixelcnn_tf.training.trained import load_model
+from ms_pixelcnn_tf.runs.checkpoint import Checkpoints, State, claim
+from ms_pixelcnn_tf.runs.trained import load_model
 from support.models import PAPER_PIXELS, make_model, random_levels
 from support.proofs import assert_same, dependence, groups_of, past
 from support.runs import tiny_run

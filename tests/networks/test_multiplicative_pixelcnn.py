@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf import sampling
 from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.networks import MultiplicativePixelCNN
-from ms_pixelcnn_tf.networks.cached_multiplicative import CachedMultiplicativePixelCNN
-from ms_pixelcnn_tf.sampling import decode_naive, decode_raster
+from ms_pixelcnn_tf.sampling import loops
+from ms_pixelcnn_tf.sampling.cached_multiplicative import CachedMultiplicativePixelCNN
+from ms_pixelcnn_tf.sampling.loops import decode_naive, decode_raster
 from support.cases import fast
 from support.models import randomise
 from support.proofs import assert_same, dependence, groups_of, in_window, past
@@ -238,7 +238,7 @@ def decode_cached(network, uniforms, conditioning, prediction, score=True):
 @pytest.fixture
 def fused_from(request, monkeypatch):
     """From how many pixels on a raster is one program."""
-    monkeypatch.setattr(sampling, "FUSED_FROM", request.param)
+    monkeypatch.setattr(loops, "FUSED_FROM", request.param)
 
 
 def either_way(function):

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import ready_made
+from ms_pixelcnn_tf import pretrained
 from ms_pixelcnn_tf.cli import report
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.report import curves, markup, published, subject
-from ms_pixelcnn_tf.training import card, loop
+from ms_pixelcnn_tf.runs import card
+from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model
 from support import browser
 from support.commands import exit_status
 from support.errors import missing_facts
@@ -159,7 +160,7 @@ def test_text_is_escaped_once():
 def test_a_model_that_ships_is_told_of_by_its_card(tmp_path):
     report.main(["--model=shapes-tiny", f"--out={tmp_path / 'r.html'}", "--examples=2"])
     content = (tmp_path / "r.html").read_text()
-    facts = card.read(ready_made.folder_of("shapes-tiny"))
+    facts = card.read(pretrained.folder_of("shapes-tiny"))
     (told,) = (row["bits_per_dim"] for row in facts["bits_per_dim"] if row["split"] == "validation")
     assert "<title>shapes-tiny</title>" in content
     assert f"<td>{facts['step']:,}</td>" in content and f"<td>{told:.4f}</td>" in content

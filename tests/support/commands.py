@@ -19,7 +19,7 @@ def exit_status(monkeypatch, main, *arguments):
 
 def hold(folder, connection):
     """Trains in a folder, as far as others can see, until told to end."""
-    from ms_pixelcnn_tf.training.lock import training_in
+    from ms_pixelcnn_tf.runs.lock import training_in
 
     with training_in(folder):
         connection.send(os.getpid())

@@ -7,7 +7,7 @@ import numpy as np
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training import datasheet, trained
+from ms_pixelcnn_tf.runs import datasheet, trained
 from support.models import small_image
 
 # Of a model that is built in a second.

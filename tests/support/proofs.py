@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ms_pixelcnn_tf import pixels
-from ms_pixelcnn_tf.models.inputs import check_images
+from ms_pixelcnn_tf.models.checks import check_images
 
 DRAWS = 3  # random inputs an output: one relu may be closed on one of them
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ms_pixelcnn_tf.data.records import records_of
+from ms_pixelcnn_tf.data.tfrecords.records import records_of
 from ms_pixelcnn_tf.errors import UserError
 from support.written_cub import write_cub
 from tfrecords_tools import zips

@@ -7,11 +7,11 @@ import shutil
 import pytest
 
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
-from ms_pixelcnn_tf.data.records import places
+from ms_pixelcnn_tf.data.tfrecords.records import places
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from support.cases import fast
 from support.commands import exit_status
 from support.errors import missing_facts

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.data.records import places
+from ms_pixelcnn_tf.data.tfrecords.records import places
 from ms_pixelcnn_tf.training import events
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.data.draws import epoch_permutation
+from ms_pixelcnn_tf.data.batches.draws import epoch_permutation
+from ms_pixelcnn_tf.runs.checkpoint import CONFIG, latest_step
+from ms_pixelcnn_tf.runs.datasheet import DATASHEET, read_names
+from ms_pixelcnn_tf.runs.trained import load_model
 from ms_pixelcnn_tf.training import loop, step
-from ms_pixelcnn_tf.training.checkpoint import CONFIG, latest_step
-from ms_pixelcnn_tf.training.datasheet import DATASHEET, read_names
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
-from ms_pixelcnn_tf.training.trained import load_model
 from support.cases import fast
 from support.errors import missing_facts, refuses, warns
 from support.runs import TinySource, assert_same_state, curve, state, tiny_run, train

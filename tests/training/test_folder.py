@@ -9,14 +9,15 @@ import pytest
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training import loop, snapshots
-from ms_pixelcnn_tf.training.checkpoint import CONFIG
-from ms_pixelcnn_tf.training.datasheet import DATASHEET
-from ms_pixelcnn_tf.training.lock import training_in
+from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs.checkpoint import CONFIG
+from ms_pixelcnn_tf.runs.datasheet import DATASHEET
+from ms_pixelcnn_tf.runs.lock import training_in
+from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.monitor import read_metrics
-from ms_pixelcnn_tf.training.trained import load_model
 from support.errors import refuses
 from support.models import small_image
 from support.runs import TinyFilm, TinySource, state, tiny_run, tiny_video_run, train

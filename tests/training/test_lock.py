@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ms_pixelcnn_tf.training.lock import LOCK, is_trained_in, owner_file, training_in
+from ms_pixelcnn_tf.runs.lock import LOCK, is_trained_in, owner_file, training_in
 from support.commands import hold
 from support.errors import refuses
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ms_pixelcnn_tf import contact_sheet, pixels
+from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
+from ms_pixelcnn_tf.drawing import contact_sheet
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.training.checkpoint import claim, latest_step
-from ms_pixelcnn_tf.training.lock import training_in
-from ms_pixelcnn_tf.training.parts import CONFIG, SCALES, folder_of, parts
-from ms_pixelcnn_tf.training.trained import load_model, read_run
+from ms_pixelcnn_tf.runs.checkpoint import claim, latest_step
+from ms_pixelcnn_tf.runs.lock import training_in
+from ms_pixelcnn_tf.runs.scales import CONFIG, SCALES, folder_of, parts
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from support.errors import missing_facts, refuses
 from support.models import as_flags, random_conditions, random_levels, small_image
 from support.runs import state

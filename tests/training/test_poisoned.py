@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.data.draws import epoch_permutation
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.data.batches.draws import epoch_permutation
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import make_model
-from ms_pixelcnn_tf.training import loop, snapshots, step
-from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State
+from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs.checkpoint import Checkpoints, State
+from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.training import loop, step
 from ms_pixelcnn_tf.training.interrupt import Interrupted
-from ms_pixelcnn_tf.training.trained import load_model
 from support.errors import missing_facts, refuses
 from support.runs import TinySource, assert_same_state, curve, tiny_run, train
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf import data
-from ms_pixelcnn_tf.data.pipeline import iterate, training_batches
-from ms_pixelcnn_tf.training.checkpoint import latest_step
+from ms_pixelcnn_tf.data.batches.pipeline import iterate, training_batches
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from ms_pixelcnn_tf.training.replicas import Replicas
 from support.commands import free_ports

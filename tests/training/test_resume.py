@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
+from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.checkpoint import latest_step
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
-from ms_pixelcnn_tf.training.trained import load_model, read_run
 from support.cases import fast
 from support.errors import refuses
 from support.runs import TinySource, assert_same_state, curve, state, tiny_run, train

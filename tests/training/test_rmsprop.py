@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import make_model
-from ms_pixelcnn_tf.training import snapshots
-from ms_pixelcnn_tf.training.checkpoint import Checkpoints, State
+from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs.checkpoint import Checkpoints, State
 from ms_pixelcnn_tf.training.optimizer import RMSprop, build_optimizer
 from ms_pixelcnn_tf.training.step import make_train_step
 from support.errors import refuses

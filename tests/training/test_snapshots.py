@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf.training import snapshots
+from ms_pixelcnn_tf.runs import snapshots
 from support.errors import refuses, warns
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ms_pixelcnn_tf import sampling
-from ms_pixelcnn_tf.data.pipeline import training_batches
+from ms_pixelcnn_tf.data.batches.pipeline import training_batches
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, make_model
+from ms_pixelcnn_tf.sampling import loops
 from ms_pixelcnn_tf.training.step import (
     SAMPLED,
     copy_weights,
@@ -116,7 +116,7 @@ def test_ever_more_of_the_past_is_sampled():
 )
 def test_a_step_looks_back_at_what_its_own_weights_sample(variant, fused_from, monkeypatch):
     """The nats that a step tells are those given the samples of the weights before it."""
-    monkeypatch.setattr(sampling, "FUSED_FROM", fused_from)
+    monkeypatch.setattr(loops, "FUSED_FROM", fused_from)
     run = tiny_video_run(variant, past_samples=2, steps=2, batch_size=2, micro_batch_size=1)
     film = TinyFilm()
     model = make_model(run.model)

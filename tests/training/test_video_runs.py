@@ -8,12 +8,12 @@ import pytest
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import RunConfig, make_run
 from ms_pixelcnn_tf.data.subsampled import Subsampled
-from ms_pixelcnn_tf.evaluation import evaluate
+from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.training import events, fitting
+from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.training import events, fit_to_data
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
-from ms_pixelcnn_tf.training.trained import load_model
 from support.errors import refuses
 from support.runs import TinyFilm, TinySource, state, tiny_run, tiny_video_run, train
 
@@ -74,7 +74,7 @@ def test_a_histogram_is_over_all_frames():
     run, source = tiny_video_run("OTN"), TinyFilm()
     frames = source.examples("train", np.arange(13), ("frames",))["frames"]
     np.testing.assert_array_equal(
-        fitting.level_histogram(source, run.model),
+        fit_to_data.level_histogram(source, run.model),
         [np.bincount((frames // 64).ravel(), minlength=4)],
     )
 
@@ -126,24 +126,26 @@ def test_a_model_that_is_not_the_datas_is_told_before_anything_is_written(
 )
 def test_data_of_the_other_kind_is_told_before_it_is_opened(dataset, variant, facts):
     with refuses(*facts):
-        fitting.load_source(make_run(dataset, variant))
+        fit_to_data.load_source(make_run(dataset, variant))
 
 
 def test_clips_are_as_long_as_the_models_and_sizes_may_be_left_out():
     run = make_run("shapes_push", "OT", image_size=16, num_frames=5, action_size=0, state_size=0)
-    source = fitting.load_source(run)
+    source = fit_to_data.load_source(run)
     assert source.num_frames == 5 and data.load("shapes_push").num_frames == 20
-    assert fitting.fit_to_source(run, source) == run
+    assert fit_to_data.fit_to_source(run, source) == run
 
 
 def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
     fields = {"image_size": 16, "num_frames": 3}
     run = make_run("shapes_push", "OT", source_size=32, **fields)
     source, large = (
-        fitting.load_source(run),
-        fitting.load_source(make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})),
+        fit_to_data.load_source(run),
+        fit_to_data.load_source(
+            make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})
+        ),
     )
-    assert fitting.fit_to_source(run, source) == run
+    assert fit_to_data.fit_to_source(run, source) == run
     np.testing.assert_array_equal(
         source.examples("validation", [3])["frames"],
         large.examples("validation", [3])["frames"][:, :, ::2, ::2],
@@ -151,7 +153,7 @@ def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
     with refuses("source_size", -1, 0):
         make_run("shapes_push", "OT", source_size=-1)
     with refuses("source_size", 40, 0, "multiple of 16"):
-        fitting.load_source(make_run("shapes_push", "OT", source_size=40, **fields))
+        fit_to_data.load_source(make_run("shapes_push", "OT", source_size=40, **fields))
 
     whole = make_run("shapes_push", "OT", **fields)
     stored = json.loads(whole.to_json())

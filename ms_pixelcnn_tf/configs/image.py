@@ -1,0 +1,229 @@
+"""The image models: `ON`, the Gated PixelCNN at full size, and `OlogN`, the multiscale PixelCNN."""
+
+import dataclasses
+import itertools
+
+from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice, unknown
+from ms_pixelcnn_tf.configs.shared import DensityConfig, departure, doc, doubled_sizes
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.sizes import format_size
+
+VARIANTS = ("ON", "OlogN")
+CONDITIONS = ("label", "text", "keypoints", "segmentation")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(DensityConfig):
+    """An image model. With variant ON the fields of the upscalers are ignored."""
+
+    valid_variants = VARIANTS
+
+    num_classes: int = doc("classes to condition on; 0 for none", 0)
+    text: bool = doc("whether to condition on captions", False)
+    num_keypoints: int = doc("parts whose keypoints to condition on; 0 for none", 0)
+    num_segments: int = doc("classes of the segmentation to condition on; 0 for none", 0)
+    scale: str = doc(
+        "what the model holds of its scales: all, or some by their larger size, as base,8,16; an "
+        "assembled model's, as base;8,16, are parts that were trained apart",
+        "all",
+    )
+    upscaler: str = doc("A (pixels of a group independent) or B (autoregressive patches)", "A")
+    patch_size: int = doc("side M of type B's patches", 4)
+    decoder_layers: int = doc("gated layers of type B's decoder", 2)
+    decoder_features: int = doc("their width", 64)
+    label_features: int = doc("width of the class embedding", 64)
+    text_features: int = doc("width of the code of a caption", 64)
+    text_width: int = doc("width of the text encoder's second convolution", 128)
+    spatial_features: int = doc("width of the features of keypoints or a segmentation", 32)
+    spatial_blocks: int = doc("residual blocks of their encoder", 4)
+    map_resizing: str = departure(
+        "how keypoints and segmentations are resized to a network's size: tf1 (as TensorFlow 1 "
+        "did), corners (averaged around the pixels that a smaller scale keeps) or centres (around "
+        "the centres of their blocks, half a block off; for runs from before this field)",
+        "centres",
+        "tf1",
+        "A pixel of a smaller scale is its block's upper-left corner, and so must its map be.",
+        ("centres", "corners", "tf1"),
+        ours="corners",
+    )
+    joint_features: int = doc("width of the product of captions or labels and maps", 64)
+    encoder_shared_to: int = doc(
+        "of the scales trained together, the base and those up to this size share their encoders "
+        "of the conditions, each above has its own",
+        32,
+    )
+    condition_join: str = departure(
+        "how captions or labels meet maps: depth (concatenated, without joint_features) or product "
+        "((1 + maps) · vectors)",
+        "product",
+        "depth",
+        "A product binds a colour to the shape that it is said of.",
+        ("product", "depth"),
+    )
+    text_average: str = departure(
+        "over which time steps the caption's code is averaged: all, or caption (those that see it)",
+        "caption",
+        "all",
+        "What follows the caption's end does not dilute a short caption.",
+        ("caption", "all"),
+    )
+    encoder_sharing: str = departure(
+        "what the scales up to encoder_shared_to share: text (the text encoder, among upscalers) "
+        "or all (every encoder, with the base)",
+        "all",
+        "text",
+        "One encoder of the maps learns from every scale and is computed once.",
+        ("all", "text"),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice(self, "upscaler", ("A", "B"))
+        check_at_least(
+            self,
+            0,
+            "num_classes",
+            "num_keypoints",
+            "num_segments",
+            "spatial_blocks",
+            "encoder_shared_to",
+        )
+        check_at_least(
+            self,
+            1,
+            "patch_size",
+            "decoder_layers",
+            "decoder_features",
+            "label_features",
+            "text_features",
+            "text_width",
+            "spatial_features",
+            "joint_features",
+        )
+        self.check_orders_channels("base_features", "head_features", "decoder_features")
+        if self.variant == "OlogN":
+            if self.conditions and not self.residual_blocks:
+                raise UserError("residual_blocks is 0; a conditional upscaler needs at least 1")
+            self._check_patches()
+        self._check_scale()
+
+    def _check_patches(self):
+        *smaller, _ = self.sizes
+        if self.upscaler == "A":
+            return
+        for size in smaller:
+            if any(side % min(self.patch_size, side) for side in size):
+                raise UserError(
+                    f"patch_size {self.patch_size} does not divide the group maps of "
+                    f"{format_size(size)}; give one that divides both sides"
+                )
+
+    def _check_scale(self):
+        """Puts the scales of a part in order, and the parts by their smallest scale."""
+        if self.scale == "all":
+            return
+        parts = [part.split(",") for part in self.scale.split(";")]
+        for name in itertools.chain(*parts):
+            if name not in self.scale_names:
+                raise unknown("scale", name, ("all", *self.scale_names))
+        for name in self.scale_names:
+            if sum(name in part for part in parts) > 1:
+                raise UserError(f"scale is {self.scale}, two parts of which hold {name}; one may")
+        parts = [[name for name in self.scale_names if name in part] for part in parts]
+        parts.sort(key=lambda part: self.scale_names.index(part[0]))
+        scale = "all" if parts == [list(self.scale_names)] else ";".join(map(",".join, parts))
+        object.__setattr__(self, "scale", scale)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions: some of label, text, keypoints and segmentation."""
+        taken = {
+            "label": self.num_classes,
+            "text": self.text,
+            "keypoints": self.num_keypoints,
+            "segmentation": self.num_segments,
+        }
+        return tuple(name for name, value in taken.items() if value)
+
+    @property
+    def vector_features(self) -> int:
+        """Width of what label and caption are encoded to; 0 without."""
+        return self.label_features * bool(self.num_classes) + self.text_features * self.text
+
+    @property
+    def map_features(self) -> int:
+        """Width of what keypoints and segmentation are encoded to; 0 without."""
+        return self.spatial_features * (bool(self.num_keypoints) + bool(self.num_segments))
+
+    @property
+    def conditioning_features(self) -> int:
+        """Width of what the networks are conditioned on; 0 for none."""
+        if self.vector_features and self.map_features and self.condition_join == "product":
+            return self.joint_features
+        return self.vector_features + self.map_features
+
+    @property
+    def scale_names(self) -> tuple[str, ...]:
+        """Names of the scales: "base", then the larger size of each, such as "16" or "16x24"."""
+        return ("base", *(format_size(size) for size in self.sizes[1:]))
+
+    @property
+    def scale_parts(self) -> tuple[tuple[str, ...], ...]:
+        """The held scales, those of a tuple trained together: `(("base", "8"), ("16",))`."""
+        if self.scale == "all":
+            return (self.scale_names,)
+        return tuple(tuple(part.split(",")) for part in self.scale.split(";"))
+
+    @property
+    def held_scales(self) -> tuple[str, ...]:
+        """Those of `scale_names` that the model holds."""
+        held = set(itertools.chain(*self.scale_parts))
+        return tuple(name for name in self.scale_names if name in held)
+
+    @property
+    def missing_scales(self) -> tuple[str, ...]:
+        """Those of `scale_names` that the model does not hold."""
+        return tuple(name for name in self.scale_names if name not in self.held_scales)
+
+    def encoder_groups(self) -> dict[str, list[str]]:
+        """Which of the held scales share what `encoder_sharing` says: an encoder of the conditions,
+        or of the captions alone.
+
+        Of the scales that are trained together those up to `encoder_shared_to` share one; each
+        above has its own. With "text" the base has its own, too, as in the paper; with "all" it is
+        among those that share. What is trained apart cannot share, so that a part of a run has an
+        encoder of its own (a departure).
+
+        Returns:
+            Name of the encoder (with "text": of the one that has the text encoder) → names of its
+            scales; empty without conditions. "encoder" is the one that the base shares or may
+            share, any other is named after its smallest scale. So a part's weights have the same
+            names in every model assembled of it.
+        """
+        groups = {}
+        for part in self.scale_parts if self.conditions else ():
+            sharing = [name for name in part if self._shares(name)]
+            for name in part:
+                first = sharing[0] if name in sharing else name
+                encoder = "encoder" if name in sharing and first == "base" else f"encoder_{first}"
+                groups.setdefault(encoder, []).append(name)
+        return groups
+
+    def _shares(self, name):
+        """Whether a scale shares with others that are trained together with it."""
+        if name == "base":
+            return self.encoder_sharing == "all" and self.encoder_shared_to > 0
+        size = self.sizes[self.scale_names.index(name)]
+        anything = self.encoder_sharing == "all" or self.text
+        return anything and max(size) <= self.encoder_shared_to
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """`[(height, width)]` from base to target, each twice the one before; ON has one.
+
+        Raises:
+            UserError: as `doubled_sizes`.
+        """
+        if self.variant == "ON":
+            return [self.image_size]
+        return doubled_sizes(self.base_size, self.image_size, self.variant)

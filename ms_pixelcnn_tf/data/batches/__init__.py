@@ -1,0 +1,1 @@
+"""From a `Source` to the batches that training and evaluation take."""

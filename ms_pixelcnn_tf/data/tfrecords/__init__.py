@@ -1,0 +1,1 @@
+"""Data sets that `bin/make_tfrecords` or TFDS has built."""

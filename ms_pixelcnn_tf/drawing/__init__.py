@@ -1,0 +1,1 @@
+"""Pictures, films and contact sheets of examples and samples."""

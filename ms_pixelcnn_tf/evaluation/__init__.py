@@ -1,0 +1,1 @@
+"""Likelihoods of what a model was not trained on."""

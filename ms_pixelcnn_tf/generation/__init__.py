@@ -1,0 +1,1 @@
+"""What a model is asked for, and what comes of it."""

@@ -1,0 +1,272 @@
+"""The factorisations of a frame given the past: one class a kind of variant.
+
+Reference: Reed et al. (2017), section 4.3 and Table 2. Departures are listed in README.md.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.configs import VideoConfig
+from ms_pixelcnn_tf.distributions import SOFTMAX_LAWS
+from ms_pixelcnn_tf.encoders.frame_context import conditioning_of, previous_of
+from ms_pixelcnn_tf.layers import (
+    Constant,
+    ResidualMultiplicativeBlock,
+    output_kernel,
+    with_prediction,
+)
+from ms_pixelcnn_tf.models.video.frame_factors import (
+    Factor,
+    FrameDecoder,
+    Past,
+    ScaleDecoder,
+    scale_prefix,
+)
+from ms_pixelcnn_tf.networks import GatedPixelCNN
+from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN
+from ms_pixelcnn_tf.sampling.cached_multiplicative import CachedMultiplicativePixelCNN
+from ms_pixelcnn_tf.sampling.cached_pixelcnn import CachedPixelCNN
+from ms_pixelcnn_tf.types import Tensor
+
+
+class IndependentDecoder(FrameDecoder):
+    """`OT_baseline`: every sub-pixel by itself. One term, "frame".
+
+    Residual multiplicative blocks, unmasked, at the hidden state's size, then to full size and a
+    1x1 head. The paper's O(T) baseline is VPN's: the same with nothing of the frame itself.
+    """
+
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.distribution = law = SOFTMAX_LAWS[config.softmax_law](config.num_levels, 1)
+        self.stride, channels = config.frame_stride, config.channels
+        policy = self.dtype_policy
+        self.previous = previous_of(config, self.stride)
+        self.entry = keras.layers.Dense(2 * config.frame_features, dtype=policy, name="entry")
+        self.blocks = [
+            ResidualMultiplicativeBlock(config.frame_features, dtype=policy, name=f"block{index}")
+            for index in range(config.frame_decoder_blocks)
+        ]
+        self.hidden = keras.layers.Dense(
+            self.stride**2 * config.head_features, activation="relu", dtype=policy, name="hidden"
+        )
+        rows = np.kron(np.eye(channels), law.channel_rows())  # a channel's own prediction
+        self.head = keras.layers.Dense(
+            channels * law.num_params,
+            kernel_initializer=output_kernel(self.previous.prediction_path, rows),
+            bias_initializer=Constant(np.tile(law.initial_params(), channels)),
+            dtype=policy.variable_dtype,
+            name="head",
+        )
+
+    def build(self, past_shape: Any = None) -> None:
+        config, width = self.config, 2 * self.config.frame_features
+        self.previous.build()
+        self.entry.build((None, config.lstm_features + self.previous.features))
+        for block in self.blocks:
+            block.build()
+        self.hidden.build((None, width))
+        predicted = config.channels if self.previous.prediction_path == "linear" else 0
+        self.head.build((None, predicted + config.head_features))
+
+    def output_biases(self) -> list[keras.Variable]:
+        return [self.head.bias]
+
+    def term_dims(self) -> dict[str, int]:
+        return {"frame": math.prod(self.config.image_size) * self.config.channels}
+
+    def params(self, past: Past) -> Tensor:
+        """`[N, H, W, C, num_params]`."""
+        maps, prediction = self.previous(past.previous, past.hidden)
+        maps = self.entry(maps)
+        for block in self.blocks:
+            maps = block(maps)
+        maps = depth_to_space(self.hidden(maps), self.stride)
+        params = self.head(with_prediction(prediction, maps))
+        channels = self.config.channels
+        return ops.reshape(params, (-1, *params.shape[1:3], channels, self.distribution.num_params))
+
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
+        yield Factor("frame", self.params(past), frame[..., None])
+
+    def _decode(self, past, uniforms, ways):
+        levels, log_probs = ways.independent(self.distribution, lambda: self.params(past), uniforms)
+        return levels, [log_probs]
+
+
+class RasterDecoder(FrameDecoder):
+    """`OTN`: the Video Pixel Network, a PixelCNN of residual multiplicative blocks at full size.
+
+    One term, "frame".
+    """
+
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        policy = self.dtype_policy
+        self.previous = previous_of(config)
+        self.conditioning = conditioning_of(config, config.image_size)
+        self.network = MultiplicativePixelCNN(
+            self.distribution,
+            config.frame_decoder_blocks,
+            config.frame_features,
+            config.head_features,
+            config.lstm_features + self.previous.features,
+            **config.of_pixels | {"prediction_path": self.previous.prediction_path},
+            dtype=policy,
+            name="network",
+        )
+
+    def build(self, past_shape: Any = None) -> None:
+        for layer in (self.previous, self.conditioning, self.network):
+            layer.build()
+
+    def output_biases(self) -> list[keras.Variable]:
+        return [self.network.output_bias]
+
+    def term_dims(self) -> dict[str, int]:
+        return {"frame": math.prod(self.config.image_size) * self.config.channels}
+
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
+        yield Factor("frame", self.network(frame, *self._given(past)), frame)
+
+    def _decode(self, past, uniforms, ways):
+        levels, log_probs = ways.raster(
+            self.network, CachedMultiplicativePixelCNN, uniforms, *self._given(past)
+        )
+        return levels, [log_probs]
+
+    def _given(self, past):
+        return self.previous(past.previous, self.conditioning(past.hidden))
+
+
+class GroupsDecoder(FrameDecoder):
+    """`OT`: groups 1 to 4 of the full size, group 1 from the past alone; terms "group1" … "group4".
+
+    `OT_upscaler`: groups 2 to 4, group 1 being the frame given at half its size; terms
+    "64to128/group2" and so on.
+    """
+
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        self.upscales = config.variant == "OT_upscaler"
+        self.scale = ScaleDecoder(
+            config,
+            self.distribution,
+            config.image_size,
+            groups=(2, 3, 4) if self.upscales else (1, 2, 3, 4),
+            prefix=scale_prefix(config.image_size) if self.upscales else "",
+            conditioning_features=0 if self.upscales else config.lstm_features,
+            name="scale",
+        )
+
+    def build(self, past_shape: Any = None) -> None:
+        self.scale.build()
+
+    def output_biases(self) -> list[keras.Variable]:
+        return self.scale.output_biases()
+
+    def term_dims(self) -> dict[str, int]:
+        return dict(self.scale.term_dims)
+
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
+        return self.scale.factors(past.previous, frame, past.hidden)
+
+    def _decode(self, past, uniforms, ways):
+        given = [past.low] if self.upscales else []
+        return self.scale.decode(past.previous, given, uniforms, past.hidden, ways)
+
+
+class PyramidDecoder(FrameDecoder):
+    """`OTlogN`: an autoregressive base, then groups 2 to 4 of each scale; terms as an image's."""
+
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
+        super().__init__(config, **kwargs)
+        policy = self.dtype_policy
+        self.previous = previous_of(config)
+        self.conditioning = conditioning_of(config, config.base_size)
+        self.base = GatedPixelCNN(
+            self.distribution,
+            config.base_layers,
+            config.base_features,
+            config.head_features,
+            config.first_kernel,
+            predicted=config.sees_previous,
+            gated_kernel=config.gated_kernel,
+            conditioning_features=config.lstm_features + self.previous.features,
+            **config.of_pixels,
+            dtype=policy,
+            name="base",
+        )
+        self.scales = [
+            ScaleDecoder(
+                config,
+                self.distribution,
+                size,
+                (2, 3, 4),
+                scale_prefix(size),
+                config.lstm_features,
+                name=f"scale{index}",
+            )
+            for index, size in enumerate(config.sizes[1:], 1)
+        ]
+
+    def build(self, past_shape: Any = None) -> None:
+        for layer in (self.previous, self.conditioning, self.base, *self.scales):
+            layer.build()
+
+    def output_biases(self) -> list[keras.Variable]:
+        return [self.base.output_bias, *(b for scale in self.scales for b in scale.output_biases())]
+
+    def term_dims(self) -> dict[str, int]:
+        dims = {"base": math.prod(self.config.base_size) * self.config.channels}
+        for scale in self.scales:
+            dims |= scale.term_dims
+        return dims
+
+    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
+        before, own = self._pyramid(past.previous), self._pyramid(frame)
+        yield Factor("base", self.base(own[0], *self._given(past, before[0])), own[0])
+        for scale, previous, maps in zip(self.scales, before[1:], own[1:], strict=True):
+            yield from scale.factors(previous, maps, past.hidden)
+
+    def _decode(self, past, uniforms, ways):
+        before, own = self._pyramid(past.previous), self._pyramid(uniforms)
+        given = self._given(past, before[0])
+        levels, base_log_probs = ways.raster(self.base, CachedPixelCNN, own[0], *given)
+        log_probs = [base_log_probs]
+        for scale, previous, drawn in zip(self.scales, before[1:], own[1:], strict=True):
+            levels, group_log_probs = scale.decode(previous, [levels], drawn, past.hidden, ways)
+            log_probs += group_log_probs
+        return levels, log_probs
+
+    def _pyramid(self, images):
+        return pixels.pyramid(images, len(self.config.sizes))
+
+    def _given(self, past, previous):
+        """Conditioning and prediction of the base; it predicts by itself if it is given None."""
+        return self.previous(previous, self.conditioning(past.hidden))
+
+
+DECODERS = {
+    "OT_baseline": IndependentDecoder,
+    "OTN": RasterDecoder,
+    "OT": GroupsDecoder,
+    "OTlogN": PyramidDecoder,
+    "OT_upscaler": GroupsDecoder,
+}
+
+
+def depth_to_space(maps: Tensor, stride: int) -> Tensor:
+    """The inverse of `encoders.frames.stack_blocks`: `[N, h, w, s²·F]` → `[N, s·h, s·w, F]`."""
+    if stride == 1:
+        return maps
+    _, height, width, features = maps.shape
+    maps = ops.reshape(maps, (-1, height, width, stride, stride, features // stride**2))
+    maps = ops.transpose(maps, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(maps, (-1, height * stride, width * stride, features // stride**2))

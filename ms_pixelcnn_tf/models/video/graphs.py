@@ -1,0 +1,91 @@
+"""What a video model compiles: `rollout`'s functions, each as one graph of any batch."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ms_pixelcnn_tf.models.checks import uniforms_dtype
+from ms_pixelcnn_tf.models.compiling import compile_function
+from ms_pixelcnn_tf.models.video import checks, rollout
+from ms_pixelcnn_tf.models.video.frame_factors import Past
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.video.model import VideoPixelCNN
+
+
+class VideoGraphs:
+    """The compiled functions of a `VideoPixelCNN`, which traces each when it is first called.
+
+    Attributes:
+        log_prob_by_frame, forced_log_prob_by_frame: of `(frames, sequences)`; the first takes the
+            conditions alone for `sequences`.
+        start: of `(given, sequences)`, these as far as the given frames.
+        step: `rollout.decode_step`.
+        naive: `(uniforms, a Past as a dict)` → one frame, naively, and its log p.
+    """
+
+    def __init__(self, model: "VideoPixelCNN") -> None:
+        self._model, config = model, model.config
+        frame = self._levels(config.image_size)
+        drawn = frame[0], uniforms_dtype(config)
+        state = {}
+        if model.past is not None:
+            shape = (*model.past.size, config.lstm_features)
+            state = {"hidden": (shape, model.compute_dtype), "cell": (shape, model.variable_dtype)}
+        inputs = self._sequences()
+        known = {"previous": frame}
+        known |= {"low": inputs["low"]} if model.past is None else {"hidden": state["hidden"]}
+        clip = self._levels((config.num_frames, *config.image_size))
+        # G and T when decoding: OT_upscaler takes any.
+        any_length = model.past is None
+        given, total = (None, None) if any_length else (config.given_frames, config.num_frames)
+        self._given, self._total = self._levels((given, *config.image_size)), total
+        self._decode = {}  # (T - G, whether scored) → function
+
+        self.log_prob_by_frame = self._compile(
+            rollout.log_prob_by_frame, frames=clip, conditions=checks.condition_shapes(config)
+        )
+        self.forced_log_prob_by_frame = self._compile(
+            rollout.forced_log_prob_by_frame,
+            frames=clip,
+            sequences=self._sequences(config.num_frames),
+        )
+        self.start = self._compile(
+            rollout.start, given=self._given, sequences=self._sequences(given)
+        )
+        self.step = self._compile(
+            rollout.decode_step, uniforms=drawn, previous=frame, state=state, inputs=inputs
+        )
+        self.naive = self._compile(
+            lambda model, uniforms, known: model.decoder.decode_naive(Past(**known), uniforms),
+            uniforms=drawn,
+            known=known,
+        )
+
+    def decode(self, length: int, score: bool) -> Callable:
+        """`rollout.decode_cached` of `length` frames after those given: `(uniforms, given,
+        sequences)`."""
+        if (length, score) not in self._decode:
+            config = self._model.config
+            drawn, _ = self._levels((length, *config.image_size))
+            self._decode[length, score] = self._compile(
+                functools.partial(rollout.decode_cached, score=score),
+                uniforms=(drawn, uniforms_dtype(config)),
+                given=self._given,
+                sequences=self._sequences(self._total),
+            )
+        return self._decode[length, score]
+
+    def _compile(self, function, **shapes):
+        return compile_function(function, self._model, **shapes)
+
+    def _levels(self, size):
+        return (*size, self._model.config.channels), "int32"
+
+    def _sequences(self, *length):
+        """What is given all along, of `length` frames (None: any number), or of one."""
+        config = self._model.config
+        if self._model.past is None:
+            return {"low": self._levels((*length, *config.sizes[0]))}
+        shapes = checks.condition_shapes(config)
+        return {name: ((*length, *shape[1:]), dtype) for name, (shape, dtype) in shapes.items()}

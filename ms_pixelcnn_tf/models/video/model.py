@@ -1,0 +1,374 @@
+"""Video models: frames given the frames, actions and states before them.
+
+log p(frames G … T-1 | frames 0 … G-1, actions, states) =
+    Σ over t of log p(frame t | frames, actions and states 0 … t-1)
+
+The variant says how a frame is factorised (`frame_decoders`). State t is the gripper's pose in
+frame t, action t is commanded at t for t+1; a frame sees neither its own nor later ones.
+
+Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b). Departures are listed in
+README.md.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ms_pixelcnn_tf.configs import VideoConfig, replace
+from ms_pixelcnn_tf.encoders.past import PastEncoder
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models.compiling import graph_of
+from ms_pixelcnn_tf.models.crop import Crop
+from ms_pixelcnn_tf.models.keras_training import KerasTraining
+from ms_pixelcnn_tf.models.marginal import start_at_marginal
+from ms_pixelcnn_tf.models.video import checks, rollout
+from ms_pixelcnn_tf.models.video.frame_decoders import DECODERS
+from ms_pixelcnn_tf.models.video.graphs import VideoGraphs
+from ms_pixelcnn_tf.sampling.batching import decode_in_parts, videos_at_once
+from ms_pixelcnn_tf.sampling.uniforms import check_seed
+from ms_pixelcnn_tf.types import Array, Conditions, Levels, Tensor
+
+SAMPLERS = ("cached", "stepwise", "naive")
+
+
+@keras.saving.register_keras_serializable("ms_pixelcnn_tf")
+class VideoPixelCNN(KerasTraining):
+    """Exact likelihood and sampling of videos of integer levels, given their first frames.
+
+    Sampling is decoding, as of images: one uniform a sub-pixel, and nothing else is random. Many
+    videos are decoded in parts, so that memory does not grow with them.
+
+    Args:
+        config: a `configs.VideoConfig`.
+
+    All variables exist after construction. `conditions` is a dict of just the fields in
+    `config.conditions`: "actions" `[B, T, A]` and "states" `[B, T, S]`, numbers, of the whole clip
+    (the last frame's are not looked at, so they may be any); or None without any.
+
+    Of `OT_upscaler` a frame is given at half its size, with the frame before and nothing else: its
+    verb is `upscale`, in place of `decode` and `sample`.
+    """
+
+    example_field = input_name = "frames"
+    check_inputs = staticmethod(checks.check_frames)
+
+    def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
+        super().__init__(dtype=config.dtype, **kwargs)
+        self.config = config
+        self.upscales = config.variant == "OT_upscaler"
+        with _recomputing(config):
+            self.past = None if self.upscales else PastEncoder(config, name="past")
+            self.decoder = DECODERS[config.variant](config, name="decoder")
+        self.term_dims = {
+            name: dims * config.predicted_frames for name, dims in self.decoder.term_dims().items()
+        }
+        for layer in (self.past, self.decoder):
+            if layer is not None:
+                layer.build()
+        self.built = True
+        self.graphs = VideoGraphs(self)
+
+    # -- likelihood -------------------------------------------------------------------------------
+
+    def log_prob_terms(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
+        """The terms of log p(frames G … T-1 | frames 0 … G-1, conditions), in nats.
+
+        Args:
+            frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            conditions: see the class.
+
+        Returns:
+            Name → `[B]` float32, keys as in `self.term_dims`.
+
+        Raises:
+            UserError: for frames or conditions of a wrong shape, dtype or range.
+        """
+        return _sum_time(self.log_prob_by_frame(frames, conditions))
+
+    def log_prob(self, frames: Array, conditions: Conditions = None) -> Tensor:
+        """`[B]` float32 nats: the sum of `log_prob_terms`."""
+        return sum(self.log_prob_terms(frames, conditions).values())
+
+    def log_prob_by_frame(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
+        """`log_prob_terms` of each predicted frame: name → `[B, T - G]`."""
+        checked = checks.check_frames(self.config, frames, conditions)
+        return self.graphs.log_prob_by_frame(*checked)
+
+    def forced_log_prob_by_frame(
+        self, frames: Array, conditions: Conditions = None
+    ) -> dict[str, Tensor]:
+        """`log_prob_by_frame` as a roll-out has it: frame by frame, the true ones in place of
+        decoded ones."""
+        levels, sequences = checks.check_frames(self.config, frames, conditions)
+        if self.upscales:
+            sequences = {"low": levels[:, :, ::2, ::2]}
+        return self.graphs.forced_log_prob_by_frame(levels, sequences)
+
+    def call(self, frames: Any, conditions: Conditions = None) -> dict[str, Tensor]:
+        """`log_prob_terms`; `frames` may be a dict of frames and conditions, as in `fit`."""
+        if conditions is None:
+            frames, conditions = self.split_inputs(frames)
+        return self.log_prob_terms(frames, conditions)
+
+    def log_prob_terms_given(
+        self, frames: Array, seen: Array, conditions: Conditions = None
+    ) -> dict[str, Tensor]:
+        """`log_prob_terms` of frames where others, `seen`, are looked back at: to train on a past
+        with faults.
+
+        Args:
+            frames, seen: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            conditions: see the class.
+
+        Returns:
+            Name → `[B]` float32, nats.
+
+        Raises:
+            UserError: as `log_prob_terms`.
+        """
+        levels, conditions = checks.check_frames(self.config, frames, conditions)
+        length, size = self.config.num_frames, self.config.image_size
+        seen = checks.check_levels(self.config, "seen", seen, length, size)
+        if levels.shape[0] == 0:
+            return self.log_prob_terms(levels, conditions)
+        return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, seen))
+
+    def sampled_past(
+        self, frames: Array, uniforms: Array, chosen: Array, conditions: Conditions = None
+    ) -> Tensor:
+        """The frames, some replaced by what the model samples from the ones before: to look back at
+        in training (`log_prob_terms_given`), or, in one pass of all, one frame ahead.
+
+        Args:
+            frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            uniforms: `[B, P, T, H, W, C]` in [0, 1), for each of P passes; those of the given
+                frames are not used.
+            chosen: bool `[B, P, T]`, which frames a pass replaces; the others are the true ones.
+            conditions: see the class.
+
+        Returns:
+            `[B, T, H, W, C]` int32 levels. A pass looks back at what the one before has made, so a
+            frame is up to P samples away from true ones. The given frames stay.
+
+        Raises:
+            UserError: as `log_prob_terms`, for uniforms or a choice of a wrong shape, dtype or
+                range, and for a model of `OT_upscaler`.
+        """
+        self._check_upscales(False)
+        levels, conditions = checks.check_frames(self.config, frames, conditions)
+        uniforms, chosen = checks.check_draws(self.config, uniforms, chosen, levels.shape[0])
+        if levels.shape[0] == 0:
+            return levels
+        return rollout.sampled_past(self, levels, conditions, uniforms, chosen)
+
+    def cropped_log_prob_terms(
+        self,
+        frames: Array,
+        conditions: Conditions,
+        crop_size: int | None,
+        offsets: Tensor,
+        halo: int = 0,
+    ) -> dict[str, Tensor]:
+        """An estimate of `log_prob_terms` to train `OT_upscaler` on, on one crop a clip.
+
+        All frames of a clip are cropped alike, at even offsets, and the terms are scaled up by the
+        ratio of the areas; see the image models. Other variants look at the whole frame through
+        their ConvLSTM: they are scored whole.
+
+        Args:
+            frames, conditions: as for `log_prob_terms`.
+            crop_size: side of the crops, pixels, even; None: none is cropped.
+            offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
+            halo: 0; models of images can have one.
+
+        Raises:
+            UserError: as `log_prob_terms`, for an odd `crop_size`, and for a halo.
+        """
+        if halo:
+            raise UserError(f"crop_halo is {halo}; valid for models of videos: 0")
+        levels, conditions = checks.check_frames(self.config, frames, conditions)
+        if levels.shape[0] == 0:
+            return self.log_prob_terms(levels, conditions)
+        if not self.upscales:
+            return _sum_time(rollout.log_prob_by_frame(self, levels, conditions))
+        crop = Crop(self.config.image_size, crop_size, offsets)
+        # Time stands in depth while they are cut.
+        length, channels = self.config.num_frames, self.config.channels
+        maps = ops.transpose(levels, (0, 2, 3, 1, 4))
+        maps = crop.cut_image(ops.reshape(maps, (-1, *maps.shape[1:3], length * channels)))
+        maps = ops.reshape(maps, (-1, *maps.shape[1:3], length, channels))
+        levels = ops.transpose(maps, (0, 3, 1, 2, 4))
+        terms = _sum_time(rollout.log_prob_by_frame(self, levels, {}))
+        return {name: term * crop.area_ratio for name, term in terms.items()}
+
+    # -- sampling ---------------------------------------------------------------------------------
+
+    def sample(self, given_frames: Array, conditions: Conditions = None, seed: int = 0) -> Levels:
+        """One future a row of `given_frames`, the same for the same seed.
+
+        Args:
+            given_frames: `[B, G, H, W, C]` integer levels; repeat a row for several futures.
+            conditions: see the class.
+            seed: of the uniforms.
+
+        Returns:
+            `[B, T - G, H, W, C]` uint8 levels (numpy).
+        """
+        self._check_upscales(False)
+        given, conditions = checks.check_given(self.config, given_frames, conditions)
+        return self._decode_in_parts(given, conditions, self.config.predicted_frames, seed=seed)
+
+    def decode(
+        self,
+        uniforms: Array,
+        given_frames: Array,
+        conditions: Conditions = None,
+        sampler: str = "cached",
+    ) -> Levels:
+        """The predicted frames from uniforms, by inverse CDF.
+
+        Args:
+            uniforms: `[B, T - G, H, W, C]` floats in [0, 1).
+            given_frames: `[B, G, H, W, C]` integer levels.
+            conditions: see the class.
+            sampler: "cached" (one compiled call that carries the ConvLSTM's state from frame to
+                frame), "stepwise" (one compiled call a frame) or "naive" (all of the past again
+                for each frame, and one full network evaluation a sub-pixel).
+
+        Returns:
+            `[B, T - G, H, W, C]` uint8 levels (numpy).
+        """
+        uniforms, given, conditions = self._checked(uniforms, given_frames, conditions)
+        length = self.config.predicted_frames
+        return self._decode_in_parts(given, conditions, length, uniforms, sampler=sampler)
+
+    def decode_with_log_prob(
+        self,
+        uniforms: Array,
+        given_frames: Array,
+        conditions: Conditions = None,
+        sampler: str = "cached",
+    ) -> tuple[Levels, np.ndarray]:
+        """`decode`, all videos at once, and log p of each as accumulated on the way: `[B]`, nats
+        (numpy)."""
+        return self._decode(sampler, *self._checked(uniforms, given_frames, conditions))
+
+    def upscale(
+        self,
+        low_frames: Array,
+        given_frames: Array,
+        uniforms: Array | None = None,
+        seed: int = 0,
+        sampler: str = "cached",
+    ) -> Levels:
+        """Videos of twice the size, of which the given ones are the sub-sampled part.
+
+        Args:
+            low_frames: `[B, T, H/2, W/2, C]` integer levels, kept exactly: every second pixel of
+                every second row of the result.
+            given_frames: `[B, G, H, W, C]`: the first of them at full size. G is any number from 1
+                to T - 1, whatever the model was trained on.
+            uniforms: `[B, T - G, H, W, C]` in [0, 1); those of kept pixels are not used. None:
+                drawn.
+            seed: of the uniforms that are drawn.
+            sampler: as for `decode`.
+
+        Returns:
+            `[B, T, H, W, C]` uint8 levels (numpy); the first G frames are the given ones.
+        """
+        self._check_upscales(True)
+        low, given = checks.check_low(self.config, low_frames, given_frames)
+        length = low.shape[1] - given.shape[1]
+        if uniforms is not None:
+            uniforms = checks.check_uniforms(self.config, uniforms, given.shape[0], length)
+        frames = self._decode_in_parts(given, {"low": low}, length, uniforms, seed, sampler)
+        given = ops.convert_to_numpy(given).astype("uint8")
+        return np.concatenate([given, frames], axis=1)
+
+    def _checked(self, uniforms, given_frames, conditions):
+        self._check_upscales(False)
+        given, conditions = checks.check_given(self.config, given_frames, conditions)
+        uniforms = checks.check_uniforms(self.config, uniforms, given.shape[0])
+        return uniforms, given, conditions
+
+    def _check_upscales(self, wanted):
+        if self.upscales != wanted:
+            right = "use upscale" if self.upscales else "use decode or sample"
+            raise UserError(f"this model is of variant {self.config.variant}; {right}")
+
+    def _decode_in_parts(self, given, sequences, length, uniforms=None, seed=0, sampler="cached"):
+        """`length` frames after the given ones, from uniforms, or drawn ones if there are none."""
+        check_seed(seed)
+        shape = (length, *self.config.image_size, self.config.channels)
+        at_once = videos_at_once(self.config, self.decoder.distribution.num_params, length)
+
+        def decode(part, uniforms):
+            own = {name: values[part] for name, values in sequences.items()}
+            uniforms = checks.check_uniforms(self.config, uniforms, len(uniforms), length)
+            return self._decode(sampler, uniforms, given[part], own, score=False)[0]
+
+        return decode_in_parts(decode, given.shape[0], shape, at_once, seed, uniforms)
+
+    def _decode(self, sampler, uniforms, given, sequences, score=True) -> tuple[Levels, Any]:
+        """uint8 frames and their log p, numpy; without `score` the log p may be None."""
+        if sampler not in SAMPLERS:
+            raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
+        if sampler == "cached" or not uniforms.shape[0]:  # only graphs take an empty batch
+            decode = self.graphs.decode(uniforms.shape[1], score)
+            decoded = decode(uniforms, given, sequences)
+            levels, log_prob = decoded if score else (decoded, None)
+        else:
+            roll = {"stepwise": rollout.decode_stepwise, "naive": rollout.decode_naive}[sampler]
+            levels, log_prob = roll(self, uniforms, given, sequences)
+        to_numpy = ops.convert_to_numpy
+        return to_numpy(levels), None if log_prob is None else to_numpy(log_prob)
+
+    # -- construction -----------------------------------------------------------------------------
+
+    def check_held(self, scales: Sequence[str] = ()) -> None:
+        """Video models hold all that they need; image models may not."""
+
+    def networks(self) -> list[list[keras.Variable]]:
+        """The trainable variables in lists: of each scale of a frame, and of the encoder of the
+        past, which the scales share."""
+        groups = {}
+        for variable in self.trainable_variables:
+            owner, part, *_ = variable.path.split("/")
+            scale = part if part.startswith("scale") else "base"
+            groups.setdefault((owner, scale if owner == "decoder" else ""), []).append(variable)
+        return list(groups.values())
+
+    def start_at_marginal(self, histogram: Array) -> None:
+        """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
+        start_at_marginal(self.config, self.decoder.output_biases(), histogram)
+
+    def likelihood_graph(self) -> Any:
+        """TensorFlow's graph of the likelihood, to be looked at; None on other backends."""
+        return graph_of(self.graphs.log_prob_by_frame)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "config": dataclasses.asdict(self.config)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "VideoPixelCNN":
+        return cls(replace(VideoConfig(), **config["config"]), name=config["name"])
+
+
+def _sum_time(terms):
+    """Name → `[B, T - G]` → name → `[B]`."""
+    return {name: ops.sum(term, axis=1) for name, term in terms.items()}
+
+
+def _recomputing(config):
+    """Blocks that are made within keep nothing for the backward pass but what they read, if the
+    configuration asks for it."""
+    if not config.recompute_blocks:
+        return contextlib.nullcontext()
+    most = max(config.frame_blocks, config.frame_decoder_blocks, config.residual_blocks)
+    names = [f"block{index}" for index in range(most)]
+    return keras.RematScope(mode="list_of_layers", layer_names=names)

@@ -1,0 +1,259 @@
+"""A video model over time: all frames at once where they are known, frame by frame where not.
+
+Functions that `VideoPixelCNN` compiles, or loops around those. Each takes the model, then tensors:
+
+* `frames` `[B, T, H, W, C]` or `given` `[B, G, H, W, C]`, integer levels (or floats holding them);
+* `uniforms` `[B, T - G, H, W, C]`;
+* `sequences`: a dict of what is given all along, `[B, T, ...]`: the model's conditions, or, of
+  OT_upscaler, "low", the frames at half their size.
+
+A frame is predicted from the frame before it and the ConvLSTM's state, which has read all frames,
+actions and states before it. One step reads one frame, never the past again.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from keras import ops
+
+from ms_pixelcnn_tf.encoders.past import fold, unfold
+from ms_pixelcnn_tf.models.checks import uniforms_dtype
+from ms_pixelcnn_tf.models.video.frame_factors import Past
+from ms_pixelcnn_tf.types import Tensor
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.models.video.model import VideoPixelCNN
+
+# -- known frames ---------------------------------------------------------------------------------
+
+
+def teacher_forced(
+    model: "VideoPixelCNN",
+    frames: Tensor,
+    sequences: Mapping[str, Tensor],
+    seen: Tensor | None = None,
+) -> tuple[Past, Tensor]:
+    """The `Past` of all frames to predict and the frames themselves, time folded into the batch.
+
+    What is looked back at are the frames `seen`; None: the true ones.
+    """
+    count, shown = model.config.given_frames, frames if seen is None else seen
+    previous, own = shown[:, count - 1 : -1], frames[:, count:]
+    if model.past is None:
+        return Past(fold(previous)), fold(own)
+    states = model.past.states(shown[:, :-1], _until(sequences, -1))[count - 1 :]
+    hidden = ops.stack([state["hidden"] for state in states], axis=1)
+    return Past(fold(previous), fold(hidden)), fold(own)
+
+
+def log_prob_by_frame(
+    model: "VideoPixelCNN",
+    frames: Tensor,
+    sequences: Mapping[str, Tensor],
+    seen: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The terms of log p of each frame, all scored at once: name → `[B, T - G]` nats.
+
+    `seen` is as for `teacher_forced`.
+    """
+    terms = model.decoder.log_prob_terms(*teacher_forced(model, frames, sequences, seen))
+    length = frames.shape[1] - model.config.given_frames
+    return {name: unfold(term, length) for name, term in terms.items()}
+
+
+def sampled_past(
+    model: "VideoPixelCNN",
+    frames: Tensor,
+    sequences: Mapping[str, Tensor],
+    uniforms: Tensor,
+    chosen: Tensor,
+) -> Tensor:
+    """The frames, those `chosen` `[B, P, T]` replaced by samples of a frame ahead, in P passes.
+
+    A pass samples all frames at once, with its uniforms `[B, P, T, H, W, C]`, each frame given what
+    the pass before has made of the frames before it: so P passes lead up to P frames away from the
+    true ones. The given frames stay.
+
+    Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not one by one, as in
+    Mihaylova and Martins (2019).
+    """
+    count, seen = model.config.given_frames, frames
+    for index in range(uniforms.shape[1]):
+        past, _ = teacher_forced(model, frames, sequences, seen)
+        levels, _ = model.decoder.decode(past, fold(uniforms[:, index, count:]), score=False)
+        levels = ops.cast(unfold(levels, frames.shape[1] - count), frames.dtype)
+        sampled = ops.concatenate([frames[:, :count], levels], axis=1)
+        seen = ops.where(chosen[:, index, :, None, None, None], sampled, frames)
+    return seen
+
+
+def forced_log_prob_by_frame(
+    model: "VideoPixelCNN", frames: Tensor, sequences: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The same, but rolled out: the loop of `decode_cached` with the true frames decoded."""
+    count = model.config.given_frames
+    given, own = frames[:, :count], _time_first(frames[:, count:])
+    inputs = _step_inputs(model, sequences, own.shape[0])
+
+    def step(index, carry):
+        state, previous, terms = carry
+        state, past = advance(model, state, previous, _at(inputs, index))
+        scored = model.decoder.log_prob_terms(past, own[index])
+        return state, own[index], {name: _push(terms[name], scored[name]) for name in terms}
+
+    terms = {name: _blank(own[..., 0, 0, 0], _dtype(model)) for name in model.term_dims}
+    carry = start(model, given, sequences), given[:, -1], terms
+    *_, terms = ops.fori_loop(0, own.shape[0], step, carry)
+    return {name: ops.transpose(term) for name, term in terms.items()}
+
+
+# -- decoding -------------------------------------------------------------------------------------
+
+
+def start(
+    model: "VideoPixelCNN", given: Tensor, sequences: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The ConvLSTM's state after all given frames but the last; empty for a model without one."""
+    if model.past is None:
+        return {}
+    if given.shape[1] == 1:
+        return model.past.initial_state(ops.shape(given)[0])
+    count = given.shape[1] - 1
+    return model.past.states(given[:, :count], _until(sequences, count))[-1]
+
+
+def advance(
+    model: "VideoPixelCNN", state: dict[str, Tensor], previous: Tensor, inputs: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], Past]:
+    """Reads one frame.
+
+    Args:
+        state: before it.
+        previous: the frame, `[B, H, W, C]` levels.
+        inputs: dict `[B, ...]`: its action and state; or, of OT_upscaler, "low" of the next frame.
+
+    Returns:
+        The state after it, and the `Past` of the next frame.
+    """
+    if model.past is None:
+        return state, Past(previous, low=inputs["low"])
+    state = model.past.step(model.past.read(previous, inputs), state)
+    return state, Past(previous, state["hidden"])
+
+
+def decode_step(
+    model: "VideoPixelCNN",
+    uniforms: Tensor,
+    previous: Tensor,
+    state: dict[str, Tensor],
+    inputs: Mapping[str, Tensor],
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """One frame: int32 levels, their log p `[B]`, and the state that has read the one before."""
+    state, past = advance(model, state, previous, inputs)
+    frame, log_prob = model.decoder.decode(past, uniforms)
+    return frame, log_prob, state
+
+
+def decode_cached(
+    model: "VideoPixelCNN",
+    uniforms: Tensor,
+    given: Tensor,
+    sequences: Mapping[str, Tensor],
+    score: bool,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The predicted frames, uint8 `[B, T - G, H, W, C]`, in one loop over time.
+
+    With `score` also their log p, `[B]`.
+    """
+    length, uniforms = uniforms.shape[1], _time_first(uniforms)
+    inputs = _step_inputs(model, sequences, length)
+
+    def step(index, carry):
+        state, previous, video, *total = carry
+        state, past = advance(model, state, previous, _at(inputs, index))
+        frame, log_prob = model.decoder.decode(past, uniforms[index], score)
+        total = [ops.cast(log_prob, _dtype(model)) + total[0]] if score else []
+        return state, frame, _push(video, ops.cast(frame, "uint8")), *total
+
+    total = [_blank(given[:, 0, 0, 0, 0], _dtype(model))] if score else []
+    carry = start(model, given, sequences), given[:, -1], _blank(uniforms, "uint8"), *total
+    _, _, video, *total = ops.fori_loop(0, length, step, carry)
+    video = _time_first(video)
+    return (video, total[0]) if score else video
+
+
+def decode_stepwise(
+    model: "VideoPixelCNN", uniforms: Tensor, given: Tensor, sequences: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The same, by a Python loop over `model.graphs.step`; the log p always."""
+    state, previous = model.graphs.start(given, _until(sequences, given.shape[1])), given[:, -1]
+    length, uniforms = uniforms.shape[1], _time_first(uniforms)
+    inputs, frames, total = _step_inputs(model, sequences, length), [], 0.0
+    for index in range(length):
+        previous, log_prob, state = model.graphs.step(
+            uniforms[index], previous, state, _at(inputs, index)
+        )
+        frames.append(previous)
+        total = total + log_prob
+    return ops.cast(ops.stack(frames, axis=1), "uint8"), total
+
+
+def decode_naive(
+    model: "VideoPixelCNN", uniforms: Tensor, given: Tensor, sequences: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The same with nothing remembered, which is what ancestral sampling costs.
+
+    For every frame all of its past is read again, and for every sub-pixel a network is evaluated
+    on the whole frame.
+    """
+    length, frames, total = uniforms.shape[1], given, 0.0
+    inputs = _step_inputs(model, sequences, length)
+    for index in range(length):
+        known = {"previous": frames[:, -1]}
+        if model.past is None:
+            known["low"] = inputs["low"][index]
+        else:
+            states = model.past.states(frames, _until(sequences, frames.shape[1]))
+            known["hidden"] = states[-1]["hidden"]
+        frame, log_prob = model.graphs.naive(uniforms[:, index], known)
+        frames = ops.concatenate([frames, frame[:, None]], axis=1)
+        total = total + log_prob
+    return ops.cast(frames[:, given.shape[1] :], "uint8"), total
+
+
+def _step_inputs(model, sequences, length):
+    """What `advance` is given at each step, time first: `[T - G, B, ...]`; `length` is T - G.
+
+    Of the conditions those of the frame before: the last frame's are not looked at.
+    """
+    part = slice(-length, None) if model.past is None else slice(-length - 1, -1)
+    return {name: _time_first(values[:, part]) for name, values in sequences.items()}
+
+
+def _dtype(model):
+    """Of log-probabilities that are added up."""
+    return uniforms_dtype(model.config)
+
+
+def _until(sequences, stop):
+    return {name: values[:, :stop] for name, values in sequences.items()}
+
+
+def _at(inputs, index):
+    return {name: values[index] for name, values in inputs.items()}
+
+
+def _time_first(values):
+    """`[B, T, ...]` ↔ `[T, B, ...]`."""
+    return ops.swapaxes(values, 0, 1)
+
+
+def _push(kept, new):
+    """Drops the first entry and appends `new`: after as many pushes as entries, all in order."""
+    # All is copied each time: clips are short, and it takes no scatter.
+    return ops.concatenate([kept[1:], ops.cast(new, kept.dtype)[None]], axis=0)
+
+
+def _blank(values, dtype):
+    """Zeros of the shape of `values`, to push into."""
+    return ops.zeros_like(values, dtype=dtype)

@@ -1,0 +1,128 @@
+"""Scales that are trained apart, each by a process of its own, into one run's folder.
+
+    scales/8/              a run's folder (see `checkpoint`) of the upscaler to 8x8
+    scales/base/           of the base
+    scales/16-32/          of scales that one process trains together
+
+The processes share nothing but the file system, and none waits for another. A folder whose run
+stopped before its first checkpoint holds nothing worth keeping: it is no part, and blocks none.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from ms_pixelcnn_tf.configs import RunConfig
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs.lock import is_trained_in
+from ms_pixelcnn_tf.types import AnyPath
+
+SCALES = "scales"
+CONFIG = "config.json"
+CHECKPOINTS = "checkpoints"
+BEST = "best"
+
+
+def folder_of(workdir: AnyPath, run: RunConfig) -> pathlib.Path:
+    """Where a run of some scales is trained: `workdir` itself if it is of all.
+
+    Raises:
+        UserError: if the folder holds a run that this one is no part of.
+    """
+    workdir, scale = pathlib.Path(workdir), run.model.scale
+    if ";" in scale:
+        first = scale.split(";")[0]
+        raise UserError(f"scale is {scale}; train each part by itself, as by --scale={first}")
+    there = parts(workdir)
+    if scale == "all":
+        if there:
+            raise UserError(
+                f"{workdir} holds scales trained apart; train the others by --scale=…, or all into "
+                "another --workdir"
+            )
+        return workdir
+    if (workdir / CONFIG).exists():
+        raise UserError(f"{workdir} holds a run of all scales; give another --workdir")
+    mine = workdir / SCALES / scale.replace(",", "-")
+    for folder, other in there.items():
+        if folder != mine:
+            _check_belong_together(folder, other, run)
+    return mine
+
+
+def parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
+    """The parts that have a checkpoint, or are being trained: folder → `RunConfig`, in the order of
+    the folders' names."""
+    folders = sorted(path.parent for path in (pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
+    return {
+        folder: read_config(folder / CONFIG)
+        for folder in folders
+        if latest_checkpoint(folder) or is_trained_in(folder)
+    }
+
+
+def latest_checkpoint(workdir: AnyPath) -> str | None:
+    """Path of the newest checkpoint, or None."""
+    folder = pathlib.Path(workdir) / CHECKPOINTS
+    there = snapshots.steps(folder)
+    return snapshots.path_of(folder, there[-1]) if there else None
+
+
+def read_config(path: pathlib.Path) -> RunConfig:
+    """The `RunConfig` in a file. Raises UserError, naming it, if it holds none."""
+    try:
+        return RunConfig.from_json(path.read_text(encoding="utf-8"))
+    except (UserError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def assembled(parts_there: Mapping[Any, RunConfig]) -> RunConfig:
+    """One `RunConfig` for parts of a run: it holds every scale that one of them holds.
+
+    Args:
+        parts_there: dict folder → `RunConfig`, not empty.
+
+    Raises:
+        UserError: if they are not of one model, or two hold the same scale.
+    """
+    checked = {}
+    for folder, run in parts_there.items():
+        for other_folder, other in checked.items():
+            _check_belong_together(other_folder, other, run)
+        checked[folder] = run
+    first, *others = checked.values()
+    if not others:
+        return first
+    return _with_parts(first, [",".join(run.model.held_scales) for run in checked.values()])
+
+
+def _with_parts(run, scales):
+    """`run`, its model holding the scales of all parts; as parts only where it makes a difference,
+    that is, where scales that would share an encoder have been trained apart.
+
+    Args:
+        run: a `RunConfig`.
+        scales: of each part, as "16,32".
+    """
+    apart, together = (
+        dataclasses.replace(run.model, scale=separator.join(scales)) for separator in ";,"
+    )
+    same = apart.encoder_groups() == together.encoder_groups()
+    return dataclasses.replace(run, model=together if same else apart)
+
+
+def _check_belong_together(folder, one, other):
+    """Raises UserError unless both are parts of the same model on the same data."""
+    twice = set(one.model.held_scales) & set(other.model.held_scales)
+    if twice:
+        raise UserError(f"{folder} holds scale {', '.join(sorted(twice))} already")
+    for part in ("model", "data"):
+        for field in dataclasses.fields(getattr(one, part)):
+            old, new = (getattr(getattr(run, part), field.name) for run in (one, other))
+            if old != new and field.name not in ("scale", "data_dir"):
+                raise UserError(
+                    f"{folder} is of another model: {field.name} was {old!r}, now {new!r}; give "
+                    "the same for all scales of a run, or another --workdir"
+                )
