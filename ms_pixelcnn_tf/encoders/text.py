@@ -27,7 +27,7 @@ class TextEncoder(keras.layers.Layer):
         average: the steps that are averaged, "caption" or "all".
 
     Call arguments:
-        codes: `[B, 201]` integers, 0 (behind the end) to 70, from `text.encode`.
+        codes: `[B, 201]` integers, 0 (behind the end) to 70, from `captions.encode`.
 
     Returns:
         `[B, features]`.

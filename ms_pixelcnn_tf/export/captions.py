@@ -1,4 +1,4 @@
-"""`text.encode` as a graph of TensorFlow's own operations."""
+"""`captions.encode` as a graph of TensorFlow's own operations."""
 
 import numpy as np
 import tensorflow as tf

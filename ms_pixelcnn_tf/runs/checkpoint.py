@@ -6,7 +6,7 @@ checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
                        `tf.train.Checkpoint`; variables by name. The last few stay
 best/step-N            the averaged weights of the best validation
 metrics.jsonl          the validation curve
-scales/                instead of all this: scales trained apart (`parts`)
+scales/                instead of all this: scales trained apart (`scales`)
 tensorboard/           scalars and sample grids
 training.lock          held by the process that trains in it; .owner: which one (`lock`)
 """

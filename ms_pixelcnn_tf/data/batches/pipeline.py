@@ -87,7 +87,7 @@ def training_batches(
     Returns:
         A `tf.data.Dataset` of dicts, B being `batch_size`, or the number of `rows`: images uint8
         `[B, H, W, C]` in 0…`num_levels`-1, labels int32 `[B]`; "text" int32 `[B, 201]`, the codes
-        (`text.encode`) of one caption of each example's, drawn anew each epoch; "keypoints" uint8
+        (`captions.encode`) of one caption of each example's, drawn anew each epoch; "keypoints" uint8
         `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further fields as the
         source has them.
 

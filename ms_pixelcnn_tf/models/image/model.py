@@ -52,7 +52,7 @@ class MultiscalePixelCNN(KerasTraining):
         config: a `configs.ModelConfig`.
 
     All variables exist after construction. `conditions` is a dict by field, of just the fields in
-    `config.conditions` (`inputs.check_conditions` says how each looks), or None without any.
+    `config.conditions` (`checks.check_conditions` says how each looks), or None without any.
 
     A model may hold some of its scales only (`config.scale`): scales are trained apart. It then has
     the terms of those scales; what needs another one raises a UserError that names it.
