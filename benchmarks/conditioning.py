@@ -75,12 +75,13 @@ def train(options):
         import tensorflow as tf
 
         from ms_pixelcnn_tf.runs import scales
+        from ms_pixelcnn_tf.runs.source import load_source
         from ms_pixelcnn_tf.training import loop
     tf.config.threading.set_intra_op_parallelism_threads(1)
     workdir = pathlib.Path(options.workdir) / options.only
     for stage in [options.stage] if options.stage else STAGES:
         run = configuration(options.only, stage)
-        source = loop.load_source(run)
+        source = load_source(run)
         run = loop.fit_to_source(run, source)
         print(f"{options.only}, scale {stage}", flush=True)
         loop.train(run, scales.folder_of(workdir, run), source)

@@ -93,11 +93,11 @@ def departures(name, workdir):
     How often a run saves, logs and shows samples changes no number, and may differ.
     """
     from ms_pixelcnn_tf.runs.checkpoint import CONFIG
-    from ms_pixelcnn_tf.runs.trained import read_run
+    from ms_pixelcnn_tf.runs.run import Run
 
     if not (workdir / CONFIG).is_file():
         return []
-    run, meant = read_run(workdir), configuration(name, "")
+    run, meant = Run(workdir).config, configuration(name, "")
     return [
         f"{name} was run with {field} {value!r}, not {getattr(table, field)!r}."
         for found, table in ((run.model, meant.model), (run.train, meant.train))

@@ -163,14 +163,14 @@ def input_share(options, steps=8):
         dict: "share" and "waiting", a `spread` over the rounds each, and "steps", of a round.
     """
     from ms_pixelcnn_tf.data.batches.pipeline import iterate, training_batches
-    from ms_pixelcnn_tf.training import loop
+    from ms_pixelcnn_tf.runs.source import load_source
     from parts.floor_subject import FloorSubject
 
     (fields,) = [c.worker[1] for c in cases(options) if c.name == "OlogN, type A float32"]
     subject, run = FloorSubject(fields, samples=False), make_run(**fields)
     batches = iterate(
         training_batches(
-            loop.load_source(run), batch_size=options.batch, seed=0, num_levels=run.model.num_levels
+            load_source(run), batch_size=options.batch, seed=0, num_levels=run.model.num_levels
         )
     )
     fixed = next(batches)

@@ -34,10 +34,11 @@ def train(method, options):
     with flags.quiet_start():
         import tensorflow as tf
 
+        from ms_pixelcnn_tf.runs.source import load_source
         from ms_pixelcnn_tf.training import loop
     tf.config.threading.set_intra_op_parallelism_threads(1)
     run = configuration(method)
-    loop.train(run, pathlib.Path(options.workdir) / method, loop.load_source(run))
+    loop.train(run, pathlib.Path(options.workdir) / method, load_source(run))
 
 
 def parse(arguments):

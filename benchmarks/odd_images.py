@@ -143,13 +143,13 @@ def main(arguments):
         raise unknown("task", options.only, TASKS)
     with flags.quiet_start():
         import machine
-        import ms_pixelcnn_tf as ms
         from ms_pixelcnn_tf.pretrained import find
-        from ms_pixelcnn_tf.runs.trained import read_run
-        from ms_pixelcnn_tf.training.loop import load_source
+        from ms_pixelcnn_tf.runs.run import Run
+        from ms_pixelcnn_tf.runs.source import load_source
 
         described = machine.describe()
-    model, source = ms.load(options.model), load_source(read_run(find(options.model)))
+    run = Run(find(options.model))
+    model, source = run.model(), load_source(run.config)
     results = measure(model, source, options.count, [options.only] if options.only else TASKS)
     command = shown_command("odd_images", arguments, ("--out",))
     rows = [

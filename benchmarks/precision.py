@@ -57,7 +57,8 @@ def measure(options):
     """Bits per sub-pixel of each run and split: name → dict."""
     from ms_pixelcnn_tf.evaluation.splits import evaluate
     from ms_pixelcnn_tf.models import make_model
-    from ms_pixelcnn_tf.runs.trained import load_model
+    from ms_pixelcnn_tf.runs.run import Run
+    from ms_pixelcnn_tf.runs.source import load_source
     from ms_pixelcnn_tf.training import loop
     from ms_pixelcnn_tf.training.step import copy_weights
 
@@ -65,11 +66,11 @@ def measure(options):
     for name in RUNS:
         print(name, file=sys.stderr, flush=True)
         run = configuration(name, options)
-        source = loop.load_source(run)
+        source = load_source(run)
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             loop.train(loop.fit_to_source(run, source), folder, source)
-            trained = load_model(folder)
+            trained = Run(folder).model()
         model = make_model(replace(trained.config, dtype="float32"))
         copy_weights(trained, model)
         found[name] = {

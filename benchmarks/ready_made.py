@@ -85,12 +85,13 @@ def train(options):
         import tensorflow as tf
 
         from ms_pixelcnn_tf.runs import scales
+        from ms_pixelcnn_tf.runs.source import load_source
         from ms_pixelcnn_tf.training import loop
     tf.config.threading.set_intra_op_parallelism_threads(1)
     workdir = pathlib.Path(options.workdir) / options.only
     for scale in RUNS[options.only]:
         run = configuration(options.only, scale)
-        source = loop.load_source(run)
+        source = load_source(run)
         run = loop.fit_to_source(run, source)
         loop.train(run, scales.folder_of(workdir, run), source)
 
@@ -105,21 +106,21 @@ def pack(options):
         from ms_pixelcnn_tf.files import write_text
         from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots
         from ms_pixelcnn_tf.runs.checkpoint import latest_step
+        from ms_pixelcnn_tf.runs.run import Run
         from ms_pixelcnn_tf.runs.scales import CHECKPOINTS, CONFIG
-        from ms_pixelcnn_tf.runs.trained import load_model, read_run
-        from ms_pixelcnn_tf.training import loop
+        from ms_pixelcnn_tf.runs.source import load_source
     out = pathlib.Path(options.out) if options.out else pretrained.FOLDER
     for name in [options.only] if options.only else RUNS:
         workdir, folder = pathlib.Path(options.workdir) / name, out / name
         step = 0
-        for part, run in (scales.parts(workdir) or {workdir: read_run(workdir)}).items():
+        for part, run in (scales.parts(workdir) or {workdir: Run(workdir).config}).items():
             step = max(step, latest_step(part))
             if latest_step(part) < run.train.steps:
                 raise UserError(
                     f"{part} is at step {latest_step(part)} of {run.train.steps}; train it on"
                 )
-        run = read_run(workdir)
-        model, source = load_model(workdir), loop.load_source(run)
+        trained = Run(workdir)
+        run, model, source = trained.config, trained.model(), load_source(trained.config)
         splits = [split for split in source.splits if split != "train"]
         facts = model_card.facts(
             model, run, workdir, source=source, splits=splits, limit=options.limit

@@ -66,11 +66,12 @@ def train(options):
     with flags.quiet_start():
         import tensorflow as tf
 
+        from ms_pixelcnn_tf.runs.source import load_source
         from ms_pixelcnn_tf.training import loop
     if options.core is not None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
     run = configuration(options.only)
-    source = loop.load_source(run)
+    source = load_source(run)
     loop.train(
         loop.fit_to_source(run, source), pathlib.Path(options.workdir) / options.only, source
     )

@@ -62,6 +62,6 @@ def load(
             model that ships, is not the one that was written.
     """
     from ms_pixelcnn_tf.pretrained import find
-    from ms_pixelcnn_tf.runs.trained import load_model
+    from ms_pixelcnn_tf.runs.run import Run
 
-    return load_model(find(path), checkpoint=checkpoint)
+    return Run(find(path)).model(checkpoint=checkpoint)

@@ -11,9 +11,9 @@ from ms_pixelcnn_tf.configs.image import CONDITIONS
 from ms_pixelcnn_tf.configs.shared import departures
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation.splits import evaluate
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.fit_to_data import load_source
 from support.models import random_conditions, small_image
 from support.runs import TRAIN, SilentProgress, TinyFilm, TinySource, tiny_video_run
 
@@ -84,8 +84,8 @@ def test_any_valid_configuration_goes_all_the_way(fields, tmp_path_factory):
     run = make_run(**fields)
     assert RunConfig.from_json(run.to_json()) == run
     model = loop.train(run, workdir, source, progress=Watching)
-    assert read_run(workdir) == run
-    reloaded = load_model(workdir)
+    assert Run(workdir).config == run
+    reloaded = Run(workdir).model()
     conditions = {"label": np.array([0, 2])} if fields["num_classes"] else None
     images = model.sample(2, conditions, seed=3)
     assert images.shape == (2, 4, 4, 1) and images.max() < fields["num_levels"]
@@ -144,7 +144,7 @@ def test_any_valid_conditional_configuration_goes_all_the_way(fields, tmp_path_f
     source = load_source(run)
     model = loop.train(run, workdir, source, progress=Watching)
     assert sorted(model.config.conditions) == sorted(fields["conditions"].split(","))
-    reloaded = load_model(workdir)
+    reloaded = Run(workdir).model()
     conditions = random_conditions(model, 2)
     images = model.sample(2, conditions, seed=3)
     assert images.shape == (2, 8, 8, 3) and images.max() < fields["num_levels"]
@@ -186,7 +186,7 @@ def test_any_valid_video_configuration_goes_all_the_way(fields, tmp_path_factory
     run = tiny_video_run(variant, **fields, **size)
     assert RunConfig.from_json(run.to_json()) == run
     model = loop.train(run, workdir, source, progress=Watching)
-    reloaded = load_model(workdir)
+    reloaded = Run(workdir).model()
     for name, weight in zip(reloaded.variables, model.variables, strict=True):
         np.testing.assert_array_equal(name, weight)
     assert evaluate(model, source, "validation", 3) == evaluate(reloaded, source, "validation", 3)

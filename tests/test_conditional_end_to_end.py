@@ -26,8 +26,8 @@ from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.drawing import contact_sheet
 from ms_pixelcnn_tf.generation import prompts
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET
-from ms_pixelcnn_tf.runs.trained import read_run
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from support.written_cub import write_cub
 from tfrecords_tools.build import build
 
@@ -125,7 +125,7 @@ SETS = {
 }
 
 
-class Run(NamedTuple):
+class Trained(NamedTuple):
     """A trained run."""
 
     workdir: pathlib.Path
@@ -154,7 +154,7 @@ def run(request, tmp_path_factory):
         ]
     )
     source = data.load(name, data_dir=str(root / "built"), image_size=SIDE)
-    return Run(root / "run", source)
+    return Trained(root / "run", source)
 
 
 def suited_example(run):
@@ -170,7 +170,7 @@ def suited_example(run):
 
 def write_prompt(run, number, folder):
     """The conditions of a validation example as a file of one prompt; parts by their names."""
-    fields = read_run(run.workdir).model.conditions
+    fields = Run(run.workdir).config.model.conditions
     found = {k: v[0] for k, v in run.source.examples("validation", [number], fields).items()}
     prompt = {"text": found["text"][0]}
     if "keypoints" in found:
@@ -188,7 +188,8 @@ def write_prompt(run, number, folder):
 
 
 def test_the_model_is_the_presets(run):
-    whole, preset = read_run(run.workdir), make_run(run.source.name, preset="tiny", image_size=SIDE)
+    whole = Run(run.workdir).config
+    preset = make_run(run.source.name, preset="tiny", image_size=SIDE)
     assert whole.train == dataclasses.replace(
         preset.train, **{name: value for name, value in SHORT.items() if name != "image_size"}
     )
@@ -234,8 +235,8 @@ def test_the_run_knows_its_names(run):
 
 def test_a_prompt_says_what_the_example_does(run, tmp_path):
     """Keypoints by name and masks by file become the very arrays that the model was trained on."""
-    config, number = read_run(run.workdir).model, suited_example(run)
-    names = prompt_flags.read_names(run.workdir)
+    config, number = Run(run.workdir).config.model, suited_example(run)
+    names = prompt_flags.read_names(Run(run.workdir))
     asked = prompts.read_prompts(write_prompt(run, number, tmp_path), config, names)
     batches = pipeline.evaluation_batches(
         run.source,
@@ -251,7 +252,7 @@ def test_a_prompt_says_what_the_example_does(run, tmp_path):
 
 
 def test_samples_beside_their_conditions(run, tmp_path):
-    config, names = read_run(run.workdir).model, prompt_flags.read_names(run.workdir)
+    config, names = Run(run.workdir).config.model, prompt_flags.read_names(Run(run.workdir))
     path = write_prompt(run, suited_example(run), tmp_path)
     sample.main(
         [

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.runs.trained import load_model
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from support.models import random_conditions, random_frames, random_levels, random_sequences
 from support.runs import TinySource, tiny_run, train
 
@@ -25,7 +25,7 @@ NAMES = ("image", "conditional", "scales", "video", "export/1", "conditional.ker
 
 def load(name):
     path = OLD / name
-    return keras.saving.load_model(path) if path.suffix else load_model(path)
+    return keras.saving.load_model(path) if path.suffix else Run(path).model()
 
 
 def digest(model):

@@ -9,8 +9,8 @@ from ms_pixelcnn_tf.cli import sample
 from ms_pixelcnn_tf.configs import replace
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.runs import card
-from ms_pixelcnn_tf.runs.trained import read_run
-from ms_pixelcnn_tf.training import loop
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training.step import copy_weights
 from support.cases import fast
 
@@ -30,8 +30,8 @@ def test_a_model_is_small_whole_and_as_good_as_its_card_says(name):
     facts = card.read(folder)
     assert set(facts["sha256"]) == {str(path.relative_to(folder)) for path in files} - {card.CARD}
     assert facts["command"] == f"bin/benchmark ready_made train --only={name}"
-    model, run = ms.load(name), read_run(folder)
-    source = loop.load_source(run)
+    model, run = ms.load(name), Run(folder).config
+    source = load_source(run)
     examples = EXAMPLES if not source.is_video else 6
     found = evaluate(model, source, "validation", 20, limit=examples).bits_per_dim
     (told,) = (row["bits_per_dim"] for row in facts["bits_per_dim"] if row["split"] == "validation")
@@ -54,7 +54,7 @@ def test_it_is_sampled_by_its_name(name, flags, tmp_path):
 def test_captions_matter():
     """Their own captions make images likelier than those of others."""
     model = ms.load("shapes-text-tiny")
-    source = loop.load_source(read_run(pretrained.folder_of("shapes-text-tiny")))
+    source = load_source(Run(pretrained.folder_of("shapes-text-tiny")).config)
     found = source.examples("validation", np.arange(40), ("image", "text"))
     levels = found["image"] // 8
     captions = [str(captions[0]) for captions in found["text"]]
@@ -69,8 +69,8 @@ def test_captions_matter():
 @pytest.mark.parametrize("name", ["shapes-tiny", "shapes-push-tiny"])
 def test_bfloat16_scores_what_float32_does(name):
     """Trained laws are narrow: rounding may not move their centres by a part of a level."""
-    run = read_run(pretrained.folder_of(name))
-    source = loop.load_source(run)
+    run = Run(pretrained.folder_of(name)).config
+    source = load_source(run)
     plain, mixed = ms.load(name), ms.models.make_model(replace(run.model, dtype="mixed_bfloat16"))
     copy_weights(plain, mixed)
     found, expected = (

@@ -13,9 +13,9 @@ import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.data import cache
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.runs.datasheet import read_names
-from ms_pixelcnn_tf.runs.trained import read_run
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.monitor import read_metrics
 from support.errors import missing_facts, refuses
 from support.runs import TinySource, tiny_run
 
@@ -70,7 +70,7 @@ def workdir(trained, tmp_path):
 )
 def test_a_pickle_in_the_place_of_any_file_is_not_loaded(workdir, canary, name):
     (workdir / name).write_bytes(canary[1])
-    for load in (ms.load, read_run, lambda path: read_names(path, "class_names"), read_metrics):
+    for load in (ms.load, Run, lambda path: read_names(path, "class_names"), read_metrics):
         try:
             load(workdir)
         except UserError as error:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ms_pixelcnn_tf.cli import evaluate, sample, train
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
 from support.commands import exit_status
 from support.models import as_flags, small_video
 

@@ -10,8 +10,8 @@ from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
 from ms_pixelcnn_tf.drawing import contact_sheet, grids
 from ms_pixelcnn_tf.generation.prompts import Names, Prompt
-from ms_pixelcnn_tf.runs.trained import load_model, trained_parts
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run, trained_parts
 from parts import detector
 from parts.batches import in_batches
 from parts.prompts import SPLIT, prompts
@@ -35,7 +35,7 @@ def write(options, runs):
         runs: name → fields of its configuration; one has no conditions.
     """
     folder, results, rows = pathlib.Path(options.workdir), [], []
-    models = {name: load_model(folder / name) for name in runs}
+    models = {name: Run(folder / name).model() for name in runs}
     (plain,) = [name for name in runs if not models[name].config.conditions]
     plain_nats = nats(models[plain], options.examples)
     for name, model in models.items():

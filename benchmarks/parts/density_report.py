@@ -11,9 +11,9 @@ import machine
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.runs.trained import read_run
-from ms_pixelcnn_tf.training.loop import load_source
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from parts import codecs, figures
 from parts.curves import PAPER_GAP, compare
 from parts.tables import markdown_table, write_results
@@ -46,7 +46,7 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
     if not curves:
         places = ", ".join(str(folder) for folder in workdirs.values())
         raise UserError(f"none of {places} has a validation; train first")
-    runs = {name: read_run(workdirs[name]) for name in curves}
+    runs = {name: Run(workdirs[name]).config for name in curves}
     models = {name: ms.load(workdirs[name]) for name in curves}
 
     first = next(iter(runs.values()))

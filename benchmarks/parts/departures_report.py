@@ -6,7 +6,7 @@ import sys
 
 import machine
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
 from parts.curves import bits_at, common_reach
 from parts.tables import markdown_table, write_results, yes
 

@@ -4,8 +4,7 @@ import pathlib
 
 import machine
 from ms_pixelcnn_tf import data, pixels
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from parts.conditioning_report import hits, samples
 from parts.prompts import SPLIT, prompts
 from parts.tables import markdown_table, write_results
@@ -32,10 +31,11 @@ def write(options, methods):
 
 def measured(workdir, num):
     """What a base has taken and learnt: dict; the colours of `hits` by split."""
-    whole, model = read_run(workdir).model, load_model(workdir, to_sample=True)
+    run = Run(workdir)
+    whole, model = run.config.model, run.model(to_sample=True)
     stride = whole.image_size[0] // model.config.image_size[0]
     source = data.load("shapes", image_size=whole.image_size, channels=whole.channels)
-    last = read_metrics(workdir)[-1]
+    last = run.curve[-1]
     found = {
         "steps": last["step"],
         "processor_minutes": last["cpu_seconds"] / 60,

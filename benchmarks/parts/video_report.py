@@ -12,8 +12,8 @@ from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
 from ms_pixelcnn_tf.drawing import film, grids
 from ms_pixelcnn_tf.evaluation.splits import evaluate
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
-from ms_pixelcnn_tf.training.monitor import read_metrics
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from parts.batches import in_batches
 from parts.tables import markdown_table, write_results
 
@@ -47,7 +47,7 @@ def write(options, runs, command):
     found, models = {}, {}
     for name in runs:
         folder = pathlib.Path(options.workdir) / name
-        model = load_model(folder)
+        model = Run(folder).model()
         source = data.load(
             "shapes_push", image_size=model.config.image_size, num_frames=model.config.num_frames
         )
@@ -86,7 +86,7 @@ def training(folder):
     """What the training took, from its validation curve."""
     last = read_metrics(folder)[-1]
     return {
-        "past_samples": read_run(folder).train.past_samples,
+        "past_samples": Run(folder).config.train.past_samples,
         "steps": last["step"],
         "clips": last["examples"],
         "minutes": last["seconds"] / 60,

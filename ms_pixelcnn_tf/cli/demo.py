@@ -65,10 +65,11 @@ def main(arguments: Sequence[str]) -> None:
         from ms_pixelcnn_tf.evaluation.splits import evaluate
         from ms_pixelcnn_tf.generation.prompts import Names, Prompt, to_conditions
         from ms_pixelcnn_tf.models import MultiscalePixelCNN
+        from ms_pixelcnn_tf.runs.source import load_source
         from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.monitor import TENSORBOARD
     started = time.perf_counter()
-    source = loop.load_source(run)
+    source = load_source(run)
     run = loop.fit_to_source(run, source)
     assert isinstance(run.model, ModelConfig)
     clear(workdir, run)
@@ -138,14 +139,14 @@ def clear(workdir: Path, run: RunConfig) -> None:
         UserError: if the folder holds anything that is not the demo's.
     """
     from ms_pixelcnn_tf.runs.checkpoint import latest_step
-    from ms_pixelcnn_tf.runs.trained import read_run
+    from ms_pixelcnn_tf.runs.run import Run
 
     if not workdir.is_dir() or not any(workdir.iterdir()):
         return
     if not (workdir / MARKER).exists():
         raise UserError(f"{workdir} holds files that are not the demo's; give another --out")
     try:
-        if read_run(workdir) == run and latest_step(workdir) < run.train.steps:
+        if Run(workdir).config == run and latest_step(workdir) < run.train.steps:
             return
     except UserError:  # written by another version
         pass

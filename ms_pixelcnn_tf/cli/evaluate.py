@@ -34,17 +34,14 @@ def main(arguments: Sequence[str]) -> None:
 
     with flags.quiet_start():
         from ms_pixelcnn_tf.evaluation.splits import evaluate
-        from ms_pixelcnn_tf.runs.datasheet import check_same_classes
-        from ms_pixelcnn_tf.runs.trained import load_model, read_run
-        from ms_pixelcnn_tf.training.loop import load_source
-    run = read_run(options.workdir)
-    source = load_source(run, options.data_dir)
+        from ms_pixelcnn_tf.runs.run import Run
+    run = Run(options.workdir)
+    source = run.source(options.data_dir)
     source.size(options.split)  # an unknown split is told before the model is built
-    check_same_classes(options.workdir, source)
-    model = load_model(options.workdir, checkpoint=options.checkpoint)
-    batch_size = options.batch_size or run.train.examples_at_once
+    model = run.model(checkpoint=options.checkpoint)
+    batch_size = options.batch_size or run.config.train.examples_at_once
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)
-    missing = list(getattr(run.model, "missing_scales", ()))
+    missing = list(getattr(run.config.model, "missing_scales", ()))
     if options.json:
         print(json.dumps(result.to_dict() | {"missing_scales": missing}, indent=2))
         return

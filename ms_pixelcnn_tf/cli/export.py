@@ -53,19 +53,20 @@ def main(arguments: Sequence[str]) -> None:
     with flags.quiet_start():
         from ms_pixelcnn_tf.export import model_card, saved_model
         from ms_pixelcnn_tf.runs import card, datasheet
-        from ms_pixelcnn_tf.runs.trained import load_model, read_run, sampled_run
-        from ms_pixelcnn_tf.training import loop
-    whole, source = read_run(workdir), None
+        from ms_pixelcnn_tf.runs.run import Run
+        from ms_pixelcnn_tf.runs.source import load_source
+    trained, source = Run(workdir), None
+    whole = trained.config
     missing = getattr(whole.model, "missing_scales", ())
     from_base = "base" not in missing
-    run = sampled_run(whole) if missing and from_base else whole
+    run = trained.sampled if missing and from_base else whole
     splits = [split for split in options.splits.split(",") if split]
     if splits:
-        source = loop.load_source(run, options.data_dir)
+        source = load_source(run, options.data_dir)
         datasheet.check_same_classes(workdir, source)
         for split in splits:
             source.size(split)  # an unknown one is told before anything is done
-    model = load_model(workdir, to_sample=from_base, checkpoint=options.checkpoint)
+    model = trained.model(to_sample=from_base, checkpoint=options.checkpoint)
     if missing:
         made = "x".join(map(str, model.config.image_size))
         print(f"missing: scale {', '.join(missing)}; exported is what there is, up to {made}")

@@ -2,11 +2,14 @@
 
 import argparse
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ms_pixelcnn_tf.configs import CONDITIONS, ModelConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.generation.prompts import Names, Prompt, make_prompt
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.runs.run import Run
 
 
 def add_prompt_flags(parser: argparse.ArgumentParser, label_default: str = "") -> None:
@@ -67,8 +70,8 @@ def tell_missing(config: ModelConfig, size: tuple[int, int]) -> None:
         print(f"missing: scale {missing}; the images are {size[0]}x{size[1]}")
 
 
-def read_names(workdir: str) -> Names:
+def read_names(run: "Run") -> Names:
     """The `Names` of a run."""
     from ms_pixelcnn_tf.runs import datasheet
 
-    return Names(*(datasheet.read_names(workdir, kind) for kind in datasheet.NAMES))
+    return Names(*(run.names(kind) for kind in datasheet.NAMES))

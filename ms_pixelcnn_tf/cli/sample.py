@@ -63,17 +63,18 @@ def main(arguments: Sequence[str]) -> None:
 
     with flags.quiet_start():
         from ms_pixelcnn_tf.generation import prompts
-        from ms_pixelcnn_tf.runs.trained import load_model, read_run, sampled_config
-    run = read_run(options.workdir)
+        from ms_pixelcnn_tf.runs.run import Run, sampled_config
+    trained = Run(options.workdir)
+    run = trained.config
     if isinstance(run.model, VideoConfig):
-        sample_video.sample(options, run)
+        sample_video.sample(options, trained)
         return
     sample_video.check_no_video_flags(options, run.model)
     for name, value in {"num": 16, "out": "samples.png", "scale": 4}.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     config = sampled_config(run.model)
-    names = prompt_flags.read_names(options.workdir)
+    names = prompt_flags.read_names(trained)
     rows = None  # one prompt each, if the picture shows them
     if options.prompts is not None:
         if not config.conditions:
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
         asked = [prompt_flags.flags_prompt(options, run.model, names)] * options.num
     conditions = prompts.to_conditions(asked, run.model) or None
     prompt_flags.tell_missing(run.model, config.image_size)
-    model = load_model(options.workdir, to_sample=True, checkpoint=options.checkpoint)
+    model = trained.model(to_sample=True, checkpoint=options.checkpoint)
     levels = model.sample(len(asked), conditions, seed=options.seed)
     write_picture(options, model, levels, names, run.model.image_size, rows)
     print(f"wrote {options.out}")

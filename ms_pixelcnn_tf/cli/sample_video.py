@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from ms_pixelcnn_tf.drawing import animation, film
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.generation import driving, rollouts
 from ms_pixelcnn_tf.sizes import format_size
+
+if TYPE_CHECKING:
+    from ms_pixelcnn_tf.runs.run import Run
 
 FLAGS = ("dataset", "data_dir", "split", "first", "futures", "fps", "actions", "states", "upscaler")
 IMAGE_FLAGS = ("trajectory", "prompts", *CONDITIONS)
@@ -78,7 +82,7 @@ def check_no_video_flags(options: argparse.Namespace, config: ModelConfig) -> No
     _check_absent(options, FLAGS, f"this run is a model of images ({config.variant})")
 
 
-def sample(options: argparse.Namespace, run: RunConfig) -> None:
+def sample(options: argparse.Namespace, trained: "Run") -> None:
     """Samples as the arguments say.
 
     The real clips are read once, as the last of the upscalers makes them. What the first model is
@@ -88,20 +92,19 @@ def sample(options: argparse.Namespace, run: RunConfig) -> None:
 
     Args:
         options: of bin/sample; those that are None take their defaults here.
-        run: the `RunConfig`, of a video model.
+        trained: the `Run`, of a video model.
     """
-    from ms_pixelcnn_tf.runs.trained import load_model
-
+    run = trained.config
     _check_absent(options, IMAGE_FLAGS, f"this run is a model of videos ({run.model.variant})")
     config = run.model
     assert isinstance(config, VideoConfig)
     given = config.given_frames
     upscalers = read_upscalers(options, run)
     if config.variant == UPSCALER:  # goes on from the true frames at half its size
-        upscalers.insert(0, (options.workdir, run))
-    size = upscalers[-1][1].model.image_size if upscalers else config.image_size
+        upscalers.insert(0, trained)
+    size = upscalers[-1].config.model.image_size if upscalers else config.image_size
     set_defaults(options, size)
-    source = open_source(options, of_size(run, [upscaler for _, upscaler in upscalers], size))
+    source = open_source(options, of_size(run, [upscaler.config for upscaler in upscalers], size))
     split, indices = chosen_clips(options, source)
     check_size(options, config, size)
     clips = read_clips(source, split, indices, config)
@@ -114,12 +117,12 @@ def sample(options: argparse.Namespace, run: RunConfig) -> None:
     else:
         first = every_nth_pixel(real[:, :given], config.image_size)
         videos = rollouts.roll_out(
-            load_model(options.workdir, checkpoint=options.checkpoint), first, conditions, asked
+            trained.model(checkpoint=options.checkpoint), first, conditions, asked
         )
-    for stage, (workdir, upscaler) in enumerate(upscalers, 1):
-        first = every_nth_pixel(real[:, :given], upscaler.model.image_size)
+    for stage, upscaler in enumerate(upscalers, 1):
+        first = every_nth_pixel(real[:, :given], upscaler.config.model.image_size)
         videos = rollouts.upscale(
-            load_model(workdir, checkpoint=options.checkpoint), videos, first, asked, stage
+            upscaler.model(checkpoint=options.checkpoint), videos, first, asked, stage
         )
     if options.actions is None:
         videos = np.concatenate([real[:, None], videos], axis=1)
@@ -159,18 +162,14 @@ def set_defaults(options: argparse.Namespace, size: tuple[int, int]) -> None:
         raise UserError("--states is for --actions, which lead to them; give both, or none")
 
 
-def read_upscalers(options: argparse.Namespace, run: RunConfig) -> list[tuple[str, RunConfig]]:
-    """The runs of --upscaler, which double the size in turn.
-
-    Returns:
-        list of (workdir, `RunConfig`).
-    """
-    from ms_pixelcnn_tf.runs.trained import read_run
+def read_upscalers(options: argparse.Namespace, run: RunConfig) -> "list[Run]":
+    """The runs of --upscaler, which double the size in turn."""
+    from ms_pixelcnn_tf.runs.run import Run
 
     config, found, size = run.model, [], run.model.image_size
     for workdir in options.upscaler or ():
-        upscaler = read_run(workdir)
-        model = upscaler.model
+        upscaler = Run(workdir)
+        model = upscaler.config.model
         if model.variant != UPSCALER:
             raise UserError(
                 f"--upscaler {workdir} is a run of {model.variant}; valid: of {UPSCALER}"
@@ -185,7 +184,7 @@ def read_upscalers(options: argparse.Namespace, run: RunConfig) -> list[tuple[st
             own, first = getattr(model, name), getattr(config, name)
             if own != first:
                 raise UserError(f"--upscaler {workdir} has {name} {own}; {options.workdir} {first}")
-        found.append((workdir, upscaler))
+        found.append(upscaler)
         size = model.image_size
     return found
 
@@ -204,7 +203,7 @@ def of_size(run: RunConfig, upscalers: Sequence[RunConfig], size: tuple[int, int
 
 def open_source(options: argparse.Namespace, run: RunConfig) -> Source:
     """The data set asked for, with clips as the run's model has them."""
-    from ms_pixelcnn_tf.training.fit_to_data import load_source
+    from ms_pixelcnn_tf.runs.source import load_source
 
     if options.dataset not in (None, run.data.dataset):
         where = {"dataset": options.dataset, "data_dir": options.data_dir or "", "data_seed": 0}

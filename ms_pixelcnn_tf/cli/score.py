@@ -88,10 +88,11 @@ def main(arguments: Sequence[str]) -> None:
         from ms_pixelcnn_tf.evaluation import scoring
         from ms_pixelcnn_tf.files import replacing
         from ms_pixelcnn_tf.generation import prompts
-        from ms_pixelcnn_tf.runs.trained import load_model, read_run
+        from ms_pixelcnn_tf.runs.run import Run
     if options.rank_by not in scoring.RANKS:
         raise unknown("rank_by", options.rank_by, scoring.RANKS)
-    config = read_run(workdir).model
+    run = Run(workdir)
+    config = run.config.model
     if not isinstance(config, ModelConfig):
         raise UserError(f"{workdir} is a run of videos; bin/score takes one of images")
     if config.channels not in (1, 3):
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str]) -> None:
         flags.check_picture_size(size, "an image beside its surprise", options)
     names, images, skipped = scoring.read_folder(options.images, config)
     flags.show_skipped(skipped, len(names))
-    model = load_model(workdir, checkpoint=options.checkpoint)
+    model = run.model(checkpoint=options.checkpoint)
     model.check_held(config.scale_names)
 
     def progress(batches):

@@ -57,13 +57,15 @@ def main(arguments: Sequence[str]) -> None:
     with flags.quiet_start():
         from ms_pixelcnn_tf.runs import datasheet
         from ms_pixelcnn_tf.runs import scales as parts
-        from ms_pixelcnn_tf.training import loop, monitor
+        from ms_pixelcnn_tf.runs.metrics import read_metrics
+        from ms_pixelcnn_tf.runs.source import load_source
+        from ms_pixelcnn_tf.training import loop
         from ms_pixelcnn_tf.training.replicas import Replicas
 
         replicas = Replicas()  # before TensorFlow does anything
     if run.model.scale != "all":
         print(f"training scale {run.model.scale} of {', '.join(scales)}")
-    source = loop.load_source(run)
+    source = load_source(run)
     run = loop.fit_to_source(run, source)
     workdir = parts.folder_of(whole, run)
     if parts.parts(whole) and datasheet.has_datasheet(whole):
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     loop.train(run, workdir, source, replicas)
     if not replicas.is_chief:
         return
-    last = monitor.read_metrics(workdir)[-1]  # every run ends with a validation
+    last = read_metrics(workdir)[-1]  # every run ends with a validation
     nats = f" ({last['validation_nats']:.4f} nats)" if source.is_video else ""
     bits = f"{last['validation_bits']:.4f} bits per sub-pixel{nats}"
     print(f"{last['step']} steps: validation {bits}")

@@ -76,8 +76,9 @@ def main(arguments: Sequence[str]) -> None:
 
     with flags.quiet_start():
         from ms_pixelcnn_tf.generation import prompts, upscaling
-        from ms_pixelcnn_tf.runs.trained import load_model, read_run
-    config = read_run(options.workdir).model
+        from ms_pixelcnn_tf.runs.run import Run
+    run = Run(options.workdir)
+    config = run.config.model
     if not isinstance(config, ModelConfig):
         raise UserError(f"{options.workdir} is a run of videos; bin/upscale takes one of images")
     high = options.high or upscaling.largest_size(config, options.low)
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     conditions = prompts.to_conditions([prompt], config) or None
     if options.high is None:
         prompt_flags.tell_missing(config, high)
-    model = load_model(options.workdir, checkpoint=options.checkpoint)
+    model = run.model(checkpoint=options.checkpoint)
     samples = upscaling.sample(model, inputs, high, options.num, options.seed, conditions)
     write(options, inputs, samples, config.num_levels)
 

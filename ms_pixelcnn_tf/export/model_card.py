@@ -11,8 +11,9 @@ from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
-from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots, trained
-from ms_pixelcnn_tf.training import monitor
+from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import CHOICES
 from ms_pixelcnn_tf.types import AnyPath
 
 PAGE = "MODEL_CARD.md"
@@ -87,12 +88,10 @@ def _validated(workdir, checkpoint):
     found = [
         there[-1]
         for folder in (apart or [workdir])
-        if (there := snapshots.steps(pathlib.Path(folder) / trained.CHOICES[checkpoint]))
+        if (there := snapshots.steps(pathlib.Path(folder) / CHOICES[checkpoint]))
     ]
     step = max(found, default=0)
-    lines = (
-        [] if apart else [line for line in monitor.read_metrics(workdir) if line["step"] == step]
-    )
+    lines = [] if apart else [line for line in read_metrics(workdir) if line["step"] == step]
     return step, [
         {
             "split": "validation",

@@ -16,10 +16,10 @@ from ms_pixelcnn_tf.drawing import animation, showcase
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation.splits import Evaluation, evaluate
 from ms_pixelcnn_tf.evaluation.timing import median_seconds
-from ms_pixelcnn_tf.runs import card, datasheet, scales
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
-from ms_pixelcnn_tf.training import monitor
-from ms_pixelcnn_tf.training.fit_to_data import load_source
+from ms_pixelcnn_tf.runs import card, scales
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.types import AnyPath
 
 BATCHES = (1, 16)  # images that are timed together
@@ -171,24 +171,19 @@ def read(
     Raises:
         UserError: if there is no run, or no checkpoint.
     """
-    run, sheet = read_run(workdir), datasheet.read(workdir)
-    apart = scales.parts(workdir)
-    curves = {folder.name: monitor.read_metrics(folder) for folder in apart} or {
-        "": monitor.read_metrics(workdir)
-    }
+    run = Run(workdir)
+    sheet, apart = run.datasheet, scales.parts(workdir)
+    curves = {folder.name: read_metrics(folder) for folder in apart} or {"": run.curve}
     found = Subject(
         name,
-        run,
-        sheet["description"] if sheet else run.data.dataset,
+        run.config,
+        sheet["description"] if sheet else run.config.data.dataset,
         curves,
         card.read(workdir) or {},
-        load_model(workdir, checkpoint=checkpoint),
+        run.model(checkpoint=checkpoint),
     )
     try:
-        source = load_source(run, data_dir)
-        if sheet:
-            datasheet.check_same_classes(workdir, source)
-        found.source = source
+        found.source = run.source(data_dir) if sheet else load_source(run.config, data_dir)
     except (UserError, OSError) as error:
         found.reason = str(error)
     return found

@@ -24,9 +24,9 @@ from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.runs.scales import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
 from ms_pixelcnn_tf.runs.snapshots import by_name
-from ms_pixelcnn_tf.runs.trained import read_run
 from ms_pixelcnn_tf.types import AnyPath
 
 GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
@@ -74,7 +74,7 @@ def claim(workdir: AnyPath, run: RunConfig) -> RunConfig | None:
         UserError: if the folder belongs to a run with another configuration.
     """
     path = pathlib.Path(workdir) / CONFIG
-    old = read_run(workdir) if path.exists() else None  # another program's file stays as it is
+    old = Run(workdir).config if path.exists() else None  # another program's file stays as it is
     goes_on = latest_checkpoint(workdir) is not None
     if goes_on and old is None:
         raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")

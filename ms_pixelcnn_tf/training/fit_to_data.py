@@ -4,38 +4,16 @@ import dataclasses
 
 import numpy as np
 
-from ms_pixelcnn_tf import data, pixels
-from ms_pixelcnn_tf.configs import VARIANTS, VIDEO_VARIANTS, ModelConfig, RunConfig, VideoConfig
+from ms_pixelcnn_tf import pixels
+from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, VideoConfig
 from ms_pixelcnn_tf.data.batches.pipeline import check_changes
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.runs.source import check_kind
 from ms_pixelcnn_tf.sizes import format_size
 
 HISTOGRAM_EXAMPLES = 1000
 HISTOGRAM_CLIPS = 100
-
-
-def load_source(run: RunConfig, data_dir: str | None = None) -> Source:
-    """The data set of a `RunConfig`, from `data_dir` if that is given.
-
-    Raises:
-        UserError: as `data.load`; if it is of videos and the model of images, or the other way.
-    """
-    name = run.data.dataset
-    if name in data.names():
-        _check_kind(run, name, name in data.video_names())
-    return data.load(
-        name,
-        image_size=run.model.image_size,
-        channels=run.model.channels,
-        data_dir=data_dir or run.data.data_dir or None,
-        seed=run.data.data_seed,
-        labels=run.data.labels,
-        validation_fraction=run.data.validation_fraction,
-        num_frames=getattr(run.model, "num_frames", None),
-        source_size=run.data.source_size,
-        train_examples=run.data.train_examples,
-    )
 
 
 def fit_to_source(run: RunConfig, source: Source) -> RunConfig:
@@ -44,7 +22,7 @@ def fit_to_source(run: RunConfig, source: Source) -> RunConfig:
     Raises:
         UserError: if the model's images, videos or conditions are not the data's.
     """
-    _check_kind(run, source.name, source.is_video)
+    check_kind(run, source.name, source.is_video)
     for split in ("train", "validation"):
         if split not in source.splits or not source.size(split):
             what = "videos" if source.is_video else "images"
@@ -88,26 +66,6 @@ def level_histogram(source: Source, config: ModelConfig | VideoConfig) -> np.nda
             for c in range(config.channels)
         ]
     )
-
-
-def _is_of_videos(run):
-    return run.model.variant in VIDEO_VARIANTS
-
-
-def _check_kind(run, name, is_video):
-    """Raises UserError unless model and data are both of images, or both of videos."""
-    variant = run.model.variant
-    if is_video and not _is_of_videos(run):
-        raise UserError(
-            f"{name} is a data set of videos, variant {variant} a model of images; give a variant "
-            f"of videos: {', '.join(VIDEO_VARIANTS)}"
-        )
-    if _is_of_videos(run) and not is_video:
-        raise UserError(
-            f"{name} is a data set of images, variant {variant} a model of videos; give a data set "
-            f"of videos: {', '.join(data.video_names())}, or a variant of images: "
-            f"{', '.join(VARIANTS)}"
-        )
 
 
 def _check_video(model, source):

@@ -35,7 +35,8 @@ from ms_pixelcnn_tf.runs.checkpoint import (
 )
 from ms_pixelcnn_tf.runs.datasheet import check_same_data, write_datasheet
 from ms_pixelcnn_tf.runs.lock import training_in
-from ms_pixelcnn_tf.training.fit_to_data import fit_to_source, level_histogram, load_source
+from ms_pixelcnn_tf.runs.source import load_source
+from ms_pixelcnn_tf.training.fit_to_data import fit_to_source, level_histogram
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
 from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor, told_of_a_full_disk
 from ms_pixelcnn_tf.training.optimizer import build_optimizer

@@ -20,10 +20,10 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation.splits import Evaluation
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.runs.checkpoint import State
+from ms_pixelcnn_tf.runs.metrics import METRICS, read_metrics
 from ms_pixelcnn_tf.training import events
 from ms_pixelcnn_tf.types import AnyPath
 
-METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 TRAIN = "train/"  # scalars of steps, which are written before a checkpoint
@@ -42,27 +42,6 @@ def told_of_a_full_disk(workdir: AnyPath) -> Iterator[None]:
             f"nothing more can be written in {workdir}: {' '.join(reason.split())[:200]}; the last "
             "checkpoint is as it was: make room and run the same command again"
         ) from error
-
-
-def read_metrics(workdir: AnyPath) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl as a list of dicts; empty if there is none.
-
-    Each holds "step", "seconds" (training time so far: steps and waiting for data, over all
-    sessions, without validation), "cpu_seconds" (the same, of the process on all its cores),
-    "examples" (seen), "train_bits" (mean since the line before),
-    "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term), and
-    "validation_nats" (the total in nats per sub-pixel) and "validation_examples" (how many were
-    scored).
-    """
-    path = pathlib.Path(workdir) / METRICS
-    if not path.is_file():
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        # A line that a crash cut short has no newline.
-        return [json.loads(line) for line in lines if line.endswith("\n")]
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}; remove the lines that are no JSON") from error
 
 
 class Monitor:

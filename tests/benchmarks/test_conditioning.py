@@ -8,6 +8,7 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
 from ms_pixelcnn_tf.runs import scales as parts
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
 from parts import conditioning_report
 from parts.prompts import SPLIT, prompts
@@ -131,7 +132,7 @@ def trained(tmp_path_factory):
         fields = conditioning.RUNS[name]
         for scale in scales:
             run = make_run("shapes", **SMALL | fields, scale=scale)
-            source = loop.load_source(run)
+            source = load_source(run)
             run = loop.fit_to_source(run, source)
             loop.train(run, parts.folder_of(folder / name, run), source)
     return folder

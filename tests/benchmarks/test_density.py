@@ -8,8 +8,8 @@ import pytest
 import density
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import PRESETS
+from ms_pixelcnn_tf.runs.metrics import METRICS
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.monitor import METRICS
 from parts import codecs, curves, density_report, timing
 from support.errors import missing_facts, refuses
 from support.runs import TinySource, tiny_run

@@ -12,6 +12,7 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.configs.presets import VIDEO_PRESETS
 from ms_pixelcnn_tf.models import VideoPixelCNN
 from ms_pixelcnn_tf.models.video.frame_factors import Past
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
 from parts import rounds, samplers, speed, video_report
 from support.errors import refuses
@@ -135,7 +136,7 @@ def trained(tmp_path_factory):
             "sample_every": 0,
         }
         run = make_run("shapes_push", **fields, **SMALL | shared)
-        source = loop.load_source(run)
+        source = load_source(run)
         loop.train(loop.fit_to_source(run, source), folder / name, source)
     return folder, runs
 

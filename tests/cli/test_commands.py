@@ -15,8 +15,8 @@ from ms_pixelcnn_tf.cli import evaluate, flags, sample, train
 from ms_pixelcnn_tf.configs import PRESETS
 from ms_pixelcnn_tf.evaluation.splits import Evaluation, FrameResult, TermResult
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET
+from ms_pixelcnn_tf.runs.metrics import read_metrics
 from ms_pixelcnn_tf.training.interrupt import Interrupted
-from ms_pixelcnn_tf.training.monitor import read_metrics
 from support.commands import exit_status
 from support.errors import missing_facts
 

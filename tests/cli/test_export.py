@@ -10,7 +10,8 @@ from ms_pixelcnn_tf import pretrained
 from ms_pixelcnn_tf.cli import evaluate, export, sample
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.runs import scales
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
 from support.commands import exit_status
 from support.errors import missing_facts, refuses
@@ -44,7 +45,7 @@ def workdir(tmp_path_factory):
     whole = tmp_path_factory.mktemp("runs") / "parts"
     for scale in ("base", "8"):
         run = make_run(**RUN, scale=scale)
-        source = loop.load_source(run)
+        source = load_source(run)
         run = loop.fit_to_source(run, source)
         loop.train(run, scales.folder_of(whole, run), source, progress=SilentProgress)
     return whole
@@ -64,7 +65,7 @@ def test_what_is_trained_is_exported_and_the_rest_named(workdir, tmp_path, capsy
     assert not missing_facts(said, "scale 16", "8x8", tmp_path / "7", "sample(seed, number, label)")
     model = ms.load(tmp_path)
     assert model.config.image_size == (8, 8) and not model.config.missing_scales
-    live = load_model(workdir, to_sample=True)
+    live = Run(workdir).model(to_sample=True)
     labels = {"label": [0, 4]}
     np.testing.assert_array_equal(model.sample(2, labels, seed=3), live.sample(2, labels, seed=3))
 

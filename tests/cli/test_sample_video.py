@@ -10,7 +10,8 @@ from ms_pixelcnn_tf.configs import DataConfig, RunConfig, TrainConfig, VideoConf
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW
 from ms_pixelcnn_tf.drawing import animation, film
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.runs import trained
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.scales import CONFIG
 from support.commands import exit_status
 from support.errors import missing_facts
 from support.fake_run import make_fake_run
@@ -53,9 +54,7 @@ class FakeVideo:
 def runs(tmp_path, monkeypatch):
     """Makes runs whose models are `FakeVideo`."""
     monkeypatch.setattr(FakeVideo, "calls", [])
-    monkeypatch.setattr(
-        trained, "load_model", lambda path, **options: FakeVideo(trained.read_run(path).model)
-    )
+    monkeypatch.setattr(Run, "model", lambda self, **options: FakeVideo(self.config.model))
 
     def make(name="run", dataset="shapes_push", data_seed=3, source_size=0, **fields):
         model = VideoConfig(
@@ -72,7 +71,7 @@ def runs(tmp_path, monkeypatch):
         where = DataConfig(dataset=dataset, data_seed=data_seed, source_size=source_size)
         run = RunConfig(model, where, TrainConfig())
         (tmp_path / name).mkdir()
-        (tmp_path / name / trained.CONFIG).write_text(run.to_json())
+        (tmp_path / name / CONFIG).write_text(run.to_json())
 
     return make
 
@@ -356,9 +355,7 @@ def test_states_of_other_data_are_asked_for(command, runs, tmp_path, capsys, mon
             "train", indices, fields
         ),
     )
-    monkeypatch.setattr(
-        "ms_pixelcnn_tf.training.fit_to_data.load_source", lambda run, data_dir: source
-    )
+    monkeypatch.setattr("ms_pixelcnn_tf.runs.source.load_source", lambda run, data_dir: source)
     assert command("--actions=good.npy") == 2
     told = capsys.readouterr().err
     assert not missing_facts(told, "others", "states", "--states"), told
@@ -414,9 +411,7 @@ def test_real_models_roll_out_and_upscale_twice(command, runs, monkeypatch):
     runs(**small)
     runs("run16", **small | upscaler | {"image_size": 16, "num_frames": 3})
     runs("run32", **small | upscaler | {"image_size": 32, "num_frames": 2})
-    monkeypatch.setattr(
-        trained, "load_model", lambda path, **options: VideoPixelCNN(trained.read_run(path).model)
-    )
+    monkeypatch.setattr(Run, "model", lambda self, **options: VideoPixelCNN(self.config.model))
     with eagerly():
         assert command("--upscaler=run16", "--upscaler=run32") == 0
     shown = pixels.quantise(strip_cells(side=32, steps=4), LEVELS)

@@ -8,7 +8,8 @@ from PIL import Image
 
 from ms_pixelcnn_tf.cli import score
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
 from support.commands import exit_status
 from support.errors import missing_facts
@@ -38,7 +39,7 @@ def workdir(tmp_path_factory):
     """A run of 30 steps: enough to know noise from pictures."""
     path = tmp_path_factory.mktemp("run")
     run = make_run(**RUN)
-    loop.train(run, path, loop.load_source(run), progress=SilentProgress)
+    loop.train(run, path, load_source(run), progress=SilentProgress)
     return path
 
 
@@ -46,7 +47,7 @@ def workdir(tmp_path_factory):
 def photos(tmp_path_factory):
     """Four pictures of the data set, one of noise, and a file that is none."""
     folder = tmp_path_factory.mktemp("photos")
-    source = loop.load_source(make_run(**RUN))
+    source = load_source(make_run(**RUN))
     for number, image in enumerate(source.examples("test", np.arange(4), ("image",))["image"]):
         (folder / "real").mkdir(exist_ok=True)
         Image.fromarray(image).save(folder / "real" / f"{number}.png")
@@ -85,7 +86,7 @@ def test_the_odd_one_comes_first_and_all_is_written(workdir, photos, tmp_path, c
     assert picture.shape == (8 * 3 + 4, 2 * 8 * 3 + 6, 3) and picture.std() > 5
     with np.load(raw) as found:
         names, bits = list(found["files"]), found["bits"]
-    model = load_model(workdir)
+    model = Run(workdir).model()
     image = np.asarray(Image.open(photos / "noise.png"))[None] // 8
     nats = -float(model.log_prob(image)[0])
     assert float(rows[0]["nats"]) == pytest.approx(nats, rel=1e-4)

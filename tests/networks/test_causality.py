@@ -17,7 +17,7 @@ from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.models.image import likelihood
 from ms_pixelcnn_tf.networks import GatedPixelCNN, MaskedUpscalerA
 from ms_pixelcnn_tf.runs.checkpoint import Checkpoints, State, claim
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.run import Run
 from support.models import PAPER_PIXELS, make_model, random_levels
 from support.proofs import assert_same, dependence, groups_of, past
 from support.runs import tiny_run
@@ -169,7 +169,7 @@ def stages(request, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     claim(workdir, dataclasses.replace(tiny_run(), model=trained.config))
     Checkpoints(workdir, trained, trained, optimizer).save(State(step=4))
-    reloaded = load_model(workdir)
+    reloaded = Run(workdir).model()
     for ours, theirs in zip(reloaded.variables, trained.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     return dict(zip(STAGES, (fresh, trained, reloaded), strict=True))

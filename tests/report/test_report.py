@@ -16,9 +16,10 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.report import curves, markup, published, subject
 from ms_pixelcnn_tf.runs import card
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.monitor import read_metrics
 from support import browser
 from support.commands import exit_status
 from support.errors import missing_facts
@@ -53,7 +54,7 @@ def workdirs(tmp_path_factory):
     root, found = tmp_path_factory.mktemp("runs"), {}
     for name, fields in {**RUNS, "film": FILM}.items():
         run = make_run(**TRAIN | fields)
-        loop.train(run, root / name, loop.load_source(run), progress=SilentProgress)
+        loop.train(run, root / name, load_source(run), progress=SilentProgress)
         found[name] = root / name
     return found
 
@@ -121,8 +122,8 @@ def test_its_numbers_are_the_runs(page, workdirs):
     for name in RUNS:
         last = read_metrics(workdirs[name])[-1]
         assert f"<td>{last['validation_bits']:.4f}</td>" in content
-    model = load_model(workdirs["plain"])
-    source = loop.load_source(make_run(**TRAIN | RUNS["plain"]))
+    model = Run(workdirs["plain"]).model()
+    source = load_source(make_run(**TRAIN | RUNS["plain"]))
     result = evaluate(model, source, "novel", 2, limit=3)
     assert f"<td>{result.bits_per_dim:.4f}</td>" in content
     assert f"{subject.read(workdirs['plain'], 'plain').parameters:,}" in content
@@ -175,10 +176,10 @@ def test_names_are_as_short_as_they_can_be():
 
 @pytest.mark.slow
 def test_without_its_data_a_run_tells_what_it_can(workdirs, tmp_path, monkeypatch):
-    def gone(run, data_dir=None):
+    def gone(self, data_dir=None):
         raise OSError("the data is not there")
 
-    monkeypatch.setattr(subject, "load_source", gone)
+    monkeypatch.setattr(Run, "source", gone)
     report.main([f"--workdir={workdirs['plain']}", f"--out={tmp_path / 'r.html'}"])
     content = (tmp_path / "r.html").read_text()
     assert content.count("the data is not there") == 2  # in place of scores, and of pictures

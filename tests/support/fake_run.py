@@ -7,7 +7,9 @@ import numpy as np
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
-from ms_pixelcnn_tf.runs import datasheet, trained
+from ms_pixelcnn_tf.runs import datasheet
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.scales import CONFIG
 from support.models import small_image
 
 # Of a model that is built in a second.
@@ -43,7 +45,7 @@ def make_fake_run(workdir, monkeypatch, **overrides):
     """Writes a run's folder; its model is a `FakeModel`, which is returned."""
     run = make_run(preset="tiny", **({"image_size": 16, "base_size": 4} | overrides))
     workdir.mkdir(exist_ok=True)
-    (workdir / trained.CONFIG).write_text(run.to_json())
+    (workdir / CONFIG).write_text(run.to_json())
     (workdir / datasheet.DATASHEET).write_text(
         json.dumps(
             {
@@ -57,10 +59,10 @@ def make_fake_run(workdir, monkeypatch, **overrides):
         )
     )
     model = FakeModel(run.model)
-    monkeypatch.setattr(trained, "load_model", lambda path, **options: model)
+    monkeypatch.setattr(Run, "model", lambda self, **options: model)
     return model
 
 
 def use_real_model(monkeypatch, config):
     """Has the run's model be a `MultiscalePixelCNN`, untrained."""
-    monkeypatch.setattr(trained, "load_model", lambda path, **options: MultiscalePixelCNN(config))
+    monkeypatch.setattr(Run, "model", lambda self, **options: MultiscalePixelCNN(config))

@@ -9,9 +9,9 @@ import pytest
 from ms_pixelcnn_tf.cli import evaluate, inspect_data, train
 from ms_pixelcnn_tf.data.tfrecords.records import places
 from ms_pixelcnn_tf.runs.checkpoint import latest_step
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.monitor import read_metrics
 from support.cases import fast
 from support.commands import exit_status
 from support.errors import missing_facts
@@ -82,8 +82,8 @@ def test_a_run_says_what_its_data_are_and_both_units(built, workdir, capsys):
     assert said.count("Google robot pushing, 16x16, centre crop; clips of 4 frames, 8, RGB") == 2
     bits, nats = last["validation_bits"], last["validation_nats"]
     assert not missing_facts(said, f"{bits:.4f} bits", f"{nats:.4f} nats")
-    assert read_run(workdir).model.conditions == ("actions", "states")
-    assert load_model(workdir).config.num_frames == 4
+    assert Run(workdir).config.model.conditions == ("actions", "states")
+    assert Run(workdir).model().config.num_frames == 4
 
 
 @pytest.mark.parametrize("split, count", [("validation", 2), ("test_seen", 1), ("test_novel", 1)])

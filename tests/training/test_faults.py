@@ -14,10 +14,10 @@ import tensorflow as tf
 from ms_pixelcnn_tf.data.batches.draws import epoch_permutation
 from ms_pixelcnn_tf.runs.checkpoint import CONFIG, latest_step
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET, read_names
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.metrics import METRICS, read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop, step
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
-from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from support.cases import fast
 from support.errors import missing_facts, refuses, warns
 from support.runs import TinySource, assert_same_state, curve, state, tiny_run, train
@@ -96,7 +96,7 @@ def test_a_damaged_newest_checkpoint_is_warned_of_and_the_run_goes_on_from_the_o
     train(tiny_run(steps=4), tmp_path, TinySource())
     (tmp_path / "checkpoints" / "step-4.index").write_bytes(b"")
     with warns(tmp_path / "checkpoints" / "step-4", "damaged", "step 2"):
-        assert load_model(tmp_path) is not None
+        assert Run(tmp_path).model() is not None
     with warns(tmp_path / "checkpoints" / "step-4", "damaged", "step 2"):
         train(tiny_run(), tmp_path, TinySource())
     assert_same_state(tmp_path, finished[1])
@@ -122,16 +122,16 @@ def test_a_config_that_is_no_text_is_told(tmp_path):
 @pytest.mark.slow
 def test_no_checkpoint_and_a_broken_one_are_told(finished, tmp_path):
     with refuses(tmp_path, CONFIG):
-        load_model(tmp_path)
+        Run(tmp_path).model()
     (tmp_path / CONFIG).write_text(tiny_run().to_json())
     with refuses(tmp_path, "no checkpoint"):
-        load_model(tmp_path)
+        Run(tmp_path).model()
     run = tiny_run(steps=1, ema_decay=0.0)
     train(run, tmp_path, TinySource())
     other = dataclasses.replace(run, model=dataclasses.replace(run.model, features=6))
     (tmp_path / CONFIG).write_text(other.to_json())
     with refuses(tmp_path / "checkpoints" / "step-1", "another model"):
-        load_model(tmp_path)
+        Run(tmp_path).model()
 
 
 # The first checkpoint's; TensorBoard's, later.

@@ -15,9 +15,9 @@ from ms_pixelcnn_tf.runs import snapshots
 from ms_pixelcnn_tf.runs.checkpoint import CONFIG
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET
 from ms_pixelcnn_tf.runs.lock import training_in
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop
-from ms_pixelcnn_tf.training.monitor import read_metrics
 from support.errors import refuses
 from support.models import small_image
 from support.runs import TinyFilm, TinySource, state, tiny_run, tiny_video_run, train
@@ -140,15 +140,15 @@ def test_the_best_and_the_last_checkpoints_stay(tmp_path, monkeypatch):
     train(run, tmp_path, TinySource())
     assert snapshots.steps(tmp_path / "checkpoints") == [5, 6]
     assert snapshots.steps(tmp_path / "best") == [4]
-    model = load_model(tmp_path, checkpoint="best")
+    model = Run(tmp_path).model(checkpoint="best")
     found = evaluate(model, TinySource(), "validation", 4)
     assert found.bits_per_dim == pytest.approx(truly[3].bits_per_dim, rel=1e-6)
     assert found.bits_per_dim != pytest.approx(truly[5].bits_per_dim, rel=1e-6)
     with refuses("checkpoint", "bets", "'best'"):
-        load_model(tmp_path, checkpoint="bets")
+        Run(tmp_path).model(checkpoint="bets")
     shutil.rmtree(tmp_path / "best")
     with refuses(tmp_path, "no best checkpoint"):
-        load_model(tmp_path, checkpoint="best")
+        Run(tmp_path).model(checkpoint="best")
 
 
 def test_a_folder_in_which_another_trains_is_refused(tmp_path):

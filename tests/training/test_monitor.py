@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ms_pixelcnn_tf.runs.metrics import read_metrics
 from ms_pixelcnn_tf.training import events, loop, progress
-from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
+from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from ms_pixelcnn_tf.training.progress import Progress
 from support.runs import TinySource, tiny_run
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
 from ms_pixelcnn_tf.drawing import contact_sheet
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.runs.checkpoint import claim, latest_step
 from ms_pixelcnn_tf.runs.lock import training_in
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.runs.scales import CONFIG, SCALES, folder_of, parts
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
 from support.errors import missing_facts, refuses
 from support.models import as_flags, random_conditions, random_levels, small_image
 from support.runs import state
@@ -76,11 +77,11 @@ def evaluated(capsys, workdir, *more):
 
 def check_terms(workdir, conditions=None):
     """The assembled model's terms are each part's own; returns the model."""
-    whole = load_model(workdir)
+    whole = Run(workdir).model()
     images = random_levels(whole, 3)
     terms, seen = whole.log_prob_terms(images, conditions), []
     for folder in parts(workdir):
-        own = load_model(folder).log_prob_terms(images, conditions)
+        own = Run(folder).model().log_prob_terms(images, conditions)
         seen += own
         for name, values in own.items():
             np.testing.assert_allclose(terms[name], values, rtol=1e-6)
@@ -93,7 +94,7 @@ def test_each_part_has_a_folder_of_its_own(finished):
     assert [folder.name for folder in parts(finished)] == ["8", "base"]
     assert [path.name for path in finished.iterdir()] == [SCALES]
     assert all(latest_step(folder) == 2 for folder in parts(finished))
-    assert read_run(finished).model.scale == "base,8"
+    assert Run(finished).config.model.scale == "base,8"
 
 
 @pytest.mark.slow
@@ -128,11 +129,11 @@ def test_evaluate_tells_the_missing_scale(finished, capsys):
 
 @pytest.mark.slow
 def test_what_is_there_is_sampled_from_the_base_upwards(finished):
-    model = load_model(finished, to_sample=True)
+    model = Run(finished).model(to_sample=True)
     assert model.config.image_size == (8, 8) and model.config.scale == "all"
     images = model.sample(3, seed=1)
     assert images.shape == (3, 8, 8, 1)
-    parts_of_it = load_model(finished)
+    parts_of_it = Run(finished).model()
     larger = np.zeros((3, 16, 16, 1), "uint8")
     larger[:, ::2, ::2] = images
     terms = parts_of_it.log_prob_terms(larger)
@@ -145,11 +146,11 @@ def test_the_missing_scale_completes_the_run(workdir, capsys):
     train.main(arguments(workdir, "16"))
     model = check_terms(workdir)
     assert model.config.scale == "all" and model.sample(2).shape == (2, 16, 16, 1)
-    assert load_model(workdir, to_sample=True).config == model.config
+    assert Run(workdir).model(to_sample=True).config == model.config
     assert evaluated(capsys, workdir, "--json")["missing_scales"] == []
     assert "missing" not in evaluated(capsys, workdir)
     shutil.rmtree(workdir / SCALES / "8")  # a gap: of no use without it
-    alone = load_model(workdir, to_sample=True)
+    alone = Run(workdir).model(to_sample=True)
     assert alone.config.image_size == (4, 4) and alone.sample(2).shape == (2, 4, 4, 1)
     assert evaluated(capsys, workdir, "--json")["missing_scales"] == ["8"]
 
@@ -158,19 +159,19 @@ def test_the_missing_scale_completes_the_run(workdir, capsys):
 def test_without_the_base_nothing_is_sampled(workdir):
     shutil.rmtree(workdir / SCALES / "base")
     with refuses("scale base", 8):
-        load_model(workdir, to_sample=True)
+        Run(workdir).model(to_sample=True)
     low = np.zeros((2, 4, 4, 1), "uint8")
-    assert load_model(workdir).upscale(low, 8).shape == (2, 8, 8, 1)
+    assert Run(workdir).model().upscale(low, 8).shape == (2, 8, 8, 1)
 
 
 @pytest.mark.slow
 def test_a_part_without_a_checkpoint_does_not_count(workdir):
     shutil.rmtree(workdir / SCALES / "8" / "checkpoints")
-    assert read_run(workdir).model.scale == "base"
-    assert load_model(workdir, to_sample=True).sample(1).shape == (1, 4, 4, 1)
+    assert Run(workdir).config.model.scale == "base"
+    assert Run(workdir).model(to_sample=True).sample(1).shape == (1, 4, 4, 1)
     shutil.rmtree(workdir / SCALES / "base" / "checkpoints")
     with refuses(workdir, "config.json"):
-        load_model(workdir)
+        Run(workdir).model()
 
 
 @pytest.mark.parametrize("scale", ["base", pytest.param("8", marks=pytest.mark.slow)])
@@ -211,11 +212,11 @@ def test_what_does_not_belong_to_the_run_is_refused(finished, scale, more, facts
 def test_other_seeds_and_lengths_belong_together(workdir):
     """How a part is trained is its own affair."""
     train.main(arguments(workdir, "16", "--seed=3", "--batch_size=3", steps=1))
-    assert read_run(workdir).model.scale == "all"
+    assert Run(workdir).config.model.scale == "all"
 
 
 def test_a_part_is_refused_in_a_folder_of_a_whole_run(finished, tmp_path):
-    run = read_run(finished / SCALES / "base").to_json()
+    run = Run(finished / SCALES / "base").config.to_json()
     (tmp_path / "config.json").write_text(run.replace('"scale": "base"', '"scale": "all"'))
     with refuses(tmp_path, "all scales", "--workdir"):
         train.main(arguments(tmp_path, "8"))
@@ -224,7 +225,7 @@ def test_a_part_is_refused_in_a_folder_of_a_whole_run(finished, tmp_path):
 
 def test_a_scale_held_twice_is_told_when_it_is_read(workdir):
     shutil.copytree(workdir / SCALES / "8", workdir / SCALES / "copy")
-    for read in (read_run, load_model):
+    for read in (Run, ms.load):
         with refuses(workdir / SCALES, "scale 8"):
             read(workdir)
 
@@ -245,26 +246,26 @@ def test_what_a_failed_run_left_blocks_nothing(workdir, config):
     (workdir / SCALES / "8-16").mkdir()
     (workdir / SCALES / "8-16" / CONFIG).write_text(right if config is None else config)
     assert [folder.name for folder in parts(workdir)] == ["8", "base"]
-    assert read_run(workdir).model.scale == "base,8"
-    run = with_scale(read_run(workdir), "16")
+    assert Run(workdir).config.model.scale == "base,8"
+    run = with_scale(Run(workdir).config, "16")
     assert folder_of(workdir, run) == workdir / SCALES / "16"
 
 
 def test_what_a_process_trains_in_counts_before_its_first_checkpoint(workdir):
-    folder, run = workdir / SCALES / "16", with_scale(read_run(workdir), "16")
+    folder, run = workdir / SCALES / "16", with_scale(Run(workdir).config, "16")
     with training_in(folder):
         claim(folder, run)
         assert [part.name for part in parts(workdir)] == ["16", "8", "base"]
         with refuses(folder, "scale 16"):
             folder_of(workdir, with_scale(run, "base,16"))
-        assert read_run(workdir).model.scale == "base,8"  # there is nothing to read yet
+        assert Run(workdir).config.model.scale == "base,8"  # there is nothing to read yet
     assert [part.name for part in parts(workdir)] == ["8", "base"]
 
 
 def test_all_scales_are_trained_where_only_a_failed_part_is(workdir):
     for name in ("8", "base"):
         shutil.rmtree(workdir / SCALES / name / "checkpoints")
-    assert folder_of(workdir, with_scale(read_run(workdir / SCALES / "8"), "all")) == workdir
+    assert folder_of(workdir, with_scale(Run(workdir / SCALES / "8").config, "all")) == workdir
 
 
 def with_scale(run, scale):
@@ -280,7 +281,7 @@ def test_parts_of_different_data_are_told_when_they_are_assembled(workdir, odd, 
     shutil.copytree(workdir / SCALES / "8", workdir / SCALES / "copy")
     sheet = workdir / SCALES / odd / "data.json"
     sheet.write_text(json.dumps(json.loads(sheet.read_text()) | {field: value}))
-    for read in (read_run, load_model):
+    for read in (Run, ms.load):
         with refuses(workdir / SCALES / odd, "other data", workdir / SCALES / "8", field):
             read(workdir)
 
@@ -305,12 +306,12 @@ def conditional(tmp_path_factory):
 
 @pytest.mark.slow
 def test_parts_have_encoders_of_their_own(conditional, capsys):
-    conditions = random_conditions(load_model(conditional), 3)
+    conditions = random_conditions(Run(conditional).model(), 3)
     model = check_terms(conditional, conditions)
     assert model.config.scale == "base;8"
     assert [encoder.name for encoder in model.encoders] == ["encoder", "encoder_8"]
     assert evaluated(capsys, conditional, "--json")["missing_scales"] == ["16"]
-    sampled = load_model(conditional, to_sample=True)
+    sampled = Run(conditional).model(to_sample=True)
     assert sampled.config.scale == "base;8" and sampled.config.image_size == (8, 8)
     weights = {v.path: v.numpy() for v in model.trainable_variables}
     assert {v.path for v in sampled.trainable_variables} == set(weights)
@@ -405,7 +406,7 @@ def test_images_upscaled_by_a_partial_run(conditional, tmp_path, capsys, asked):
 def test_a_whole_run_misses_nothing(conditional, tmp_path, capsys):
     shutil.copytree(conditional, tmp_path / "run")
     train.main(arguments(tmp_path / "run", "16", *CONDITIONAL, steps=1))
-    assert read_run(tmp_path / "run").model.scale == "base;8;16"
+    assert Run(tmp_path / "run").config.model.scale == "base;8;16"
     capsys.readouterr()
     sample.main(
         [

@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.runs import snapshots
 from ms_pixelcnn_tf.runs.checkpoint import Checkpoints, State
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop, step
 from ms_pixelcnn_tf.training.interrupt import Interrupted
 from support.errors import missing_facts, refuses
@@ -45,7 +45,7 @@ def test_a_run_that_diverges_leaves_checkpoints_from_before_the_first_skipped_st
         with refuses(*facts):
             train(run, tmp_path, TinySource())
         assert saved(tmp_path) == [2, 4]
-    found = evaluate(load_model(tmp_path), TinySource(), "validation", 4)
+    found = evaluate(Run(tmp_path).model(), TinySource(), "validation", 4)
     assert np.isfinite(found.bits_per_dim)
     monkeypatch.undo()
     lower = tiny_run(learning_rate=1e-3)

@@ -12,10 +12,10 @@ import pytest
 
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.runs.checkpoint import latest_step
-from ms_pixelcnn_tf.runs.trained import load_model, read_run
+from ms_pixelcnn_tf.runs.metrics import METRICS, read_metrics
+from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop
 from ms_pixelcnn_tf.training.interrupt import Interrupted
-from ms_pixelcnn_tf.training.monitor import METRICS, read_metrics
 from support.cases import fast
 from support.errors import refuses
 from support.runs import TinySource, assert_same_state, curve, state, tiny_run, train
@@ -71,7 +71,7 @@ def test_steps_may_grow_and_lines_after_the_checkpoint_are_dropped(finished, tmp
         file.write('{"step": 3, "validation_bits": 0.0}\n{"step": 4, "vali')
     train(tiny_run(steps=4), tmp_path, TinySource())
     assert latest_step(tmp_path) == 4
-    assert read_run(tmp_path).train.steps == 4
+    assert Run(tmp_path).config.train.steps == 4
     assert [line["step"] for line in read_metrics(tmp_path)] == [2, 3, 4]
     assert all(line["validation_bits"] > 0 for line in read_metrics(tmp_path))
 
@@ -82,7 +82,7 @@ def test_what_no_weight_depends_on_may_change(finished, tmp_path):
         log_every=1, checkpoint_every=1, sample_every=9, evaluate_every=2, data_dir="elsewhere"
     )
     stop_and_go_on(3, tiny_run(), tmp_path, then=changed)
-    assert read_run(tmp_path) == changed
+    assert Run(tmp_path).config == changed
     got, expected = state(tmp_path), state(finished[1])
     for name in expected:
         if "recent" not in name:  # since the last validation, which is where that was changed to
@@ -129,7 +129,7 @@ def test_a_signal_in_a_validation_stops_it_and_the_next_session_makes_up_for_it(
 def test_every_kind_of_model_reloads_bit_for_bit(overrides, tmp_path):
     run = tiny_run(**({"steps": 2, "evaluate_every": 2} | overrides))
     model = train(run, tmp_path, TinySource())
-    reloaded = load_model(tmp_path)
+    reloaded = Run(tmp_path).model()
     labels = {"label": np.arange(5) % 3} if run.model.num_classes else None
     np.testing.assert_array_equal(
         model.sample(5, labels, seed=1), reloaded.sample(5, labels, seed=1)
@@ -140,7 +140,7 @@ def test_every_kind_of_model_reloads_bit_for_bit(overrides, tmp_path):
 
 def test_reloaded_model_agrees_with_the_last_validation(finished):
     run, workdir, model = finished
-    reloaded = load_model(workdir)
+    reloaded = Run(workdir).model()
     np.testing.assert_array_equal(model.sample(5, seed=1), reloaded.sample(5, seed=1))
     first, second = (evaluate(m, TinySource(), "validation", 3) for m in (model, reloaded))
     assert first == second
@@ -154,7 +154,7 @@ def test_averages_differ_from_the_weights_and_none_means_the_model(finished, tmp
     assert not np.array_equal(saved[name], saved["averaged" + name.removeprefix("model")])
     run = tiny_run(ema_decay=0.0, steps=1, output="softmax")
     model = train(run, tmp_path, TinySource())
-    np.testing.assert_array_equal(model.sample(3), load_model(tmp_path).sample(3))
+    np.testing.assert_array_equal(model.sample(3), Run(tmp_path).model().sample(3))
 
 
 @pytest.mark.slow

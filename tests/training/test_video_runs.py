@@ -10,10 +10,12 @@ from ms_pixelcnn_tf.configs import RunConfig, make_run
 from ms_pixelcnn_tf.data.subsampled import Subsampled
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.runs.trained import load_model
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.run import Run
+from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import events, fit_to_data
 from ms_pixelcnn_tf.training.interrupt import Interrupted
-from ms_pixelcnn_tf.training.monitor import TENSORBOARD, read_metrics
+from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from support.errors import refuses
 from support.runs import TinyFilm, TinySource, state, tiny_run, tiny_video_run, train
 
@@ -53,7 +55,7 @@ def test_resumed_equals_uninterrupted_with_all_that_may_be_given(finished, tmp_p
 @pytest.mark.slow
 def test_a_reloaded_model_has_the_bits_of_the_last_validation(finished):
     run, workdir, model = finished
-    reloaded, source = load_model(workdir), TinyFilm()
+    reloaded, source = Run(workdir).model(), TinyFilm()
     assert isinstance(reloaded, VideoPixelCNN)
     first, second = (evaluate(m, source, "validation", 2) for m in (model, reloaded))
     assert first == second
@@ -126,12 +128,12 @@ def test_a_model_that_is_not_the_datas_is_told_before_anything_is_written(
 )
 def test_data_of_the_other_kind_is_told_before_it_is_opened(dataset, variant, facts):
     with refuses(*facts):
-        fit_to_data.load_source(make_run(dataset, variant))
+        load_source(make_run(dataset, variant))
 
 
 def test_clips_are_as_long_as_the_models_and_sizes_may_be_left_out():
     run = make_run("shapes_push", "OT", image_size=16, num_frames=5, action_size=0, state_size=0)
-    source = fit_to_data.load_source(run)
+    source = load_source(run)
     assert source.num_frames == 5 and data.load("shapes_push").num_frames == 20
     assert fit_to_data.fit_to_source(run, source) == run
 
@@ -140,10 +142,8 @@ def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
     fields = {"image_size": 16, "num_frames": 3}
     run = make_run("shapes_push", "OT", source_size=32, **fields)
     source, large = (
-        fit_to_data.load_source(run),
-        fit_to_data.load_source(
-            make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})
-        ),
+        load_source(run),
+        load_source(make_run("shapes_push", "OT_upscaler", **fields | {"image_size": 32})),
     )
     assert fit_to_data.fit_to_source(run, source) == run
     np.testing.assert_array_equal(
@@ -153,7 +153,7 @@ def test_a_run_reads_every_nth_pixel_and_old_runs_read_all():
     with refuses("source_size", -1, 0):
         make_run("shapes_push", "OT", source_size=-1)
     with refuses("source_size", 40, 0, "multiple of 16"):
-        fit_to_data.load_source(make_run("shapes_push", "OT", source_size=40, **fields))
+        load_source(make_run("shapes_push", "OT", source_size=40, **fields))
 
     whole = make_run("shapes_push", "OT", **fields)
     stored = json.loads(whole.to_json())

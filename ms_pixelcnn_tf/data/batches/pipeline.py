@@ -87,9 +87,9 @@ def training_batches(
     Returns:
         A `tf.data.Dataset` of dicts, B being `batch_size`, or the number of `rows`: images uint8
         `[B, H, W, C]` in 0…`num_levels`-1, labels int32 `[B]`; "text" int32 `[B, 201]`, the codes
-        (`captions.encode`) of one caption of each example's, drawn anew each epoch; "keypoints" uint8
-        `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further fields as the
-        source has them.
+        (`captions.encode`) of one caption of each example's, drawn anew each epoch; "keypoints"
+        uint8 `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further fields as
+        the source has them.
 
     Raises:
         UserError: for an empty or unknown split, an unknown field, or an option out of range.

@@ -1,4 +1,4 @@
-"""What callers hand to a video model, checked before it reaches a graph; as `models.checks` for images."""
+"""What callers hand to a video model, checked before it reaches a graph; see `models.checks`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,0 +1,182 @@
+"""A trained run, read back: all that its folder holds, for everyone who asks.
+
+An export's folder, and that of a model that ships, are read as a run's: they hold the same
+config.json and data.json, and weights of the same names.
+"""
+
+import collections
+import dataclasses
+import itertools
+import json
+import pathlib
+from typing import Any, TypeVar
+
+import tensorflow as tf
+
+from ms_pixelcnn_tf.configs import ModelConfig, RunConfig, VideoConfig, unknown
+from ms_pixelcnn_tf.data.source import Source
+from ms_pixelcnn_tf.errors import UserError
+from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, make_model
+from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots
+from ms_pixelcnn_tf.runs.metrics import read_metrics
+from ms_pixelcnn_tf.runs.scales import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
+from ms_pixelcnn_tf.runs.snapshots import by_name
+from ms_pixelcnn_tf.runs.source import load_source
+from ms_pixelcnn_tf.types import AnyPath
+
+CHOICES = {"last": CHECKPOINTS, "best": BEST}  # of the checkpoint whose weights a model is given
+Config = TypeVar("Config", bound=ModelConfig | VideoConfig)
+VARIABLES = "variables/variables"  # the checkpoint of a SavedModel
+
+
+class Run:
+    """A run's folder, or one of scales trained apart; or an export.
+
+    Args:
+        workdir: the folder.
+
+    Attributes:
+        workdir: `pathlib.Path`.
+        config: the `RunConfig`; of scales trained apart, one that holds those with a checkpoint.
+        parts: the folders that hold checkpoints, `{path: RunConfig}`: the run's own, or those of
+            its parts.
+
+    Raises:
+        UserError: if there is no run; if its parts do not belong together.
+    """
+
+    def __init__(self, workdir: AnyPath) -> None:
+        self.workdir = pathlib.Path(workdir)
+        if (self.workdir / CONFIG).is_file():
+            self.parts = {self.workdir: scales.read_config(self.workdir / CONFIG)}
+        else:
+            self.parts = trained_parts(workdir)
+            if not self.parts:
+                raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
+            _check_same_data(self.parts)
+        self.config = scales.assembled(self.parts)
+
+    @property
+    def sampled(self) -> RunConfig:
+        """Of the largest images that the held scales make, from the base upwards: smaller images
+        are sub-sampled. Raises UserError if the base is missing."""
+        model, data = sampled_config(self.config.model), self.config.data
+        if model.image_size != self.config.model.image_size and not data.source_size:
+            data = dataclasses.replace(data, source_size=max(self.config.model.image_size))
+        return dataclasses.replace(self.config, model=model, data=data)
+
+    @property
+    def datasheet(self) -> dict[str, Any] | None:
+        """What it was trained on (`datasheet.read`); None if its folder does not say."""
+        return datasheet.read(self.workdir)
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        """The validation curve (`metrics.read_metrics`); empty of scales trained apart, each of
+        which has its own."""
+        return read_metrics(self.workdir)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Names of its classes, keypoints or segments, in the order of their numbers; empty where
+        they are not known. `kind` is one of `datasheet.NAMES`."""
+        return datasheet.read_names(self.workdir, kind)
+
+    def source(self, data_dir: str | None = None) -> Source:
+        """Its data set, from `data_dir` if that is given.
+
+        Raises:
+            UserError: as `source.load_source`; if the classes are not those it was trained with.
+        """
+        found = load_source(self.config, data_dir)
+        datasheet.check_same_classes(self.workdir, found)
+        return found
+
+    def model(
+        self, to_sample: bool = False, checkpoint: str = "last"
+    ) -> MultiscalePixelCNN | VideoPixelCNN:
+        """The model with the averaged weights of a checkpoint; of scales trained apart it holds
+        those that have one.
+
+        Args:
+            to_sample: where scales are missing, give the model of `sampled`.
+            checkpoint: "last", the newest, or "best", that of the best validation. A damaged one is
+                warned of, and the one before it used. An export, and a model that ships, have one.
+
+        Raises:
+            UserError: if there is no checkpoint, or one that does not fit; if a file is not the one
+                that its card tells of.
+        """
+        if checkpoint not in CHOICES:
+            raise unknown("checkpoint", checkpoint, CHOICES)
+        first = next(iter(self.parts))  # parts without a checkpoint are left out
+        if latest_checkpoint(first) is None and not _is_export(first):
+            raise UserError(f"{self.workdir} has no checkpoint yet; train it first")
+        config = self.config.model
+        model = make_model(sampled_config(config) if to_sample else config)
+        for folder, part in self.parts.items():
+            own = part.model
+            held = own.held_scales if isinstance(own, ModelConfig) and own.scale != "all" else ()
+            _read_weights(folder, model.variables_of(held) if held else None, model, checkpoint)
+        return model
+
+
+def _read_weights(folder, variables, model, checkpoint):
+    """Gives some variables, or all that are trained, the values of a folder's checkpoint."""
+    weights = tf.train.Checkpoint(averaged=by_name(variables or model.trainable_variables))
+    if _is_export(folder):
+        card.check(folder, f"{VARIABLES}.*")
+        snapshots.read(weights, str(folder / VARIABLES))
+        return
+    choice = CHOICES[checkpoint]
+    if card.read(folder) is not None:
+        choice = CHECKPOINTS
+        card.check(folder, f"{choice}/step-*")
+    if snapshots.read_newest(weights, folder / choice) is None:
+        raise UserError(f"{folder} has no {checkpoint} checkpoint: it was not validated yet")
+
+
+def trained_parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
+    """The scales trained apart that have a checkpoint: folder → `RunConfig`."""
+    there = scales.parts(workdir).items()
+    return {folder: run for folder, run in there if latest_checkpoint(folder)}
+
+
+def _check_same_data(folders):
+    """Raises UserError, naming the part that differs from most, unless all are of the same data."""
+    sheets = {folder: datasheet.read(folder) for folder in folders}
+    for field in ("class_names", "examples", "fingerprint"):
+        values = {folder: json.dumps(sheet[field]) for folder, sheet in sheets.items() if sheet}
+        counted = collections.Counter(values.values()).most_common()
+        if len(counted) > 1:
+            (most, _), *_, (odd, _) = counted
+            folder, other = (
+                next(f for f, value in values.items() if value == wanted) for wanted in (odd, most)
+            )
+            raise UserError(
+                f"{folder} was trained on other data than {other}: {field} {odd[:80]}, not "
+                f"{most[:80]}; train that scale anew, or take its folder away"
+            )
+
+
+def _is_export(folder):
+    return (folder / f"{VARIABLES}.index").is_file()
+
+
+def sampled_config(config: Config) -> Config:
+    """The configuration of the largest images that the held scales make, from the base upwards.
+
+    Raises:
+        UserError: if the base is missing.
+    """
+    if isinstance(config, VideoConfig) or config.scale == "all":
+        return config
+    whole = list(itertools.takewhile(lambda name: name in config.held_scales, config.scale_names))
+    if not whole:
+        raise UserError(
+            f"no image can be sampled without the scale base; trained are: {config.scale}"
+        )
+    size = config.sizes[len(whole) - 1]
+    if len(whole) == 1:  # the base alone is a PixelCNN at its own size
+        return dataclasses.replace(config, variant="ON", image_size=size, scale="all")
+    kept = [",".join(name for name in part if name in whole) for part in config.scale_parts]
+    return dataclasses.replace(config, image_size=size, scale=";".join(filter(None, kept)))
