@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(
             f"the model is of {config.channels} channels; valid, to read image files: 1 or 3"
         )
-    prompt = prompt_flags.flags_prompt(options, config, prompt_flags.read_names(workdir))
+    prompt = prompt_flags.flags_prompt(options, config, prompt_flags.read_names(run))
     conditions = prompts.to_conditions([prompt], config) or None
     if options.heatmaps is not None:
         size = grids.grid_size(2, config.image_size, 2, options.scale)
