@@ -39,7 +39,7 @@ def step_flops(run):
     from flops import TRAINING_FACTOR, graph_flops
     from ms_pixelcnn_tf.models import checks as inputs
     from ms_pixelcnn_tf.models import make_model
-    from ms_pixelcnn_tf.models.image import likelihood
+    from ms_pixelcnn_tf.models.image import factorisation
     from ms_pixelcnn_tf.models.video import checks as video_inputs
     from ms_pixelcnn_tf.models.video import rollout
 
@@ -65,7 +65,7 @@ def step_flops(run):
     offsets = tf.constant([[0.0, 0.0]]) if crop else None
 
     def score(images, given):
-        return likelihood.log_prob_terms(model, images, given, crop, offsets, halo)
+        return factorisation.log_prob_terms(model, images, given, crop, offsets, halo)
 
     return TRAINING_FACTOR * graph_flops(
         score, tf.TensorSpec((1, *size), tf.int32), conditions

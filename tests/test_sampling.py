@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from ms_pixelcnn_tf.models.checks import check_uniforms
-from ms_pixelcnn_tf.models.image import decoding
+from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.sampling import loops, per_core
 from support.cases import fast
 from support.models import (
@@ -220,8 +220,8 @@ def test_all_samplers_give_the_same_image_and_its_likelihood(index):
     compiled = model.decode(uniforms, conditions)
     # The others go a step at a time: no graph.
     checked = check_uniforms(model.config, uniforms, conditions)
-    naive, naive_log_prob = decoding.decode_naive(model, *checked)
-    cached, cached_log_prob = decoding.decode_cached(model, *checked, score=True)
+    naive, naive_log_prob = factorisation.decode_naive(model, *checked)
+    cached, cached_log_prob = factorisation.decode_cached(model, *checked, score=True)
     np.testing.assert_array_equal(naive, compiled)
     np.testing.assert_array_equal(cached, compiled)
     np.testing.assert_array_equal(

@@ -10,7 +10,7 @@ from tensorflow.python.framework.convert_to_constants import (
 import flops
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf.layers import GatedLayer, MaskedDense
-from ms_pixelcnn_tf.models.image import likelihood
+from ms_pixelcnn_tf.models.image import factorisation
 from support.errors import refuses
 
 # 12x12 images, so that no map is a power of two and a swapped factor shows.
@@ -103,7 +103,7 @@ def profiled_products(model, batch):
 def test_the_graph_counts_what_the_layers_count(variant, upscaler):
     model = ms.build_model(variant=variant, upscaler=upscaler, **SMALL)
     graph = flops.graph_flops(
-        lambda images: likelihood.log_prob_terms(model, images, {}),
+        lambda images: factorisation.log_prob_terms(model, images, {}),
         tf.TensorSpec((1, 12, 12, 3), tf.int32),
     )
     assert graph == sum(flops.forward_flops(model).values())

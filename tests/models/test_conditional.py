@@ -10,7 +10,7 @@ from ms_pixelcnn_tf import captions as text
 from ms_pixelcnn_tf.encoders import Code
 from ms_pixelcnn_tf.models.checks import check_conditions, check_uniforms
 from ms_pixelcnn_tf.models.crop import Crop
-from ms_pixelcnn_tf.models.image import decoding
+from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.networks.trunk import Trunk
 from support.cases import fast
 from support.errors import refuses
@@ -167,8 +167,8 @@ def test_samplers_give_the_same_image_and_its_likelihood(name):
     conditions = random_conditions(model, batch, seed=7)
     compiled = model.decode(uniforms, conditions)
     checked = check_uniforms(model.config, uniforms, conditions)
-    naive, naive_log_prob = decoding.decode_naive(model, *checked)
-    cached, cached_log_prob = decoding.decode_cached(model, *checked, score=True)
+    naive, naive_log_prob = factorisation.decode_naive(model, *checked)
+    cached, cached_log_prob = factorisation.decode_cached(model, *checked, score=True)
     np.testing.assert_array_equal(naive, compiled)
     np.testing.assert_array_equal(cached, compiled)
     np.testing.assert_array_equal(

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.distributions import make_distribution
-from ms_pixelcnn_tf.models.image import likelihood
+from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.networks import GatedPixelCNN, MaskedUpscalerA
 from ms_pixelcnn_tf.runs.checkpoint import Checkpoints, State, claim
 from ms_pixelcnn_tf.runs.run import Run
@@ -120,7 +120,7 @@ def train(model, steps=4):
         images = tf.constant(random_levels(model, 4, seed=step), tf.int32)
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(
-                sum(likelihood.log_prob_terms(model, images, {}).values())
+                sum(factorisation.log_prob_terms(model, images, {}).values())
             )  # run eagerly: no trace
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))

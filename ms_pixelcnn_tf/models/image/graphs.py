@@ -1,4 +1,4 @@
-"""What an image model compiles: the functions of `likelihood` and `decoding`, each as one graph of
+"""What an image model compiles: the functions of `factorisation`, each as one graph of
 any batch."""
 
 import functools
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ms_pixelcnn_tf.models.checks import condition_shapes, uniforms_dtype
 from ms_pixelcnn_tf.models.compiling import compile_function
-from ms_pixelcnn_tf.models.image import decoding, likelihood
+from ms_pixelcnn_tf.models.image import factorisation
 
 if TYPE_CHECKING:
     from ms_pixelcnn_tf.models.image.model import MultiscalePixelCNN
@@ -30,25 +30,25 @@ class ImageGraphs:
         uniforms = self._map(model.config.image_size, uniforms_dtype(model.config))
         self.log_prob_terms, self.log_prob_by_pixel = (
             self._compile(score, images=images)
-            for score in (likelihood.log_prob_terms, likelihood.log_prob_by_pixel)
+            for score in (factorisation.log_prob_terms, factorisation.log_prob_by_pixel)
         )
         self.decode, self.decode_scored, self.decode_naive = (
             self._compile(decode, uniforms=uniforms)
             for decode in (
-                functools.partial(decoding.decode_cached, score=False),
-                functools.partial(decoding.decode_cached, score=True),
-                decoding.decode_naive,
+                functools.partial(factorisation.decode_cached, score=False),
+                functools.partial(factorisation.decode_cached, score=True),
+                factorisation.decode_naive,
             )
         )
 
     def upscale(self, start: int, end: int) -> Callable:
-        """`decoding.upscale` between two of `model.sizes`, by number: of `(levels, uniforms,
+        """`factorisation.upscale` between two of `model.sizes`, by number: of `(levels, uniforms,
         conditions)`."""
         if (start, end) not in self._upscale:
             config = self._model.config
             smaller, larger = (self._model.sizes[index] for index in (start, end))
             self._upscale[start, end] = self._compile(
-                functools.partial(decoding.upscale, start=start),
+                functools.partial(factorisation.upscale, start=start),
                 levels=self._map(smaller, "int32"),
                 uniforms=self._map(larger, uniforms_dtype(config)),
             )

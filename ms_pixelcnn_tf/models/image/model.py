@@ -1,6 +1,6 @@
 """Image models: `OlogN`, the multiscale PixelCNN, and `ON`, the same with no scale but its base.
 
-`likelihood` has the equations, `decoding` their inverse. Departures are listed in README.md.
+`factorisation` has the equations and their inverse. Departures are listed in README.md.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from ms_pixelcnn_tf.models.checks import (
     check_uniforms,
 )
 from ms_pixelcnn_tf.models.compiling import graph_of
-from ms_pixelcnn_tf.models.image import likelihood
+from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.models.image.graphs import ImageGraphs
 from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
@@ -161,7 +161,7 @@ class MultiscalePixelCNN(KerasTraining):
         levels, conditions = check_images(self.config, images, conditions)
         if levels.shape[0] == 0:
             return self.log_prob_terms(levels, conditions)
-        return likelihood.log_prob_terms(self, levels, conditions, crop_size, offsets, halo)
+        return factorisation.log_prob_terms(self, levels, conditions, crop_size, offsets, halo)
 
     def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
         """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up
