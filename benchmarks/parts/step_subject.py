@@ -5,7 +5,8 @@ import time
 import tensorflow as tf
 
 from ms_pixelcnn_tf.models import make_model
-from ms_pixelcnn_tf.training.fitting import fit_to_source, load_source
+from ms_pixelcnn_tf.runs.source import load_source
+from ms_pixelcnn_tf.training.fit_to_data import fit_to_source
 from ms_pixelcnn_tf.training.loop import batches_of
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.step import make_train_step
