@@ -19,6 +19,7 @@ from ms_pixelcnn_tf.models.video import rollout
 from ms_pixelcnn_tf.models.video.frame_factors import Past
 from ms_pixelcnn_tf.networks import MaskedUpscalerA
 from ms_pixelcnn_tf.sampling import loops
+from ms_pixelcnn_tf.sampling.samplers import CachedSampler
 from parts.timing import seconds_of
 from parts.worker import peak_memory
 
@@ -152,13 +153,13 @@ class StepByStep:
             log_probs=(base, drawn),
             position=((), "int32"),
         )
-        self._groups = {}
-        for index in model.held_indices():
+        self._groups, sampler = {}, CachedSampler(score=False)
+        for index, scale in model.scales.items():
             size = model.sizes[index - 1]
-            for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
+            for group, upscaler in scale.upscalers.items():
                 self._groups[index, group] = compile_function(
-                    lambda model, known, uniforms, upscaler=upscaler: loops.decode_group(
-                        upscaler, upscaler.trunk(known), uniforms, score=False
+                    lambda model, known, uniforms, upscaler=upscaler: sampler.group(
+                        upscaler, upscaler.trunk(known), uniforms
                     )[0],
                     model,
                     known=(shape(size, group - 1), "int32"),
@@ -173,7 +174,7 @@ class StepByStep:
         for position in range(height * width):
             image = self._pixel(scales[0], *image, np.array([position], "int32"))
         levels = image[0]
-        for index in model.held_indices():
+        for index in model.scales:
             groups, own = [levels], pixels.split_groups(scales[index])
             for group in (2, 3, 4):
                 known = ops.concatenate(groups, axis=-1)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 
-from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice, unknown
+from ms_pixelcnn_tf.configs.checks import check_at_least, unknown
 from ms_pixelcnn_tf.configs.shared import DensityConfig, departure, doc, doubled_sizes
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
@@ -27,10 +27,6 @@ class ModelConfig(DensityConfig):
         "assembled model's, as base;8,16, are parts that were trained apart",
         "all",
     )
-    upscaler: str = doc("A (pixels of a group independent) or B (autoregressive patches)", "A")
-    patch_size: int = doc("side M of type B's patches", 4)
-    decoder_layers: int = doc("gated layers of type B's decoder", 2)
-    decoder_features: int = doc("their width", 64)
     label_features: int = doc("width of the class embedding", 64)
     text_features: int = doc("width of the code of a caption", 64)
     text_width: int = doc("width of the text encoder's second convolution", 128)
@@ -78,7 +74,6 @@ class ModelConfig(DensityConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        check_choice(self, "upscaler", ("A", "B"))
         check_at_least(
             self,
             0,
@@ -91,32 +86,18 @@ class ModelConfig(DensityConfig):
         check_at_least(
             self,
             1,
-            "patch_size",
-            "decoder_layers",
-            "decoder_features",
             "label_features",
             "text_features",
             "text_width",
             "spatial_features",
             "joint_features",
         )
-        self.check_orders_channels("base_features", "head_features", "decoder_features")
+        self.check_orders_channels("base_features", "head_features")
         if self.variant == "OlogN":
             if self.conditions and not self.residual_blocks:
                 raise UserError("residual_blocks is 0; a conditional upscaler needs at least 1")
-            self._check_patches()
+            self.check_patches(self.sizes[:-1])
         self._check_scale()
-
-    def _check_patches(self):
-        *smaller, _ = self.sizes
-        if self.upscaler == "A":
-            return
-        for size in smaller:
-            if any(side % min(self.patch_size, side) for side in size):
-                raise UserError(
-                    f"patch_size {self.patch_size} does not divide the group maps of "
-                    f"{format_size(size)}; give one that divides both sides"
-                )
 
     def _check_scale(self):
         """Puts the scales of a part in order, and the parts by their smallest scale."""

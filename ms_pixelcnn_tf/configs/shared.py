@@ -1,6 +1,7 @@
 """What the configurations of image and video models share."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice
@@ -82,6 +83,10 @@ class DensityConfig:
     residual_blocks: int = doc("residual blocks of each upscaler", 4)
     features: int = doc("width of the upscalers", 64)
     head_features: int = doc("width of the 1x1 layer before the output", 64)
+    upscaler: str = doc("A (pixels of a group independent) or B (autoregressive patches)", "A")
+    patch_size: int = doc("side M of type B's patches", 4)
+    decoder_layers: int = doc("gated layers of type B's decoder", 2)
+    decoder_features: int = doc("their width", 64)
     dtype: str = doc("dtype policy: float32, float64 or mixed_bfloat16", "float32")
     softmax_law: str = departure(
         "logits of a softmax: free (one free logit per level, usual start) or tent (plus a tent "
@@ -134,6 +139,7 @@ class DensityConfig:
         check_departures(self)
         check_choice(self, "variant", self.valid_variants)
         check_choice(self, "output", ("softmax", "dmol"))
+        check_choice(self, "upscaler", ("A", "B"))
         check_choice(self, "dtype", ("float32", "float64", "mixed_bfloat16"))
         for name in ("image_size", "base_size"):
             object.__setattr__(self, name, parse_size(getattr(self, name), name))
@@ -152,7 +158,11 @@ class DensityConfig:
             "base_features",
             "features",
             "head_features",
+            "patch_size",
+            "decoder_layers",
+            "decoder_features",
         )
+        self.check_orders_channels("decoder_features")
         if self.type_a_colour == "masked":
             self.check_orders_channels("features")
 
@@ -174,6 +184,15 @@ class DensityConfig:
                 f"{narrow[0]} is {getattr(self, narrow[0])}; a softmax orders {self.channels} "
                 f"channels and needs at least {self.channels} features"
             )
+
+    def check_patches(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """Raises UserError unless type B's patches divide the groups' maps, which have `sizes`."""
+        for size in sizes if self.upscaler == "B" else ():
+            if any(side % min(self.patch_size, side) for side in size):
+                raise UserError(
+                    f"patch_size {self.patch_size} does not divide the group maps of "
+                    f"{format_size(size)}; give one that divides both sides"
+                )
 
 
 def doubled_sizes(

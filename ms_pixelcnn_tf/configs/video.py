@@ -118,7 +118,11 @@ class VideoConfig(DensityConfig):
                 f"image_size is {format_size(self.image_size)}; variant {self.variant} needs even "
                 "sides"
             )
-        _ = self.sizes  # raises where there is no pyramid
+        *smaller, _ = self.sizes  # raises where there is no pyramid
+        if self.variant == "OT":
+            height, width = self.image_size
+            smaller = [(height // 2, width // 2)]
+        self.check_patches(smaller)
 
     @property
     def conditions(self) -> tuple[str, ...]:

@@ -47,6 +47,8 @@ class MaskedUpscalerA(Upscaler):
     `[B, H, W, distribution.num_params]`.
     """
 
+    channel_by_channel = True
+
     def __init__(
         self,
         distribution: Distribution,

@@ -49,6 +49,7 @@ class Upscaler(OfDistribution, keras.layers.Layer):
     """
 
     trunk: Any  # (context, conditioning) → what is known of the group
+    channel_by_channel = False  # whether a channel of all its pixels is generated before the next
 
     def __init__(
         self,
@@ -93,6 +94,23 @@ class Upscaler(OfDistribution, keras.layers.Layer):
         is more computed than the trunk, as a pixel's parameters see nothing of the group beyond its
         own patch (type A: pixel), which is kept whole."""
         return self([cut(maps) for maps in known], cut(levels))
+
+    def channel_params(self, known: Any) -> Callable:
+        """For decoding: a function `(channel, levels [..., C]) → parameters`."""
+        raise NotImplementedError
+
+    def decode(self, known: Any, uniforms: Tensor, sampler: Any) -> tuple[Tensor, Tensor | None]:
+        """The group's levels by inverse CDF: type A decodes a channel of all pixels at once.
+
+        Args:
+            known: from the trunk.
+            uniforms: `[B, H, W, C]` in [0, 1).
+            sampler: a `sampling.samplers.CachedSampler`.
+
+        Returns:
+            `[B, H, W, C]` int32 levels, and their log-probabilities (nats) or None.
+        """
+        return sampler.pixels(self.distribution, self.channel_params(known), uniforms)
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -243,6 +261,16 @@ class UpscalerB(Upscaler):
     def patches(self, known: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The trunk's features and prediction (or None), patches folded into the batch."""
         return [None if maps is None else to_patches(maps, self.patch_size) for maps in known]
+
+    def decode(
+        self, known: Sequence[Tensor | None], uniforms: Tensor, sampler: Any
+    ) -> tuple[Tensor, Tensor | None]:
+        """As for all types. Patches are folded into the batch, so that the few steps through one
+        patch serve the whole image."""
+        drawn, size = to_patches(uniforms, self.patch_size), uniforms.shape[1:3]
+        levels, log_probs = sampler.raster(self.decoder, drawn, *self.patches(known))
+        levels = from_patches(levels, size)
+        return levels, None if log_probs is None else from_patches(log_probs, size)
 
     @property
     def output_bias(self) -> keras.Variable:

@@ -13,9 +13,6 @@ from typing import Any
 
 from keras import ops
 
-from ms_pixelcnn_tf.networks import MaskedUpscalerA, UpscalerB
-from ms_pixelcnn_tf.pixels import from_patches, to_patches
-from ms_pixelcnn_tf.sampling.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.sampling.per_core import by_cores
 from ms_pixelcnn_tf.types import Tensor
 
@@ -197,44 +194,3 @@ def _blank(uniforms, score):
     """Zeros to push levels, and log-probabilities if asked for, into."""
     levels = ops.zeros_like(uniforms, dtype="int32")
     return (levels, ops.zeros_like(uniforms)) if score else (levels,)
-
-
-def decode_group(
-    upscaler: Any, known: Any, uniforms: Tensor, score: bool = True
-) -> tuple[Tensor, Tensor | None]:
-    """Decodes one group of a scale from what its trunk knows of it.
-
-    Type A decodes a channel of all pixels at once. Type B folds its patches into the batch, so that
-    the few steps through one patch serve the whole image.
-
-    Args:
-        upscaler: an `UpscalerA`, `MaskedUpscalerA` or `UpscalerB`.
-        known: what its trunk returns.
-        uniforms: `[B, H, W, C]`.
-        score: whether to return log-probabilities.
-
-    Returns:
-        `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
-    """
-    if not isinstance(upscaler, UpscalerB):
-        return decode_pixels(upscaler.distribution, upscaler.channel_params(known), uniforms)
-    conditioning, prediction = upscaler.patches(known)
-    levels, log_probs = decode_raster(
-        upscaler.decoder,
-        CachedPixelCNN,
-        to_patches(uniforms, upscaler.patch_size),
-        score,
-        conditioning=conditioning,
-        prediction=prediction,
-    )
-    size = uniforms.shape[1:3]
-    return from_patches(levels, size), None if log_probs is None else from_patches(log_probs, size)
-
-
-def decode_group_naive(
-    upscaler: Any, all_params: Callable, uniforms: Tensor
-) -> tuple[Tensor, Tensor]:
-    """`decode_naive` of a group of a scale, in the order in which its upscaler generates it: a
-    channel-masked network reads the channels before of all pixels."""
-    by_channel = isinstance(upscaler, MaskedUpscalerA)
-    return decode_naive(upscaler.distribution, all_params, uniforms, by_channel)

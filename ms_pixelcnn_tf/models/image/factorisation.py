@@ -3,13 +3,12 @@
 log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_group | groups before it)
 
 `factors` walks up the scales on known images. `_decode` walks the same way and fills in what it is
-not given: base first, then group by group. Each function takes the model, then tensors: images or
-uniforms `[B, H, W, C]`, and a dict of conditions.
+not given: base first, then group by group (`models.scale`). Each function takes the model, then
+tensors: images or uniforms `[B, H, W, C]`, and a dict of conditions.
 
 Reference: Reed et al. (2017), section 3, equations 1 to 3.
 """
 
-import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,7 @@ from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.models.crop import Crop
-from ms_pixelcnn_tf.sampling import loops
-from ms_pixelcnn_tf.sampling.cached_pixelcnn import CachedPixelCNN
+from ms_pixelcnn_tf.sampling.samplers import CachedSampler, NaiveSampler
 from ms_pixelcnn_tf.types import Tensor
 
 if TYPE_CHECKING:
@@ -50,15 +48,12 @@ def factors(
     if model.base is not None:
         params = model.base(scales[0], model.conditioning(codes, 0))
         yield 0, model.distribution.log_prob(params, scales[0]), 1
-    for index in model.held_indices():
+    for index, scale in model.scales.items():
         crop = Crop(model.sizes[index], crop_size, offsets, halo)
-        groups = pixels.split_groups(crop.cut_image(scales[index]))
+        image = crop.cut_image(scales[index])
         conditioning = model.conditioning(codes, index, crop.places)
-        for group, upscaler in zip((2, 3, 4), model.upscalers_of(index), strict=True):
-            context, target = ops.concatenate(groups[: group - 1], axis=-1), groups[group - 1]
-            known = upscaler.trunk(context, conditioning)
-            params = upscaler.scored(known, target, crop.cut_scored)
-            log_prob = model.distribution.log_prob(params, crop.cut_scored(target))
+        for factor in scale.factors(image, conditioning, cut=crop.cut_scored):
+            log_prob = model.distribution.log_prob(factor.params, factor.levels)
             yield index, log_prob, crop.area_ratio
 
 
@@ -99,13 +94,7 @@ def decode_cached(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """uint8 levels `[B, H, W, C]`; with `score` also their log p, `[B]`, nats."""
 
-    def base(uniforms, conditioning):
-        return loops.decode_raster(
-            model.base, CachedPixelCNN, uniforms, score, conditioning=conditioning
-        )
-
-    group = functools.partial(loops.decode_group, score=score)
-    levels, log_probs = _decode(model, uniforms, conditions, base, group)
+    levels, log_probs = _decode(model, uniforms, conditions, CachedSampler(score))
     return (levels, sum(map(sum_image, log_probs))) if score else levels
 
 
@@ -114,15 +103,7 @@ def decode_naive(
 ) -> tuple[Tensor, Tensor]:
     """uint8 levels and their log p, with one full evaluation of a network a sub-pixel."""
 
-    def base(uniforms, conditioning):
-        return loops.decode_naive(
-            model.distribution, lambda x: model.base(x, conditioning), uniforms
-        )
-
-    def group(upscaler, known, uniforms):
-        return loops.decode_group_naive(upscaler, lambda x: upscaler(known, x), uniforms)
-
-    levels, log_probs = _decode(model, uniforms, conditions, base, group)
+    levels, log_probs = _decode(model, uniforms, conditions, NaiveSampler())
     return levels, sum(map(sum_image, log_probs))
 
 
@@ -134,8 +115,8 @@ def upscale(
     start: int,
 ) -> Tensor:
     """uint8 levels of the uniforms' size, from levels of the model's size of number `start`."""
-    group = functools.partial(loops.decode_group, score=False)
-    levels, _ = _decode_upward(model, start, levels, uniforms, model.encode(conditions), group)
+    sampler = CachedSampler(score=False)
+    levels, _ = _decode_upward(model, start, levels, uniforms, model.encode(conditions), sampler)
     return ops.cast(levels, "uint8")
 
 
@@ -144,27 +125,21 @@ def sum_image(log_probs: Tensor) -> Tensor:
     return ops.sum(log_probs, axis=(1, 2, 3))
 
 
-def _decode(model, uniforms, conditions, decode_base, decode_group):
-    """uint8 levels, and the list of what the decoders return beside them."""
+def _decode(model, uniforms, conditions, sampler):
+    """uint8 levels, and the list of the factors' log-probabilities."""
     codes = model.encode(conditions)
     smallest = pixels.subsample(uniforms, 2 ** (len(model.sizes) - 1))
-    levels, base_log_probs = decode_base(smallest, model.conditioning(codes, 0))
-    levels, log_probs = _decode_upward(model, 0, levels, uniforms, codes, decode_group)
+    levels, base_log_probs = sampler.raster(model.base, smallest, model.conditioning(codes, 0))
+    levels, log_probs = _decode_upward(model, 0, levels, uniforms, codes, sampler)
     return ops.cast(levels, "uint8"), [base_log_probs, *log_probs]
 
 
-def _decode_upward(model, start, levels, uniforms, codes, decode_group):
-    """Levels of the uniforms' size, and the list of what the decoder returns beside them."""
+def _decode_upward(model, start, levels, uniforms, codes, sampler):
+    """Levels of the uniforms' size, and the list of the factors' log-probabilities."""
     num_steps = (uniforms.shape[1] // levels.shape[1]).bit_length() - 1
-    larger, log_probs = pixels.pyramid(uniforms, num_steps + 1)[1:], []
-    for index, scale in enumerate(larger, start + 1):
-        groups, conditioning = [levels], model.conditioning(codes, index)
-        for upscaler, own in zip(
-            model.upscalers_of(index), pixels.split_groups(scale)[1:], strict=True
-        ):
-            known = upscaler.trunk(ops.concatenate(groups, axis=-1), conditioning)
-            decoded, group_log_probs = decode_group(upscaler, known, own)
-            groups.append(decoded)
-            log_probs.append(group_log_probs)
-        levels = pixels.merge_groups(groups)
+    log_probs = []
+    for index, drawn in enumerate(pixels.pyramid(uniforms, num_steps + 1)[1:], start + 1):
+        conditioning = model.conditioning(codes, index)
+        levels, own = model.scales[index].decode([levels], drawn, conditioning, sampler)
+        log_probs += own
     return levels, log_probs

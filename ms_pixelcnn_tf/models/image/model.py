@@ -31,7 +31,8 @@ from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.models.image.graphs import ImageGraphs
 from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
-from ms_pixelcnn_tf.networks import GatedPixelCNN, TypeA, UpscalerB, make_type_a
+from ms_pixelcnn_tf.models.scale import make_scale
+from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.sampling.batching import decode_in_parts, images_at_once
 from ms_pixelcnn_tf.sampling.uniforms import check_seed
 from ms_pixelcnn_tf.sizes import format_size, parse_size
@@ -79,7 +80,7 @@ class MultiscalePixelCNN(KerasTraining):
             "dtype": config.dtype,
             **config.of_pixels,
         }
-        self.base, self.upscalers, self.term_dims = None, [], {}
+        self.base, self.term_dims = None, {}
         if "base" in config.held_scales:
             self.base = GatedPixelCNN(
                 self.distribution,
@@ -92,12 +93,15 @@ class MultiscalePixelCNN(KerasTraining):
                 **shared,
             )
             self.term_dims["base"] = math.prod(self.sizes[0]) * config.channels
-        for index in self.held_indices():
-            size, larger = self.sizes[index - 1 : index + 1]
-            for group in (2, 3, 4):
-                term = f"{format_size(size)}to{format_size(larger)}/group{group}"
-                self.term_dims[term] = math.prod(size) * config.channels
-                self.upscalers.append(self._make_upscaler(size, group, term, shared))
+        self.scales = {  # number of its size → `Scale`
+            index: make_scale(
+                config, self.distribution, self.sizes[index], names="{prefix}group{group}", **shared
+            )
+            for index in self.held_indices()
+        }
+        for scale in self.scales.values():
+            self.term_dims |= scale.term_dims
+        self.upscalers = [u for scale in self.scales.values() for u in scale.upscalers.values()]
         self._build_all()
         self.graphs = ImageGraphs(self)
 
@@ -297,9 +301,9 @@ class MultiscalePixelCNN(KerasTraining):
     def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
         """Variables of the networks of `scales`, and of their encoders, as far as they are held."""
         owners = [self.base] if "base" in scales and self.base is not None else []
-        for index in self.held_indices():
+        for index, scale in self.scales.items():
             if self.config.scale_names[index] in scales:
-                owners += self.upscalers_of(index)
+                owners += scale.upscalers.values()
         names = {encoder for scale, encoder in self.encoder_of.items() if scale in scales}
         owners += [encoder for encoder in self.encoders if encoder.name in names]
         owned = {id(v) for owner in owners for v in owner.trainable_variables}
@@ -321,11 +325,6 @@ class MultiscalePixelCNN(KerasTraining):
         """Numbers in `self.sizes` of the held scales above the base."""
         names = self.config.scale_names
         return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
-
-    def upscalers_of(self, index: int) -> list[TypeA | UpscalerB]:
-        """The networks of groups 2, 3, 4 that lead to the held size of number `index`."""
-        position = 3 * self.held_indices().index(index)
-        return self.upscalers[position : position + 3]
 
     def encode(self, conditions: Mapping[str, Tensor]) -> dict[str, Code]:
         """Conditions → the `Code` of each encoder, by its name."""
@@ -364,29 +363,6 @@ class MultiscalePixelCNN(KerasTraining):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MultiscalePixelCNN":
         return cls(replace(ModelConfig(), **config["config"]), name=config["name"])
-
-    def _make_upscaler(self, size, group, term, shared):
-        config = self.config
-        arguments: dict[str, Any] = {
-            "distribution": self.distribution,
-            "group": group,
-            "num_blocks": config.residual_blocks,
-            "features": config.features,
-            "head_features": config.head_features,
-            "residual_block": config.residual_block,
-            "name": term.replace("/", "_"),
-            **shared,
-        }
-        if config.upscaler == "A":
-            return make_type_a(config.type_a_colour, **arguments)
-        patch_size = tuple(min(config.patch_size, side) for side in size)
-        return UpscalerB(
-            **arguments,
-            patch_size=patch_size,
-            decoder_layers=config.decoder_layers,
-            decoder_features=config.decoder_features,
-            gated_kernel=config.gated_kernel,
-        )
 
     def _networks(self):
         return [*([] if self.base is None else [self.base]), *self.upscalers]

@@ -21,17 +21,10 @@ from ms_pixelcnn_tf.layers import (
     output_kernel,
     with_prediction,
 )
-from ms_pixelcnn_tf.models.video.frame_factors import (
-    Factor,
-    FrameDecoder,
-    Past,
-    ScaleDecoder,
-    scale_prefix,
-)
+from ms_pixelcnn_tf.models.scale import GROUPS, Factor
+from ms_pixelcnn_tf.models.video.frame_factors import FrameDecoder, Past, ScaleDecoder
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN
-from ms_pixelcnn_tf.sampling.cached_multiplicative import CachedMultiplicativePixelCNN
-from ms_pixelcnn_tf.sampling.cached_pixelcnn import CachedPixelCNN
 from ms_pixelcnn_tf.types import Tensor
 
 
@@ -95,8 +88,10 @@ class IndependentDecoder(FrameDecoder):
     def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         yield Factor("frame", self.params(past), frame[..., None])
 
-    def _decode(self, past, uniforms, ways):
-        levels, log_probs = ways.independent(self.distribution, lambda: self.params(past), uniforms)
+    def _decode(self, past, uniforms, sampler):
+        levels, log_probs = sampler.independent(
+            self.distribution, lambda: self.params(past), uniforms
+        )
         return levels, [log_probs]
 
 
@@ -135,10 +130,8 @@ class RasterDecoder(FrameDecoder):
     def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         yield Factor("frame", self.network(frame, *self._given(past)), frame)
 
-    def _decode(self, past, uniforms, ways):
-        levels, log_probs = ways.raster(
-            self.network, CachedMultiplicativePixelCNN, uniforms, *self._given(past)
-        )
+    def _decode(self, past, uniforms, sampler):
+        levels, log_probs = sampler.raster(self.network, uniforms, *self._given(past))
         return levels, [log_probs]
 
     def _given(self, past):
@@ -159,8 +152,8 @@ class GroupsDecoder(FrameDecoder):
             config,
             self.distribution,
             config.image_size,
-            groups=(2, 3, 4) if self.upscales else (1, 2, 3, 4),
-            prefix=scale_prefix(config.image_size) if self.upscales else "",
+            groups=(2, 3, 4) if self.upscales else GROUPS,
+            prefix=None if self.upscales else "",
             conditioning_features=0 if self.upscales else config.lstm_features,
             name="scale",
         )
@@ -177,9 +170,9 @@ class GroupsDecoder(FrameDecoder):
     def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         return self.scale.factors(past.previous, frame, past.hidden)
 
-    def _decode(self, past, uniforms, ways):
+    def _decode(self, past, uniforms, sampler):
         given = [past.low] if self.upscales else []
-        return self.scale.decode(past.previous, given, uniforms, past.hidden, ways)
+        return self.scale.decode(past.previous, given, uniforms, past.hidden, sampler)
 
 
 class PyramidDecoder(FrameDecoder):
@@ -208,9 +201,7 @@ class PyramidDecoder(FrameDecoder):
                 config,
                 self.distribution,
                 size,
-                (2, 3, 4),
-                scale_prefix(size),
-                config.lstm_features,
+                conditioning_features=config.lstm_features,
                 name=f"scale{index}",
             )
             for index, size in enumerate(config.sizes[1:], 1)
@@ -235,13 +226,13 @@ class PyramidDecoder(FrameDecoder):
         for scale, previous, maps in zip(self.scales, before[1:], own[1:], strict=True):
             yield from scale.factors(previous, maps, past.hidden)
 
-    def _decode(self, past, uniforms, ways):
+    def _decode(self, past, uniforms, sampler):
         before, own = self._pyramid(past.previous), self._pyramid(uniforms)
         given = self._given(past, before[0])
-        levels, base_log_probs = ways.raster(self.base, CachedPixelCNN, own[0], *given)
+        levels, base_log_probs = sampler.raster(self.base, own[0], *given)
         log_probs = [base_log_probs]
         for scale, previous, drawn in zip(self.scales, before[1:], own[1:], strict=True):
-            levels, group_log_probs = scale.decode(previous, [levels], drawn, past.hidden, ways)
+            levels, group_log_probs = scale.decode(previous, [levels], drawn, past.hidden, sampler)
             log_probs += group_log_probs
         return levels, log_probs
 
