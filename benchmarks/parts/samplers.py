@@ -254,14 +254,16 @@ class VideoSampler(Sampler):
         if self._sampler == "naive":
             hidden = tf.TensorSpec((1, *model.past.size, config.lstm_features))
             evaluation = flops.graph_flops(
-                lambda frame, hidden: model.decoder.log_prob_terms(Past(frame, hidden), frame),
+                lambda frame, hidden: model.decoder.log_prob_terms(
+                    Past(frame, {"past": hidden}), frame
+                ),
                 frame,
                 hidden,
             )
             return length * math.prod(shape) * evaluation
 
         def step(frame, inputs):
-            _, past = rollout.advance(model, model.past.initial_state(1), frame, inputs)
+            _, past = rollout.advance(model, rollout.initial_state(model, 1), frame, inputs)
             return model.decoder.log_prob_terms(past, frame)
 
         inputs = {n: tf.TensorSpec((1, v.shape[-1])) for n, v in self._conditions.items()}
@@ -316,7 +318,7 @@ def frame_evaluations(model, count):
 
     def run(model, frame, hidden):
         def evaluate(levels):
-            (factor,) = model.decoder.factors(Past(frame, hidden), levels)
+            (factor,) = model.decoder.factors(Past(frame, {"past": hidden}), levels)
             return factor.params
 
         return _repeated(evaluate, frame, count)

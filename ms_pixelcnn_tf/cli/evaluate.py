@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     model = run.model(checkpoint=options.checkpoint)
     batch_size = options.batch_size or run.config.train.examples_at_once
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)
-    missing = list(getattr(run.config.model, "missing_scales", ()))
+    missing = list(run.config.model.missing_scales)
     if options.json:
         print(json.dumps(result.to_dict() | {"missing_scales": missing}, indent=2))
         return

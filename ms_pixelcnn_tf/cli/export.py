@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
         from ms_pixelcnn_tf.runs.source import load_source
     trained, source = Run(workdir), None
     whole = trained.config
-    missing = getattr(whole.model, "missing_scales", ())
+    missing = whole.model.missing_scales
     from_base = "base" not in missing
     run = trained.sampled if missing and from_base else whole
     splits = [split for split in options.splits.split(",") if split]

@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     names, images, skipped = scoring.read_folder(options.images, config)
     flags.show_skipped(skipped, len(names))
     model = run.model(checkpoint=options.checkpoint)
-    model.check_held(config.scale_names)
+    model.check_held()
 
     def progress(batches):
         return tqdm(

@@ -34,9 +34,9 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, str]:
     if each:
         fields["scale"] = "all"
     run = make_run(preset=preset, **fields)
-    if each and run.model.variant != "OlogN":
+    if each and len(run.model.scale_names) == 1:
         raise UserError(
-            f"scale is each, but variant {run.model.variant} has no scales; valid: OlogN"
+            f"scale is each, but variant {run.model.variant} has one scale; valid: OlogN, OTlogN"
         )
     if run.data.dataset not in data.names():
         raise unknown("dataset", run.data.dataset, data.names())
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, str]:
 def main(arguments: Sequence[str]) -> None:
     """Trains as the arguments say."""
     run, whole = parse(arguments)
-    scales = getattr(run.model, "scale_names", ())
+    scales = run.model.scale_names
     if launcher.is_asked_for(arguments):
         return launcher.launch(arguments, scales, whole)
     with flags.quiet_start():

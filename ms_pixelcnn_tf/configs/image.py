@@ -1,12 +1,10 @@
 """The image models: `ON`, the Gated PixelCNN at full size, and `OlogN`, the multiscale PixelCNN."""
 
 import dataclasses
-import itertools
 
-from ms_pixelcnn_tf.configs.checks import check_at_least, unknown
+from ms_pixelcnn_tf.configs.checks import check_at_least
 from ms_pixelcnn_tf.configs.shared import DensityConfig, departure, doc, doubled_sizes
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.sizes import format_size
 
 VARIANTS = ("ON", "OlogN")
 CONDITIONS = ("label", "text", "keypoints", "segmentation")
@@ -22,11 +20,6 @@ class ModelConfig(DensityConfig):
     text: bool = doc("whether to condition on captions", False)
     num_keypoints: int = doc("parts whose keypoints to condition on; 0 for none", 0)
     num_segments: int = doc("classes of the segmentation to condition on; 0 for none", 0)
-    scale: str = doc(
-        "what the model holds of its scales: all, or some by their larger size, as base,8,16; an "
-        "assembled model's, as base;8,16, are parts that were trained apart",
-        "all",
-    )
     label_features: int = doc("width of the class embedding", 64)
     text_features: int = doc("width of the code of a caption", 64)
     text_width: int = doc("width of the text encoder's second convolution", 128)
@@ -97,23 +90,7 @@ class ModelConfig(DensityConfig):
             if self.conditions and not self.residual_blocks:
                 raise UserError("residual_blocks is 0; a conditional upscaler needs at least 1")
             self.check_patches(self.sizes[:-1])
-        self._check_scale()
-
-    def _check_scale(self):
-        """Puts the scales of a part in order, and the parts by their smallest scale."""
-        if self.scale == "all":
-            return
-        parts = [part.split(",") for part in self.scale.split(";")]
-        for name in itertools.chain(*parts):
-            if name not in self.scale_names:
-                raise unknown("scale", name, ("all", *self.scale_names))
-        for name in self.scale_names:
-            if sum(name in part for part in parts) > 1:
-                raise UserError(f"scale is {self.scale}, two parts of which hold {name}; one may")
-        parts = [[name for name in self.scale_names if name in part] for part in parts]
-        parts.sort(key=lambda part: self.scale_names.index(part[0]))
-        scale = "all" if parts == [list(self.scale_names)] else ";".join(map(",".join, parts))
-        object.__setattr__(self, "scale", scale)
+        self.check_scale()
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -142,29 +119,6 @@ class ModelConfig(DensityConfig):
         if self.vector_features and self.map_features and self.condition_join == "product":
             return self.joint_features
         return self.vector_features + self.map_features
-
-    @property
-    def scale_names(self) -> tuple[str, ...]:
-        """Names of the scales: "base", then the larger size of each, such as "16" or "16x24"."""
-        return ("base", *(format_size(size) for size in self.sizes[1:]))
-
-    @property
-    def scale_parts(self) -> tuple[tuple[str, ...], ...]:
-        """The held scales, those of a tuple trained together: `(("base", "8"), ("16",))`."""
-        if self.scale == "all":
-            return (self.scale_names,)
-        return tuple(tuple(part.split(",")) for part in self.scale.split(";"))
-
-    @property
-    def held_scales(self) -> tuple[str, ...]:
-        """Those of `scale_names` that the model holds."""
-        held = set(itertools.chain(*self.scale_parts))
-        return tuple(name for name in self.scale_names if name in held)
-
-    @property
-    def missing_scales(self) -> tuple[str, ...]:
-        """Those of `scale_names` that the model does not hold."""
-        return tuple(name for name in self.scale_names if name not in self.held_scales)
 
     def encoder_groups(self) -> dict[str, list[str]]:
         """Which of the held scales share what `encoder_sharing` says: an encoder of the conditions,

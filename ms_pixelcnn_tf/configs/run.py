@@ -330,6 +330,11 @@ class RunConfig:
                 f"past_samples is {self.train.past_samples}; valid with OT_baseline, OTN, OT and "
                 "OTlogN"
             )
+        if self.train.past_samples and self.model.missing_scales:
+            raise UserError(
+                f"past_samples is {self.train.past_samples}; valid with scale {self.model.scale}: "
+                "0, as some scales alone sample no frames"
+            )
         if self.data.condition_names:
             raise UserError(
                 f"conditions name {self.data.condition_names[0]}, which is for images; what "

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ms_pixelcnn_tf.configs.checks import check_at_least, check_choice
+from ms_pixelcnn_tf.configs.scales import HeldScales
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size, parse_size
 
@@ -58,7 +59,7 @@ def check_departures(config: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class DensityConfig:
+class DensityConfig(HeldScales):
     """Fields of every model; a variant ignores those of parts that it does not have.
 
     Sub-classes set `valid_variants` and give `variant` a default among them.
@@ -73,6 +74,11 @@ class DensityConfig:
     )
     image_size: tuple[int, int] = doc("target size, 32 or 32x48 (height x width)", (32, 32))
     base_size: tuple[int, int] = doc("size of the autoregressive base of a pyramid", (8, 8))
+    scale: str = doc(
+        "what the model holds of its scales: all, or some by their larger size, as base,8,16; an "
+        "assembled model's, as base;8,16, are parts that were trained apart",
+        "all",
+    )
     channels: int = doc("image channels", 3)
     num_levels: int = doc("levels of a sub-pixel, 2 to 256", 256)
     output: str = doc("law of a sub-pixel: softmax or dmol", "dmol")

@@ -25,8 +25,6 @@ class VideoConfig(DensityConfig):
     """
 
     valid_variants = VIDEO_VARIANTS
-    scale = "all"  # video models are trained whole
-
     variant: str = dataclasses.field(
         default="OT", metadata=DensityConfig.__dataclass_fields__["variant"].metadata
     )
@@ -123,6 +121,11 @@ class VideoConfig(DensityConfig):
             height, width = self.image_size
             smaller = [(height // 2, width // 2)]
         self.check_patches(smaller)
+        if self.variant != "OTlogN" and self.scale != "all":
+            raise UserError(
+                f"scale is {self.scale}; variant {self.variant} has one scale; valid: all"
+            )
+        self.check_scale()
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -131,6 +134,21 @@ class VideoConfig(DensityConfig):
             return ()
         sizes = {"actions": self.action_size, "states": self.state_size}
         return tuple(name for name, size in sizes.items() if size)
+
+    @property
+    def scale_names(self) -> tuple[str, ...]:
+        """Names of OTlogN's scales, as of an image model; the others have one, "base"."""
+        return super().scale_names if self.variant == "OTlogN" else ("base",)
+
+    def encoder_groups(self) -> dict[str, list[str]]:
+        """Which of the held scales share an encoder of the past: those trained together.
+
+        Returns:
+            Name of the encoder → names of its scales. "past" is that of the base, any other is
+            named after its smallest scale. Empty for OT_upscaler, which has none.
+        """
+        parts = self.scale_parts if self.variant != "OT_upscaler" else ()
+        return {"past" if part[0] == "base" else f"past_{part[0]}": list(part) for part in parts}
 
     @property
     def sees_previous(self) -> bool:

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from ms_pixelcnn_tf.drawing import film
 from ms_pixelcnn_tf.drawing.film import BORDER, GAP, GIVEN, INK, LINE, MARGIN
+from ms_pixelcnn_tf.drawing.grids import write_png
 from ms_pixelcnn_tf.files import replacing
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
@@ -94,6 +95,28 @@ def write(path: str | os.PathLike[str], pictures: np.ndarray, fps: int) -> None:
             loop=0,
             **options,
         )
+
+
+def write_videos(
+    path: str, clips: np.ndarray, names: Sequence[str], given: int, scale: int, fps: int
+) -> list[str]:
+    """Writes an animation and a film strip (.png) beside it; for a path in .png the strip alone.
+
+    Args:
+        path: in .png, or one of `FORMATS`.
+        clips, names, given, scale: as for `film.strip`.
+        fps: pictures a second.
+
+    Returns:
+        The paths of the files.
+    """
+    stem, suffix = os.path.splitext(path)
+    written = [path]
+    if suffix.lower() in FORMATS:
+        write(path, animate(clips, names, given, scale), fps)
+        written.append(f"{stem}.png")
+    write_png(written[-1], film.strip(clips, names, given, scale))
+    return written
 
 
 def _palette(pictures):

@@ -66,7 +66,7 @@ def facts(
         "data": before.get("data", description),
         "variant": run.model.variant,
         "conditions": list(run.model.conditions),
-        "missing_scales": list(getattr(run.model, "missing_scales", ())),
+        "missing_scales": list(run.model.missing_scales),
         "parameters": int(model.count_params()),
         "step": before.get("step", step),
         "bits_per_dim": bits or before.get("bits_per_dim", []),

@@ -3,10 +3,12 @@
 A future is a pure function of the seed, the clip's number and its own, whatever else is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ms_pixelcnn_tf.generation.clips import UPSCALER, every_nth_pixel
 
 
 class Asked(NamedTuple):
@@ -21,6 +23,45 @@ class Asked(NamedTuple):
     clips: np.ndarray
     futures: int
     seed: int
+
+
+def sample(
+    trained: Any,
+    upscalers: Sequence[Any],
+    real: np.ndarray,
+    conditions: Mapping[str, np.ndarray],
+    asked: Asked,
+    checkpoint: str = "last",
+) -> np.ndarray:
+    """Futures of the first frames of real clips, by a run and the upscalers that follow it.
+
+    What the first model is given is every n-th pixel of the clips' first frames, which each
+    upscaler keeps: so the frames that are enlarged are of one kind, given and sampled alike, and no
+    model sees averaged ones. A model that was trained with `source_size` knows this kind.
+
+    Args:
+        trained: the `runs.run.Run` of a video model; of OT_upscaler: it enlarges the real clips.
+        upscalers: `Run`s of OT_upscaler, each of which doubles the size.
+        real: uint8 levels `[n, T, H, W, C]`, as large as the last of them makes.
+        conditions: as for `roll_out`.
+        asked: an `Asked`.
+        checkpoint: of every run, "last" or "best".
+
+    Returns:
+        uint8 levels `[n, futures, T, H, W, C]`, the given frames first.
+    """
+    config = trained.config.model
+    given = real[:, : config.given_frames]
+    if config.variant == UPSCALER:
+        upscalers = [trained, *upscalers]
+        videos = np.repeat(every_nth_pixel(real, config.sizes[0])[:, None], asked.futures, axis=1)
+    else:
+        first = every_nth_pixel(given, config.image_size)
+        videos = roll_out(trained.model(checkpoint=checkpoint), first, conditions, asked)
+    for stage, upscaler in enumerate(upscalers, 1):
+        first = every_nth_pixel(given, upscaler.config.model.image_size)
+        videos = upscale(upscaler.model(checkpoint=checkpoint), videos, first, asked, stage)
+    return videos
 
 
 def roll_out(

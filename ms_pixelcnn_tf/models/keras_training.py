@@ -5,7 +5,7 @@ that resume bit for bit after a crash, for crops and weight averages, and for se
 `fit` fails under `MultiWorkerMirroredStrategy`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -36,8 +36,20 @@ class KerasTraining(keras.Model):
         keras.callbacks.EarlyStopping("val_bits_per_dim", mode="min", patience=3)
     """
 
+    config: Any
     input_name: str  # of the examples in a dict
     check_inputs: Callable  # (config, examples, conditions) → both, as tensors
+
+    def check_held(self, scales: Sequence[str] | None = None) -> None:
+        """Raises UserError, naming those missing, unless the model holds all of `scales` (None: all
+        there are)."""
+        needed = self.config.scale_names if scales is None else scales
+        held = self.config.held_scales
+        missing = [name for name in needed if name not in held]
+        if missing:
+            raise UserError(
+                f"this model holds no scale {', '.join(missing)}; it holds: {', '.join(held)}"
+            )
 
     def compile(self, optimizer: Any = None, **options: Any) -> None:
         """Prepares `fit`.
@@ -94,7 +106,7 @@ class KerasTraining(keras.Model):
 
     def predict(self, x: Any, **options: Any) -> np.ndarray:
         """`log_prob` of all examples, batch by batch: `[N]` float32 nats (numpy)."""
-        self.check_held(self.config.scale_names)
+        self.check_held()
         terms = super().predict(self._checked_data(x), **options)
         return np.sum(list(terms.values()), axis=0)
 

@@ -120,7 +120,7 @@ def _runs(subjects):
         whole = len(last) == 1
         best = min(filter(math.isfinite, (line["validation_bits"] for line in lines)), default=None)
         told = {row["split"]: row["bits_per_dim"] for row in subject.card.get("bits_per_dim", ())}
-        missing = getattr(subject.run.model, "missing_scales", ())
+        missing = subject.run.model.missing_scales
         steps = max((line["step"] for line in last), default=subject.card.get("step"))
         rows.append(
             (

@@ -58,7 +58,7 @@ class Subject:
     @property
     def is_whole(self) -> bool:
         """Whether the model can be sampled, and all of an image scored."""
-        return not getattr(self.run.model, "missing_scales", ())
+        return not self.run.model.missing_scales
 
     def evaluations(self, examples: int) -> dict[str, Evaluation]:
         """`Evaluation`s by split, of the first examples of each."""

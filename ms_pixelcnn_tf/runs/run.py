@@ -115,7 +115,7 @@ class Run:
         model = make_model(sampled_config(config) if to_sample else config)
         for folder, part in self.parts.items():
             own = part.model
-            held = own.held_scales if isinstance(own, ModelConfig) and own.scale != "all" else ()
+            held = own.held_scales if own.scale != "all" else ()
             _read_weights(folder, model.variables_of(held) if held else None, model, checkpoint)
         return model
 
@@ -163,7 +163,8 @@ def _is_export(folder):
 
 
 def sampled_config(config: Config) -> Config:
-    """The configuration of the largest images that the held scales make, from the base upwards.
+    """The configuration of the largest images that the held scales make, from the base upwards. The
+    past of a video is read at full size, so that of videos it is the configuration itself.
 
     Raises:
         UserError: if the base is missing.

@@ -10,6 +10,7 @@ from ms_pixelcnn_tf.models.video import rollout
 from support.models import (
     PAPER_PAST,
     PAPER_PIXELS,
+    TYPE_B,
     VIDEO_VARIANTS,
     make_video_model,
     random_frames,
@@ -91,14 +92,16 @@ def check_space(model):
     select = np.zeros((16, model.config.predicted_frames, 16), bool)
     select[:, -1] = np.eye(16)  # of the last frame
     frames, _ = gradients(model, select)
-    found, expected = frames[:, -1].reshape(16, 16), reach(model.config.variant)
+    expected = reach(model.config.variant, model.config.upscaler)
+    found = frames[:, -1].reshape(16, 16)
     leaks, blind = np.argwhere(found & ~expected), np.argwhere(expected & ~found)
     assert not len(leaks), f"{len(leaks)} leaks, as at {leaks[0]} (output, input)"
     assert not len(blind), f"{len(blind)} blind spots, as at {blind[0]} (output, input)"
 
 
-def reach(variant):
-    """Pixels of its own frame that each pixel's parameters see, bool `[16, 16]`."""
+def reach(variant, upscaler):
+    """Pixels of its own frame that each pixel's parameters see, bool `[16, 16]`; patches of type B
+    are as large as a group."""
     rows, columns = np.divmod(np.arange(16), 4)
     below, aside = rows[:, None] - rows, columns - columns[:, None]  # of (output, input)
     if variant == "OT_baseline":
@@ -106,9 +109,10 @@ def reach(variant):
     if variant == "OTN":  # a single stack: k rows above, no more than k columns to the right
         return (below > 0) & (aside <= below) | (below == 0) & (aside < 0)
     group = np.tile(GROUP, (2, 2)).ravel()
-    stage = group
+    block = rows // 2 * 2 + columns // 2  # of 2x2 pixels, one of each group
+    stage = group + block / 4 if upscaler == "B" else group
     if variant == "OTlogN":  # a base of 2x2 pixels in raster order
-        stage = np.where(group == 1, (rows // 2 * 2 + columns // 2) / 4, group)
+        stage = np.where(group == 1, block / 4, stage)
     seen = stage[None] < stage[:, None]
     return seen & (group[:, None] > 1) if variant == "OT_upscaler" else seen
 
@@ -137,6 +141,15 @@ def test_space(variant, fields):
 def test_space_of_channel_masked_groups(fields):
     fields = fields | MASKED | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
     check_space(random_video_model("OT", 2, 0.5, **fields))
+
+
+@PAPERS
+@pytest.mark.parametrize("variant", ["OT", "OTlogN", "OT_upscaler"])
+def test_space_and_time_of_type_b(variant, fields):
+    fields = fields | TYPE_B | {"num_frames": 3, "num_levels": 256, "dtype": "float64"}
+    model = random_video_model(variant, 2, 0.5, **fields)
+    check_space(model)
+    check_time(model)
 
 
 @pytest.mark.parametrize("previous_frame", ["given", "none"])

@@ -13,6 +13,7 @@ from support.cases import fast
 from support.models import (
     PAPER_PAST,
     PAPER_PIXELS,
+    TYPE_B,
     VIDEO_VARIANTS,
     make_video_model,
     random_frames,
@@ -22,6 +23,7 @@ from support.models import (
 )
 
 ONE_FRAME = {"num_frames": 3}
+GRAY = {"image_size": 4, "base_size": 2, "channels": 1}  # 65,536 frames
 RGB = {"image_size": 2, "base_size": 1, "channels": 3, "frame_stride": 2}  # 4,096 frames
 PAPERS = pytest.mark.parametrize(
     "fields",
@@ -62,7 +64,7 @@ def law_of_last_frame(model, seed, chunk=16384):
 @pytest.mark.parametrize(
     "pasts, shape",
     [
-        (1, {"image_size": 4, "base_size": 2, "channels": 1}),  # 65,536 frames
+        (1, GRAY),
         (2, RGB),  # 4,096
         (2, RGB | PAPER_PIXELS),
         pytest.param(2, RGB | PAPER_PAST, marks=pytest.mark.slow),
@@ -78,6 +80,16 @@ def test_all_frames_have_probability_one(variant, pasts, shape):
         assert law.std() > 0.1 * law.mean(), "the law should be far from uniform"
         assert law.max() < 0.3, "the law should not sit on one frame"
     assert pasts == 1 or np.abs(laws[0] - laws[1]).sum() > 1e-3, "the past should matter"
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("variant", ["OT", "OTlogN", "OT_upscaler"])
+def test_all_frames_have_probability_one_by_type_b(variant):
+    """Groups of 2x2 pixels, one patch each."""
+    model = random_video_model(variant, 1, 0.25, **ONE_FRAME, **GRAY, **TYPE_B)
+    law = law_of_last_frame(model, 0)
+    assert law.sum() == pytest.approx(1.0, abs=1e-4)
+    assert 0.1 * law.mean() < law.std() and law.max() < 0.3
 
 
 @pytest.mark.usefixtures("eagerly")

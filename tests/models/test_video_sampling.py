@@ -12,6 +12,7 @@ from support.cases import fast
 from support.models import (
     PAPER_PAST,
     PAPER_PIXELS,
+    TYPE_B,
     VIDEO_VARIANTS,
     random_frames,
     random_sequences,
@@ -36,6 +37,11 @@ MODELS = {
     "OTlogN-dmol": (
         "OTlogN",
         {"output": "dmol", "num_levels": 50, "given_frames": 3, "action_size": 0, "state_size": 0},
+    ),
+    "OT-B": ("OT", FULL | TYPE_B | {"image_size": (4, 8), "num_frames": 3}),
+    "OTlogN-B-apart": (
+        "OTlogN",
+        TYPE_B | {"scale": "base;4;8", "image_size": 8, "channels": 2, "num_levels": 9},
     ),
     "OTN-paper": ("OTN", FULL | PAPER_PIXELS | {"image_size": (2, 5)}),
     "OT-paper": ("OT", FULL | PAPER_PAST | {"image_size": (2, 4), "num_frames": 3}),

@@ -20,6 +20,7 @@ PAPER_PAST = {  # what a video model sees of the past, and how, as in the paper
     "encoder_dilation": 8,
     "frame_blocks": 2,  # the second is dilated
 }
+TYPE_B = {"upscaler": "B", "patch_size": 2, "decoder_layers": 1, "decoder_features": 6}
 SIZES = {  # of every small model
     "image_size": 4,
     "base_size": 2,

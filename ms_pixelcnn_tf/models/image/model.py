@@ -124,7 +124,7 @@ class MultiscalePixelCNN(KerasTraining):
 
     def log_prob(self, images: Array, conditions: Conditions = None) -> Tensor:
         """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
-        self.check_held(self.config.scale_names)
+        self.check_held()
         return sum(self.log_prob_terms(images, conditions).values())
 
     def call(self, images: Any, conditions: Conditions = None) -> dict[str, Tensor]:
@@ -170,7 +170,7 @@ class MultiscalePixelCNN(KerasTraining):
     def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
         """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up
         to `log_prob`. Its negative is the surprise."""
-        self.check_held(self.config.scale_names)
+        self.check_held()
         return self.graphs.log_prob_by_pixel(*check_images(self.config, images, conditions))
 
     # -- sampling ---------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class MultiscalePixelCNN(KerasTraining):
 
         Many are decoded in parts, so that memory does not grow with them.
         """
-        self.check_held(self.config.scale_names)
+        self.check_held()
         conditions = check_request(self.config, num, conditions, seed)
 
         def decode(part, uniforms):
@@ -206,7 +206,7 @@ class MultiscalePixelCNN(KerasTraining):
         Returns:
             `[B, H, W, C]` uint8 levels (numpy).
         """
-        self.check_held(self.config.scale_names)
+        self.check_held()
         if sampler == "cached":
             inputs = check_uniforms(self.config, uniforms, conditions)
             return ops.convert_to_numpy(self.graphs.decode(*inputs))
@@ -218,7 +218,7 @@ class MultiscalePixelCNN(KerasTraining):
         """`decode`, and log p of each image as accumulated on the way: `[B]`, nats (numpy)."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
-        self.check_held(self.config.scale_names)
+        self.check_held()
         cached = sampler == "cached"
         decode = self.graphs.decode_scored if cached else self.graphs.decode_naive
         levels, log_prob = decode(*check_uniforms(self.config, uniforms, conditions))
@@ -288,15 +288,6 @@ class MultiscalePixelCNN(KerasTraining):
         return [np.asarray(scale) for scale in pixels.pyramid(np.asarray(images), len(self.sizes))]
 
     # -- scales and conditions --------------------------------------------------------------------
-
-    def check_held(self, scales: Sequence[str]) -> None:
-        """Raises UserError, naming those missing, unless the model holds all of `scales`."""
-        missing = [name for name in scales if name not in self.config.held_scales]
-        if missing:
-            raise UserError(
-                f"this model holds no scale {', '.join(missing)}; it holds: "
-                f"{', '.join(self.config.held_scales)}"
-            )
 
     def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
         """Variables of the networks of `scales`, and of their encoders, as far as they are held."""

@@ -76,7 +76,7 @@ class IndependentDecoder(FrameDecoder):
 
     def params(self, past: Past) -> Tensor:
         """`[N, H, W, C, num_params]`."""
-        maps, prediction = self.previous(past.previous, past.hidden)
+        maps, prediction = self.previous(past.previous, past.hidden["past"])
         maps = self.entry(maps)
         for block in self.blocks:
             maps = block(maps)
@@ -135,7 +135,7 @@ class RasterDecoder(FrameDecoder):
         return levels, [log_probs]
 
     def _given(self, past):
-        return self.previous(past.previous, self.conditioning(past.hidden))
+        return self.previous(past.previous, self.conditioning(past.hidden["past"]))
 
 
 class GroupsDecoder(FrameDecoder):
@@ -168,80 +168,106 @@ class GroupsDecoder(FrameDecoder):
         return dict(self.scale.term_dims)
 
     def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
-        return self.scale.factors(past.previous, frame, past.hidden)
+        return self.scale.factors(past.previous, frame, self._hidden(past))
 
     def _decode(self, past, uniforms, sampler):
         given = [past.low] if self.upscales else []
-        return self.scale.decode(past.previous, given, uniforms, past.hidden, sampler)
+        return self.scale.decode(past.previous, given, uniforms, self._hidden(past), sampler)
+
+    def _hidden(self, past):
+        return None if self.upscales else past.hidden["past"]
 
 
 class PyramidDecoder(FrameDecoder):
-    """`OTlogN`: an autoregressive base, then groups 2 to 4 of each scale; terms as an image's."""
+    """`OTlogN`: an autoregressive base, then groups 2 to 4 of each scale; terms as an image's.
+
+    It has those scales that the configuration holds (`config.scale`).
+    """
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.previous = previous_of(config)
-        self.conditioning = conditioning_of(config, config.base_size)
-        self.base = GatedPixelCNN(
-            self.distribution,
-            config.base_layers,
-            config.base_features,
-            config.head_features,
-            config.first_kernel,
-            predicted=config.sees_previous,
-            gated_kernel=config.gated_kernel,
-            conditioning_features=config.lstm_features + self.previous.features,
-            **config.of_pixels,
-            dtype=policy,
-            name="base",
-        )
+        self.encoder_of = {
+            scale: name for name, scales in config.encoder_groups().items() for scale in scales
+        }
+        self.base: Any = None
+        if "base" in config.held_scales:
+            self.previous = previous_of(config)
+            self.conditioning = conditioning_of(config, config.base_size)
+            self.base = GatedPixelCNN(
+                self.distribution,
+                config.base_layers,
+                config.base_features,
+                config.head_features,
+                config.first_kernel,
+                predicted=config.sees_previous,
+                gated_kernel=config.gated_kernel,
+                conditioning_features=config.lstm_features + self.previous.features,
+                **config.of_pixels,
+                dtype=policy,
+                name="base",
+            )
+        self.indices = [i for i in range(1, len(config.sizes)) if self._name(i) in self.encoder_of]
         self.scales = [
             ScaleDecoder(
                 config,
                 self.distribution,
-                size,
+                config.sizes[index],
                 conditioning_features=config.lstm_features,
                 name=f"scale{index}",
             )
-            for index, size in enumerate(config.sizes[1:], 1)
+            for index in self.indices
         ]
 
     def build(self, past_shape: Any = None) -> None:
-        for layer in (self.previous, self.conditioning, self.base, *self.scales):
+        base = (self.previous, self.conditioning, self.base) if self.base is not None else ()
+        for layer in (*base, *self.scales):
             layer.build()
 
     def output_biases(self) -> list[keras.Variable]:
-        return [self.base.output_bias, *(b for scale in self.scales for b in scale.output_biases())]
+        base = [] if self.base is None else [self.base.output_bias]
+        return [*base, *(bias for scale in self.scales for bias in scale.output_biases())]
 
     def term_dims(self) -> dict[str, int]:
-        dims = {"base": math.prod(self.config.base_size) * self.config.channels}
+        dims = {}
+        if self.base is not None:
+            dims["base"] = math.prod(self.config.base_size) * self.config.channels
         for scale in self.scales:
             dims |= scale.term_dims
         return dims
 
     def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
         before, own = self._pyramid(past.previous), self._pyramid(frame)
-        yield Factor("base", self.base(own[0], *self._given(past, before[0])), own[0])
-        for scale, previous, maps in zip(self.scales, before[1:], own[1:], strict=True):
-            yield from scale.factors(previous, maps, past.hidden)
+        if self.base is not None:
+            yield Factor("base", self.base(own[0], *self._given(past, before[0])), own[0])
+        for index, scale in zip(self.indices, self.scales, strict=True):
+            yield from scale.factors(before[index], own[index], self._hidden(past, index))
 
     def _decode(self, past, uniforms, sampler):
         before, own = self._pyramid(past.previous), self._pyramid(uniforms)
-        given = self._given(past, before[0])
-        levels, base_log_probs = sampler.raster(self.base, own[0], *given)
+        levels, base_log_probs = sampler.raster(self.base, own[0], *self._given(past, before[0]))
         log_probs = [base_log_probs]
-        for scale, previous, drawn in zip(self.scales, before[1:], own[1:], strict=True):
-            levels, group_log_probs = scale.decode(previous, [levels], drawn, past.hidden, sampler)
-            log_probs += group_log_probs
+        for index, scale in zip(self.indices, self.scales, strict=True):
+            hidden = self._hidden(past, index)
+            levels, own_log_probs = scale.decode(
+                before[index], [levels], own[index], hidden, sampler
+            )
+            log_probs += own_log_probs
         return levels, log_probs
 
     def _pyramid(self, images):
         return pixels.pyramid(images, len(self.config.sizes))
 
+    def _name(self, index):
+        return self.config.scale_names[index]
+
+    def _hidden(self, past, index):
+        """The state of the encoder of the past that a scale has, by the number of its size."""
+        return past.hidden[self.encoder_of[self._name(index)]]
+
     def _given(self, past, previous):
         """Conditioning and prediction of the base; it predicts by itself if it is given None."""
-        return self.previous(previous, self.conditioning(past.hidden))
+        return self.previous(previous, self.conditioning(self._hidden(past, 0)))
 
 
 DECODERS = {

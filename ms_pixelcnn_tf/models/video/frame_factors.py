@@ -23,7 +23,7 @@ class Past(NamedTuple):
     """What a frame is given; N is frames, of any number of videos."""
 
     previous: Any  # [N, H, W, C] levels of the frame before
-    hidden: Any = None  # [N, h, w, F] the ConvLSTM's state after it; None: the decoder has none
+    hidden: Any = None  # name of an encoder → its ConvLSTM's state after it, [N, h, w, F]; or None
     low: Any = None  # [N, H/2, W/2, C] levels of the frame itself at half its size, where given
 
 

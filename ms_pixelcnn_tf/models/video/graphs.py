@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ms_pixelcnn_tf.models.checks import uniforms_dtype
 from ms_pixelcnn_tf.models.compiling import compile_function
@@ -29,15 +29,22 @@ class VideoGraphs:
         frame = self._levels(config.image_size)
         drawn = frame[0], uniforms_dtype(config)
         state = {}
-        if model.past is not None:
-            shape = (*model.past.size, config.lstm_features)
-            state = {"hidden": (shape, model.compute_dtype), "cell": (shape, model.variable_dtype)}
+        for name, encoder in model.pasts.items():
+            shape = (*encoder.size, config.lstm_features)
+            state[name] = {
+                "hidden": (shape, model.compute_dtype),
+                "cell": (shape, model.variable_dtype),
+            }
         inputs = self._sequences()
-        known = {"previous": frame}
-        known |= {"low": inputs["low"]} if model.past is None else {"hidden": state["hidden"]}
+        known: dict[str, Any] = {"previous": frame, "low": inputs.get("low")}
+        if state:
+            known = {
+                "previous": frame,
+                "hidden": {name: own["hidden"] for name, own in state.items()},
+            }
         clip = self._levels((config.num_frames, *config.image_size))
         # G and T when decoding: OT_upscaler takes any.
-        any_length = model.past is None
+        any_length = not model.pasts
         given, total = (None, None) if any_length else (config.given_frames, config.num_frames)
         self._given, self._total = self._levels((given, *config.image_size)), total
         self._decode = {}  # (T - G, whether scored) → function
@@ -85,7 +92,7 @@ class VideoGraphs:
     def _sequences(self, *length):
         """What is given all along, of `length` frames (None: any number), or of one."""
         config = self._model.config
-        if self._model.past is None:
+        if not self._model.pasts:
             return {"low": self._levels((*length, *config.sizes[0]))}
         shapes = checks.condition_shapes(config)
         return {name: ((*length, *shape[1:]), dtype) for name, (shape, dtype) in shapes.items()}

@@ -50,6 +50,9 @@ class VideoPixelCNN(KerasTraining):
     `config.conditions`: "actions" `[B, T, A]` and "states" `[B, T, S]`, numbers, of the whole clip
     (the last frame's are not looked at, so they may be any); or None without any.
 
+    A model of `OTlogN` may hold some scales only (`config.scale`), as one of images. Scales that
+    are trained apart each have an encoder of the past of their own (a departure).
+
     Of `OT_upscaler` a frame is given at half its size, with the frame before and nothing else: its
     verb is `upscale`, in place of `decode` and `sample`.
     """
@@ -62,14 +65,13 @@ class VideoPixelCNN(KerasTraining):
         self.config = config
         self.upscales = config.variant == "OT_upscaler"
         with _recomputing(config):
-            self.past = None if self.upscales else PastEncoder(config, name="past")
+            self.pasts = {name: PastEncoder(config, name=name) for name in config.encoder_groups()}
             self.decoder = DECODERS[config.variant](config, name="decoder")
         self.term_dims = {
             name: dims * config.predicted_frames for name, dims in self.decoder.term_dims().items()
         }
-        for layer in (self.past, self.decoder):
-            if layer is not None:
-                layer.build()
+        for layer in (*self.pasts.values(), self.decoder):
+            layer.build()
         self.built = True
         self.graphs = VideoGraphs(self)
 
@@ -92,6 +94,7 @@ class VideoPixelCNN(KerasTraining):
 
     def log_prob(self, frames: Array, conditions: Conditions = None) -> Tensor:
         """`[B]` float32 nats: the sum of `log_prob_terms`."""
+        self.check_held()
         return sum(self.log_prob_terms(frames, conditions).values())
 
     def log_prob_by_frame(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
@@ -297,6 +300,7 @@ class VideoPixelCNN(KerasTraining):
         return uniforms, given, conditions
 
     def _check_upscales(self, wanted):
+        self.check_held()
         if self.upscales != wanted:
             right = "use upscale" if self.upscales else "use decode or sample"
             raise UserError(f"this model is of variant {self.config.variant}; {right}")
@@ -330,18 +334,33 @@ class VideoPixelCNN(KerasTraining):
 
     # -- construction -----------------------------------------------------------------------------
 
-    def check_held(self, scales: Sequence[str] = ()) -> None:
-        """Video models hold all that they need; image models may not."""
+    @property
+    def past(self) -> PastEncoder | None:
+        """The encoder of the past, of scales trained apart the first; OT_upscaler has none."""
+        return next(iter(self.pasts.values()), None)
+
+    def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
+        """Variables of `scales` of a frame, and of the encoders of the past that they share."""
+        groups = self.config.encoder_groups().items()
+        owners = {name for name, own in groups if set(own) & set(scales)}
+        owners |= {("decoder", scale) for scale in scales}
+        return [v for v in self.trainable_variables if self._owner(v) in owners]
 
     def networks(self) -> list[list[keras.Variable]]:
-        """The trainable variables in lists: of each scale of a frame, and of the encoder of the
-        past, which the scales share."""
+        """The trainable variables in lists: of each scale of a frame, and of each encoder of the
+        past, which scales share."""
         groups = {}
         for variable in self.trainable_variables:
-            owner, part, *_ = variable.path.split("/")
-            scale = part if part.startswith("scale") else "base"
-            groups.setdefault((owner, scale if owner == "decoder" else ""), []).append(variable)
+            groups.setdefault(self._owner(variable), []).append(variable)
         return list(groups.values())
+
+    def _owner(self, variable):
+        """The name of an encoder of the past, or "decoder" and the name of a scale."""
+        owner, part, *_ = variable.path.split("/")
+        if owner != "decoder":
+            return owner
+        number = part.removeprefix("scale") if part.startswith("scale") else ""
+        return owner, self.config.scale_names[int(number or 0)]
 
     def start_at_marginal(self, histogram: Array) -> None:
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""

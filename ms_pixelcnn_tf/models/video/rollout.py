@@ -12,7 +12,7 @@ actions and states before it. One step reads one frame, never the past again.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
@@ -39,11 +39,13 @@ def teacher_forced(
     """
     count, shown = model.config.given_frames, frames if seen is None else seen
     previous, own = shown[:, count - 1 : -1], frames[:, count:]
-    if model.past is None:
+    if not model.pasts:
         return Past(fold(previous)), fold(own)
-    states = model.past.states(shown[:, :-1], _until(sequences, -1))[count - 1 :]
-    hidden = ops.stack([state["hidden"] for state in states], axis=1)
-    return Past(fold(previous), fold(hidden)), fold(own)
+    hidden = {}
+    for name, encoder in model.pasts.items():
+        states = encoder.states(shown[:, :-1], _until(sequences, -1))[count - 1 :]
+        hidden[name] = fold(ops.stack([state["hidden"] for state in states], axis=1))
+    return Past(fold(previous), hidden), fold(own)
 
 
 def log_prob_by_frame(
@@ -110,21 +112,25 @@ def forced_log_prob_by_frame(
 # -- decoding -------------------------------------------------------------------------------------
 
 
-def start(
-    model: "VideoPixelCNN", given: Tensor, sequences: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The ConvLSTM's state after all given frames but the last; empty for a model without one."""
-    if model.past is None:
-        return {}
-    if given.shape[1] == 1:
-        return model.past.initial_state(ops.shape(given)[0])
+def start(model: "VideoPixelCNN", given: Tensor, sequences: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The state after all given frames but the last: of each ConvLSTM, by its encoder's name."""
     count = given.shape[1] - 1
-    return model.past.states(given[:, :count], _until(sequences, count))[-1]
+    if count == 0:
+        return initial_state(model, ops.shape(given)[0])
+    return {
+        name: encoder.states(given[:, :count], _until(sequences, count))[-1]
+        for name, encoder in model.pasts.items()
+    }
+
+
+def initial_state(model: "VideoPixelCNN", batch: int | Tensor) -> dict[str, Any]:
+    """The state before the first frame."""
+    return {name: encoder.initial_state(batch) for name, encoder in model.pasts.items()}
 
 
 def advance(
-    model: "VideoPixelCNN", state: dict[str, Tensor], previous: Tensor, inputs: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], Past]:
+    model: "VideoPixelCNN", state: dict[str, Any], previous: Tensor, inputs: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], Past]:
     """Reads one frame.
 
     Args:
@@ -135,19 +141,22 @@ def advance(
     Returns:
         The state after it, and the `Past` of the next frame.
     """
-    if model.past is None:
+    if not model.pasts:
         return state, Past(previous, low=inputs["low"])
-    state = model.past.step(model.past.read(previous, inputs), state)
-    return state, Past(previous, state["hidden"])
+    state = {
+        name: encoder.step(encoder.read(previous, inputs), state[name])
+        for name, encoder in model.pasts.items()
+    }
+    return state, Past(previous, {name: own["hidden"] for name, own in state.items()})
 
 
 def decode_step(
     model: "VideoPixelCNN",
     uniforms: Tensor,
     previous: Tensor,
-    state: dict[str, Tensor],
+    state: dict[str, Any],
     inputs: Mapping[str, Tensor],
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """One frame: int32 levels, their log p `[B]`, and the state that has read the one before."""
     state, past = advance(model, state, previous, inputs)
     frame, log_prob = model.decoder.decode(past, uniforms)
@@ -210,11 +219,14 @@ def decode_naive(
     inputs = _step_inputs(model, sequences, length)
     for index in range(length):
         known = {"previous": frames[:, -1]}
-        if model.past is None:
+        if not model.pasts:
             known["low"] = inputs["low"][index]
         else:
-            states = model.past.states(frames, _until(sequences, frames.shape[1]))
-            known["hidden"] = states[-1]["hidden"]
+            so_far = _until(sequences, frames.shape[1])
+            known["hidden"] = {
+                name: encoder.states(frames, so_far)[-1]["hidden"]
+                for name, encoder in model.pasts.items()
+            }
         frame, log_prob = model.graphs.naive(uniforms[:, index], known)
         frames = ops.concatenate([frames, frame[:, None]], axis=1)
         total = total + log_prob
@@ -226,7 +238,7 @@ def _step_inputs(model, sequences, length):
 
     Of the conditions those of the frame before: the last frame's are not looked at.
     """
-    part = slice(-length, None) if model.past is None else slice(-length - 1, -1)
+    part = slice(-length, None) if not model.pasts else slice(-length - 1, -1)
     return {name: _time_first(values[:, part]) for name, values in sequences.items()}
 
 
