@@ -80,7 +80,7 @@ UPSCALERS = {
     "B, free": lambda: networks.UpscalerB(FREE, 4, 1, 6, 6, (2, 2), 1, 9, **READS),
     "B, kernel 5": lambda: networks.UpscalerB(SOFTMAX, 4, 1, 6, 6, (2, 2), 2, 9, gated_kernel=5),
 }
-NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.OfDistribution}
+NOT_LAYERS = {layers.Constant, layers.GivenRows, layers.DistributionLayer}
 TESTED_BELOW = {networks.UpscalerA, networks.MaskedUpscalerA, networks.UpscalerB, encoders.Encoder}
 
 

@@ -16,7 +16,7 @@ from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.models.checks import uniforms_dtype
 from ms_pixelcnn_tf.models.compiling import compile_function
 from ms_pixelcnn_tf.models.video import rollout
-from ms_pixelcnn_tf.models.video.frame_factors import Past
+from ms_pixelcnn_tf.models.video.frame_factors import FrameContext
 from ms_pixelcnn_tf.networks import MaskedUpscalerA
 from ms_pixelcnn_tf.sampling import loops
 from ms_pixelcnn_tf.sampling.samplers import CachedSampler
@@ -255,7 +255,7 @@ class VideoSampler(Sampler):
             hidden = tf.TensorSpec((1, *model.past.size, config.lstm_features))
             evaluation = flops.graph_flops(
                 lambda frame, hidden: model.decoder.log_prob_terms(
-                    Past(frame, {"past": hidden}), frame
+                    FrameContext(frame, {"past": hidden}), frame
                 ),
                 frame,
                 hidden,
@@ -318,7 +318,7 @@ def frame_evaluations(model, count):
 
     def run(model, frame, hidden):
         def evaluate(levels):
-            (factor,) = model.decoder.factors(Past(frame, {"past": hidden}), levels)
+            (factor,) = model.decoder.factors(FrameContext(frame, {"past": hidden}), levels)
             return factor.params
 
         return _repeated(evaluate, frame, count)

@@ -173,7 +173,7 @@ class DensityConfig(HeldScales):
             self.check_orders_channels("features")
 
     @property
-    def of_pixels(self) -> dict[str, str]:
+    def pixel_arguments(self) -> dict[str, str]:
         """The arguments that every network of pixels takes."""
         return {"prediction_path": self.prediction_path, "pixel_inputs": self.pixel_inputs}
 

@@ -56,13 +56,13 @@ class Conditioning(keras.layers.Layer):
         return self.reduce(stack_blocks(hidden, self.step))
 
 
-def conditioning_of(config: VideoConfig, size: Sequence[int]) -> Conditioning:
+def make_conditioning(config: VideoConfig, size: Sequence[int]) -> Conditioning:
     """A `Conditioning` of a video model for maps of `size`."""
     own = [side // config.frame_stride for side in config.image_size]
     return Conditioning(config.lstm_features, own, size, dtype=config.dtype, name="conditioning")
 
 
-class Previous(keras.layers.Layer):
+class PreviousFrame(keras.layers.Layer):
     """What a network at some size sees of the past: the hidden state, and the frame before at that
     size (a departure from the paper).
 
@@ -128,8 +128,8 @@ class Previous(keras.layers.Layer):
         return ops.concatenate([hidden, features], axis=-1), prediction
 
 
-class NoPrevious:
-    """`Previous` where the hidden state alone tells of the past, as in the paper."""
+class NoPreviousFrame:
+    """`PreviousFrame` where the hidden state alone tells of the past, as in the paper."""
 
     features, prediction_path = 0, "none"
 
@@ -140,15 +140,15 @@ class NoPrevious:
         return hidden, None
 
 
-def previous_of(config: VideoConfig, stride: int = 1) -> Previous | NoPrevious:
+def make_previous_frame(config: VideoConfig, stride: int = 1) -> PreviousFrame | NoPreviousFrame:
     """What a network of a video model sees of the frame before, beside maps of that stride."""
     if not config.sees_previous:
-        return NoPrevious()
-    return Previous(
+        return NoPreviousFrame()
+    return PreviousFrame(
         config.num_levels,
         config.channels,
         stride,
-        **config.of_pixels,
+        **config.pixel_arguments,
         dtype=config.dtype,
         name="previous",
     )

@@ -75,7 +75,7 @@ class PastEncoder(keras.layers.Layer):
             norm.build((None, None, None, self.widths[name]))
         self.memory.build()
 
-    def read(self, frames: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
+    def input_gates(self, frames: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
         """The share of the ConvLSTM's gates that each frame has, alone.
 
         Args:
@@ -90,7 +90,7 @@ class PastEncoder(keras.layers.Layer):
             poses = [ops.cast(conditions[name], self.compute_dtype) for name in self.fields]
             maps = self.norms["poses"](self.poses(ops.concatenate(poses, axis=-1)))
             inputs = ops.concatenate([inputs, maps], axis=-1)
-        return self.memory.read(inputs)
+        return self.memory.input_gates(inputs)
 
     def step(self, share: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The state after one more frame, given what was `read` of it."""
@@ -116,7 +116,9 @@ class PastEncoder(keras.layers.Layer):
         Returns:
             A list of T states.
         """
-        shares = self.read(fold(frames), {name: fold(conditions[name]) for name in self.fields})
+        shares = self.input_gates(
+            fold(frames), {name: fold(conditions[name]) for name in self.fields}
+        )
         shares = unfold(shares, frames.shape[1])
         states = [self.initial_state(ops.shape(frames)[0])]
         for time in range(frames.shape[1]):

@@ -7,15 +7,19 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
+from ms_pixelcnn_tf.layers.distribution_layer import (
+    DistributionLayer,
+    output_kernel,
+    with_prediction,
+)
 from ms_pixelcnn_tf.layers.initializers import Constant
 from ms_pixelcnn_tf.layers.masked_dense import MaskedDense
-from ms_pixelcnn_tf.layers.of_distribution import OfDistribution, output_kernel, with_prediction
 from ms_pixelcnn_tf.pixels import feature_channels
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class ChannelHead(OfDistribution, keras.layers.Layer):
+class ChannelHead(DistributionLayer, keras.layers.Layer):
     """Parameters of each channel from the trunk's features and the pixel's channels before it.
 
     Channel c has a hidden layer of its own, which reads all features and, through mask A, the

@@ -81,7 +81,7 @@ class ConvLSTM(keras.layers.Layer):
             norm.build((None, None, None, 4 * features))
 
     def call(self, inputs: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        return self.step(self.read(inputs), state)
+        return self.step(self.input_gates(inputs), state)
 
     def initial_state(self, batch: int | Tensor, size: Sequence[int]) -> tuple[Tensor, Tensor]:
         """`(hidden, cell)` before the first frame: zeros.
@@ -93,7 +93,7 @@ class ConvLSTM(keras.layers.Layer):
         shape = (batch, *size, self.features)
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.variable_dtype)
 
-    def read(self, inputs: Tensor) -> Tensor:
+    def input_gates(self, inputs: Tensor) -> Tensor:
         """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, N any frames."""
         return self.read_norm(self._conv(inputs, self.kernel)) + self.bias
 

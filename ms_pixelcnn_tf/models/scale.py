@@ -65,11 +65,11 @@ class Scale:
         groups = pixels.split_groups(image)
         for term, (group, upscaler) in zip(self.term_dims, self.upscalers.items(), strict=True):
             given, own = [*context, *groups[: group - 1]], groups[group - 1]
-            known = upscaler.trunk(ops.concatenate(given, axis=-1), conditioning)
+            encoded = upscaler.trunk(ops.concatenate(given, axis=-1), conditioning)
             if cut is None:
-                yield Factor(term, upscaler(known, own), own)
+                yield Factor(term, upscaler(encoded, own), own)
             else:
-                yield Factor(term, upscaler.scored(known, own, cut), cut(own))
+                yield Factor(term, upscaler.scored(encoded, own, cut), cut(own))
 
     def decode(
         self,
@@ -93,8 +93,8 @@ class Scale:
         """
         groups, log_probs, drawn = list(given), [], pixels.split_groups(uniforms)
         for group, upscaler in self.upscalers.items():
-            known = upscaler.trunk(ops.concatenate([*context, *groups], axis=-1), conditioning)
-            levels, group_log_probs = sampler.group(upscaler, known, drawn[group - 1])
+            encoded = upscaler.trunk(ops.concatenate([*context, *groups], axis=-1), conditioning)
+            levels, group_log_probs = sampler.group(upscaler, encoded, drawn[group - 1])
             groups.append(levels)
             log_probs.append(group_log_probs)
         return pixels.merge_groups(groups), log_probs
@@ -127,7 +127,7 @@ def make_scale(
         prefix = f"{format_size((height, width))}to{format_size(size)}/"
     upscalers = {}
     for group in groups:
-        own = config.of_pixels | arguments | {"group": group, "previous": previous}
+        own = config.pixel_arguments | arguments | {"group": group, "previous": previous}
         if group == 1 and not previous:  # there is nothing to predict it from
             own["prediction_path"] = "none"
         own["name"] = names.format(prefix=prefix.replace("/", "_"), group=group)

@@ -42,7 +42,7 @@ class MaskedUpscalerA(Upscaler):
         group, num_blocks, features, head_features, and by name the others: those of `Upscaler`.
             Features come in C groups.
 
-    It is called as `UpscalerA` is: `trunk(context, conditioning)` gives what is known of the group,
+    It is called as `UpscalerA` is: `trunk(context, conditioning)` gives the encoded context,
     and calling the layer with that and the group's own levels gives the parameters,
     `[B, H, W, distribution.num_params]`.
     """
@@ -68,10 +68,10 @@ class MaskedUpscalerA(Upscaler):
         head = feature_groups(head_features, channels)
 
         self.prediction = make_prediction(
-            self.prediction_path, channels, group, self.of_trunk["previous"], policy
+            self.prediction_path, channels, group, self.trunk_arguments["previous"], policy
         )
         self.entry = ChannelMaskedConvolution(inputs, hidden, "A", dtype=policy, name="entry")
-        kind = self.of_trunk["residual_block"]
+        kind = self.trunk_arguments["residual_block"]
         self.blocks = [
             ResidualBlock(features, kind, channels, dtype=policy, name=f"block{index}")
             for index in range(num_blocks)
@@ -84,7 +84,7 @@ class MaskedUpscalerA(Upscaler):
                 features * num_blocks, use_bias=False, dtype=policy, name="conditioning"
             )
 
-    def build(self, known_shape: Any = None, levels_shape: Shape = None) -> None:
+    def build(self, encoded_shape: Any = None, levels_shape: Shape = None) -> None:
         if self.prediction is not None:
             self.prediction.build((None, None, None, self.context_channels))
         for layer in (self.entry, *self.blocks, self.head, self.logits):
@@ -93,7 +93,7 @@ class MaskedUpscalerA(Upscaler):
             self.conditioning_projection.build((None, self.conditioning_features))
 
     def trunk(self, context: Tensor, conditioning: Tensor | None = None) -> tuple:
-        """What is known of the group: nothing of the network, all of which reads its pixels.
+        """The encoded context: nothing of the network, all of which reads the group's own pixels.
 
         Args:
             context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
@@ -105,38 +105,38 @@ class MaskedUpscalerA(Upscaler):
             `networks.trunk.Trunk` or None, and what each block is given of the conditioning
             (`networks.trunk.project`).
         """
-        pixels, prediction = self.read(context), None
+        pixels, prediction = self.pixel_features(context), None
         if self.prediction is not None:
             prediction = self.prediction(pixels[..., : self.context_channels])  # the raw values
         shares = project(self.conditioning_projection, conditioning, len(self.blocks))
         return pixels if self.context_channels else conditioning, prediction, shares
 
-    def call(self, known: Sequence[Any], levels: Tensor) -> Tensor:
+    def call(self, encoded: Sequence[Any], levels: Tensor) -> Tensor:
         """Args:
-        known: from the trunk.
+        encoded: from the trunk.
         levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
-        given, prediction, shares = known
-        maps = self.entry(ops.concatenate([given, self.read(levels)], axis=-1))
+        given, prediction, shares = encoded
+        maps = self.entry(ops.concatenate([given, self.pixel_features(levels)], axis=-1))
         for block, share in zip(self.blocks, shares, strict=True):
             maps = block(maps, *share)
         head = ops.relu(self.head(ops.relu(maps)))
         return self.logits(with_prediction(prediction, head))
 
-    def scored(self, known: Sequence[Any], levels: Tensor, cut: Callable) -> Tensor:
+    def scored(self, encoded: Sequence[Any], levels: Tensor, cut: Callable) -> Tensor:
         """As of all types; but a pixel's parameters see the pixels around it."""
-        return cut(self(known, levels))
+        return cut(self(encoded, levels))
 
-    def read(self, levels: Tensor) -> Tensor:
+    def pixel_features(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
         count = self.distribution.num_levels
         return pixel_features(levels, count, self.variable_dtype, self.pixel_inputs)
 
-    def channel_params(self, known: Sequence[Any]) -> Callable:
+    def channel_params(self, encoded: Sequence[Any]) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters` that evaluates the
         network with the channels decoded so far."""
         size = self.distribution.num_params // self.distribution.channels
-        return lambda channel, levels: self(known, levels)[
+        return lambda channel, levels: self(encoded, levels)[
             ..., channel * size : (channel + 1) * size
         ]
 

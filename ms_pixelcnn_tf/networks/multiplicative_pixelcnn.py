@@ -7,9 +7,9 @@ from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import (
+    DistributionLayer,
     MaskedConvolution,
     MaskedDense,
-    OfDistribution,
     ResidualMultiplicativeBlock,
     with_prediction,
 )
@@ -20,7 +20,7 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
+class MultiplicativePixelCNN(DistributionLayer, keras.layers.Layer):
     """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
 
     A masked convolution (mask A) of the frame's own pixels, masked residual multiplicative blocks
@@ -108,7 +108,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
     def call(
         self, levels: Tensor, conditioning: Tensor | None = None, prediction: Tensor | None = None
     ) -> Tensor:
-        maps = self.entry(self.read(levels))
+        maps = self.entry(self.pixel_features(levels))
         at_entry, in_blocks = self.project(conditioning)
         if at_entry is not None:
             maps = maps + at_entry
@@ -117,7 +117,7 @@ class MultiplicativePixelCNN(OfDistribution, keras.layers.Layer):
         head = ops.relu(self.head(ops.relu(maps)))
         return self.logits(with_prediction(prediction, head))
 
-    def read(self, levels: Tensor) -> Tensor:
+    def pixel_features(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
         inputs = self.arguments["pixel_inputs"]
         return pixel_features(levels, self.distribution.num_levels, self.compute_dtype, inputs)

@@ -8,7 +8,13 @@ import numpy as np
 from keras import ops
 
 from ms_pixelcnn_tf.distributions import Distribution
-from ms_pixelcnn_tf.layers import Constant, GatedLayer, MaskedDense, OfDistribution, with_prediction
+from ms_pixelcnn_tf.layers import (
+    Constant,
+    DistributionLayer,
+    GatedLayer,
+    MaskedDense,
+    with_prediction,
+)
 from ms_pixelcnn_tf.layers.masks import feature_groups
 from ms_pixelcnn_tf.networks.ordered import channel_groups, make_logits
 from ms_pixelcnn_tf.pixels import pixel_features
@@ -16,7 +22,7 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
-class GatedPixelCNN(OfDistribution, keras.layers.Layer):
+class GatedPixelCNN(DistributionLayer, keras.layers.Layer):
     """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
 
     Args:
@@ -132,7 +138,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
     def call(
         self, levels: Tensor, conditioning: Tensor | None = None, prediction: Tensor | None = None
     ) -> Tensor:
-        pixels = vertical = horizontal = self.read(levels)
+        pixels = vertical = horizontal = self.pixel_features(levels)
         if self.neighbours is not None:
             prediction = self.predict(pixels)
         for layer, projection in zip(self.layers, self.project(conditioning), strict=True):
@@ -147,7 +153,7 @@ class GatedPixelCNN(OfDistribution, keras.layers.Layer):
         above = ops.pad(values, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
         return self.neighbours(ops.concatenate([left, above], axis=-1))
 
-    def read(self, levels: Tensor) -> Tensor:
+    def pixel_features(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`, float32 at least, as the prediction is."""
         inputs = self.arguments["pixel_inputs"]
         return pixel_features(levels, self.distribution.num_levels, self.variable_dtype, inputs)

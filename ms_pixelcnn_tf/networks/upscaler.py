@@ -28,7 +28,7 @@ from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.layers import (
     ChannelHead,
     Constant,
-    OfDistribution,
+    DistributionLayer,
     output_kernel,
     with_prediction,
 )
@@ -38,7 +38,7 @@ from ms_pixelcnn_tf.pixels import from_patches, pixel_features, to_patches
 from ms_pixelcnn_tf.types import Shape, Tensor
 
 
-class Upscaler(OfDistribution, keras.layers.Layer):
+class Upscaler(DistributionLayer, keras.layers.Layer):
     """The base of all types.
 
     Args:
@@ -48,7 +48,7 @@ class Upscaler(OfDistribution, keras.layers.Layer):
         head_features: width of the layer before the output.
     """
 
-    trunk: Any  # (context, conditioning) → what is known of the group
+    trunk: Any  # (context, conditioning) → the encoded context
     channel_by_channel = False  # whether a channel of all its pixels is generated before the next
 
     def __init__(
@@ -67,7 +67,7 @@ class Upscaler(OfDistribution, keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.distribution = distribution
-        self.of_trunk = {
+        self.trunk_arguments = {
             "group": group,
             "num_blocks": num_blocks,
             "features": features,
@@ -77,7 +77,7 @@ class Upscaler(OfDistribution, keras.layers.Layer):
             "pixel_inputs": pixel_inputs,
             "residual_block": residual_block,
         }
-        self.arguments = {**self.of_trunk, "head_features": head_features}
+        self.arguments = {**self.trunk_arguments, "head_features": head_features}
         self.features, self.conditioning_features = features, conditioning_features
         self.prediction_path, self.pixel_inputs = prediction_path, pixel_inputs
         self.context_channels = distribution.channels * (group - 1 + 4 * previous)
@@ -86,31 +86,35 @@ class Upscaler(OfDistribution, keras.layers.Layer):
         """The network that turns the context into features."""
         law = self.distribution
         return Trunk(
-            law.num_levels, law.channels, **self.of_trunk, dtype=self.dtype_policy, name="trunk"
+            law.num_levels,
+            law.channels,
+            **self.trunk_arguments,
+            dtype=self.dtype_policy,
+            name="trunk",
         )
 
-    def scored(self, known: Any, levels: Tensor, cut: Callable) -> Tensor:
+    def scored(self, encoded: Any, levels: Tensor, cut: Callable) -> Tensor:
         """The parameters of those pixels that `cut` keeps of any map `[B, H, W, ·]`. Only for them
         is more computed than the trunk, as a pixel's parameters see nothing of the group beyond its
         own patch (type A: pixel), which is kept whole."""
-        return self([cut(maps) for maps in known], cut(levels))
+        return self([cut(maps) for maps in encoded], cut(levels))
 
-    def channel_params(self, known: Any) -> Callable:
+    def channel_params(self, encoded: Any) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters`."""
         raise NotImplementedError
 
-    def decode(self, known: Any, uniforms: Tensor, sampler: Any) -> tuple[Tensor, Tensor | None]:
+    def decode(self, encoded: Any, uniforms: Tensor, sampler: Any) -> tuple[Tensor, Tensor | None]:
         """The group's levels by inverse CDF: type A decodes a channel of all pixels at once.
 
         Args:
-            known: from the trunk.
+            encoded: from the trunk.
             uniforms: `[B, H, W, C]` in [0, 1).
             sampler: a `sampling.samplers.CachedSampler`.
 
         Returns:
             `[B, H, W, C]` int32 levels, and their log-probabilities (nats) or None.
         """
-        return sampler.pixels(self.distribution, self.channel_params(known), uniforms)
+        return sampler.pixels(self.distribution, self.channel_params(encoded), uniforms)
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
@@ -119,7 +123,7 @@ class UpscalerA(Upscaler):
 
     Args: those of `Upscaler`. A channel's own hidden layer has `head_features`.
 
-    `trunk(context, conditioning)` gives what is known of the group: features, and a prediction or
+    `trunk(context, conditioning)` gives the encoded context: features, and a prediction or
     None. Calling the layer with those and the group's own levels gives the parameters,
     `[B, H, W, distribution.num_params]`.
     """
@@ -159,7 +163,7 @@ class UpscalerA(Upscaler):
                 name="head",
             )
 
-    def build(self, known_shape: Any = None, levels_shape: Shape = None) -> None:
+    def build(self, encoded_shape: Any = None, levels_shape: Shape = None) -> None:
         self.trunk.build()
         if self.distribution.channel_autoregressive:
             self.head.build()
@@ -168,29 +172,29 @@ class UpscalerA(Upscaler):
             predicted = 0 if self.trunk.prediction is None else self.distribution.channels
             self.head.build((None, predicted + self.hidden.units))
 
-    def call(self, known: Sequence[Tensor | None], levels: Tensor) -> Tensor:
+    def call(self, encoded: Sequence[Tensor | None], levels: Tensor) -> Tensor:
         """Args:
-        known: from the trunk.
+        encoded: from the trunk.
         levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
-        maps, prediction = known
+        maps, prediction = encoded
         if self.distribution.channel_autoregressive:
-            return self.head(maps, prediction, self.read(levels))
+            return self.head(maps, prediction, self.pixel_features(levels))
         return self.head(with_prediction(prediction, self.hidden(maps)))
 
-    def channel_params(self, known: Sequence[Tensor | None]) -> Callable:
+    def channel_params(self, encoded: Sequence[Tensor | None]) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters`, the trunk's share of
         which is computed here, once."""
         if not self.distribution.channel_autoregressive:
-            params = self(known, None)
+            params = self(encoded, None)
             return lambda channel, levels: params
-        maps, prediction = known
+        maps, prediction = encoded
         reading = self.head.reading(maps)
         return lambda channel, levels: self.head.channel(
-            reading, prediction, self.read(levels), channel
+            reading, prediction, self.pixel_features(levels), channel
         )
 
-    def read(self, levels: Tensor) -> Tensor:
+    def pixel_features(self, levels: Tensor) -> Tensor:
         """`[..., C]` levels → `[..., pixel features]`."""
         count = self.distribution.num_levels
         return pixel_features(levels, count, self.compute_dtype, self.pixel_inputs)
@@ -249,26 +253,26 @@ class UpscalerB(Upscaler):
             name="decoder",
         )
 
-    def build(self, known_shape: Any = None, levels_shape: Shape = None) -> None:
+    def build(self, encoded_shape: Any = None, levels_shape: Shape = None) -> None:
         self.trunk.build()
         self.decoder.build()
 
-    def call(self, known: Sequence[Tensor | None], levels: Tensor) -> Tensor:
+    def call(self, encoded: Sequence[Tensor | None], levels: Tensor) -> Tensor:
         """As for type A; parameters of a pixel see the earlier pixels of its patch too."""
-        params = self.decoder(to_patches(levels, self.patch_size), *self.patches(known))
+        params = self.decoder(to_patches(levels, self.patch_size), *self.patches(encoded))
         return from_patches(params, levels.shape[1:3])
 
-    def patches(self, known: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def patches(self, encoded: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The trunk's features and prediction (or None), patches folded into the batch."""
-        return [None if maps is None else to_patches(maps, self.patch_size) for maps in known]
+        return [None if maps is None else to_patches(maps, self.patch_size) for maps in encoded]
 
     def decode(
-        self, known: Sequence[Tensor | None], uniforms: Tensor, sampler: Any
+        self, encoded: Sequence[Tensor | None], uniforms: Tensor, sampler: Any
     ) -> tuple[Tensor, Tensor | None]:
         """As for all types. Patches are folded into the batch, so that the few steps through one
         patch serve the whole image."""
         drawn, size = to_patches(uniforms, self.patch_size), uniforms.shape[1:3]
-        levels, log_probs = sampler.raster(self.decoder, drawn, *self.patches(known))
+        levels, log_probs = sampler.raster(self.decoder, drawn, *self.patches(encoded))
         levels = from_patches(levels, size)
         return levels, None if log_probs is None else from_patches(log_probs, size)
 

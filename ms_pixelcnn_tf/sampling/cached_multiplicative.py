@@ -102,7 +102,7 @@ class CachedMultiplicativePixelCNN:
     def end_row(self, state: list[Tensor], current: Any, levels: Tensor) -> list[Tensor]:
         """State for the next row, from this row's shares and its `[B, W, C]` levels."""
         entry, narrowed, gates = current
-        inputs = [self.network.read(levels)[:, None]]  # of each convolution
+        inputs = [self.network.pixel_features(levels)[:, None]]  # of each convolution
 
         def from_row():
             index = len(inputs) - 1
@@ -157,7 +157,7 @@ class CachedMultiplicativePixelCNN:
 
         def run_group(group, levels):
             weights = self.groups[group]
-            maps = entry[group] + ops.matmul(self.network.read(levels), weights.entry)
+            maps = entry[group] + ops.matmul(self.network.pixel_features(levels), weights.entry)
             for index, (narrow, units, widen, bias) in enumerate(weights.blocks):
                 summed[index].append(maps)
                 hidden = ops.matmul(join(summed[index]), narrow) + narrowed[index][group]
@@ -180,7 +180,7 @@ class CachedMultiplicativePixelCNN:
             return params[0]
 
         def end_pixel(levels):
-            return self.network.read(levels), ops.stack([join(groups) for groups in read])
+            return self.network.pixel_features(levels), ops.stack([join(groups) for groups in read])
 
         return channel_params, end_pixel
 

@@ -93,7 +93,7 @@ class CachedPixelCNN:
     ) -> tuple[Tensor, list[Tensor]]:
         """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
         above, previous = state
-        features = self.network.read(levels)[:, None]
+        features = self.network.pixel_features(levels)[:, None]
         return _pushed(above, features), [*map(_pushed, previous, current)]
 
     def first_pixel(self, batch: int | Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -135,7 +135,7 @@ class CachedPixelCNN:
         params = []
 
         def run_group(group, levels):
-            inputs = self._cast(self.network.read(levels))
+            inputs = self._cast(self.network.pixel_features(levels))
             for index, (kernel, mixing, bias) in enumerate(self.weights[group]):
                 if index > 0:  # what this pixel has so far, and the pixels to the left
                     inputs = join([*horizontal[index - 1], previous[index - 1]])
@@ -158,7 +158,7 @@ class CachedPixelCNN:
             return params[0]
 
         def end_pixel(levels):
-            features = self.network.read(levels)[:, None]
+            features = self.network.pixel_features(levels)[:, None]
             return _pushed(left, features), [*map(_pushed, previous, map(join, horizontal[:-1]))]
 
         return channel_params, end_pixel

@@ -61,9 +61,9 @@ class CachedSampler:
         given = {"conditioning": conditioning, "prediction": prediction}
         return loops.decode_raster(network, CACHES[type(network)], uniforms, self.score, **given)
 
-    def group(self, upscaler: Any, known: Any, uniforms: Tensor) -> tuple[Tensor, Tensor | None]:
+    def group(self, upscaler: Any, encoded: Any, uniforms: Tensor) -> tuple[Tensor, Tensor | None]:
         """A group of a scale, from what its upscaler's trunk knows of it."""
-        return upscaler.decode(known, uniforms, self)
+        return upscaler.decode(encoded, uniforms, self)
 
 
 class NaiveSampler:
@@ -95,11 +95,11 @@ class NaiveSampler:
             network.distribution, lambda levels: network(levels, conditioning, prediction), uniforms
         )
 
-    def group(self, upscaler: Any, known: Any, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    def group(self, upscaler: Any, encoded: Any, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """A group of a scale, in the order in which its upscaler generates it."""
         return loops.decode_naive(
             upscaler.distribution,
-            lambda levels: upscaler(known, levels),
+            lambda levels: upscaler(encoded, levels),
             uniforms,
             upscaler.channel_by_channel,
         )

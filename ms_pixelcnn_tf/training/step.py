@@ -18,7 +18,7 @@ def train_log_prob_terms(
     model: keras.Model, batch: Mapping[str, Tensor], offsets: Tensor, config: TrainConfig
 ) -> dict[str, Tensor]:
     """The terms to maximise; on random crops where the examples are larger than the crop; of videos
-    given the frames "seen", where the batch has them.
+    predicted from the batch's "past_frames", if it has any.
 
     Args:
         model: an image or a video model.
@@ -32,8 +32,8 @@ def train_log_prob_terms(
     """
     examples = batch[model.example_field]
     conditions = {field: batch[field] for field in model.config.conditions}
-    if "seen" in batch:
-        return model.log_prob_terms_given(examples, batch["seen"], conditions)
+    if "past_frames" in batch:
+        return model.log_prob_terms_given(examples, batch["past_frames"], conditions)
     return model.cropped_log_prob_terms(
         examples, conditions, config.crop_size or None, offsets, config.crop_halo
     )
@@ -52,19 +52,19 @@ def with_choice(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> 
 
 
 def with_past(model: keras.Model, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A batch with "chosen" and, beside it, the frames to look back at, "seen"."""
+    """A batch with "chosen" and, beside it, the frames to look back at, "past_frames"."""
     if "chosen" not in batch:
         return batch
     frames, times = batch["frames"], tf.range(model.config.num_frames)
     looked_at = (times >= model.config.given_frames) & (times < model.config.num_frames - 1)
     chosen = batch["chosen"] & looked_at
     conditions = {field: batch[field] for field in model.config.conditions}
-    seen = tf.cond(
+    past_frames = tf.cond(
         tf.reduce_any(chosen),
         lambda: model.sampled_past(frames, batch["uniforms"], chosen, conditions),
         lambda: tf.cast(frames, tf.int32),  # nothing to sample: the step is as fast as without
     )
-    return batch | {"seen": seen}
+    return batch | {"past_frames": past_frames}
 
 
 def crop_offsets(count: int, step: Tensor, seed: int) -> Tensor:

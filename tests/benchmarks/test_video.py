@@ -11,7 +11,7 @@ from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.configs.presets import VIDEO_PRESETS
 from ms_pixelcnn_tf.models import VideoPixelCNN
-from ms_pixelcnn_tf.models.video.frame_factors import Past
+from ms_pixelcnn_tf.models.video.frame_factors import FrameContext
 from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training import loop
 from parts import rounds, samplers, speed, video_report
@@ -84,7 +84,7 @@ def test_evaluations_of_a_decoder_change_no_frame():
     model = VideoPixelCNN(make_run("shapes_push", "OTN", **SMALL).model)
     frame = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype("int32")
     hidden = np.zeros((2, 8, 8, 8), "float32")
-    (factor,) = model.decoder.factors(Past(frame, {"past": hidden}), frame)
+    (factor,) = model.decoder.factors(FrameContext(frame, {"past": hidden}), frame)
     assert np.isfinite(factor.params).all()
     np.testing.assert_array_equal(samplers.frame_evaluations(model, 2)(frame, hidden), frame)
 

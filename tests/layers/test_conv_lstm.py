@@ -27,7 +27,7 @@ def frames():
 
 def read_all(layer, frames):
     """`[B, T, h, w, I]` → `[T, B, h, w, 4F]`, in one convolution."""
-    read = layer.read(ops.reshape(frames, (-1, *SIZE, INPUTS)))
+    read = layer.input_gates(ops.reshape(frames, (-1, *SIZE, INPUTS)))
     return ops.transpose(ops.reshape(read, (-1, TIME, *SIZE, 4 * FEATURES)), (1, 0, 2, 3, 4))
 
 
@@ -113,7 +113,9 @@ def test_large_kernels_do_not_saturate_it(layer, frames):
 def test_frames_read_at_once_are_frames_read_in_turn(layer, frames):
     read = np.asarray(read_all(layer, frames))
     for time in range(TIME):
-        np.testing.assert_allclose(read[time], layer.read(frames[:, time]), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            read[time], layer.input_gates(frames[:, time]), rtol=1e-12, atol=1e-12
+        )
     assert np.abs(read).std() > 0.1
 
 

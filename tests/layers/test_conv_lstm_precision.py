@@ -55,6 +55,6 @@ def test_dtypes(dtype, wide):
     layer = steady(dtype)
     narrow = layer.compute_dtype
     frame, state = np.zeros((1, *SIZE, 2)), layer.initial_state(1, SIZE)
-    for hidden, cell in (state, layer(frame, state), layer.step(layer.read(frame), state)):
+    for hidden, cell in (state, layer(frame, state), layer.step(layer.input_gates(frame), state)):
         assert (hidden.dtype, cell.dtype) == (narrow, wide)
-    assert layer.read(frame).dtype == wide
+    assert layer.input_gates(frame).dtype == wide

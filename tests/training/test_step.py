@@ -88,9 +88,9 @@ def test_frames_that_are_seen_are_what_is_looked_back_at():
         config=tiny_video_run(action_size=0, state_size=0).model,
         example_field="frames",
         cropped_log_prob_terms=lambda frames, *_: (frames, frames),
-        log_prob_terms_given=lambda frames, seen, conditions: (frames, seen),
+        log_prob_terms_given=lambda frames, past_frames, conditions: (frames, past_frames),
     )
-    for batch, looked_at in (({}, frames), ({"seen": seen}, seen)):
+    for batch, looked_at in (({}, frames), ({"past_frames": seen}, seen)):
         found = train_log_prob_terms(model, {"frames": frames} | batch, None, tiny_run().train)
         assert found[0] is frames and found[1] is looked_at
 

@@ -78,7 +78,7 @@ class MultiscalePixelCNN(KerasTraining):
         shared: dict[str, Any] = {
             "conditioning_features": config.conditioning_features,
             "dtype": config.dtype,
-            **config.of_pixels,
+            **config.pixel_arguments,
         }
         self.base, self.term_dims = None, {}
         if "base" in config.held_scales:

@@ -14,7 +14,7 @@ from keras import ops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import SOFTMAX_LAWS
-from ms_pixelcnn_tf.encoders.frame_context import conditioning_of, previous_of
+from ms_pixelcnn_tf.encoders.frame_context import make_conditioning, make_previous_frame
 from ms_pixelcnn_tf.layers import (
     Constant,
     ResidualMultiplicativeBlock,
@@ -22,7 +22,7 @@ from ms_pixelcnn_tf.layers import (
     with_prediction,
 )
 from ms_pixelcnn_tf.models.scale import GROUPS, Factor
-from ms_pixelcnn_tf.models.video.frame_factors import FrameDecoder, Past, ScaleDecoder
+from ms_pixelcnn_tf.models.video.frame_factors import FrameContext, FrameDecoder, ScaleDecoder
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN
 from ms_pixelcnn_tf.types import Tensor
@@ -40,7 +40,7 @@ class IndependentDecoder(FrameDecoder):
         self.distribution = law = SOFTMAX_LAWS[config.softmax_law](config.num_levels, 1)
         self.stride, channels = config.frame_stride, config.channels
         policy = self.dtype_policy
-        self.previous = previous_of(config, self.stride)
+        self.previous = make_previous_frame(config, self.stride)
         self.entry = keras.layers.Dense(2 * config.frame_features, dtype=policy, name="entry")
         self.blocks = [
             ResidualMultiplicativeBlock(config.frame_features, dtype=policy, name=f"block{index}")
@@ -74,9 +74,9 @@ class IndependentDecoder(FrameDecoder):
     def term_dims(self) -> dict[str, int]:
         return {"frame": math.prod(self.config.image_size) * self.config.channels}
 
-    def params(self, past: Past) -> Tensor:
+    def params(self, context: FrameContext) -> Tensor:
         """`[N, H, W, C, num_params]`."""
-        maps, prediction = self.previous(past.previous, past.hidden["past"])
+        maps, prediction = self.previous(context.previous, context.hidden["past"])
         maps = self.entry(maps)
         for block in self.blocks:
             maps = block(maps)
@@ -85,12 +85,12 @@ class IndependentDecoder(FrameDecoder):
         channels = self.config.channels
         return ops.reshape(params, (-1, *params.shape[1:3], channels, self.distribution.num_params))
 
-    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
-        yield Factor("frame", self.params(past), frame[..., None])
+    def factors(self, context: FrameContext, frame: Tensor) -> Iterator[Factor]:
+        yield Factor("frame", self.params(context), frame[..., None])
 
-    def _decode(self, past, uniforms, sampler):
+    def _decode(self, context, uniforms, sampler):
         levels, log_probs = sampler.independent(
-            self.distribution, lambda: self.params(past), uniforms
+            self.distribution, lambda: self.params(context), uniforms
         )
         return levels, [log_probs]
 
@@ -104,15 +104,15 @@ class RasterDecoder(FrameDecoder):
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(config, **kwargs)
         policy = self.dtype_policy
-        self.previous = previous_of(config)
-        self.conditioning = conditioning_of(config, config.image_size)
+        self.previous = make_previous_frame(config)
+        self.conditioning = make_conditioning(config, config.image_size)
         self.network = MultiplicativePixelCNN(
             self.distribution,
             config.frame_decoder_blocks,
             config.frame_features,
             config.head_features,
             config.lstm_features + self.previous.features,
-            **config.of_pixels | {"prediction_path": self.previous.prediction_path},
+            **config.pixel_arguments | {"prediction_path": self.previous.prediction_path},
             dtype=policy,
             name="network",
         )
@@ -127,15 +127,15 @@ class RasterDecoder(FrameDecoder):
     def term_dims(self) -> dict[str, int]:
         return {"frame": math.prod(self.config.image_size) * self.config.channels}
 
-    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
-        yield Factor("frame", self.network(frame, *self._given(past)), frame)
+    def factors(self, context: FrameContext, frame: Tensor) -> Iterator[Factor]:
+        yield Factor("frame", self.network(frame, *self._given(context)), frame)
 
-    def _decode(self, past, uniforms, sampler):
-        levels, log_probs = sampler.raster(self.network, uniforms, *self._given(past))
+    def _decode(self, context, uniforms, sampler):
+        levels, log_probs = sampler.raster(self.network, uniforms, *self._given(context))
         return levels, [log_probs]
 
-    def _given(self, past):
-        return self.previous(past.previous, self.conditioning(past.hidden["past"]))
+    def _given(self, context):
+        return self.previous(context.previous, self.conditioning(context.hidden["past"]))
 
 
 class GroupsDecoder(FrameDecoder):
@@ -167,15 +167,15 @@ class GroupsDecoder(FrameDecoder):
     def term_dims(self) -> dict[str, int]:
         return dict(self.scale.term_dims)
 
-    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
-        return self.scale.factors(past.previous, frame, self._hidden(past))
+    def factors(self, context: FrameContext, frame: Tensor) -> Iterator[Factor]:
+        return self.scale.factors(context.previous, frame, self._hidden(context))
 
-    def _decode(self, past, uniforms, sampler):
-        given = [past.low] if self.upscales else []
-        return self.scale.decode(past.previous, given, uniforms, self._hidden(past), sampler)
+    def _decode(self, context, uniforms, sampler):
+        given = [context.low] if self.upscales else []
+        return self.scale.decode(context.previous, given, uniforms, self._hidden(context), sampler)
 
-    def _hidden(self, past):
-        return None if self.upscales else past.hidden["past"]
+    def _hidden(self, context):
+        return None if self.upscales else context.hidden["past"]
 
 
 class PyramidDecoder(FrameDecoder):
@@ -192,8 +192,8 @@ class PyramidDecoder(FrameDecoder):
         }
         self.base: Any = None
         if "base" in config.held_scales:
-            self.previous = previous_of(config)
-            self.conditioning = conditioning_of(config, config.base_size)
+            self.previous = make_previous_frame(config)
+            self.conditioning = make_conditioning(config, config.base_size)
             self.base = GatedPixelCNN(
                 self.distribution,
                 config.base_layers,
@@ -203,7 +203,7 @@ class PyramidDecoder(FrameDecoder):
                 predicted=config.sees_previous,
                 gated_kernel=config.gated_kernel,
                 conditioning_features=config.lstm_features + self.previous.features,
-                **config.of_pixels,
+                **config.pixel_arguments,
                 dtype=policy,
                 name="base",
             )
@@ -236,19 +236,19 @@ class PyramidDecoder(FrameDecoder):
             dims |= scale.term_dims
         return dims
 
-    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
-        before, own = self._pyramid(past.previous), self._pyramid(frame)
+    def factors(self, context: FrameContext, frame: Tensor) -> Iterator[Factor]:
+        before, own = self._pyramid(context.previous), self._pyramid(frame)
         if self.base is not None:
-            yield Factor("base", self.base(own[0], *self._given(past, before[0])), own[0])
+            yield Factor("base", self.base(own[0], *self._given(context, before[0])), own[0])
         for index, scale in zip(self.indices, self.scales, strict=True):
-            yield from scale.factors(before[index], own[index], self._hidden(past, index))
+            yield from scale.factors(before[index], own[index], self._hidden(context, index))
 
-    def _decode(self, past, uniforms, sampler):
-        before, own = self._pyramid(past.previous), self._pyramid(uniforms)
-        levels, base_log_probs = sampler.raster(self.base, own[0], *self._given(past, before[0]))
+    def _decode(self, context, uniforms, sampler):
+        before, own = self._pyramid(context.previous), self._pyramid(uniforms)
+        levels, base_log_probs = sampler.raster(self.base, own[0], *self._given(context, before[0]))
         log_probs = [base_log_probs]
         for index, scale in zip(self.indices, self.scales, strict=True):
-            hidden = self._hidden(past, index)
+            hidden = self._hidden(context, index)
             levels, own_log_probs = scale.decode(
                 before[index], [levels], own[index], hidden, sampler
             )
@@ -261,13 +261,13 @@ class PyramidDecoder(FrameDecoder):
     def _name(self, index):
         return self.config.scale_names[index]
 
-    def _hidden(self, past, index):
+    def _hidden(self, context, index):
         """The state of the encoder of the past that a scale has, by the number of its size."""
-        return past.hidden[self.encoder_of[self._name(index)]]
+        return context.hidden[self.encoder_of[self._name(index)]]
 
-    def _given(self, past, previous):
+    def _given(self, context, previous):
         """Conditioning and prediction of the base; it predicts by itself if it is given None."""
-        return self.previous(previous, self.conditioning(self._hidden(past, 0)))
+        return self.previous(previous, self.conditioning(self._hidden(context, 0)))
 
 
 DECODERS = {

@@ -13,14 +13,14 @@ from keras import ops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
 from ms_pixelcnn_tf.distributions import Distribution, make_distribution
-from ms_pixelcnn_tf.encoders.frame_context import conditioning_of
+from ms_pixelcnn_tf.encoders.frame_context import make_conditioning
 from ms_pixelcnn_tf.models.scale import Factor, make_scale
 from ms_pixelcnn_tf.sampling.samplers import CachedSampler, NaiveSampler
 from ms_pixelcnn_tf.types import Tensor
 
 
-class Past(NamedTuple):
-    """What a frame is given; N is frames, of any number of videos."""
+class FrameContext(NamedTuple):
+    """What a frame is predicted from; N is frames, of any number of videos."""
 
     previous: Any  # [N, H, W, C] levels of the frame before
     hidden: Any = None  # name of an encoder → its ConvLSTM's state after it, [N, h, w, F]; or None
@@ -52,39 +52,39 @@ class FrameDecoder(keras.layers.Layer):
         """The bias of each network's parameters, channel by channel: a list of variables."""
         raise NotImplementedError
 
-    def factors(self, past: Past, frame: Tensor) -> Iterator[Factor]:
+    def factors(self, context: FrameContext, frame: Tensor) -> Iterator[Factor]:
         """The `Factor`s in order, given the true frame `[N, H, W, C]`."""
         raise NotImplementedError
 
-    def log_prob_terms(self, past: Past, frame: Tensor) -> dict[str, Tensor]:
+    def log_prob_terms(self, context: FrameContext, frame: Tensor) -> dict[str, Tensor]:
         """The terms of log p(frame | past): name → `[N]` nats."""
         return {
             factor.term: sum_frame(self.distribution.log_prob(factor.params, factor.levels))
-            for factor in self.factors(past, frame)
+            for factor in self.factors(context, frame)
         }
 
     def decode(
-        self, past: Past, uniforms: Tensor, score: bool = True
+        self, context: FrameContext, uniforms: Tensor, score: bool = True
     ) -> tuple[Tensor, Tensor | None]:
         """One frame, with nothing computed twice.
 
         Args:
-            past: a `Past`.
+            context: a `FrameContext`.
             uniforms: `[N, H, W, C]` in [0, 1).
             score: whether to return the log-probability.
 
         Returns:
             `[N, H, W, C]` int32 levels, and their log p, `[N]` nats, or None.
         """
-        levels, log_probs = self._decode(past, uniforms, CachedSampler(score))
+        levels, log_probs = self._decode(context, uniforms, CachedSampler(score))
         return levels, sum(map(sum_frame, log_probs)) if score else None
 
-    def decode_naive(self, past: Past, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    def decode_naive(self, context: FrameContext, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """`decode`, with one full evaluation of a network a sub-pixel."""
-        levels, log_probs = self._decode(past, uniforms, NaiveSampler())
+        levels, log_probs = self._decode(context, uniforms, NaiveSampler())
         return levels, sum(map(sum_frame, log_probs))
 
-    def _decode(self, past, uniforms, sampler):
+    def _decode(self, context, uniforms, sampler):
         """Levels, and a list of log-probabilities per sub-pixel."""
         raise NotImplementedError
 
@@ -116,8 +116,8 @@ class ScaleDecoder(keras.layers.Layer):
         height, width = size
         self.conditioning = None
         if conditioning_features:
-            self.conditioning = conditioning_of(config, (height // 2, width // 2))
-        self.context = pixels.split_groups if config.sees_previous else no_groups
+            self.conditioning = make_conditioning(config, (height // 2, width // 2))
+        self.previous_groups = pixels.split_groups if config.sees_previous else no_groups
         self.scale = make_scale(
             config,
             distribution,
@@ -143,7 +143,7 @@ class ScaleDecoder(keras.layers.Layer):
 
     def factors(self, previous: Tensor, frame: Tensor, hidden: Tensor | None) -> Iterator[Factor]:
         """The groups' `Factor`s; `previous` and `frame` are `[N, H, W, C]` at this scale."""
-        return self.scale.factors(frame, self._conditioning(hidden), self.context(previous))
+        return self.scale.factors(frame, self._conditioning(hidden), self.previous_groups(previous))
 
     def decode(
         self,
@@ -154,15 +154,15 @@ class ScaleDecoder(keras.layers.Layer):
         sampler: CachedSampler | NaiveSampler,
     ) -> tuple[Tensor, list[Tensor | None]]:
         """As `Scale.decode`."""
-        conditioning, context = self._conditioning(hidden), self.context(previous)
-        return self.scale.decode(given, uniforms, conditioning, sampler, context)
+        conditioning, groups = self._conditioning(hidden), self.previous_groups(previous)
+        return self.scale.decode(given, uniforms, conditioning, sampler, groups)
 
     def _conditioning(self, hidden):
         return None if self.conditioning is None else self.conditioning(hidden)
 
 
 def no_groups(frames: Tensor) -> list[Tensor]:
-    """`[N, 2H, 2W, C]` → what is seen of frames that may not be: one map `[N, H, W, 0]`."""
+    """`[N, 2H, 2W, C]` → one map `[N, H, W, 0]`: the networks do not see the previous frame."""
     return [frames[:, ::2, ::2, :0]]
 
 

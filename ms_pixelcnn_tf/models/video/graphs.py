@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ms_pixelcnn_tf.models.checks import uniforms_dtype
 from ms_pixelcnn_tf.models.compiling import compile_function
 from ms_pixelcnn_tf.models.video import checks, rollout
-from ms_pixelcnn_tf.models.video.frame_factors import Past
+from ms_pixelcnn_tf.models.video.frame_factors import FrameContext
 
 if TYPE_CHECKING:
     from ms_pixelcnn_tf.models.video.model import VideoPixelCNN
@@ -21,7 +21,7 @@ class VideoGraphs:
             conditions alone for `sequences`.
         start: of `(given, sequences)`, these as far as the given frames.
         step: `rollout.decode_step`.
-        naive: `(uniforms, a Past as a dict)` → one frame, naively, and its log p.
+        naive: `(uniforms, a FrameContext as a dict)` → one frame, naively, and its log p.
     """
 
     def __init__(self, model: "VideoPixelCNN") -> None:
@@ -64,7 +64,9 @@ class VideoGraphs:
             rollout.decode_step, uniforms=drawn, previous=frame, state=state, inputs=inputs
         )
         self.naive = self._compile(
-            lambda model, uniforms, known: model.decoder.decode_naive(Past(**known), uniforms),
+            lambda model, uniforms, known: model.decoder.decode_naive(
+                FrameContext(**known), uniforms
+            ),
             uniforms=drawn,
             known=known,
         )

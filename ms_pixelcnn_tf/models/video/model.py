@@ -119,13 +119,13 @@ class VideoPixelCNN(KerasTraining):
         return self.log_prob_terms(frames, conditions)
 
     def log_prob_terms_given(
-        self, frames: Array, seen: Array, conditions: Conditions = None
+        self, frames: Array, past_frames: Array, conditions: Conditions = None
     ) -> dict[str, Tensor]:
-        """`log_prob_terms` of frames where others, `seen`, are looked back at: to train on a past
-        with faults.
+        """`log_prob_terms` of frames predicted from others, `past_frames`: to train on a past with
+        faults.
 
         Args:
-            frames, seen: `[B, T, H, W, C]` integers in 0…num_levels-1.
+            frames, past_frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
             conditions: see the class.
 
         Returns:
@@ -136,10 +136,10 @@ class VideoPixelCNN(KerasTraining):
         """
         levels, conditions = checks.check_frames(self.config, frames, conditions)
         length, size = self.config.num_frames, self.config.image_size
-        seen = checks.check_levels(self.config, "seen", seen, length, size)
+        past_frames = checks.check_levels(self.config, "past_frames", past_frames, length, size)
         if levels.shape[0] == 0:
             return self.log_prob_terms(levels, conditions)
-        return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, seen))
+        return _sum_time(rollout.log_prob_by_frame(self, levels, conditions, past_frames))
 
     def sampled_past(
         self, frames: Array, uniforms: Array, chosen: Array, conditions: Conditions = None

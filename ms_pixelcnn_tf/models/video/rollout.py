@@ -18,7 +18,7 @@ from keras import ops
 
 from ms_pixelcnn_tf.encoders.past import fold, unfold
 from ms_pixelcnn_tf.models.checks import uniforms_dtype
-from ms_pixelcnn_tf.models.video.frame_factors import Past
+from ms_pixelcnn_tf.models.video.frame_factors import FrameContext
 from ms_pixelcnn_tf.types import Tensor
 
 if TYPE_CHECKING:
@@ -31,34 +31,34 @@ def teacher_forced(
     model: "VideoPixelCNN",
     frames: Tensor,
     sequences: Mapping[str, Tensor],
-    seen: Tensor | None = None,
-) -> tuple[Past, Tensor]:
-    """The `Past` of all frames to predict and the frames themselves, time folded into the batch.
+    past_frames: Tensor | None = None,
+) -> tuple[FrameContext, Tensor]:
+    """The `FrameContext` of all frames to predict, and the frames; time is folded into the batch.
 
-    What is looked back at are the frames `seen`; None: the true ones.
+    They are predicted from `past_frames`; None: from the true ones.
     """
-    count, shown = model.config.given_frames, frames if seen is None else seen
+    count, shown = model.config.given_frames, frames if past_frames is None else past_frames
     previous, own = shown[:, count - 1 : -1], frames[:, count:]
     if not model.pasts:
-        return Past(fold(previous)), fold(own)
+        return FrameContext(fold(previous)), fold(own)
     hidden = {}
     for name, encoder in model.pasts.items():
         states = encoder.states(shown[:, :-1], _until(sequences, -1))[count - 1 :]
         hidden[name] = fold(ops.stack([state["hidden"] for state in states], axis=1))
-    return Past(fold(previous), hidden), fold(own)
+    return FrameContext(fold(previous), hidden), fold(own)
 
 
 def log_prob_by_frame(
     model: "VideoPixelCNN",
     frames: Tensor,
     sequences: Mapping[str, Tensor],
-    seen: Tensor | None = None,
+    past_frames: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """The terms of log p of each frame, all scored at once: name → `[B, T - G]` nats.
 
-    `seen` is as for `teacher_forced`.
+    `past_frames` is as for `teacher_forced`.
     """
-    terms = model.decoder.log_prob_terms(*teacher_forced(model, frames, sequences, seen))
+    terms = model.decoder.log_prob_terms(*teacher_forced(model, frames, sequences, past_frames))
     length = frames.shape[1] - model.config.given_frames
     return {name: unfold(term, length) for name, term in terms.items()}
 
@@ -79,14 +79,14 @@ def sampled_past(
     Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not one by one, as in
     Mihaylova and Martins (2019).
     """
-    count, seen = model.config.given_frames, frames
+    count, past_frames = model.config.given_frames, frames
     for index in range(uniforms.shape[1]):
-        past, _ = teacher_forced(model, frames, sequences, seen)
+        past, _ = teacher_forced(model, frames, sequences, past_frames)
         levels, _ = model.decoder.decode(past, fold(uniforms[:, index, count:]), score=False)
         levels = ops.cast(unfold(levels, frames.shape[1] - count), frames.dtype)
         sampled = ops.concatenate([frames[:, :count], levels], axis=1)
-        seen = ops.where(chosen[:, index, :, None, None, None], sampled, frames)
-    return seen
+        past_frames = ops.where(chosen[:, index, :, None, None, None], sampled, frames)
+    return past_frames
 
 
 def forced_log_prob_by_frame(
@@ -130,7 +130,7 @@ def initial_state(model: "VideoPixelCNN", batch: int | Tensor) -> dict[str, Any]
 
 def advance(
     model: "VideoPixelCNN", state: dict[str, Any], previous: Tensor, inputs: Mapping[str, Tensor]
-) -> tuple[dict[str, Any], Past]:
+) -> tuple[dict[str, Any], FrameContext]:
     """Reads one frame.
 
     Args:
@@ -139,15 +139,15 @@ def advance(
         inputs: dict `[B, ...]`: its action and state; or, of OT_upscaler, "low" of the next frame.
 
     Returns:
-        The state after it, and the `Past` of the next frame.
+        The state after it, and the `FrameContext` of the next frame.
     """
     if not model.pasts:
-        return state, Past(previous, low=inputs["low"])
+        return state, FrameContext(previous, low=inputs["low"])
     state = {
-        name: encoder.step(encoder.read(previous, inputs), state[name])
+        name: encoder.step(encoder.input_gates(previous, inputs), state[name])
         for name, encoder in model.pasts.items()
     }
-    return state, Past(previous, {name: own["hidden"] for name, own in state.items()})
+    return state, FrameContext(previous, {name: own["hidden"] for name, own in state.items()})
 
 
 def decode_step(

@@ -11,7 +11,7 @@ from ms_pixelcnn_tf.layers.initializers import GivenRows
 from ms_pixelcnn_tf.types import Tensor
 
 
-class OfDistribution:
+class DistributionLayer:
     """Mixed into a layer whose first argument is `distribution`.
 
     Keras does not cast what such a layer is called with: in mixed precision a prediction stays in
@@ -32,7 +32,7 @@ class OfDistribution:
         return keras.layers.Layer.get_config(self) | {"distribution": law} | self.arguments
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "OfDistribution":
+    def from_config(cls, config: dict[str, Any]) -> "DistributionLayer":
         law = keras.saving.deserialize_keras_object(config["distribution"])
         return cls(**(config | {"distribution": law}))
 
