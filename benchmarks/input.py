@@ -22,7 +22,6 @@ import numpy as np
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.tfrecords.source import THREADS
 from ms_pixelcnn_tf.errors import UserError
 from parts.tables import add_out, markdown_table, shown_command, write_results
@@ -126,13 +125,12 @@ def _decode(content):
 
 def appetite(options):
     """Images/s that a training step of the `small` preset takes."""
-    from parts.subject import Subject as Model
+    from parts.floor_subject import FloorSubject
 
-    run = make_run(preset="small", image_size=options.size, batch_size=options.batch, crop_size=32)
-    model = Model(run)
-    for _ in range(options.repeats):
-        model.measure()
-    return options.batch / statistics.median(model.training)
+    fields = {"image_size": options.size, "batch_size": options.batch, "crop_size": 32}
+    model = FloorSubject({"preset": "small"} | fields, samples=False)
+    seconds = [model.measure()["training"] for _ in range(options.repeats)]
+    return options.batch / statistics.median(seconds)
 
 
 def main(arguments):

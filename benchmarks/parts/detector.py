@@ -7,6 +7,7 @@ is judged alone; what stands at a place, or what makes a region, is then decided
 """
 
 import numpy as np
+from scipy import ndimage
 
 from ms_pixelcnn_tf.data.procedural import raster
 
@@ -71,34 +72,11 @@ def find_colours(image):
     height, width = colours.shape
     regions = []
     for colour in np.unique(colours[colours >= 0]).tolist():
-        for rows, columns in _joined(_opened(colours == colour)):
+        squares = ndimage.binary_opening(colours == colour, np.ones((2, 2)))
+        labels, count = ndimage.label(squares)
+        for number in range(1, count + 1):
+            rows, columns = np.nonzero(labels == number)
             if len(rows) >= MIN_AREA * min(height, width) ** 2:
                 centre = float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
                 regions.append((colour, *centre, len(rows)))
     return sorted(regions, key=lambda region: -region[3])
-
-
-def _opened(mask):
-    """The pixels of a mask that lie in a square of 2x2 inside it."""
-    squares = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
-    opened = np.zeros_like(mask)
-    for row in (0, 1):
-        for column in (0, 1):
-            opened[row : len(mask) - 1 + row, column : mask.shape[1] - 1 + column] |= squares
-    return opened
-
-
-def _joined(mask):
-    """The regions of a mask, each as its `(rows, columns)`."""
-    left = set(zip(*(places.tolist() for places in np.nonzero(mask)), strict=True))
-    while left:
-        region, open_ends = [], [left.pop()]
-        while open_ends:
-            row, column = open_ends.pop()
-            region.append((row, column))
-            for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-                near = row + down, column + right
-                if near in left:
-                    left.remove(near)
-                    open_ends.append(near)
-        yield np.array(region).T

@@ -1,31 +1,22 @@
-"""Pieces of the page as HTML. Whatever is a run's own text is escaped here, and nowhere else."""
+"""Pieces of the page as HTML. `markupsafe` escapes whatever is not HTML already."""
 
 import base64
-import html
 import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from markupsafe import Markup, escape
 from PIL import Image
-
-
-class Markup(str):
-    """HTML already."""
-
-
-def text(value: object) -> Markup:
-    """Anything as HTML."""
-    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
 
 
 def element(name: str, *content: object, **attributes: object) -> Markup:
     """An element; an attribute's name may end in an underscore."""
     shown = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Markup(f"<{name}{shown}>{''.join(map(text, content))}</{name}>")
+    return Markup(f"<{name}{shown}>{''.join(map(escape, content))}</{name}>")
 
 
 def table(
@@ -77,7 +68,7 @@ def figure(content: bytes, kind: str, size: Sequence[int], caption: str) -> Mark
     data = base64.b64encode(content).decode()
     image = Markup(
         f'<img src="data:image/{kind};base64,{data}" width="{size[1]}" height="{size[0]}" '
-        f'alt="{html.escape(caption)}" loading="lazy">'
+        f'alt="{escape(caption)}" loading="lazy">'
     )
     return element("figure", image, element("figcaption", caption))
 

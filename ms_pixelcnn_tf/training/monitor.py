@@ -19,6 +19,7 @@ from ms_pixelcnn_tf.drawing.showcase import Shown
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation.splits import Evaluation
 from ms_pixelcnn_tf.files import write_text
+from ms_pixelcnn_tf.models.compiling import graph_of
 from ms_pixelcnn_tf.runs.checkpoint import State
 from ms_pixelcnn_tf.runs.metrics import METRICS, read_metrics
 from ms_pixelcnn_tf.training import events
@@ -141,7 +142,7 @@ class Monitor:
 
         Args:
             run: the `RunConfig`.
-            model: the model, which offers `likelihood_graph`.
+            model: the model.
         """
         fields = {
             name: value if isinstance(value, (bool, int, float, str)) else str(value)
@@ -150,7 +151,7 @@ class Monitor:
         }
         with self._writer.as_default(0):
             hparams.hparams(fields, start_time_secs=0)
-            graph = model.likelihood_graph()
+            graph = graph_of(model.graphs.likelihood)
             if graph is not None:
                 tf.summary.graph(graph)
         self.flush()

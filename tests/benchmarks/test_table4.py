@@ -29,6 +29,12 @@ SMALL = [
 ]
 
 
+def test_evaluations_change_no_image():
+    model = ms.build_model(variant="ON", image_size=4, base_layers=1, base_features=8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("int32")
+    np.testing.assert_array_equal(samplers.evaluations(model, 3)(images), images)
+
+
 def rows_of(arguments):
     options = table4.parse(arguments)
     return [*speed.image_rows(options), *speed.video_rows(options)]

@@ -76,7 +76,6 @@ def test_videos_are_scored(video):
     assert video.log_prob(FRAMES, SEQUENCES).shape == (0,)
     assert shapes(video.log_prob_terms(FRAMES, SEQUENCES)) == {(0,)}
     assert shapes(video.log_prob_by_frame(FRAMES, SEQUENCES)) == {(0, 2)}
-    assert shapes(video.forced_log_prob_by_frame(FRAMES, SEQUENCES)) == {(0, 2)}
     assert shapes(video.log_prob_terms_given(FRAMES, FRAMES, SEQUENCES)) == {(0,)}
     assert shapes(video.cropped_log_prob_terms(FRAMES, SEQUENCES, None, None)) == {(0,)}
     drawn, chosen = empty(1, 4, 8, 8, 3, dtype="float32"), empty(1, 4, dtype="bool")

@@ -50,7 +50,7 @@ def upscaler():
     ],
 )
 def test_frames(model, frames, facts):
-    for call in (model.log_prob, model.log_prob_by_frame, model.forced_log_prob_by_frame):
+    for call in (model.log_prob, model.log_prob_by_frame):
         with refuses(*facts):
             call(frames, CONDITIONS)
 
@@ -97,7 +97,6 @@ def test_the_last_actions_and_states_may_be_any(value):
     given, uniforms = frames[:, :2], random_video_uniforms(model, 2, dtype="float32")
     calls = [
         lambda own: model.log_prob(frames, own),
-        lambda own: sum(model.forced_log_prob_by_frame(frames, own).values()),
         lambda own: model.sample(given, own),
         lambda own: model.decode(uniforms, given, own, "stepwise"),
         lambda own: model.decode(uniforms, given, own, "naive"),

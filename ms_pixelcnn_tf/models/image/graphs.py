@@ -17,7 +17,7 @@ class ImageGraphs:
     """The compiled functions of a `MultiscalePixelCNN`, which traces each when it is first called.
 
     Attributes:
-        log_prob_terms, log_prob_by_pixel: of `(images, conditions)`.
+        log_prob_terms, log_prob_by_pixel: of `(images, conditions)`. `likelihood` is the first.
         decode, decode_scored, decode_naive: of `(uniforms, conditions)`; the last two give log p
             beside the levels.
     """
@@ -32,6 +32,7 @@ class ImageGraphs:
             self._compile(score, images=images)
             for score in (factorisation.log_prob_terms, factorisation.log_prob_by_pixel)
         )
+        self.likelihood = self.log_prob_terms
         self.decode, self.decode_scored, self.decode_naive = (
             self._compile(decode, uniforms=uniforms)
             for decode in (

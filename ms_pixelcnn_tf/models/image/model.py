@@ -26,7 +26,6 @@ from ms_pixelcnn_tf.models.checks import (
     check_request,
     check_uniforms,
 )
-from ms_pixelcnn_tf.models.compiling import graph_of
 from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.models.image.graphs import ImageGraphs
 from ms_pixelcnn_tf.models.keras_training import KerasTraining
@@ -343,10 +342,6 @@ class MultiscalePixelCNN(KerasTraining):
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
         biases = [network.output_bias for network in self._networks()]
         start_at_marginal(self.config, biases, histogram)
-
-    def likelihood_graph(self) -> Any:
-        """TensorFlow's graph of `log_prob_terms`, to be looked at; None on other backends."""
-        return graph_of(self.graphs.log_prob_terms)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "config": dataclasses.asdict(self.config)}

@@ -17,8 +17,7 @@ class VideoGraphs:
     """The compiled functions of a `VideoPixelCNN`, which traces each when it is first called.
 
     Attributes:
-        log_prob_by_frame, forced_log_prob_by_frame: of `(frames, sequences)`; the first takes the
-            conditions alone for `sequences`.
+        log_prob_by_frame, also `likelihood`: of `(frames, conditions)`.
         start: of `(given, sequences)`, these as far as the given frames.
         step: `rollout.decode_step`.
         naive: `(uniforms, a FrameContext as a dict)` → one frame, naively, and its log p.
@@ -52,11 +51,7 @@ class VideoGraphs:
         self.log_prob_by_frame = self._compile(
             rollout.log_prob_by_frame, frames=clip, conditions=checks.condition_shapes(config)
         )
-        self.forced_log_prob_by_frame = self._compile(
-            rollout.forced_log_prob_by_frame,
-            frames=clip,
-            sequences=self._sequences(config.num_frames),
-        )
+        self.likelihood = self.log_prob_by_frame
         self.start = self._compile(
             rollout.start, given=self._given, sequences=self._sequences(given)
         )

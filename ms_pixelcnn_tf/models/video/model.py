@@ -22,7 +22,6 @@ from keras import ops
 from ms_pixelcnn_tf.configs import VideoConfig, replace
 from ms_pixelcnn_tf.encoders.past import PastEncoder
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.models.compiling import graph_of
 from ms_pixelcnn_tf.models.crop import Crop
 from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
@@ -101,16 +100,6 @@ class VideoPixelCNN(KerasTraining):
         """`log_prob_terms` of each predicted frame: name → `[B, T - G]`."""
         checked = checks.check_frames(self.config, frames, conditions)
         return self.graphs.log_prob_by_frame(*checked)
-
-    def forced_log_prob_by_frame(
-        self, frames: Array, conditions: Conditions = None
-    ) -> dict[str, Tensor]:
-        """`log_prob_by_frame` as a roll-out has it: frame by frame, the true ones in place of
-        decoded ones."""
-        levels, sequences = checks.check_frames(self.config, frames, conditions)
-        if self.upscales:
-            sequences = {"low": levels[:, :, ::2, ::2]}
-        return self.graphs.forced_log_prob_by_frame(levels, sequences)
 
     def call(self, frames: Any, conditions: Conditions = None) -> dict[str, Tensor]:
         """`log_prob_terms`; `frames` may be a dict of frames and conditions, as in `fit`."""
@@ -365,10 +354,6 @@ class VideoPixelCNN(KerasTraining):
     def start_at_marginal(self, histogram: Array) -> None:
         """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
         start_at_marginal(self.config, self.decoder.output_biases(), histogram)
-
-    def likelihood_graph(self) -> Any:
-        """TensorFlow's graph of the likelihood, to be looked at; None on other backends."""
-        return graph_of(self.graphs.log_prob_by_frame)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "config": dataclasses.asdict(self.config)}

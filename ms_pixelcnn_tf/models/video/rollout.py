@@ -89,26 +89,6 @@ def sampled_past(
     return past_frames
 
 
-def forced_log_prob_by_frame(
-    model: "VideoPixelCNN", frames: Tensor, sequences: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The same, but rolled out: the loop of `decode_cached` with the true frames decoded."""
-    count = model.config.given_frames
-    given, own = frames[:, :count], _time_first(frames[:, count:])
-    inputs = _step_inputs(model, sequences, own.shape[0])
-
-    def step(index, carry):
-        state, previous, terms = carry
-        state, past = advance(model, state, previous, _at(inputs, index))
-        scored = model.decoder.log_prob_terms(past, own[index])
-        return state, own[index], {name: _push(terms[name], scored[name]) for name in terms}
-
-    terms = {name: _blank(own[..., 0, 0, 0], _dtype(model)) for name in model.term_dims}
-    carry = start(model, given, sequences), given[:, -1], terms
-    *_, terms = ops.fori_loop(0, own.shape[0], step, carry)
-    return {name: ops.transpose(term) for name, term in terms.items()}
-
-
 # -- decoding -------------------------------------------------------------------------------------
 
 
