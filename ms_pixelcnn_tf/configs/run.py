@@ -131,9 +131,12 @@ class TrainConfig:
         0.0,
     )
     past_samples: int = doc(
-        "videos: passes in which the model samples the frames that it looks back at, each a frame "
-        "further from the true ones: so that sampling forgives its own faults; 0: true ones only",
+        "videos: scheduled sampling, passes that replace past frames with the model's own samples; "
+        "0 turns it off",
         0,
+    )
+    past_samples_share: float = doc(
+        "share of the past frames that a pass replaces at the end; 0 until half of the steps", 0.7
     )
     augment: str = doc(
         "change clips at random: some of jitter (shifted by up to 1/16 of the side, brighter or "
@@ -196,6 +199,10 @@ class TrainConfig:
             "maps_from",
             "past_samples",
         )
+        if not 0 < self.past_samples_share <= 1:
+            raise UserError(
+                f"past_samples_share is {self.past_samples_share}; valid: above 0, up to 1"
+            )
         if self.seed >= 2**32:
             raise UserError(f"seed is {self.seed}; valid: below 2**32")
         if self.crop_size % 2:

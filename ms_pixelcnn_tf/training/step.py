@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import TrainConfig
 from ms_pixelcnn_tf.pixels import bits_per_dim
+from ms_pixelcnn_tf.training import scheduled_sampling
 from ms_pixelcnn_tf.training.replicas import Replicas, sum_over_replicas
 from ms_pixelcnn_tf.types import Tensor
-
-SAMPLED = 0.7  # the part of the frames that a pass of `past_samples` replaces, at last
 
 
 def train_log_prob_terms(
@@ -37,34 +36,6 @@ def train_log_prob_terms(
     return model.cropped_log_prob_terms(
         examples, conditions, config.crop_size or None, offsets, config.crop_halo
     )
-
-
-def with_choice(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> dict[str, Tensor]:
-    """A batch with "chances" beside these "chosen": which frames are looked back at as sampled.
-
-    None are in the first half of the steps; then their part grows evenly, up to `SAMPLED`, as in
-    Bengio et al. (2015), "Scheduled Sampling".
-    """
-    if "chances" not in batch:
-        return batch
-    progress = tf.cast(step, tf.float64) / config.steps
-    return batch | {"chosen": batch["chances"] < SAMPLED * (2 * progress - 1)}
-
-
-def with_past(model: keras.Model, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A batch with "chosen" and, beside it, the frames to look back at, "past_frames"."""
-    if "chosen" not in batch:
-        return batch
-    frames, times = batch["frames"], tf.range(model.config.num_frames)
-    looked_at = (times >= model.config.given_frames) & (times < model.config.num_frames - 1)
-    chosen = batch["chosen"] & looked_at
-    conditions = {field: batch[field] for field in model.config.conditions}
-    past_frames = tf.cond(
-        tf.reduce_any(chosen),
-        lambda: model.sampled_past(frames, batch["uniforms"], chosen, conditions),
-        lambda: tf.cast(frames, tf.int32),  # nothing to sample: the step is as fast as without
-    )
-    return batch | {"past_frames": past_frames}
 
 
 def crop_offsets(count: int, step: Tensor, seed: int) -> Tensor:
@@ -110,7 +81,7 @@ def make_train_step(
 
     def contribution(batch, offsets):
         """What some rows add to the gradient of the batch's loss, and to each term's mean nats."""
-        batch = with_past(model, batch)
+        batch = scheduled_sampling.sample_past(model, batch)
         with tf.GradientTape() as tape:
             terms = train_log_prob_terms(model, batch, offsets, config)
             nats = {
@@ -124,7 +95,10 @@ def make_train_step(
         return [_dense(*pair) for pair in zip(gradients, variables, strict=True)], nats
 
     def on_replica(batch, first, step, stop):
-        count, batch = batch[model.example_field].shape[0], with_choice(batch, step, config)
+        count, batch = (
+            batch[model.example_field].shape[0],
+            scheduled_sampling.choose(batch, step, config),
+        )
         offsets = crop_offsets(config.batch_size, step, config.seed)[first : first + count]
         found = _sum_over_parts(contribution, (batch, offsets), config.micro_batch_size or count)
         return sum_over_replicas((*found, stop))

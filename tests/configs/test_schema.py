@@ -184,6 +184,7 @@ def test_default_base(image, base):
         ({"maps_from": -1}, ("maps_from", -1, 0)),
         ({"map_dropout": 1.5}, ("map_dropout", 1.5, "0 to 1")),
         ({"past_samples": -1}, ("past_samples", -1, 0)),
+        ({"past_samples_share": 1.5}, ("past_samples_share", 1.5, "up to 1")),
         ({"map_noise": -0.5}, ("map_noise", -0.5, "0 to 1")),
         ({"variant": "OT", "flip": True}, ("flip", "images", "augment=mirror", "videos")),
         ({"augment": "mirror"}, ("augment", "mirror", "videos", "flip", "images")),

@@ -11,14 +11,13 @@ import tensorflow as tf
 from ms_pixelcnn_tf.data.batches.pipeline import training_batches
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, make_model
 from ms_pixelcnn_tf.sampling import loops
+from ms_pixelcnn_tf.training.scheduled_sampling import choose
 from ms_pixelcnn_tf.training.step import (
-    SAMPLED,
     copy_weights,
     crop_offsets,
     make_train_step,
     train_log_prob_terms,
     update_average,
-    with_choice,
 )
 from support.runs import TinyFilm, TinySource, tiny_run, tiny_video_run
 
@@ -97,14 +96,14 @@ def test_frames_that_are_seen_are_what_is_looked_back_at():
 
 def test_ever_more_of_the_past_is_sampled():
     chances = np.random.default_rng(0).random((4, 2, 500))
-    config = tiny_run(steps=100).train
+    config = tiny_run(steps=100, past_samples_share=0.6).train
     parts = []
     for step in (0, 50, 75, 100):
-        batch = with_choice({"chances": chances}, tf.constant(step, tf.int64), config)
+        batch = choose({"chances": chances}, tf.constant(step, tf.int64), config)
         parts.append(batch["chosen"].numpy().mean())
-    np.testing.assert_allclose(parts, [0, 0, SAMPLED / 2, SAMPLED], atol=0.03)
+    np.testing.assert_allclose(parts, [0, 0, 0.3, 0.6], atol=0.03)
     assert parts[0] == parts[1] == 0
-    assert with_choice({"frames": 0}, 0, config) == {"frames": 0}
+    assert choose({"frames": 0}, 0, config) == {"frames": 0}
 
 
 @pytest.mark.parametrize(
@@ -141,13 +140,13 @@ def test_a_step_looks_back_at_what_its_own_weights_sample(variant, fused_from, m
         nats = -float(np.mean(sum(terms.values()))) / sum(model.term_dims.values())
         return nats / np.log(2)
 
-    true, sampled = bits(batch["chances"] < 0), bits(batch["chances"] < SAMPLED)
+    true, sampled = bits(batch["chances"] < 0), bits(batch["chances"] < 0.7)
     assert abs(sampled - true) > 1e-4
     step = make_train_step(model, model, optimizer, run.train)
     tensors = {field: tf.constant(values) for field, values in batch.items()}
     told = float(step(tensors, tf.constant(1, tf.int64))["bits"])  # half of the steps: none yet
     assert told == pytest.approx(true, rel=1e-5)
-    sampled = bits(batch["chances"] < SAMPLED)  # of the new weights
+    sampled = bits(batch["chances"] < 0.7)  # of the new weights
     told = float(step(tensors, tf.constant(2, tf.int64))["bits"])  # the end: all of them
     assert told == pytest.approx(sampled, rel=1e-5)
 
