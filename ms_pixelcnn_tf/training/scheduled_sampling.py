@@ -3,8 +3,8 @@
 A model that has only seen true frames drifts when it samples, because each fault leads to the next.
 `past_samples` passes replace past frames by samples, each a frame further from the true ones.
 
-Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not frame by frame, as in Mihaylova
-and Martins (2019).
+Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not frame by frame, as in
+Mihaylova and Martins (2019).
 """
 
 import keras
