@@ -1,13 +1,8 @@
-"""The loops, driven by a network that can only spell, and every sampler of real models.
-
-Sampling equals likelihood: the same uniforms give the same image, whichever sampler decodes them,
-and what they decode follows the law that `log_prob` states.
-"""
+"""Sampling equals likelihood: whichever sampler decodes it, the same uniforms give the same image,
+and the log p that the likelihood gives it."""
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from keras import ops
 
 from ms_pixelcnn_tf.models.checks import check_uniforms
 from ms_pixelcnn_tf.models.image import factorisation
@@ -20,130 +15,8 @@ from support.models import (
     random_conditions,
     random_model,
     random_uniforms,
-    randomise,
 )
-from support.proofs import all_images, probabilities, teacher_forced_decode
-
-# -- a fake network must spell a word -------------------------------------------------------------
-
-WORD = "uniforms"  # no letter twice, so each letter's successor is known
-SHAPE = (2, 2, 2)  # as an image: two rows of two pixels of two channels
-
-
-def next_letter(letters):
-    """Each letter's successor in the word; the first letter after anything else (0)."""
-    result = ops.where(letters == 0, ord(WORD[0]), 0)
-    for letter, successor in zip(WORD, WORD[1:], strict=False):
-        result = ops.where(letters == ord(letter), ord(successor), result)
-    return result
-
-
-class Speller:
-    """A law that decodes to the letter it is given, and tells the uniform in place of log p."""
-
-    channels, num_params = 2, 2
-
-    def __init__(self, channel_autoregressive):
-        self.channel_autoregressive = channel_autoregressive
-
-    def decode_channel(self, params, previous, uniforms):
-        if self.channel_autoregressive:
-            assert len(params) == len(previous) + 1
-            return params[-1][..., 0], uniforms
-        # One evaluation a pixel: from the second channel on it knows no more than the law does.
-        first = params[-1][..., 0]
-        return next_letter(previous[-1]) if previous else first, uniforms
-
-
-class SpellingSteps:
-    """Remembers only its inputs: the last letter of the row above and of the pixel before."""
-
-    def __init__(self, network, batch, size):
-        assert size == SHAPE[:2]
-        self.batch, self.distribution = batch, Speller(channel_autoregressive=True)
-
-    def first_row(self):
-        return (tf.zeros(self.batch, tf.int32),)
-
-    def begin_row(self, state, row):
-        return state[0][:, None], row  # the batch is the last axis but one
-
-    def end_row(self, state, current, levels):
-        return (levels[:, -1, -1] + 0 * current,)
-
-    def first_pixel(self, batch):
-        return (tf.zeros(batch, tf.int32),)
-
-    def begin_pixel(self, state, starts, column):
-        before = tf.where(column == 0, starts[:, 0], state[0])
-
-        def channel_params(channel, levels):
-            return next_letter(before if channel == 0 else levels[:, channel - 1])[:, None]
-
-        return channel_params, lambda levels: (levels[:, -1],)
-
-
-def spelling_params(levels):
-    """A "network" over whole images: at every sub-pixel, the successor of the one before it."""
-    flat = ops.reshape(levels, (-1, len(WORD)))
-    before = ops.pad(flat, ((0, 0), (1, 0)))[:, :-1]
-    return ops.reshape(next_letter(before), (-1, *SHAPE))
-
-
-def read(levels):
-    return ["".join(map(chr, image.ravel())) for image in np.asarray(levels)]
-
-
-@pytest.fixture
-def uniforms():
-    return tf.constant(np.random.default_rng(0).random((3, *SHAPE), dtype="float32"))
-
-
-def test_raster_decoder_spells(uniforms):
-    levels, told = loops.decode_raster(None, SpellingSteps, uniforms)
-    assert read(levels) == [WORD] * 3
-    np.testing.assert_array_equal(told, uniforms)  # each sub-pixel got its own uniform
-    levels, told = loops.decode_raster(None, SpellingSteps, uniforms, score=False)
-    assert read(levels) == [WORD] * 3 and told is None
-
-
-def test_raster_decoder_spells_in_a_graph_of_any_batch():
-    @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE))])
-    def decode(uniforms):
-        return loops.decode_raster(None, SpellingSteps, uniforms)[0]
-
-    assert read(decode(tf.zeros((2, *SHAPE)))) == [WORD] * 2
-    assert read(decode(tf.zeros((5, *SHAPE)))) == [WORD] * 5
-
-
-@pytest.mark.parametrize("channel_autoregressive", [True, False])
-def test_naive_decoder_spells(uniforms, channel_autoregressive):
-    law, evaluations = Speller(channel_autoregressive), []
-
-    def all_params(levels):
-        evaluations.append(levels)
-        return spelling_params(levels)
-
-    levels, told = loops.decode_naive(law, all_params, uniforms)
-    assert len(evaluations) == (8 if channel_autoregressive else 4)  # a sub-pixel, or a pixel
-    assert read(levels) == [WORD] * 3
-    np.testing.assert_array_equal(told, uniforms)
-
-
-def test_pixel_decoder_hands_channels_on_in_order():
-    law, asked = Speller(channel_autoregressive=True), []
-
-    def channel_params(channel, levels):
-        asked.append((channel, np.asarray(levels).tolist()))
-        return tf.fill([1, 1], 70 + channel)
-
-    levels, told = loops.decode_pixels(law, channel_params, tf.constant([[0.25, 0.75]]))
-    assert asked == [(0, [[0, 0]]), (1, [[70, 0]])]
-    assert np.asarray(levels).tolist() == [[70, 71]]
-    assert np.asarray(told).tolist() == [[0.25, 0.75]]
-
-
-# -- all samplers of a model give the same image --------------------------------------------------
+from support.proofs import teacher_forced_decode
 
 ON = {"variant": "ON", "image_size": 4}
 A = {"variant": "OlogN", "upscaler": "A"}
@@ -305,64 +178,6 @@ def test_the_proof_sees_a_wrong_cache(fused_from, monkeypatch):
 def test_no_images_are_decoded_to_none():
     model = random_model(5, 0.4, **(ON | FULL | {"image_size": 8}))
     assert model.decode(np.zeros((0, 8, 8, 3))).shape == (0, 8, 8, 3)
-
-
-# -- samples follow the law -----------------------------------------------------------------------
-
-
-def chi_square_p_value(counts, expected, least=10.0):
-    """p-value of counts against their expectation; cells expected below `least` are pooled."""
-    order = np.argsort(expected)
-    counts, expected = counts[order], expected[order]
-    cells = np.floor(np.cumsum(expected) / least).astype(int)  # rare outcomes share a cell
-    counts, expected = np.bincount(cells, counts), np.bincount(cells, expected)
-    counts, expected = counts[expected > 0], expected[expected > 0]
-    if expected[-1] < least:
-        counts[-2:], expected[-2:] = counts[-2:].sum(), expected[-2:].sum()
-        counts, expected = counts[:-1], expected[:-1]
-    statistic = ((counts - expected) ** 2 / expected).sum()
-    freedom = np.float64(len(counts) - 1)
-    assert freedom > 50
-    return float(tf.math.igammac(freedom / 2, statistic / 2))
-
-
-def test_chi_square_p_value():
-    """Uniform over draws from the law itself, and small for another law."""
-    generator = np.random.default_rng(0)
-    law = generator.dirichlet(np.full(300, 0.5))
-    values = [chi_square_p_value(generator.multinomial(5000, law), 5000 * law) for _ in range(400)]
-    np.testing.assert_allclose(np.quantile(values, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.06)
-    other = 0.7 * law + 0.3 / 300
-    assert chi_square_p_value(generator.multinomial(5000, other), 5000 * law) < 1e-9
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    fast(
-        [
-            ON | {"image_size": 2, "channels": 3, "output": "softmax"},
-            ON | {"image_size": 2, "channels": 3, "output": "dmol"},
-            A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "softmax"},
-            A | {"image_size": 2, "base_size": 1, "channels": 3, "output": "dmol"},
-            B | {"image_size": (2, 4), "base_size": (1, 2), "output": "softmax"},
-            B | {"image_size": (2, 4), "base_size": (1, 2), "num_levels": 3, "output": "dmol"},
-        ]
-    ),
-    ids=["ON-softmax", "ON-dmol", "A-softmax", "A-dmol", "B-softmax", "B-dmol"],
-)
-def test_200_000_samples_follow_the_models_own_probabilities(overrides):
-    num = 200_000
-    model = random_model(7, 0.3, **overrides)
-    everything = all_images(model)
-    powers = model.config.num_levels ** np.arange(everything[0].size)
-    samples = model.sample(num, seed=8).reshape(num, -1) @ powers  # the index in `everything`
-    counts = np.bincount(samples, minlength=len(everything))
-    law = probabilities(model, everything)
-    assert chi_square_p_value(counts, num * law / law.sum()) > 1e-3
-
-    randomise(model, 7, 0.33)  # the same weights, a tenth larger, are another law
-    other = probabilities(model, everything)
-    assert chi_square_p_value(counts, num * other / other.sum()) < 1e-6
 
 
 def test_an_untrained_model_samples():
