@@ -55,7 +55,8 @@ def pytest_runtest_setup(item):
     training, which compare runs bit for bit. It is set before any fixture is made."""
     import tensorflow as tf
 
-    quick = item.config.option.markexpr == "not slow" and "training" not in item.path.parts
+    bitwise = {"training", "runs"} & set(item.path.parts)
+    quick = item.config.option.markexpr == "not slow" and not bitwise
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": quick})
     return (yield)
 
