@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"{options.workdir} is a run of videos; bin/upscale takes one of images")
     high = options.high or upscaling.largest_size(config, options.low)
     upscaling.check_sizes(config, options.low, high)
-    names = prompt_flags.read_names(options.workdir)
+    names = prompt_flags.read_names(run)
     prompt = prompt_flags.flags_prompt(options, config, names)
     inputs, skipped = upscaling.read_inputs(options.input, config, options.low, high)
     flags.show_skipped(skipped, len(inputs))

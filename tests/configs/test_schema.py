@@ -176,7 +176,7 @@ def test_default_base(image, base):
         ),
         ({"variant": "OlogM"}, ("variant", "OlogM", "'OlogN'")),
         ({"variant": "OT-baseline"}, ("variant", "OT-baseline", "'OT_baseline'")),
-        ({"variant": "OT", "upscaler": "B"}, ("upscaler", "variant OT", "images", "videos")),
+        ({"variant": "OT", "num_classes": 3}, ("num_classes", "variant OT", "images", "videos")),
         ({"num_frames": 3}, ("num_frames", "variant OlogN", "videos", "images")),
         ({"variant": "OTN", "output": "dmol"}, ("output", "dmol", "variant OTN", "softmax")),
         ({"maps_from": 9, "steps": 9}, ("maps_from", 9, "9 steps")),

@@ -154,7 +154,7 @@ def test_curves_are_drawn_at_scale():
 
 def test_text_is_escaped_once():
     assert markup.element("p", "a<b", markup.element("i", "&")) == "<p>a&lt;b<i>&amp;</i></p>"
-    assert markup.element("p", title='"') == '<p title="&quot;"></p>'
+    assert markup.element("p", title='"') == '<p title="&#34;"></p>'
 
 
 @pytest.mark.slow

@@ -94,9 +94,9 @@ def sampled_past(
 
 def start(model: "VideoPixelCNN", given: Tensor, sequences: Mapping[str, Tensor]) -> dict[str, Any]:
     """The state after all given frames but the last: of each ConvLSTM, by its encoder's name."""
-    count = given.shape[1] - 1
-    if count == 0:
+    if not model.pasts or given.shape[1] == 1:  # OT_upscaler's number of frames may be unknown
         return initial_state(model, ops.shape(given)[0])
+    count = given.shape[1] - 1
     return {
         name: encoder.states(given[:, :count], _until(sequences, count))[-1]
         for name, encoder in model.pasts.items()

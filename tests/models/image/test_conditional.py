@@ -415,7 +415,7 @@ def test_strings_in_a_graph_are_told_to_be_codes(small):
     def traced(captions):
         return small.log_prob(images, others | {"text": captions})
 
-    with refuses("text", "strings", "graph", "text.encode"):
+    with refuses("text", "strings", "graph", "captions.encode"):
         traced(tf.constant(["a", "b"]))
     np.testing.assert_array_equal(
         traced(tf.constant(text.encode(["a", "b"]))), small.log_prob(images, given())
