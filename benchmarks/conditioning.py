@@ -1,20 +1,21 @@
-"""Do conditions condition? Models of `shapes` with captions and keypoints, or a segmentation.
+"""Tests whether samples show what their captions and maps ask for, on models of `shapes`.
 
     bin/benchmark conditioning train --only=text-keypoints --core=0   # 75 minutes; resumes
     bin/benchmark conditioning train --only=text-segmentation --core=1
     bin/benchmark conditioning train --only=unconditional
     bin/benchmark conditioning report                                 # minutes
 
-`train` trains the scales of a run apart, as `bin/train --scale` does, one stage after the other on
-one core; with `--stage` the stages can go at the same time. The base of 8x8, where nearly every
-shape has a pixel, decides what stands where and in which colour, and takes most of the time.
+`train` trains the scales of a run separately, as `bin/train --scale` does: one stage after the
+other, on one core. With `--stage`, stages can train at the same time. The 8x8 base takes most of
+the time: nearly every shape has a pixel there, so the base decides the places and the colours.
 
-`report` asks each model for held-out prompts: each names a pair of kind and colour that no training
-image shows. A detector that knows the synthetic world reads the samples: is there a shape of the
-asked colour at the asked place? It is first put to the pictures that the prompts describe. Beside
-them stand prompts of pairs that training does show, prompts that relate two shapes instead of
-listing all, and as a control the conditions of other prompts; then the nats of the validation
-images, with their own conditions, with those of other images, and of a model without conditions.
+`report` gives each model held-out prompts. Each names a pair of kind and colour that no training
+image shows. A detector that knows the synthetic world checks whether each sample shows the colour
+asked for at the place asked for. It is first tested on the pictures that the prompts describe. For
+comparison, the models also get prompts of pairs that training does show, captions that relate two
+shapes instead of listing all, and, as a control, the conditions of other prompts. Last come the
+nats of the validation images: with their own conditions, with those of other images, and from a
+model without conditions.
 """
 
 import pathlib
@@ -54,14 +55,14 @@ SHARED = {
     "checkpoint_every": 1000,
     "log_every": 200,
 }
-# With maps beside them captions are hardly learnt, unless they are learnt first. And maps tell the
-# kind, while training pairs each kind with some of the colours alone.
+# Captions are hardly learned together with maps, unless they are learned first. Maps also show the
+# kind of a shape, and training pairs each kind with only some of the colours.
 MAPS = {"map_dropout": 0.2, "maps_from": 1000}
-UNCONDITIONAL = {"steps": 10500}  # its validation no longer falls by then
+UNCONDITIONAL = {"steps": 10500}  # by then its validation loss no longer falls
 
 
 def configuration(name, stage):
-    """The `RunConfig` of a stage of one of `RUNS`."""
+    """The `RunConfig` of one stage of one of `RUNS`."""
     fields = SHARED | RUNS[name] | STAGES[stage]
     if stage == "base":
         fields |= MAPS if RUNS[name] else UNCONDITIONAL
@@ -69,7 +70,7 @@ def configuration(name, stage):
 
 
 def train(options):
-    """Trains the stages of one run that are asked for."""
+    """Trains one run: the stage given by `--stage`, or all."""
     pin(options.core)
     with flags.quiet_start():
         import tensorflow as tf
@@ -132,7 +133,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """`train` or `report`."""
+    """Runs `train` or `report`."""
     options = parse(arguments)
     if options.mode == "report":
         return report(options)

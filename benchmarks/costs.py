@@ -1,17 +1,17 @@
-"""What the paper's recipes cost: operations counted from their graphs, hours estimated from these.
+"""Estimates what the paper's recipes cost: operations counted from graphs, and hours.
 
-    bin/benchmark costs                    # writes costs.md; minutes, nothing is trained
+    bin/benchmark costs                    # writes costs.md and costs.json; minutes, trains nothing
 
-A step is counted as three forward passes on the crops that training takes. Hours are the operations
-by a machine's published peak (bfloat16, dense) times a share of it that is reached, which is
-assumed and stated.
+A training step counts as three forward passes, on the crops that training takes. Hours are the
+operations divided by a machine's published peak (bfloat16, dense) times a share of it. The share is
+an assumption, which the page states.
 """
 
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
 from parts.tables import add_out, markdown_table, shown_command, write_results
 
-RECIPES = {  # what → fields of a run
+RECIPES = {  # name → fields of a run
     "Table 1, CUB: captions and keypoints, 4x4 to 256x256": {"dataset": "cub"},
     "Table 1, MPII: captions and keypoints, 4x4 to 256x256": {"dataset": "mpii"},
     "Table 1, COCO: captions and segmentation, 4x4 to 256x256": {"dataset": "coco"},
@@ -33,7 +33,7 @@ SHARE = 0.25  # of the peak
 
 
 def step_flops(run):
-    """Operations of a training step, of one example."""
+    """The operations of a training step per example, and the model that they were counted for."""
     import tensorflow as tf
 
     from flops import TRAINING_FACTOR, graph_flops
@@ -73,7 +73,7 @@ def step_flops(run):
 
 
 def main(arguments):
-    """Counts all, and writes the page."""
+    """Counts the operations of every recipe and writes `costs.md` and `costs.json`."""
     parser = flags.Parser("benchmark costs", __doc__)
     parser.add_argument("--preset", default="large", metavar="NAME", help="recipe (large)")
     add_out(parser)
@@ -108,7 +108,7 @@ def main(arguments):
 
 
 def render(rows, command, described, preset):
-    """The page."""
+    """The page as Markdown."""
     import machine
 
     table = markdown_table(

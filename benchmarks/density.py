@@ -1,16 +1,17 @@
-"""OlogN against ON on photographs: the same data, at equal time and at equal examples.
+"""Compares OlogN with ON on photographs: the same data, at equal time and at equal examples.
 
     bin/benchmark density train --data_dir=tiny-imagenet-200.zip     # hours; resumes
     bin/benchmark density report                                     # minutes
 
-`train` trains the runs below one after the other, each alone on one core, with the project's own
-training loop. With `--only` and `--core` two can go at a time, each on a core of its own. Each
-lasts about half an hour on a core with AVX2, and less on a wider one. `report` reads what they
-left and writes the tables, the curves and the samples to benchmarks/results/.
+`train` trains the runs in RUNS one after the other, each in a process on one core. With `--only`
+and `--core`, two runs can train at the same time, each on its own core. A run takes about half an
+hour on a core with AVX2, and less on a wider one. `report` reads the folders of the runs and writes
+the tables, the curves and the samples to benchmarks/results/.
 
-Everything not said in RUNS is as the preset `small` has it. ON is about as large as OlogN in all:
-at equal parameters a full-size PixelCNN does several times the work an image, so it takes fewer
-steps in the same time. Each run's learning rate falls to its end at the run's own last step.
+The runs use the preset `small`, except for the fields in RUNS and SHARED. ON has about as many
+parameters as OlogN of type A with a DMOL. At equal parameters a full-size PixelCNN does several
+times the work per image, so it takes fewer steps in the same time. Each run's learning-rate
+schedule ends at the run's own last step.
 """
 
 import os
@@ -52,7 +53,7 @@ def configuration(name, data_dir):
 
 
 def train(options):
-    """Trains one run in this process, or all in processes of their own."""
+    """Trains one run in this process, or all of them in one process each."""
     if options.only is None:
         return train_each([__file__, "train"], RUNS, options, ("workdir", "data_dir", "core"))
     run = configuration(options.only, options.data_dir)
@@ -72,7 +73,7 @@ def report(options):
         import tensorflow as tf
 
         from parts import density_report
-    tf.get_logger().setLevel("ERROR")  # a model takes its weights from a run's checkpoint, no more
+    tf.get_logger().setLevel("ERROR")  # TensorFlow warns if only part of a checkpoint is read
     folder = pathlib.Path(options.workdir)
     workdirs = {name: folder / name for name in RUNS}
     markdown = density_report.write(
@@ -88,9 +89,9 @@ def report(options):
 
 
 def departures(name, workdir):
-    """A sentence for each field of a run's configuration that is not as RUNS has it.
+    """Lists the fields of a run's configuration that differ from RUNS, one sentence each.
 
-    How often a run saves, logs and shows samples changes no number, and may differ.
+    Fields in CADENCE may differ: how often a run saves, logs and shows samples changes no result.
     """
     from ms_pixelcnn_tf.runs.checkpoint import CONFIG
     from ms_pixelcnn_tf.runs.run import Run
@@ -145,7 +146,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """`train` or `report`."""
+    """Runs `train` or `report`."""
     options = parse(arguments)
     if options.mode == "report":
         return report(options)

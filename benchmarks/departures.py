@@ -1,21 +1,22 @@
-"""How much is each departure from the paper worth, at equal time and at equal examples?
+"""Measures what each departure from the paper is worth, at equal time and at equal examples.
 
     bin/benchmark departures train --only=images --data_dir=tiny-imagenet-200.zip --core=0
     bin/benchmark departures train --only=conditions --only=videos --core=1
     bin/benchmark departures report
 
-The runs come in three groups, each on data that its departures concern: photographs, `shapes` with
-captions and keypoints, and the videos of `shapes_push`. A group trains our values (GROUP-ours),
-the same with another seed (GROUP-ours-again), the paper's values (GROUP-paper), and for each
-departure our values with that one at the paper's (GROUP-ours-less-NAME). The reverse
-(GROUP-paper-plus-NAME) is trained only if --only names it. The departures of other groups keep our
-values. `bin/train --help` and docs/departures.md say what each one is.
+The runs form three groups, each on data that its departures concern: photographs (images), `shapes`
+with captions and keypoints (conditions), and the clips of `shapes_push` (videos). A group trains
+our values (GROUP-ours), our values with another seed (GROUP-ours-again), the paper's values
+(GROUP-paper) and, for each departure, our values except for that one (GROUP-ours-less-NAME). The
+reverse, the paper's values except for one (GROUP-paper-plus-NAME), is trained only if --only names
+it. The departures of other groups keep our values. `bin/train --help` and docs/departures.md
+describe each departure.
 
-`train` first measures what a step of each run costs, in turn with a step of our values, and gives
-each as many steps as fit into --minutes of processor time. So each learning rate falls to its end
-within the same time, and once all are measured, other work on the machine changes nothing but how
-long it all takes. Runs go one after the other on one core; the same command resumes them.
-`calibrate` does the measuring alone.
+`train` first measures the cost of a step of each run, alternating with a step of our values. It
+gives each run as many steps as fit into --minutes of processor time, so that each learning-rate
+schedule ends within the same time. Once all runs are measured, other work on the machine only
+changes how long the training takes. Runs go one after the other on one core; the same command
+resumes them. `calibrate` only measures the cost.
 """
 
 import json
@@ -71,7 +72,7 @@ RUNS = _all_runs()
 
 
 def configuration(name, steps, data_dir="", **overrides):
-    """The `RunConfig` of one of `RUNS`; all that depends on the step scales with `steps`."""
+    """The `RunConfig` of one of `RUNS`; the warm-up and the intervals scale with `steps`."""
     group, values, seed = RUNS[name]
     often = max(steps // VALIDATIONS, 1)
     scaled = {"steps": steps, "warmup_steps": steps // 10}
@@ -84,7 +85,7 @@ def configuration(name, steps, data_dir="", **overrides):
 
 
 def selected(only):
-    """Names of the runs that `--only` asks for, by name or by group; None: all but paper-plus."""
+    """Names of the runs that `--only` selects, by run or by group; None: all but paper-plus."""
     for name in only or ():
         if name not in (*FIELDS, *RUNS):
             raise unknown("run", name, (*FIELDS, *RUNS))
@@ -97,7 +98,7 @@ def selected(only):
 
 
 def train(options):
-    """Calibrates or trains one run in this process, or several in processes of their own."""
+    """Calibrates or trains one run in this process, or several in one process each."""
     names = selected(options.only)
     if options.data_dir is None and any(RUNS[name][0] == "images" for name in names):
         raise UserError(
@@ -117,7 +118,7 @@ def train(options):
 
 
 def train_one(name, options):
-    """Calibrates a run, unless that was done, and trains it if that is the mode."""
+    """Calibrates a run, unless that is done, and trains it if the mode is "train"."""
     from ms_pixelcnn_tf.training import loop
 
     found = calibrate(name, options)
@@ -132,10 +133,10 @@ def train_one(name, options):
 
 
 def calibrate(name, options):
-    """What a step of a run costs, and the number of its steps, as a dict for JSON.
+    """Measures the cost of a run's step and derives its number of steps: a dict for JSON.
 
-    Our values are measured alone, other values as a ratio to ours, whose steps are timed in turn
-    with theirs. It is measured once and kept in the folder of the runs.
+    Our values are measured alone. Other values are measured as a ratio to ours, with steps of both
+    in turn. The result is kept in the folder of the runs, so each run is measured once.
     """
     file = pathlib.Path(options.workdir) / f"{name}.json"
     if file.is_file():
@@ -163,7 +164,7 @@ def calibrate(name, options):
 
 
 def measure_steps(names, options):
-    """Name → processor seconds of a step in each round, and name → facts of its model."""
+    """Name → processor seconds per step in each round, and name → facts about its model."""
     subjects = {
         name: ("parts.step_subject:StepSubject", configuration(name, 100, options.data_dir or ""))
         for name in names
@@ -217,7 +218,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """`calibrate`, `train` or `report`."""
+    """Runs `calibrate`, `train` or `report`."""
     options = parse(arguments)
     return report(options) if options.mode == "report" else train(options)
 

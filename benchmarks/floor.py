@@ -1,20 +1,20 @@
-"""How near each model comes to what this machine can do, and where sampling time goes.
+"""Compares each model's speed with the machine's ceilings, and shows where sampling time goes.
 
     bin/benchmark floor                     # half an hour
     bin/benchmark floor --only=images
 
-The ceilings are the best of several runs of a chain of 3x3 convolutions, or of matrix products, and
+A ceiling is the best of several runs of a chain of 3x3 convolutions, or of matrix products, and
 nothing else. A model's operations are counted from its layers (images) or from the graph of its
-likelihood (videos): 2 a multiply-add, masked kernels in full. Sampling has to evaluate each factor
-once, as the likelihood does, so it is charged the same; a training step three times as many. The
-fraction is of the 3x3 ceiling in the row's own numbers, at the shapes of the images.
+likelihood (videos): 2 per multiply-add, masked kernels in full. Sampling must evaluate each factor
+once, as the likelihood does, so it counts as many operations; a training step counts three times as
+many. The fraction is of the 3x3 ceiling in the row's own dtype, at the shapes of the images.
 
-Where the time of sampling images goes is read from a profile of one call: the seconds of the
-operations in the scopes of the base, the trunks, the heads and the inverse CDF. What moves numbers
-and computes none stands apart. Operations inside XLA's programs leave no trace, so this call is one
-without XLA, in which no core has a part of the batch to itself. Operations that TensorFlow holds
-for cheap leave none either; they and the time between operations are what is missing to its
-seconds.
+For images, a profile of one sampling call shows where its time goes: the seconds of the operations
+in the scopes of the inverse CDF, the heads, the base, type B's decoder and the trunks. Operations
+that move numbers and compute none are listed separately. Operations inside XLA's programs leave no
+trace, so the profiled call runs without XLA, and without splitting the batch over the cores.
+Operations that TensorFlow considers cheap leave no trace either. They and the time between
+operations are the rest of the call's seconds.
 """
 
 import functools
@@ -30,7 +30,7 @@ from parts.timing import format_spread, seconds_of, spread
 
 PARTS = ("images", "videos")
 TRAINING_GOAL = 0.6  # of the ceiling, at least
-BFLOAT16_GOAL = 1.5  # times the images a second, at least
+BFLOAT16_GOAL = 1.5  # times float32's images/s, at least
 INPUT_GOAL = 0.03  # of a training step, at most
 IMAGES = {
     "OlogN, type A": {"variant": "OlogN", "upscaler": "A"},
@@ -63,7 +63,7 @@ def parse(arguments):
 
 
 class Case(NamedTuple):
-    """A model in one dtype: what is measured."""
+    """A model in one dtype, to be measured."""
 
     model: str
     dtype: str
@@ -72,12 +72,12 @@ class Case(NamedTuple):
 
     @property
     def name(self):
-        """Unique."""
+        """A unique name."""
         return f"{self.model} {self.dtype}"
 
 
 def cases(options):
-    """`Case`s: images in float32 and bfloat16, and each variant of videos."""
+    """Yields `Case`s: images in float32 and bfloat16, and each variant of videos in float32."""
     subject = "parts.floor_subject:FloorSubject"
     if options.only != "videos":
         shared = {"output": options.output, "batch_size": options.batch, "crop_size": 0}
@@ -98,15 +98,15 @@ def cases(options):
                 "batch_size": 1,
                 "micro_batch_size": 0,
             }
-            # Sampling an OTN takes minutes a frame: `table4` times it.
+            # Sampling an OTN takes minutes per frame: `table4` times it.
             yield Case(variant, "float32", (subject, fields, variant != "OTN"), options.frames)
 
 
 def measure(options):
-    """Every number, as a dict for JSON."""
+    """Measures every case; returns a dict for JSON."""
     own = list(cases(options))
     for case in own:
-        make_run(**case.worker[1])  # a wrong value shows before anything is measured
+        make_run(**case.worker[1])  # reports a wrong value before anything is measured
     shape = options.batch, options.size // 2, options.width
     described, mixed_ceiling = (
         machine.measure(*shape),
@@ -118,7 +118,7 @@ def measure(options):
         together = {case.name: case.worker for case in own if case.model == model}
         ran, told = rounds.run(together, options.repeats)
         times, facts = times | ran, facts | told
-    # A ceiling is the best that was ever seen.
+    # A ceiling is the best of all measurements.
     again = machine.measure(*shape)
     for name in ("conv_gflops", "matmul_gflops"):
         described[name] = max(described[name], again[name])
@@ -144,7 +144,7 @@ def measure(options):
 
 
 def _fractions(times, facts, ceiling):
-    """Seconds, and fractions of a ceiling in GFLOP/s, of what was timed."""
+    """Seconds of each kind of call that was timed, and its fraction of a ceiling in GFLOP/s."""
     found = {}
     for name, factor in (("likelihood", 1), ("sampling", 1), ("training", 3)):
         if name in times[0]:
@@ -155,12 +155,15 @@ def _fractions(times, facts, ceiling):
 
 
 def input_share(options, steps=8):
-    """What the input costs a training step of type A on `shapes`: how much longer steps take on the
-    project's pipeline, which makes the next batches while a step runs, than on one batch again and
-    again; and what they wait for their batch. Both as shares of a step on the pipeline.
+    """Measures the input's share of a training step of type A on `shapes`.
+
+    It compares steps on the project's pipeline, which makes the next batches while a step runs,
+    with steps that repeat one batch.
 
     Returns:
-        dict: "share" and "waiting", a `spread` over the rounds each, and "steps", of a round.
+        dict: "share", the extra time of steps on the pipeline, and "waiting", their wait for a
+        batch, both as shares of the time on the pipeline, each a `spread` over the rounds; and
+        "steps", the number of steps in a round.
     """
     from ms_pixelcnn_tf.data.batches.pipeline import iterate, training_batches
     from ms_pixelcnn_tf.runs.source import load_source
@@ -195,13 +198,13 @@ def input_share(options, steps=8):
 
 
 def main(arguments):
-    """Measures, prints the page and writes it as `floor.md` and `floor.json`; with `--only` of a
-    part, with its name behind."""
+    """Measures, prints the page and writes `floor.md` and `floor.json`, or with `--only=PART`
+    `floor_PART.md` and `floor_PART.json`."""
     options = parse(arguments)
     machine.require_tensorflow()
     with flags.quiet_start():
         import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
+    tf.get_logger().setLevel("ERROR")  # TensorFlow warns of retracing if models share code
     results = {
         "command": shown_command("floor", arguments),
         "settings": {k: v for k, v in vars(options).items() if k != "out"},
@@ -214,7 +217,7 @@ def main(arguments):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     settings = results["settings"]
     parts = [
         "# How near the floor\n",
@@ -264,7 +267,7 @@ def _table(models):
 
 
 def goals(results):
-    """The goals beside what was found; nothing where there are none, as for videos."""
+    """A table of goals and results as Markdown; "" if no goal applies, as for videos."""
     table = []
     for one in results["models"]:
         name = f"{one['model']}, {one['dtype']}"
@@ -305,7 +308,7 @@ def goals(results):
 
 
 def _breakdown(one):
-    """Where the time of one sampling call goes."""
+    """A table of where the time of one sampling call goes, as Markdown."""
     total = one["profiled_seconds"]
     table = [
         (

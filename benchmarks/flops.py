@@ -1,17 +1,17 @@
-"""Floating-point operations of a model's likelihood, counted from its kernels.
+"""Counts the floating-point operations of a model's likelihood from its kernels.
 
     bin/benchmark flops --preset=small
 
-Every kernel of these networks, convolution or dense, is applied once at each position of the map
-it works on, so one element of a kernel is one multiply-add a position: 2 operations. What is
-counted is what is executed: masked kernels in full, since the mask multiplies the kernel and the
-product runs dense, and convolutions in full at the border, where they read zeros. Biases, gates,
-other element-wise work, look-ups of embeddings and the output law itself are not counted.
+These networks apply every kernel, convolution or dense, once at each position of a map. So one
+element of a kernel is one multiply-add per position: 2 operations. The count is of the operations
+that are executed: masked kernels in full, since the mask multiplies the kernel and the product runs
+dense, and convolutions in full at the border, where they read zeros. Biases, gates, other
+element-wise work, look-ups of embeddings and the output distribution itself are not counted.
 
-The one exception is the projection of a conditioning vector, which runs once an image.
+The one exception is the projection of a conditioning vector, which runs once per image.
 
-`graph_flops` counts the same from a traced graph: it serves every model, and the two check each
-other.
+`graph_flops` counts the same operations from a traced graph. It serves every model, and the two
+counts check each other.
 """
 
 import math
@@ -41,7 +41,7 @@ def forward_flops(model):
 
 
 def training_flops(model):
-    """Operations of one training step for one image, by the usual convention: 3 × forward."""
+    """Operations of one training step for one image: 3 × forward, the usual convention."""
     return TRAINING_FACTOR * sum(forward_flops(model).values())
 
 
@@ -49,9 +49,9 @@ def layer_flops(layer, size, once_an_image=None):
     """Operations of a layer's kernels on a map.
 
     Args:
-        layer: a built Keras layer, with all layers inside it.
+        layer: a built Keras layer; the layers inside it count too.
         size: `(height, width)` of its map.
-        once_an_image: a layer inside it that is applied to a vector and not to a map, or None.
+        once_an_image: a layer inside it that is applied to a vector instead of a map, or None.
 
     Returns:
         int, for one example.
@@ -69,14 +69,15 @@ def graph_flops(function, *signature):
     """Operations of the convolutions and matrix products in the graph of a function.
 
     Args:
-        function: of tensors.
-        *signature: `tf.TensorSpec`s (or dicts of such) of fixed shapes, batch 1.
+        function: a function of tensors.
+        *signature: `tf.TensorSpec`s (or dicts of them) of fixed shapes, batch 1.
 
     Returns:
-        int: 2 a multiply-add. Of two branches the costlier one counts.
+        int: 2 per multiply-add. Of two branches, the costlier one counts.
 
     Raises:
-        ValueError: for a loop with products whose number of turns the graph does not tell.
+        ValueError: for a loop with products if the graph does not hold its number of iterations,
+            and for a choice among several branches.
     """
     import tensorflow as tf
 
@@ -101,11 +102,11 @@ def _products_within(op, attribute):
 
 
 def _turns(loop):
-    """How often a loop's body runs at most: an input of it, -1 where nothing was said."""
+    """The largest number of iterations of a loop: one of its inputs, which is -1 if not given."""
     import tensorflow as tf
 
     told = loop.inputs[1]
-    if told.op.type == "Max":  # of one number, as Keras' recurrent layers have it
+    if told.op.type == "Max":  # of one number, in Keras' recurrent layers
         told = told.op.inputs[0]
     turns = tf.get_static_value(told)
     if turns is None or turns < 0:
@@ -116,7 +117,7 @@ def _turns(loop):
 
 
 def _multiply_adds(op):
-    """Of one operation of a graph; 0 for what is neither a convolution nor a product."""
+    """Multiply-adds of one operation of a graph, or of the functions that it calls; else 0."""
     if op.type in ("PartitionedCall", "StatefulPartitionedCall"):
         return _products_within(op, "f")
     if op.type in ("While", "StatelessWhile"):
@@ -139,7 +140,7 @@ def _multiply_adds(op):
 
 
 def main(arguments):
-    """Prints the count of each term for a configuration given as for `bin/train`."""
+    """Prints the count of each term; flags give the configuration, as in `bin/train`."""
     parser = flags.Parser("benchmark flops", __doc__)
     parser.add_argument("--preset", default="tiny", help="recipe (default tiny)")
     flags.add_config_flags(parser)

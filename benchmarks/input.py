@@ -1,15 +1,16 @@
-"""How fast built data reaches the training step, beside what the decoder alone could do.
+"""Measures how fast built data reaches the training step, compared with the decoder alone.
 
     bin/benchmark input --data_dir=DIR
 
-For each data set built in --data_dir, in rounds so that a drift of the machine meets all alike:
+Each data set that is built in --data_dir is measured in rounds, so that a drift of the machine
+affects all measurements alike:
 
-* the ceiling: libjpeg (or the PNG decoder) alone, on the very bytes of the same examples, held in
-  memory, by as many threads;
-* the pipeline: `training_batches` with its shuffle, crops, captions and maps, in images/s (a
-  video's frames count one by one);
-* reading again: the same images once they are decoded, where they are kept in memory;
-* the appetite: images/s of a training step of the `small` preset on images of that size.
+* the ceiling: libjpeg (or the PNG decoder) alone, on the encoded bytes of the same examples, held
+  in memory, with as many threads;
+* the pipeline: `training_batches` with its shuffling, crops, captions and maps, in images/s (each
+  frame of a video counts);
+* repeated reading: the same images once they are decoded and kept in memory (not for videos);
+* the demand: images/s of a training step of the `small` preset on 32x32 crops of such images.
 """
 
 import concurrent.futures
@@ -47,7 +48,7 @@ def parse(arguments):
 
 
 class Subject:
-    """One data set on the bench."""
+    """One data set to measure."""
 
     def __init__(self, name, options):
         self.name = name
@@ -63,7 +64,7 @@ class Subject:
         self.readings = {"decoder": [], "pipeline": [], "kept": []}
 
     def measure(self):
-        """One round: images/s of each."""
+        """Measures one round, in images/s."""
         self.readings["decoder"].append(self._images / seconds_of(self._decode_alone))
         fresh = data.load(self.name, data_dir=self._options.data_dir, image_size=self._options.size)
         fields = fresh.fields
@@ -79,10 +80,10 @@ class Subject:
             list(pool.map(_decode, self._encoded))
 
     def _stream(self, source, fields, random_crop):
-        """Seconds of reading, and images read; without the first batch, which starts threads."""
+        """Seconds of reading and images read, without the first batch, which starts the threads."""
         from ms_pixelcnn_tf.data.batches.pipeline import training_batches
 
-        steps = max(2, self._options.examples // self._options.batch)  # round and round, if few
+        steps = max(2, self._options.examples // self._options.batch)  # repeats a small data set
         batches = (
             training_batches(
                 source,
@@ -102,7 +103,7 @@ class Subject:
         return time.perf_counter() - started, int(images)
 
     def results(self):
-        """The rounds in short, as a dict for JSON."""
+        """A summary of the rounds, as a dict for JSON."""
         pairs = zip(self.readings["pipeline"], self.readings["decoder"], strict=True)
         return {
             "dataset": self.name,
@@ -124,7 +125,7 @@ def _decode(content):
 
 
 def appetite(options):
-    """Images/s that a training step of the `small` preset takes."""
+    """Images/s that a training step of the `small` preset consumes."""
     from parts.floor_subject import FloorSubject
 
     fields = {"image_size": options.size, "batch_size": options.batch, "crop_size": 32}
@@ -134,7 +135,7 @@ def appetite(options):
 
 
 def main(arguments):
-    """Measures, prints the table and writes it as `input.md` and `input.json`."""
+    """Measures, prints the page and writes `input.md` and `input.json`."""
     options = parse(arguments)
     with flags.quiet_start():
         import tensorflow as tf
@@ -167,7 +168,7 @@ def main(arguments):
 
 
 def markdown(results, where):
-    """The page."""
+    """The page as Markdown."""
     rows = [
         [
             entry["dataset"],

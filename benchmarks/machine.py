@@ -1,9 +1,9 @@
-"""The machine a benchmark ran on, and how fast it could possibly be.
+"""Describes the machine that a benchmark runs on, and measures its ceilings.
 
     bin/benchmark machine --batch=30 --size=16 --width=128
 
-The ceilings are the best of several runs of a chain of 3×3 convolutions, or of matrix products,
-in float32 and nothing else: no model on this machine can do more operations a second.
+A ceiling is the best of several runs of a chain of 3×3 convolutions, or of matrix products, in
+float32 and nothing else. No model on this machine can do more operations per second.
 """
 
 import datetime
@@ -17,12 +17,12 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.evaluation.timing import processor
 from parts.timing import seconds_of
 
-CHAIN = 8  # products in one call, so that the call itself does not count
-PACKAGES = ("tensorflow", "jax", "keras", "numpy")  # those that are installed are named
+CHAIN = 8  # products per call, so that the call itself hardly counts
+PACKAGES = ("tensorflow", "jax", "keras", "numpy")  # listed if installed
 
 
 def describe():
-    """The processor, the accelerator, the versions and the date, as a dict of texts and numbers."""
+    """The processor, the accelerator, the versions and the date, as a dict for JSON."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     versions = {name: version(name) for name in PACKAGES if name != "jax" or backend == "jax"}
     return {
@@ -40,7 +40,7 @@ def describe():
 
 
 def require_tensorflow():
-    """Raises UserError on another backend, for what measures training, graphs or profiles."""
+    """Raises UserError on other backends; training, graphs and profiles need TensorFlow."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(
@@ -50,7 +50,7 @@ def require_tensorflow():
 
 
 def require_extra(extra, *modules):
-    """Raises UserError, with the command that installs them, if modules of an extra are missing."""
+    """Raises UserError, with the install command, if modules of an extra are missing."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
@@ -59,17 +59,17 @@ def require_extra(extra, *modules):
 
 
 def conv_ceiling(batch, size, width, repeats=7, dtype="float32"):
-    """Operations a second of 3×3 convolutions, forward.
+    """Operations per second of 3×3 convolutions, forward.
 
     Args:
-        batch: images.
+        batch: number of images.
         size: side of the maps, pixels.
         width: channels in and out.
-        repeats: runs, of which the best counts.
+        repeats: number of runs; the best one counts.
         dtype: of maps and kernel.
 
     Returns:
-        GFLOP/s, 2 operations a multiply-add.
+        GFLOP/s, 2 operations per multiply-add.
     """
     import tensorflow as tf
 
@@ -84,7 +84,7 @@ def conv_ceiling(batch, size, width, repeats=7, dtype="float32"):
 
 
 def matmul_ceiling(rows, width, repeats=7):
-    """GFLOP/s, float32, of `[rows, width] × [width, width]` products."""
+    """GFLOP/s of `[rows, width] × [width, width]` products in float32."""
     import tensorflow as tf
 
     kernel = tf.random.normal([width, width], stddev=width**-0.5)
@@ -107,7 +107,7 @@ def measure(batch, size, width):
 
 
 def sentences(machine):
-    """What `measure` or `describe` found, in a line or two of Markdown."""
+    """The result of `measure` or `describe` in a line or two of Markdown."""
     versions = ", ".join(
         f"{name} {machine[name]}" for name in ("python", *PACKAGES) if name in machine
     )
@@ -138,13 +138,13 @@ def _best(step, start, flops, repeats):
             value = step(value)
         return tf.reduce_sum(value)
 
-    chain(start).numpy()  # traces, and wakes the threads
+    chain(start).numpy()  # traces, and starts the threads
     seconds = min(seconds_of(lambda: chain(start).numpy()) for _ in range(repeats))
     return CHAIN * flops / seconds / 1e9
 
 
 def version(package):
-    """A package's version; None where it is not installed."""
+    """A package's version; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -167,7 +167,7 @@ def _accelerator(backend):
 
 
 def _onednn():
-    """Whether TensorFlow's oneDNN kernels are on: its default on x86 Linux, and a switch."""
+    """Whether TensorFlow uses oneDNN: as its switch says, else by default on x86 Linux."""
     switch = os.environ.get("TF_ENABLE_ONEDNN_OPTS")
     if switch is not None:
         return switch != "0"
@@ -175,7 +175,7 @@ def _onednn():
 
 
 def main(arguments):
-    """Prints what `measure` finds."""
+    """Prints the result of `measure`."""
     parser = flags.Parser("benchmark machine", __doc__)
     parser.add_argument("--batch", type=flags.positive, default=30, help="images (30)")
     parser.add_argument("--size", type=flags.positive, default=16, help="side of the maps (16)")

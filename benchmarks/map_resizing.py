@@ -1,10 +1,11 @@
-"""What is it worth to resize maps so that they fit the pyramid?
+"""Compares three ways to resize maps to the scales of the pyramid: corners, centres and tf1.
 
     bin/benchmark map_resizing --core=0      # an hour; resumes
 
-The base of `conditioning` with captions and keypoints is trained for a quarter of its steps, with
-`--map_resizing` at each of METHODS and all else equal. Then each base is asked for held-out
-prompts, and the colours of its 8x8 samples are read at the asked places.
+Trains the base of `conditioning` with captions and keypoints for a quarter of its steps, once with
+each way (`--map_resizing` of `bin/train`) and all else equal. Then gives each base held-out prompts
+and prompts of pairs that training shows, and reads the colours of its 8x8 samples at the places
+asked for.
 """
 
 import pathlib
@@ -29,7 +30,7 @@ def configuration(method):
 
 
 def train(method, options):
-    """Trains one base, or what is left of it."""
+    """Trains one base, or resumes it."""
     pin(options.core)
     with flags.quiet_start():
         import tensorflow as tf
@@ -60,7 +61,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """Trains what is not trained yet, each run in a process of its own; then writes the page."""
+    """Trains the bases that need it, each in its own process, then writes the page."""
     options = parse(arguments)
     if options.only:
         return train(options.only, options)

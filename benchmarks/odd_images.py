@@ -1,10 +1,11 @@
-"""Does `bin/score` find odd images? AUROC on tasks made from the procedural pictures.
+"""Tests whether `bin/score` finds odd images: AUROC on tasks made from procedural pictures.
 
     bin/benchmark odd_images            # minutes
 
-Usual images are of `shapes`' test split. Odd ones are of kinds of shape that training never shows
-(a ring, a moon), or of usual images in which something has been painted; blank and noisy ones show
-what a likelihood alone is worth.
+Usual images are from the test split of `shapes`. Odd images show a kind of shape that training
+never shows (a ring or a moon) or a pair of kind and colour that it never shows, or they are test
+images with a line or a square painted on them. Blank images and noise show what a likelihood alone
+is worth.
 """
 
 import numpy as np
@@ -28,12 +29,12 @@ TASKS = {
 
 
 def usual(source, count):
-    """uint8 `[count, H, W, 3]` of the test split."""
+    """Usual images: uint8 `[count, H, W, 3]` from the test split."""
     return source.examples("test", np.arange(count), ("image",))["image"]
 
 
 def odd(task, source, count):
-    """uint8 `[count, H, W, 3]` of a task."""
+    """Odd images: uint8 `[count, H, W, 3]` of a task."""
     generator = np.random.default_rng(sorted(TASKS).index(task))
     colours = generator.integers(0, 256, (count, 3))
     if task == "pair":
@@ -44,7 +45,7 @@ def odd(task, source, count):
         )
     if task == "noise":
         return generator.integers(0, 256, (count, *source.image_size, 3)).astype("uint8")
-    # Of other scenes than the usual ones, so that no pair is alike.
+    # From other scenes than the usual images, so that none repeats a usual one.
     source = _held_out_kinds()(source.image_size) if task == "kind" else source
     images = source.examples("test", np.arange(count, 2 * count), ("image",))["image"].copy()
     if task == "kind":
@@ -56,7 +57,7 @@ def odd(task, source, count):
 
 
 def auroc(of_usual, of_odd):
-    """The chance that an odd image has the higher score; ties count half."""
+    """The chance that an odd image scores higher than a usual one; ties count half."""
     both = np.concatenate([of_usual, of_odd])
     _, inverse, counts = np.unique(both, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
@@ -67,7 +68,7 @@ def auroc(of_usual, of_odd):
 
 
 def measure(model, source, count, tasks=TASKS):
-    """Task → score → AUROC."""
+    """AUROC of each score on each task: dict task → dict score → AUROC."""
 
     def scored(images):
         from ms_pixelcnn_tf import pixels
@@ -97,7 +98,7 @@ def _held_out_kinds():
     from ms_pixelcnn_tf.data.procedural.shapes import Shapes
 
     class HeldOutKinds(Shapes):
-        """Shapes whose main one, and no other, is a ring or a moon."""
+        """`Shapes` whose main shape, and no other, is a ring or a moon."""
 
         def _image(self, scene, generator):
             self._main = scene.shapes[0]
@@ -125,7 +126,7 @@ def _spot(image, colour, generator):
 
 
 def main(arguments):
-    """Measures, and writes odd_images.md."""
+    """Measures, prints the page and writes `odd_images.md` and `odd_images.json`."""
     parser = flags.Parser("benchmark odd_images", __doc__)
     parser.add_argument(
         "--model",

@@ -1,14 +1,14 @@
-"""Beside other projects: training, likelihood and sampling at equal numbers of parameters.
+"""Compares this project with TensorFlow Probability's PixelCNN++ at equal numbers of parameters.
 
     pip install -e '.[peers]'
     bin/benchmark peers
 
-The peer is TensorFlow Probability's `PixelCNN`, a PixelCNN++ (Salimans et al., 2017) with its
-defaults but for the width and the dropout, in a `tf.function` each for a training step with Adam,
-for `log_prob` and for `sample`. Beside it stand this project's `OlogN` of type A and cached `ON`,
-at the depths of the paper's text models, with a DMOL of as many components, and as wide as it takes
-for the peer's number of parameters. All see the same images. No package with a PixelCNN++ for
-PyTorch that samples was found, so there is none here.
+The peer is TensorFlow Probability's `PixelCNN`, a PixelCNN++ (Salimans et al., 2017), with its
+defaults except for the width and the dropout. A training step with Adam, `log_prob` and `sample`
+each run in a `tf.function`. This project's models are `OlogN` of type A and cached `ON`, at the
+depths of the paper's text models, with a DMOL of as many components, and at the width that gives
+the peer's number of parameters. All models see the same images. No PyTorch package with a
+PixelCNN++ that samples was found, so none is compared.
 """
 
 import machine
@@ -19,7 +19,7 @@ from parts.tables import add_out, markdown_table, shown_command, write_results
 from parts.timing import format_spread, spread
 
 PEER = "tfp PixelCNN++"
-GOAL = 300  # times faster than the peer for one image, of OlogN
+GOAL = 300  # OlogN's speed for one image over the peer's, at least
 MODELS = {
     "OlogN, type A": {"variant": "OlogN", "upscaler": "A", "base_layers": 4},
     "ON, cached": {"variant": "ON", "base_layers": 15},
@@ -47,7 +47,7 @@ def parse(arguments):
 
 
 def own_fields(name, width, options):
-    """Fields of `make_run` of one of `MODELS`."""
+    """Fields of `make_run` for one of `MODELS`."""
     widths = dict.fromkeys(("base_features", "features", "head_features"), width)
     shared = {
         "preset": "large",
@@ -59,7 +59,7 @@ def own_fields(name, width, options):
 
 
 def matched_width(name, parameters, options):
-    """The width that brings a model's number of parameters nearest to `parameters`."""
+    """The width whose number of parameters is nearest to `parameters`."""
     from ms_pixelcnn_tf.models import make_model
 
     def count(width):
@@ -74,7 +74,7 @@ def matched_width(name, parameters, options):
 
 
 def measure(options):
-    """Name of a model → its numbers, for JSON."""
+    """Measures every model; returns a dict for JSON, name → numbers."""
     shared = options.size, options.batch, options.many
     subject = "parts.peer_subjects"
     peer = {PEER: (f"{subject}:TfpSubject", options.filters, *shared)}
@@ -127,7 +127,7 @@ def main(arguments):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     settings, models = results["settings"], results["models"]
     header = (
         "model",

@@ -1,11 +1,11 @@
-"""Does training in bfloat16 end where training in float32 does?
+"""Tests whether training in bfloat16 reaches the likelihood of training in float32.
 
     bin/benchmark precision                   # a quarter of an hour
     bin/benchmark precision --preset=small --steps=4000
 
-One recipe is trained in `float32` and in `mixed_bfloat16` on the same batches from the same start,
-and in float32 once more from another seed, which shows how far two equal runs lie apart. How many
-more images a second bfloat16 trains, at the paper's widths, is measured by `bin/benchmark floor`.
+Trains one recipe in `float32` and in `mixed_bfloat16`, on the same batches from the same start, and
+in `float32` again from another seed, which shows how far two equal runs differ. How many more
+images/s bfloat16 trains, at the paper's widths, is measured by `bin/benchmark floor`.
 """
 
 import pathlib
@@ -17,7 +17,7 @@ from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, replace
 from parts.tables import add_out, markdown_table, shown_command, write_results, yes
 
-GOAL = 0.01  # bits per sub-pixel between the two, at most
+GOAL = 0.01  # largest difference, bits per sub-pixel
 RUNS = {
     "float32": {"dtype": "float32"},
     "mixed_bfloat16": {"dtype": "mixed_bfloat16"},
@@ -54,7 +54,7 @@ def configuration(name, options):
 
 
 def measure(options):
-    """Bits per sub-pixel of each run and split: name → dict."""
+    """Trains and scores each run: dict name → "bits" → split → bits per sub-pixel."""
     from ms_pixelcnn_tf.evaluation.splits import evaluate
     from ms_pixelcnn_tf.models import make_model
     from ms_pixelcnn_tf.runs.run import Run
@@ -83,7 +83,7 @@ def measure(options):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     settings, runs = results["settings"], results["runs"]
     plain = runs["float32"]["bits"]
     rows = [
@@ -109,11 +109,11 @@ def markdown(results):
 def main(arguments):
     """Trains, prints the page and writes `precision.md` and `precision.json`."""
     options = parse(arguments)
-    configuration("float32", options)  # a wrong value shows before anything is trained
+    configuration("float32", options)  # reports a wrong value before anything is trained
     machine.require_tensorflow()
     with flags.quiet_start():
         import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
+    tf.get_logger().setLevel("ERROR")  # TensorFlow warns of retracing if models share code
     results = {
         "command": shown_command("precision", arguments),
         "machine": machine.describe(),

@@ -1,12 +1,12 @@
-"""The models that ship with the package: how they are made.
+"""Trains and packs the models that ship with the package.
 
     bin/benchmark ready_made train --only=shapes-tiny --core=0     # half an hour of a core; resumes
     bin/benchmark ready_made train --only=shapes-text-tiny --core=1
     bin/benchmark ready_made train --only=shapes-push-tiny
     bin/benchmark ready_made pack                                  # scores them, writes their files
 
-`pack` scores each on whole splits and writes configuration, weights and card into the package,
-where `ms.load("shapes-tiny")` finds them.
+`pack` scores each model on whole splits and writes its configuration, weights, datasheet and card
+into the package, where `ms.load("shapes-tiny")` finds them.
 """
 
 import pathlib
@@ -39,11 +39,11 @@ TEXT = IMAGES | {
     "base_layers": 3,
     "encoder_shared_to": 8,
 }
-RUNS = {  # name → the scales that are trained together → their fields
+RUNS = {  # name → scales trained together → their fields
     "shapes-tiny": {
         "all": IMAGES | {"base_layers": 4, "residual_blocks": 3, "batch_size": 32, "steps": 5000}
     },
-    # What stands where, and in which colour, is decided by 8x8; it takes most of the time.
+    # The scales up to 8x8 decide the places and the colours, and take most of the time.
     "shapes-text-tiny": {
         "base,8": TEXT | {"batch_size": 64, "steps": 6_000},
         "16,32": TEXT | {"batch_size": 16, "steps": 1500},
@@ -73,7 +73,7 @@ MAX_BYTES = 5 * 2**20  # of a model in the package
 
 
 def configuration(name, scale):
-    """The `RunConfig` of the scales of one of `RUNS`."""
+    """The `RunConfig` of some scales of one of `RUNS`."""
     fields = RUNS[name][scale]
     return make_run(**fields) if scale == "all" else make_run(**fields, scale=scale)
 
@@ -97,7 +97,7 @@ def train(options):
 
 
 def pack(options):
-    """Writes the trained runs, or one, into the package."""
+    """Scores the trained runs, or one, and writes them into the package."""
     with flags.quiet_start():
         import tensorflow as tf
 
@@ -167,7 +167,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """`train` or `pack`."""
+    """Runs `train` or `pack`."""
     options = parse(arguments)
     if options.only is not None and options.only not in RUNS:
         raise unknown("run", options.only, RUNS)

@@ -1,11 +1,12 @@
-"""How sampling one image grows with its size: O(log N) network evaluations against O(N).
+"""Measures how the time to sample one image grows with its size: O(log N) against O(N).
 
     bin/benchmark scaling                        # OlogN 16x16 to 512x512, cached ON to 64x64
 
-Each size of each model is a process of its own, at batch 1: the widths of the paper's text models,
-base 8x8, type A, softmax. Sizes are measured in rounds, and a time a pixel is the round's own.
-Network evaluations are those of one image: one a pixel of what is autoregressive, one a group of
-every scale. Weights are as constructed: time does not depend on them.
+Each size of each model runs in its own process at batch 1, with the widths of the paper's text
+models, base 8x8, type A and a softmax. Sizes are measured in rounds, and the time per pixel is
+computed for each round. Network evaluations are those of one image: one per pixel of the
+autoregressive part, O(N) for ON, and one per group of every scale, O(log N). Weights are as
+initialised: time does not depend on them.
 """
 
 import itertools
@@ -20,7 +21,7 @@ from parts.timing import format_spread
 
 MEMORY_GOAL = 4.0  # GiB at 512x512
 SPEED_UPS = {32: 6, 64: 12}  # of OlogN over cached ON, at least
-FLAT_FROM = 64  # seconds a pixel must not rise beyond this side
+FLAT_FROM = 64  # seconds per pixel must not rise beyond this side
 
 
 def parse(arguments):
@@ -45,7 +46,7 @@ def parse(arguments):
 
 
 class Case(NamedTuple):
-    """A sampler of images of one size: what is measured."""
+    """A sampler of images of one size, to be measured."""
 
     variant: str
     size: int
@@ -53,12 +54,12 @@ class Case(NamedTuple):
 
     @property
     def name(self):
-        """Unique."""
+        """A unique name."""
         return f"{self.variant} {self.size}"
 
 
 def cases(options):
-    """`Case`s, of each variant the smallest first."""
+    """Yields `Case`s, the smallest size of each variant first."""
     for variant, sizes in (("OlogN", options.sizes), ("ON", options.on_sizes)):
         own = {"output": options.output} | ({"upscaler": "A"} if variant == "OlogN" else {})
         for size in sorted(sizes):
@@ -68,15 +69,15 @@ def cases(options):
 
 
 def evaluations(config):
-    """Network evaluations for one image: `(one a pixel, one a group)`."""
+    """Network evaluations for one image: `(of autoregressive pixels, of groups)`."""
     height, width = config.sizes[0]
     return height * width, 3 * (len(config.sizes) - 1)
 
 
 def measure(options):
-    """Every number, as a list of dicts for JSON."""
+    """Measures every case; returns a list of dicts for JSON."""
     own = list(cases(options))
-    configs = [make_run(**case.worker[1]).model for case in own]  # a wrong value shows first
+    configs = [make_run(**case.worker[1]).model for case in own]  # reports a wrong value first
     times, facts = rounds.run({case.name: case.worker for case in own}, options.repeats)
     found = []
     for case, config in zip(own, configs, strict=True):
@@ -123,7 +124,7 @@ def main(arguments):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     settings, found = results["settings"], results["sizes"]
     header = (
         "model",
@@ -176,7 +177,7 @@ def markdown(results):
 
 
 def goals(found):
-    """The goals beside what was found."""
+    """A table of goals and results as Markdown; "" if none was measured."""
     by_size = {one["size"]: one for one in found if one["variant"] == "OlogN"}
     table = []
     for size, goal in SPEED_UPS.items():

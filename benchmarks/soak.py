@@ -1,13 +1,13 @@
-"""Does memory stay flat, and does nothing trace again and again?
+"""Tests that memory stays flat in long use, and that nothing is traced again and again.
 
     bin/benchmark soak                       # 12,000 steps and 1,000 calls, minutes
     bin/benchmark soak --steps=100000
 
-Trains a tiny model, with checkpoints, validations and TensorBoard as any run has them, and reads
-the process's resident memory after every so many steps. The slope is the least-squares line's over
-the second half, when caches and thread pools are filled. Then `sample` and `log_prob` are called
-with batch sizes that change from call to call; the graphs that were traced are counted before and
-after.
+Trains a tiny model, with checkpoints, validations and TensorBoard as in any run, and reads the
+process's resident memory at regular steps (--every). The slope is that of the least-squares line
+over the second half, when caches and thread pools are full. Then calls `sample` and `log_prob` with
+batch sizes that change from call to call, and counts the graphs traced after the first two calls of
+each.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ from ms_pixelcnn_tf.configs import make_run
 from parts.tables import add_out, markdown_table, shown_command, write_results, yes
 from parts.worker import resident_memory
 
-SLOPE_GOAL = 1.0  # MiB a thousand steps, at most
+SLOPE_GOAL = 1.0  # MiB per thousand steps, at most
 TRACES_GOAL = 0  # new graphs in the calls after the first two
 GROWTH_GOAL = 32.0  # MiB in all calls after the first tenth
 LARGEST_BATCH = 17
@@ -62,13 +62,13 @@ def parse(arguments):
 
 
 def train(options):
-    """Trains; returns the model, and readings: `[n, 2]`, step and MiB."""
+    """Trains; returns the model and the readings, `[n, 2]`: step and MiB."""
     from ms_pixelcnn_tf.training import loop, progress
 
     readings = []
 
     class Reading(progress.Progress):
-        """The live line, which reads the memory as it goes."""
+        """The progress line, which also reads the memory."""
 
         def update(self, step, bits):
             super().update(step, bits)
@@ -82,17 +82,17 @@ def train(options):
 
 
 def slope(readings):
-    """MiB a thousand steps over the second half of the readings."""
+    """MiB per thousand steps over the second half of the readings."""
     steps, memory = readings[len(readings) // 2 :].T
     return 1000 * float(np.polyfit(steps, memory, 1)[0])
 
 
 def call(model, options):
-    """Calls both verbs with changing batch sizes.
+    """Calls `sample` and `log_prob` with changing batch sizes.
 
     Returns:
-        dict: "traces", new graphs after the first call of each, and "growth", MiB after the first
-        tenth of the calls.
+        dict: "traces", the graphs traced after the first two calls of each, and "growth", the MiB
+        gained after the first tenth of the calls.
     """
     generator = np.random.default_rng(0)
     size = (*model.config.image_size, model.config.channels)
@@ -110,7 +110,7 @@ def call(model, options):
 
 
 def count_traces(model):
-    """How many graphs the compiled functions of an image model have been traced to."""
+    """The number of graphs traced for the compiled functions of an image model."""
     graphs = vars(model.graphs).values()
     functions = [graph for graph in graphs if hasattr(graph, "experimental_get_tracing_count")]
     return sum(function.experimental_get_tracing_count() for function in functions)
@@ -141,7 +141,7 @@ def main(arguments):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     table = [
         (
             f"resident memory in {results['steps']:,} training steps, slope over the second half",

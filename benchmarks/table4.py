@@ -1,22 +1,23 @@
-"""Table 4: how long each sampler takes, and what the paper left out.
+"""Times the samplers of the paper's Table 4, and those that the paper left out.
 
     bin/benchmark table4                      # both parts; an hour
     bin/benchmark table4 --only=images        # 32x32, batch 30 and batch 1
     bin/benchmark table4 --only=videos        # 64x64, 18 frames sampled
 
-Images: `ON`, naive (one full evaluation a sub-pixel) and cached; `OlogN` with upscalers of type A
-and type B, in one graph and as a Python loop over compiled steps; with a softmax and with a DMOL;
-and with a softmax the paper's own type A, all departures off, beside the paper's 105x.
-Videos: `OTN`, naive and cached; `OT` and `OTlogN` in one graph and a step a call, and with a frame
-encoder that works at half of the frame's size (`--frame_stride=2` of `bin/train`); `OT_baseline`
-beside them.
+Images: `ON`, naive (one full evaluation per sub-pixel) and cached; `OlogN` with upscalers of type A
+and type B, in one graph and as a Python loop over compiled steps. Each is timed with a softmax and
+with a DMOL. The paper's own type A, with a softmax and all departures off, is timed for comparison
+with the paper's 105x.
+Videos: `OTN`, naive and cached; `OT` and `OTlogN`, in one graph and with one compiled call per
+frame; both in one graph with a frame encoder at half of the frame's size (`--frame_stride=2` of
+`bin/train`); and `OT_baseline`.
 
-Each row is a process of its own, with the likelihood of the same model measured beside it. The
-naive samplers are timed over a few evaluations in one compiled loop and extrapolated to one a
-sub-pixel (of a DMOL, which does not order the channels, to one a pixel); that leaves out the
-decoding of the sub-pixels themselves, which flatters them. Cached OTN is timed over few frames.
-Weights are as constructed: time does not depend on them. Widths and depths are those of Reed et al.
-(2017), sections 4.2 and 4.3. With `KERAS_BACKEND=jax` all of it runs on JAX.
+Each row is a process of its own, which also measures the likelihood of the same model. The naive
+samplers are timed over a few evaluations in one compiled loop and extrapolated to one per sub-pixel
+(per pixel for a DMOL, which does not order the channels). That leaves out the decoding of the
+sub-pixels themselves, which flatters them. Cached OTN is timed over a few frames. Weights are as
+initialised: time does not depend on them. Widths and depths are those of Reed et al. (2017),
+sections 4.2 and 4.3. With `KERAS_BACKEND=jax`, everything runs on JAX.
 """
 
 import machine
@@ -27,8 +28,8 @@ from parts.tables import add_out, markdown_table, shown_command, write_results, 
 from parts.timing import format_spread
 
 PARTS = ("images", "videos")
-IMAGES = "images, softmax, batch"  # of the groups that have goals, and then the batch size
-TARGETS = (  # group, model, sampler, column, what it is called, goal (at most, or at least)
+IMAGES = "images, softmax, batch"  # starts the names of groups with goals; the batch size follows
+TARGETS = (  # group, model, sampler, column, name to show, sign, goal
     (
         f"{IMAGES} 30",
         "OlogN A",
@@ -97,7 +98,7 @@ TARGETS = (  # group, model, sampler, column, what it is called, goal (at most, 
 
 
 def parse(arguments):
-    """Flags → an argparse namespace, `batches` and `outputs` being lists."""
+    """Flags → an argparse namespace; `batches` and `outputs` are lists."""
     parser = flags.Parser("benchmark table4", __doc__)
     number = {"type": flags.positive, "metavar": "N"}
     parser.add_argument("--only", metavar="PART", help=f"one of {' and '.join(PARTS)} (both)")
@@ -136,7 +137,8 @@ def parse(arguments):
 
 
 def main(arguments):
-    """Measures, prints the page and writes it as `table4.md` and `table4.json`."""
+    """Measures, prints the page and writes `table4.md` and `table4.json`, or with `--only=PART`
+    `table4_PART.md` and `table4_PART.json`."""
     options = parse(arguments)
     rows = []
     if options.only != "videos":
@@ -144,7 +146,7 @@ def main(arguments):
     if options.only != "images":
         rows += speed.video_rows(options)
     for row in rows:
-        make_run(**row.worker[1])  # a wrong value shows before anything is measured
+        make_run(**row.worker[1])  # reports a wrong value before anything is measured
     with flags.quiet_start():
         described = machine.describe()
     results = {
@@ -161,7 +163,7 @@ def main(arguments):
 
 
 def how(options):
-    """What was measured, in words."""
+    """Sentences for the page on what was measured."""
     parts = []
     if options.only != "videos":
         parts.append(
@@ -185,7 +187,7 @@ def how(options):
 
 
 def targets(rows):
-    """The goals beside what was found in their groups, where they were measured."""
+    """A table of goals and results as Markdown; "" if none was measured."""
     table = []
     for group, model, sampler, column, name, sign, goal in TARGETS:
         result = speed.find([row for row in rows if row["group"] == group], model, sampler)

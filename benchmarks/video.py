@@ -1,12 +1,13 @@
-"""The video models: Table 2 on the synthetic `shapes_push`, and Table 4's rows of videos.
+"""Trains and scores the video models on `shapes_push` (Table 2), or times them (Table 4).
 
     bin/benchmark video                                 # or video speed: table4 --only=videos
     bin/benchmark video train --only=OT --core=0        # minutes (OTlogN: two hours); resumes
-    bin/benchmark video table2                          # what the trained models reach
+    bin/benchmark video table2                          # scores the trained models
 
-`train` trains one of the runs below. `table2` scores each on the splits of Table 2, also
-with the actions and states of other clips; measures whether objects that the arm pushed in the real
-clip move in the samples too, and a frame ahead of the true ones; and draws the film strips.
+`train` trains the run that --only names. `table2` scores each run on the splits of Table 2, and
+also with the actions and states of other clips. It measures whether objects that the arm pushed in
+the real clip also move in the samples, and in samples one frame ahead of the true ones. It also
+draws the film strips. `speed`, the default, takes the flags of `table4`.
 """
 
 import pathlib
@@ -40,7 +41,7 @@ RUNS = {
     "OTN": {"variant": "OTN", "steps": 1400},
     "OT": {"variant": "OT", "steps": 2500},
     "OTlogN": {"variant": "OTlogN", "steps": 20000},
-    # What changed clips do, on shorter runs that look back at true frames alone.
+    # The effect of augmentation, on shorter runs whose past frames are all true.
     "OTlogN-short": {"variant": "OTlogN", "steps": 1500, "past_samples": 0},
     "OTlogN-short-augmented": {
         "variant": "OTlogN",
@@ -78,7 +79,7 @@ def train(options):
 
 
 def parse(arguments):
-    """Flags → an argparse namespace with `mode`, "train" or "table2" ("speed" has `table4`'s)."""
+    """Flags → an argparse namespace with `mode`: "train" or "table2" (`table4` has "speed")."""
     mode = arguments[0] if arguments[:1] in (["train"], ["table2"]) else None
     parser = flags.Parser("benchmark video", __doc__)
     parser.add_argument("mode", choices=MODES)
@@ -107,7 +108,7 @@ def parse(arguments):
 
 
 def main(arguments):
-    """`speed`, `train` or `table2`."""
+    """Runs `speed`, `train` or `table2`."""
     is_help = arguments[:1] in (["-h"], ["--help"])
     if not is_help and (not arguments or arguments[0].startswith("-")):
         arguments = ["speed", *arguments]
@@ -120,7 +121,7 @@ def main(arguments):
         return train(options)
     with flags.quiet_start():
         import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")  # models of one class are not one function traced anew
+    tf.get_logger().setLevel("ERROR")  # TensorFlow warns of retracing if models share code
     command = shown_command("video", arguments, ("--out", "--workdir", "--note"))
     from parts import video_report
 

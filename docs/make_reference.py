@@ -1,8 +1,10 @@
-"""Writes docs/cli.md, api.md, departures.md and README's table from help, docstrings and fields.
+"""Writes docs/cli.md, api.md, map.md, departures.md and README's table from help, docstrings and
+fields.
 
-.venv/bin/python docs/make_reference.py          # a test tells when they are out of date
+.venv/bin/python docs/make_reference.py          # a test fails when they are out of date
 """
 
+import ast
 import contextlib
 import importlib
 import inspect
@@ -38,7 +40,9 @@ MODULES = (
     "ms_pixelcnn_tf.distributions",
     "ms_pixelcnn_tf.distributions.softmax",
     "ms_pixelcnn_tf.distributions.dmol",
+    "ms_pixelcnn_tf.models.scale",
     "ms_pixelcnn_tf.sampling.loops",
+    "ms_pixelcnn_tf.sampling.samplers",
     "ms_pixelcnn_tf.sampling.uniforms",
     "ms_pixelcnn_tf.captions",
     "ms_pixelcnn_tf.networks.pixelcnn",
@@ -54,6 +58,49 @@ MODULES = (
     "ms_pixelcnn_tf.export.saved_model",
     "ms_pixelcnn_tf.pretrained",
 )
+
+
+FLOORS = (  # from the ground up: a room imports only what stands above it here
+    "",
+    "configs",
+    "distributions",
+    "layers",
+    "encoders",
+    "networks",
+    "sampling",
+    "models",
+    "data",
+    "runs",
+    "evaluation",
+    "generation",
+    "drawing",
+    "training",
+    "pretrained",
+    "export",
+    "report",
+    "cli",
+)
+
+
+def module_map():
+    """Every module of the package and of the tools, with the first sentence of its docstring."""
+    lines = ["# Where to find what", "", "Written by `docs/make_reference.py` from docstrings."]
+    root = HERE.parent
+    for floor in FLOORS:
+        folder = root / "ms_pixelcnn_tf" / floor
+        lines += _modules(folder, folder.glob("*.py") if not floor else folder.rglob("*.py"))
+    tools = root / "tfrecords_tools"
+    return "\n".join([*lines, *_modules(tools, tools.glob("*.py")), ""])
+
+
+def _modules(folder, paths):
+    lines = ["", f"## {folder.relative_to(HERE.parent)}", "", "| module | |", "|---|---|"]
+    for path in sorted(paths):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        first = " ".join(text.split("\n\n")[0].split()).replace("|", "\\|")
+        if path.name != "__init__.py" or path.parent == folder:
+            lines.append(f"| `{path.relative_to(folder)}` | {first} |")
+    return lines
 
 
 def cli():
@@ -170,6 +217,7 @@ if __name__ == "__main__":
     for page, text in {
         "cli.md": cli(),
         "api.md": api(),
+        "map.md": module_map(),
         "departures.md": departures(),
         "../README.md": readme(),
     }.items():

@@ -25,13 +25,13 @@ __all__ = ["UserError", "build_model", "load"]
 def build_model(
     dataset: str = "shapes", variant: str = "OlogN", preset: str = "tiny", **overrides: Any
 ) -> "MultiscalePixelCNN | VideoPixelCNN":
-    """An untrained model.
+    """Builds an untrained model.
 
     Args:
-        dataset: name of the data set it is meant for.
-        variant: of images "ON" (Gated PixelCNN at full size) or "OlogN" (multiscale); of videos
+        dataset: name of the data set that the model is for.
+        variant: for images, "ON" (Gated PixelCNN at full size) or "OlogN" (multiscale); for videos,
             "OT_baseline", "OTN", "OT", "OTlogN" or "OT_upscaler" (`configs.VideoConfig`).
-        preset: "tiny", "small" or "paper" (`configs.PRESETS`).
+        preset: "tiny", "small", "large" or "paper" (`configs.PRESETS`).
         **overrides: any field of `configs.ModelConfig` or `configs.VideoConfig`, such as
             `image_size=32` or `image_size=(32, 48)`, `base_size=8`, `output="softmax"`.
 
@@ -39,7 +39,7 @@ def build_model(
         A `models.MultiscalePixelCNN` or a `models.VideoPixelCNN`.
 
     Raises:
-        UserError: (a ValueError) for unknown names or values; it lists the valid ones.
+        UserError: (a ValueError) for unknown names or values; the message lists the valid ones.
     """
     from ms_pixelcnn_tf.configs import make_run
     from ms_pixelcnn_tf.models import make_model
@@ -50,16 +50,16 @@ def build_model(
 def load(
     path: "str | os.PathLike[str]", checkpoint: str = "last"
 ) -> "MultiscalePixelCNN | VideoPixelCNN":
-    """A trained model, with its averaged weights.
+    """Loads a trained model with its averaged weights.
 
     Args:
         path: the `--workdir` of a training run, the folder of an export, or the name of a model
-            that ships with the package, as "shapes-tiny" (`pretrained.names()`).
-        checkpoint: of a run "last", or "best", that of the best validation.
+            that ships with the package, such as "shapes-tiny" (`pretrained.names()`).
+        checkpoint: for a run, "last", or "best" for the checkpoint with the best validation.
 
     Raises:
-        UserError: if there is no run, or no checkpoint, at `path`; if a file of an export, or of a
-            model that ships, is not the one that was written.
+        UserError: if `path` has no run or no checkpoint, or if a file of an export or of a shipped
+            model has changed since it was written.
     """
     from ms_pixelcnn_tf.pretrained import find
     from ms_pixelcnn_tf.runs.run import Run

@@ -1,9 +1,9 @@
-"""Captions as character codes: what the text encoder reads. Pure functions of numpy.
+"""Captions as character codes, the input of the text encoder, in pure functions of numpy.
 
-A caption is `LENGTH` codes: 1…70 by a character's place in `ALPHABET`, 0 behind the caption's end.
-Upper-case letters count as lower-case; what the alphabet lacks counts as a space; a longer caption
-is cut; an empty one is all 0. The alphabet is the one of Reed et al., which has the hyphen twice:
-its second place is the one that counts.
+A caption becomes `LENGTH` codes: 1…70 for a character's position in `ALPHABET`, 0 after the
+caption's end. Upper-case letters count as lower-case, and characters outside the alphabet as
+spaces. Longer captions are cut; an empty caption is all 0. The alphabet is that of Reed et al.,
+which has the hyphen twice; the second position counts.
 
 Reference: Reed et al. (2016), Learning deep representations of fine-grained visual descriptions,
 section 4.
@@ -22,7 +22,7 @@ UNKNOWN = CODE_OF[" "]
 
 
 def encode(captions: Sequence[str | bytes]) -> np.ndarray:
-    """Captions as codes.
+    """Encodes captions.
 
     Args:
         captions: sequence of str, or of bytes (UTF-8).
@@ -31,7 +31,7 @@ def encode(captions: Sequence[str | bytes]) -> np.ndarray:
         int32 `[B, LENGTH]`.
 
     Raises:
-        UserError: for a caption that is no text.
+        UserError: for a caption that is not text.
     """
     codes = np.zeros((len(captions), LENGTH), "int32")
     for row, caption in enumerate(captions):

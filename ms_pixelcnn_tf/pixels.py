@@ -1,7 +1,7 @@
-"""The sub-sampled pyramid, its 2x2 groups, quantisation and units: pure functions on image tensors.
+"""Pure functions on image tensors: the sub-sampled pyramid, its 2x2 groups, quantisation, units.
 
-Every function takes `[batch, height, width, channels]` tensors unless it says otherwise, keeps the
-dtype, and moves no value: groups are made by reshaping (space-to-depth), never by a scatter.
+Every function takes `[batch, height, width, channels]` tensors and keeps their dtype, unless it
+says otherwise. Groups are made by reshaping (space-to-depth), never by a scatter.
 
 Reference: Reed et al. (2017), section 3 and Figure 2.
 """
@@ -16,7 +16,7 @@ from ms_pixelcnn_tf.types import Array, Tensor
 
 # Corners of a 2x2 block as (row, column), in the order in which the groups are generated.
 GROUP_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
-FREQUENCIES = (1.0, 4.0, 16.0)  # of the sines and cosines that a network may read, quarter turns
+FREQUENCIES = (1.0, 4.0, 16.0)  # of the sines and cosines in `pixel_features`, quarter turns
 
 
 def subsample(images: Tensor, factor: int = 2) -> Tensor:
@@ -25,7 +25,7 @@ def subsample(images: Tensor, factor: int = 2) -> Tensor:
 
 
 def pyramid(images: Tensor, num_scales: int) -> list[Tensor]:
-    """The images at every scale, smallest first: `num_scales` tensors, the last one `images`."""
+    """The images at every scale, smallest first: `num_scales` tensors that end with `images`."""
     levels = [images]
     for _ in range(num_scales - 1):
         levels.insert(0, subsample(levels[0]))
@@ -76,7 +76,7 @@ def quantise(images: Tensor, num_levels: int) -> Tensor:
 
 
 def dequantise(levels: Array, num_levels: int) -> np.ndarray:
-    """Levels 0…`num_levels`-1 → uint8 numpy array 0…255 for display: the ends go to 0 and 255."""
+    """Levels 0…`num_levels`-1 → uint8 numpy array 0…255 for display; the ends map to 0 and 255."""
     return (np.asarray(levels).astype("float32") * 255.0 / (num_levels - 1) + 0.5).astype("uint8")
 
 
@@ -88,22 +88,21 @@ def to_unit(levels: Tensor, num_levels: int, dtype: str) -> Tensor:
 def pixel_features(
     levels: Tensor, num_levels: int, dtype: str, pixel_inputs: str = "features"
 ) -> Tensor:
-    """What a network reads of given pixels: first of all their values on [-1, 1].
+    """The network's inputs for given pixels: their values in [-1, 1], then further features.
 
-    The raw value alone makes a network slow to tell neighbouring levels apart, so with "features"
-    each sub-pixel also enters as its square and as sines and cosines of rising frequency (a
-    departure from the paper, which does not say what it feeds in). The last feature is 1
-    everywhere: where a convolution pads with zeros, its absence marks the border.
+    From the values alone, a network is slow to learn to distinguish neighbouring levels. So with
+    "features", each sub-pixel also enters as its square and as sines and cosines of rising
+    frequency (a departure from the paper, which does not specify its inputs). The last feature is 1
+    everywhere: convolutions pad with zeros, so its absence marks the border.
 
     Args:
         levels: `[..., C]` integers (or floats holding them) in 0…`num_levels`-1.
         num_levels: number of levels, 2…256.
-        dtype: dtype of the result; it is computed in float32 at least, in which levels lie well
-            apart.
+        dtype: dtype of the result; computed at least in float32, which keeps levels well apart.
         pixel_inputs: "features", or "values" for the values alone.
 
     Returns:
-        `[..., 8·C + 1]`, or `[..., C]`; feature f of channel c stands at f·C + c.
+        `[..., 8·C + 1]`, or `[..., C]` for "values"; feature f of channel c is at f·C + c.
     """
     value = to_unit(levels, num_levels, "float64" if dtype == "float64" else "float32")
     if pixel_inputs == "values":
@@ -116,7 +115,7 @@ def pixel_features(
 
 
 def feature_channels(channels: int, pixel_inputs: str = "features") -> list[int]:
-    """The image channel that each of `pixel_features`' outputs tells of; -1 for the constant."""
+    """The image channel of each feature in `pixel_features`' result; -1 for the constant."""
     if pixel_inputs == "values":
         return list(range(channels))
     return list(range(channels)) * (2 + 2 * len(FREQUENCIES)) + [-1]

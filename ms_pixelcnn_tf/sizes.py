@@ -1,4 +1,4 @@
-"""Sizes of images, `(height, width)` in pixels, as text and back; and of what else all know of."""
+"""Image sizes, `(height, width)` in pixels, as text and back, and a few shared constants."""
 
 import operator
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 from ms_pixelcnn_tf.errors import UserError
 
-TRAIN_EXAMPLES = 50_000  # of the procedural sets, unless told
-MAP_SIZE = 32  # side of the maps of keypoints and of the segmentation, whatever the image's
+TRAIN_EXAMPLES = 50_000  # default of the procedural data sets
+MAP_SIZE = 32  # side of keypoint and segmentation maps, at every image size
 
 
 def format_size(size: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The types that public signatures name."""
+"""Type aliases for public signatures."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-Array: TypeAlias = ArrayLike  # numpy's, a tensor, or what numpy makes an array of
-Tensor: TypeAlias = Any  # of Keras' backend
+Array: TypeAlias = ArrayLike  # an array, a tensor, or anything that numpy can convert
+Tensor: TypeAlias = Any  # a tensor of Keras' backend
 Levels: TypeAlias = np.ndarray  # uint8
-Conditions: TypeAlias = Mapping[str, Any] | None  # field → values of a batch
+Conditions: TypeAlias = Mapping[str, Any] | None  # field → a batch of values
 Shape: TypeAlias = tuple[int | None, ...] | None
 Groups: TypeAlias = Sequence[int] | np.ndarray  # the channel group of each feature
 AnyPath: TypeAlias = str | os.PathLike[str]

@@ -1,4 +1,4 @@
-"""What every archive has to keep to, and how a fault in one is told."""
+"""Rules that every archive must follow, and the errors for archives that break them."""
 
 import contextlib
 import lzma
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ms_pixelcnn_tf.errors import UserError
 
 MAX_MEMBER = 2**29  # bytes of one member in memory
-# What the standard library's readers raise for damaged bytes.
+# Exceptions that the standard library's readers raise for damaged bytes.
 DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -30,7 +30,7 @@ DAMAGED = (
 
 @contextlib.contextmanager
 def faults_told(where: str) -> Iterator[None]:
-    """Raises a `UserError` that names the place for whatever damaged bytes raise inside."""
+    """Turns any exception in `DAMAGED` into a `UserError` that begins with `where`."""
     try:
         yield
     except UserError:
@@ -40,7 +40,7 @@ def faults_told(where: str) -> Iterator[None]:
 
 
 def clean(path: str, name: str) -> str:
-    """A member's name without "./"; raises UserError if it leads out of the archive."""
+    """A member's name, normalised. Raises UserError if it leads out of the archive."""
     parts = name.replace("\\", "/").split("/")
     if name.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in name:
         raise UserError(f"{path}: member {name!r} leads out of the archive; refused")

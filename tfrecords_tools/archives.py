@@ -1,13 +1,13 @@
-"""The files of a data set as its owners publish them: in a folder, a tar, a tar of tars or a zip.
+"""The files of a published data set, read from a folder, a tar, a tar of tars or a zip.
 
-Nothing is unpacked. An archive in the source folder counts as unpacked where it stands, and a tar
-in a tar as unpacked into a folder of its name, so a builder sees the same names either way. Members
-of a plain tar or a zip are read wherever they lie, by any process. Those of a compressed tar come
-in their order only, so they are handed out as bytes, one pass for all.
+Nothing is unpacked. Files have the names that they would have if every archive in the source folder
+were unpacked in place, and every plain tar in a plain tar into a folder with its name. Any process
+can read a member of a plain tar or a zip by itself. Members of a compressed tar can be read only in
+order, so `Tree.contents` reads them in one pass and yields their bytes.
 
-An archive is refused, by a `UserError` that names it and the place, if it is cut short or damaged,
-if a member's name is absolute or leads out of the archive, if a member is a link or a device, or if
-it claims to grow beyond all measure.
+A `UserError` that names the archive and the place is raised if the archive is cut short or damaged,
+if a member's name is absolute or leads out of the archive, if a member is encrypted, a link or a
+device, or if a compressed tar exceeds a size limit when decompressed (`tars.MAX_GROWTH`).
 """
 
 import hashlib
@@ -23,14 +23,14 @@ from tfrecords_tools.zips import ZIPPED
 
 
 class Member(NamedTuple):
-    """Where the bytes of one file are; can be sent to another process.
+    """The location of one file's bytes; can be sent to another process.
 
     Attributes:
-        name: path within the source, "/" between its parts.
+        name: path within the source, its parts separated by "/".
         path: the file on disk that holds it.
-        offset: where it starts there; None for a member of a zip or a compressed tar.
-        size: its length in bytes.
-        inner: its name in the zip or the compressed tar, else "".
+        offset: byte at which it starts there; None in a zip or a compressed tar.
+        size: length in bytes.
+        inner: name in the zip or the compressed tar, else "".
     """
 
     name: str
@@ -40,7 +40,7 @@ class Member(NamedTuple):
     inner: str = ""
 
     def read(self) -> bytes:
-        """The file's bytes. Raises UserError if they cannot be had whole."""
+        """The file's bytes. Raises UserError if they are too many, damaged or incomplete."""
         limit = archive_rules.MAX_MEMBER
         if self.size > limit:
             raise UserError(f"{self.where}: {self.size} bytes, more than {limit}; not read")
@@ -52,14 +52,14 @@ class Member(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The place, for a message."""
+        """The file and the member, for messages."""
         if self.path.endswith(self.name):
             return self.path
         return f"{self.path}, member {self.name}"
 
     @property
     def in_order_only(self) -> bool:
-        """Whether it cannot be read by itself."""
+        """Whether it is in a compressed tar, so that it cannot be read by itself."""
         return self.offset is None and not self.path.lower().endswith(ZIPPED)
 
     def _read(self):
@@ -72,7 +72,7 @@ class Member(NamedTuple):
         return zips.opened(self.path).read(self.inner)
 
 
-Content: TypeAlias = Member | bytes  # bytes of what cannot be read by itself
+Content: TypeAlias = Member | bytes  # bytes for members of a compressed tar
 
 
 class Tree:
@@ -82,7 +82,7 @@ class Tree:
         source: a folder, or one archive.
 
     Raises:
-        UserError: if it is neither, or an archive in it is refused.
+        UserError: if it is neither, or if an archive in it is refused.
     """
 
     def __init__(self, source: str | os.PathLike) -> None:
@@ -106,10 +106,10 @@ class Tree:
         return hashlib.sha256(repr(listing).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def find(self, name: str, what: str = "") -> str:
-        """The full name of the file whose path ends in `name`; the one nearest to the top.
+        """The full name of the file nearest to the top whose path ends in `name`.
 
         Raises:
-            UserError: if there is none; `what` says what to give.
+            UserError: if there is none; `what` adds to the message what the user should give.
         """
         found = self.find_all(name)
         if not found:
@@ -117,16 +117,16 @@ class Tree:
         return found[0]
 
     def find_all(self, name: str) -> list[str]:
-        """Full names of all files whose path ends in `name`, nearest to the top first."""
+        """Full names of all files whose path ends in `name`, those nearest to the top first."""
         found = [path for path in self.members if path == name or path.endswith("/" + name)]
         return sorted(found, key=lambda path: (path.count("/"), path))
 
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
-        """dict name → bytes of a few files."""
+        """dict name → bytes of the given files, all in memory."""
         return {name: content_bytes(content) for name, content in self.contents(names)}
 
     def text(self, name: str) -> str:
-        """A file as text (UTF-8, or Latin-1 where it is not)."""
+        """A file as text: UTF-8, or Latin-1 if it is not valid UTF-8."""
         content = self.read([name])[name]
         try:
             return content.decode("utf-8")
@@ -134,9 +134,10 @@ class Tree:
             return content.decode("latin-1")
 
     def contents(self, names: Iterable[str]) -> Iterator[tuple[str, Content]]:
-        """Yields `(name, Member or bytes)` of the given files, in the source's order.
+        """Yields `(name, Member or bytes)` of the given files.
 
-        Bytes stand for what cannot be read by itself: members of compressed tars, read in one pass.
+        First come the files that can be read by themselves, as `Member`, in the given order; then
+        the members of compressed tars, as bytes, each tar read in one pass.
         """
         streamed: dict[str, dict[str, str]] = {}
         for name in names:
@@ -153,7 +154,7 @@ class Tree:
     def _add_folder(self):
         seen = set()
         for parent, directories, files in os.walk(self.source, followlinks=True):
-            if os.path.realpath(parent) in seen:  # a link back, or a second way here
+            if os.path.realpath(parent) in seen:  # reached before, through a link
                 directories.clear()
                 continue
             seen.add(os.path.realpath(parent))
@@ -172,12 +173,12 @@ class Tree:
             self._add(member._replace(name=prefix + member.name))
 
     def _add(self, member):
-        # A file that also stands unpacked beside its archive is the same file.
+        # A file that is also unpacked next to its archive counts once.
         self.members.setdefault(member.name, member)
 
 
 def content_bytes(content: Content) -> bytes:
-    """The bytes of a `Member`, or the bytes themselves: what `Tree.contents` gives."""
+    """The bytes of a `Member` or bytes that `Tree.contents` yields."""
     return content if isinstance(content, bytes) else content.read()
 
 
@@ -187,7 +188,7 @@ def is_archive(name: str) -> bool:
 
 
 def _members(path):
-    """Yields a `Member` for each file of an archive, named from the archive's top."""
+    """Yields a `Member` for each file of an archive, with its path in the archive as name."""
     with archive_rules.faults_told(path):
         if path.lower().endswith(ZIPPED):
             for name, info in zips.members(path):

@@ -1,4 +1,4 @@
-"""The same conversion on Apache Beam (extra `[beam]`), on one machine or many."""
+"""Conversion of tasks on Apache Beam (extra `[beam]`), on one machine or many."""
 
 import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
@@ -9,10 +9,10 @@ from tfrecords_tools.tasks import Convert, Skipped, Task, converted
 
 
 def conversion(convert: Convert, tree: Tree, tasks: list[Task]) -> beam.PTransform:
-    """A transform from nothing to `(key, example)` of all tasks.
+    """A transform that takes no input and gives `(key, example)` of all tasks.
 
     Args:
-        convert: as for `tasks.converted`.
+        convert: see `tasks.converted`.
         tree: the source, which every worker must reach by the same path.
         tasks: list of `Task`.
     """
@@ -22,7 +22,7 @@ def conversion(convert: Convert, tree: Tree, tasks: list[Task]) -> beam.PTransfo
     parts = []
     if apart:
         parts.append("Members" >> beam.Create(apart))
-    if in_order:  # one worker reads the compressed tars from end to end, the others convert
+    if in_order:  # one worker reads the compressed tars in order, all convert
         parts.append(
             "Archives" >> beam.Create([str(tree.source)])
             | "Read" >> beam.FlatMap(_read_in_order, tasks=in_order)

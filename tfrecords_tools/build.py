@@ -1,7 +1,8 @@
-"""From a source to built data: one builder run, guarded, and what it left out.
+"""Builds a data set from its source, one build at a time, and summarises the result.
 
-Nothing half-built is ever read as whole: TFDS writes into a folder of another name and renames it
-at the end, and a lock keeps two builds apart. What a killed build left is removed by the next.
+An incomplete build is never read as complete: TFDS writes into a folder with another name and
+renames it at the end. A lock prevents two builds at once. The next build removes the files of a
+killed one.
 """
 
 import contextlib
@@ -30,19 +31,19 @@ BUILDERS = {
     "robot_pushing": ("robot_pushing", "RobotPushing"),
 }
 SIDES = (8, 1024)
-# TensorFlow and TFDS pass on the system's words, not its number.
+# TensorFlow and TFDS pass on the system's message, not its error number.
 FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)))
 
 
 class Summary(NamedTuple):
-    """What was built.
+    """The result of a build.
 
     Attributes:
-        path: its folder.
-        description: its line.
-        examples: dict split → number.
+        path: folder of the built data.
+        description: one line that says what the pixels are.
+        examples: dict split → number of examples.
         skips: one line on what was left out and why.
-        is_new: whether this build made it, or an earlier one.
+        is_new: whether this call built the data; False if an earlier one did.
     """
 
     path: str
@@ -53,7 +54,7 @@ class Summary(NamedTuple):
 
 
 def builder_class(dataset: str) -> type[PaperBuilder]:
-    """The builder of a data set's name. Raises UserError with the nearest name."""
+    """The builder of a data set. Raises UserError with the closest match for an unknown name."""
     if dataset not in BUILDERS:
         raise unknown("dataset", dataset, BUILDERS)
     module, name = BUILDERS[dataset]
@@ -72,25 +73,25 @@ def build(
     runner: str = "",
     runner_options: Sequence[str] = (),
 ) -> Summary:
-    """Builds a data set, unless it is there already.
+    """Builds a data set, unless it is built already.
 
     Args:
         dataset: one of `BUILDERS`.
         source: folder or archive, as its owners publish it.
-        out: where built data goes.
-        image_size: side in pixels of what is stored; 0: the data set's default, mostly as it is.
-        variant: a choice of the data set's own; "" for its default.
-        max_examples: at most so many a split; 0: all.
-        workers: processes.
-        runner: name of an Apache Beam runner; "" for none.
+        out: folder for built data.
+        image_size: side of the stored images, in pixels; 0: the data set's default.
+        variant: one of the builder's `variants`; "": the first.
+        max_examples: largest number of examples per split; 0: all.
+        workers: number of processes.
+        runner: name of an Apache Beam runner; "": none.
         runner_options: options of the runner, as on its command line.
 
     Returns:
         A `Summary`.
 
     Raises:
-        UserError: for a wrong option, a source that is not the data set, damaged archives, a full
-            disk, or another build at work in the same place.
+        UserError: for a wrong option, a source that is not the data set or differs from that of the
+            existing build, damaged archives, a full disk, or another build in the same folder.
     """
     cls = builder_class(dataset)
     variant = variant or cls.variants[0]
@@ -176,14 +177,14 @@ def _alone_in(folder):
 
 
 def _remove_leftovers(folder):
-    """Removes what a killed build left; the lock says that none is at work."""
+    """Removes the files of a killed build. The caller holds the lock, so no build is running."""
     for path in folder.glob("*incomplete*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _one_line_errors(out):
-    """TFDS wraps what a builder raises in long texts; the cause is what the user needs."""
+    """Raises the cause of an error in one line; TFDS wraps it in long messages."""
     try:
         yield
     except Exception as error:

@@ -1,8 +1,8 @@
-"""What the five builders share: a TFDS builder whose examples come of a plan of tasks.
+"""Base of the five builders: a TFDS builder that converts a plan of tasks into examples.
 
-A data set says what its features are, how its source becomes a plan, and how one task becomes
-examples. All else is TFDS's: shards, shuffling by key, splits, metadata, and a folder that appears
-under its name only when it is whole.
+A data set defines its features, how its source becomes a plan, and how a task becomes examples.
+TFDS does the rest: shards, shuffling by key, splits, metadata, and a folder that gets its name only
+when it is complete.
 """
 
 import collections
@@ -23,18 +23,18 @@ from tfrecords_tools.tasks import Examples, Plan, Skipped, Task, convert_all, co
 Description: TypeAlias = tuple[str, tfds.features.FeaturesDict, dict[str, Any]]
 
 VERSION = "1.0.0"
-COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a pipeline's counters, one a reason
+COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a pipeline's counters, one per reason
 tfds.disable_progress_bar()  # ours knows the total
 
 
 class Options(tfds.core.BuilderConfig):
-    """How a data set is to be built; also the folder it is built into.
+    """Options of a build; their name is also that of its folder.
 
     Attributes:
-        image_size: side in pixels of what is stored; 0: images as they are in the source.
-        variant: a data set's own choice, by name; "" where it has none.
-        max_examples: at most so many a split; 0: all. A part has a name of its own, so that it is
-            never taken for the whole.
+        image_size: side of the stored images, in pixels; 0: the data set's default.
+        variant: one of the builder's `variants`; "" if it has none.
+        max_examples: largest number of examples per split; 0: all. It is part of the name, so that
+            a part of a data set is never taken for all of it.
     """
 
     def __init__(self, image_size: int = 0, variant: str = "", max_examples: int = 0) -> None:
@@ -47,27 +47,29 @@ class Options(tfds.core.BuilderConfig):
 
 
 class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Base of the five.
+    """Base of the five builders.
 
     Args:
         source: folder or archive of the data set.
         options: an `Options`.
-        data_dir: where built data goes, `data_dir/name/options/version`.
-        workers: processes that convert.
-        beam: convert on an Apache Beam pipeline (its runner is `download_and_prepare`'s).
+        data_dir: parent of the built data, which goes to `data_dir/name/options/version`.
+        workers: number of processes that convert.
+        beam: convert on an Apache Beam pipeline; `download_and_prepare` gets its runner.
 
-    Sub-classes give `name` and `variants`, and
+    Raises:
+        UserError: for `beam` with `max_examples` if a task gives many examples.
 
-    * `describe(options)`: `(one line for people, FeaturesDict, metadata dict)`. The line is printed
-      beside every bits per sub-pixel: it says what exactly the pixels are;
-    * `plan(tree, options, skip)`: a `Plan`; `skip(reason, count)` counts what is left out;
-    * `convert(options, task, content)`: yields `(key, example)`, or raises `Skipped`.
+    Subclasses define `name`, `variants` and three static methods (so that a worker needs no
+    builder):
 
-    All three are static, so that a worker needs no builder.
+    * `describe(options)`: `(line, FeaturesDict, metadata dict)`. The line is printed with every
+      score in bits per sub-pixel and says exactly what the pixels are.
+    * `plan(tree, options, skip)`: a `Plan`. Calls `skip(reason, count)` to count what is left out.
+    * `convert(options, task, content)`: yields `(key, example or Skipped)`, or raises `Skipped`.
     """
 
     VERSION = tfds.core.Version(VERSION)
-    pkg_dir_path = None  # no files of metadata beside the module
+    pkg_dir_path = None  # no metadata files next to the module
     variants = ("",)  # the first is the default
     many_examples_a_task = False
     describe: Callable[..., Description]
@@ -103,8 +105,8 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The metadata that is stored."""
-        assert self.info.metadata is not None  # `_info` gives some
+        """The metadata that is stored with the built data."""
+        assert self.info.metadata is not None  # `_info` sets it
         return self.info.metadata
 
     def _split_generators(self, dl_manager):
@@ -118,7 +120,7 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             raise UserError(
                 f"{self.source} holds no image of {self.name}; skipped: {counts_told(self.skipped)}"
             )
-        if self._beam:  # whose runners show no progress that we could pass on
+        if self._beam:  # its runners report no progress that we could show
             count = sum(len(tasks[: self._max_examples or None]) for tasks in plan.values())
             line = f"{self.name}: {count:,} work items on Apache Beam …"
             print(line, file=sys.stderr, flush=True)
@@ -144,7 +146,7 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     progress.update()
 
     def _process_pipeline_result(self, pipeline_result):
-        """Counts what a Beam pipeline left out."""
+        """Adds the counts of what a Beam pipeline left out."""
         for counter in pipeline_result.metrics().query()["counters"]:
             if counter.key.metric.namespace == COUNTERS:
                 self._skip(counter.key.metric.name, counter.committed or counter.attempted)
@@ -155,7 +157,7 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
 
 def jobs_of(tree: Tree, tasks: Iterable[Task]) -> Iterator[tuple[Task, Content]]:
-    """Yields `(Task, Member or bytes)` of each task, in the order the source is best read."""
+    """Yields `(Task, Member or bytes)` of each task, in the order of `Tree.contents`."""
     by_name = collections.defaultdict(list)
     for task in tasks:
         by_name[task.name].append(task)

@@ -1,4 +1,4 @@
-"""bin/make_tfrecords: a data set's archives → TFRecords."""
+"""bin/make_tfrecords: converts a data set's archives into TFRecords."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ runner go after --, as in: --runner=FlinkRunner -- --flink_master=localhost:8081
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Builds as the arguments say."""
+    """Builds the data set that the arguments name and prints a summary."""
     parser = flags.Parser("make_tfrecords", DESCRIPTION)
     parser.add_argument(
         "--dataset",
@@ -72,14 +72,14 @@ def main(arguments: Iterable[str]) -> None:
 
 
 def split_at_dashes(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
-    """What stands before `--` and what behind it."""
+    """The arguments before `--` and those after it."""
     arguments = list(arguments)
     place = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:place], arguments[place + 1 :]
 
 
 def quiet() -> None:
-    """Keeps TFDS from telling what the summary tells better."""
+    """Hides TFDS's messages below errors; the summary replaces them."""
     for name in ("absl", "tensorflow_datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

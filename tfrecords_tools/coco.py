@@ -1,15 +1,15 @@
-"""MS-COCO: photographs with five captions each, and which of 80 kinds of things is where.
+"""MS-COCO: photographs with five captions each and a segmentation into 80 categories.
 
 Source: a folder with `train2017`, `val2017` (or their zips) and `annotations` (or its zip) that
-holds `instances_train2017.json`, `captions_train2017.json` and the same for `val2017`; for the
-variant `2014`, which the paper used, the same with its year. Both years hold the same images, split
-otherwise.
+holds `instances_train2017.json`, `captions_train2017.json` and the same for `val2017`. The variant
+`2014`, which the paper used, needs the same files of that year. Both years hold the same images in
+different splits.
 
-What is stored is the largest central square of the image, with a side of `image_size` pixels; 256
-if that is 0. Its segmentation is of the same square, divided evenly into 32 × 32 cells: a border
-between cells is a border in the image too, whatever size it is brought to.
+The stored image is the largest central square, with a side of `image_size` pixels; 256 if that is
+0. The segmentation divides the same square evenly into 32 × 32 cells, so the cells fit the image at
+any size.
 
-Splits: train, and validation, which is COCO's val. COCO's test has no annotation.
+Splits: train, and validation, which is COCO's val. COCO's test images have no annotation.
 
 Reference: Lin et al. (2014), Microsoft COCO: Common Objects in Context.
 """
@@ -113,7 +113,7 @@ CATEGORIES = (
 )
 SIDE = 256
 CELLS = 32
-# So that a cell of which just half is covered does not hang on how its fraction was summed.
+# Slightly less than a half, so that rounding does not decide for a cell that is half covered.
 HALF = 0.5 - 1e-6
 RULE = (
     "objects, crowds included, rasterised at the image's full size by pycocotools, united per "
@@ -125,14 +125,14 @@ SPLITS = {"validation": "val", "train": "train"}
 
 
 class Coco(PaperBuilder):
-    """The builder. Features of an example:
+    """The COCO builder. Features of an example:
 
-    - "image": the central square of the image, `image_size` pixels a side; 256 if that is 0.
+    - "image": the image's central square, with a side of `image_size` pixels; 256 if that is 0.
     - "captions": all captions.
     - "segmentation": uint8 `[32, 32, 80]`: row, column, category in the order of COCO's
-      `categories`; 1 where at least half of the cell is covered by things of the category.
+      `categories`; 1 where objects of the category cover at least half of the cell.
     - "file": the image's file name.
-    - "image_id": COCO's own number of the image.
+    - "image_id": COCO's id of the image.
     """
 
     name = "coco"
@@ -145,7 +145,7 @@ class Coco(PaperBuilder):
             {
                 "image": tfds.features.Image(shape=(side, side, 3)),
                 "captions": tfds.features.Sequence(tfds.features.Text()),
-                # A map is nearly empty: compressed it is a thousandth of its 80 KiB.
+                # A map is nearly empty: compression shrinks its 80 KiB to a thousandth.
                 "segmentation": tfds.features.Tensor(
                     shape=(CELLS, CELLS, len(CATEGORIES)), dtype=np.uint8, encoding="zlib"
                 ),
@@ -198,14 +198,14 @@ class Coco(PaperBuilder):
 
 
 def segment(objects: Iterable[tuple[int, Any]], width: int, height: int) -> tuple[np.ndarray, bool]:
-    """Objects → the map of the image's central square.
+    """Objects → the segmentation of the image's central square.
 
     Args:
-        objects: list of `(category 0…79, COCO's segmentation)`.
-        width, height: of the whole image, in pixels.
+        objects: `(category 0…79, COCO's segmentation)` of each.
+        width, height: size of the whole image, in pixels.
 
     Returns:
-        uint8 `[32, 32, 80]`, and whether all objects are well formed. Those that are not are left
+        uint8 `[32, 32, 80]`, and whether all objects are well formed. Malformed objects are left
         out.
     """
     tools, encoded, is_whole = _mask_tools(), {}, True
@@ -228,16 +228,16 @@ def segment(objects: Iterable[tuple[int, Any]], width: int, height: int) -> tupl
 
 
 class _Malformed(Exception):
-    """Why a segmentation is none."""
+    """The reason why an object's segmentation is malformed."""
 
 
 def _run_lengths(segmentation, width, height):
-    """COCO's segmentation → list of what pycocotools takes.
+    """COCO's segmentation of an object → list of run lengths in the form that pycocotools takes.
 
-    All is checked before: pycocotools is written in C and trusts what it is given.
+    Checks everything first: pycocotools is written in C and trusts its input.
 
     Raises:
-        _Malformed: if it is not one, or not of an image of this size.
+        _Malformed: if it is no segmentation, or not one of an image of this size.
     """
     tools = _mask_tools()
     if isinstance(segmentation, list):
@@ -250,7 +250,7 @@ def _run_lengths(segmentation, width, height):
             if points.ndim != 1 or len(points) < 6 or len(points) % 2:
                 raise _Malformed("no polygon")
             points = points.reshape(-1, 2)
-            # False for NaN. A little beyond the edge occurs; far beyond would take all memory.
+            # False for NaN. Points slightly outside occur; points far outside would fill memory.
             if not ((points >= -limits) & (points <= 2 * limits)).all():
                 raise _Malformed("outside the image")
         if not segmentation:
@@ -271,8 +271,8 @@ def _run_lengths(segmentation, width, height):
 def _decompressed(text):
     """COCO's compressed run lengths as a list.
 
-    Five bits a character, least first, the sixth says that more follow; from the fourth number on,
-    each is a difference to the last but one.
+    Each character holds five bits of a number, the least significant first, and a sixth that says
+    whether more follow. From the fourth number on, each is the difference to the number two before.
     """
     counts, value, shift = [], 0, 0
     for character in text:
@@ -292,8 +292,10 @@ def _decompressed(text):
 
 
 def _planned(tree, folder, captions, seen, skip):
-    """Tasks of a split: `folder` is such as train2017; `captions` are by the image's number; `seen`
-    grows by its images."""
+    """The tasks of a split. Adds its images to the set `seen`.
+
+    `folder` is, for example, train2017; `captions` is a dict image id → captions.
+    """
     name = tree.find(f"instances_{folder}.json")
     instances = _document(tree.read([name])[name], name)
     labels = _labels(_rows(instances, name, "categories", {"id": int, "name": str}), name)
@@ -340,7 +342,7 @@ def _captions(tree, name):
 
 
 def _document(content, name):
-    """JSON's outermost object. Raises UserError if it is none."""
+    """A JSON file's top object. Raises UserError if the file is not JSON or holds no object."""
     try:
         document = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -356,7 +358,7 @@ def _refuse_constant(text):
 
 
 def _rows(document, name, key, fields):
-    """The list under a key, of objects with the given fields. Raises UserError for any other."""
+    """A key's list of objects. Raises UserError unless each has the fields, of these types."""
     rows = document.get(key)
     if not isinstance(rows, list):
         raise UserError(f"{name}: holds no list {key!r}; valid: COCO's annotation")
@@ -370,7 +372,7 @@ def _rows(document, name, key, fields):
 
 
 def _labels(categories, name):
-    """dict COCO's id of a category → 0…79. Raises UserError if they are not COCO's."""
+    """dict category id → 0…79. Raises UserError if the categories are not COCO's 80."""
     names = [row["name"] for row in categories]
     labels = {row["id"]: label for label, row in enumerate(categories)}
     if tuple(names) != CATEGORIES or len(labels) != len(names):
@@ -380,7 +382,7 @@ def _labels(categories, name):
 
 
 def _images(tree, folder):
-    """dict file name → full name in the source, of the files right in a folder of that name."""
+    """dict file name → full name in the source, for the files directly in such a folder."""
     found = {}
     for name in sorted(tree.members, key=lambda name: (name.count("/"), name)):
         parts = name.split("/")

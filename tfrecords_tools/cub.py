@@ -1,14 +1,14 @@
-"""CUB-200-2011: birds of 200 classes with 15 parts, and Reed et al.'s ten captions an image.
+"""CUB-200-2011: birds of 200 classes with 15 parts, and Reed et al.'s ten captions per image.
 
-Source: a folder that holds `CUB_200_2011` (or `CUB_200_2011.tgz`), and beside it, if captions are
-wanted, Reed et al.'s `cvpr2016_cub` (or its tar) with `text_c10/<class>/<image>.txt`, one caption a
-line. The `.t7` and `.h5` files there, the same captions in other forms, are not read.
+Source: a folder that holds `CUB_200_2011` (or `CUB_200_2011.tgz`). For captions, put Reed et al.'s
+`cvpr2016_cub` (or its tar) next to it, with one caption per line in `text_c10/<class>/<image>.txt`.
+Its `.t7` and `.h5` files hold the same captions in other forms and are not read.
 
-Splits: in `disjoint`, as in the paper, no class is in two of train (100 classes), validation (50)
-and test (50). Which, is read from `trainclasses.txt`, `valclasses.txt` and `testclasses.txt` where
-the captions' archive has them; else the test classes from StackGAN's `test/filenames.pickle`; what
-is not told is decided by the class's number. `official` is CUB's own train and test, which share
-all classes, with a tenth of its train images for validation.
+Splits: in `disjoint`, as in the paper, train (100 classes), validation (50) and test (50) share no
+class. The classes are read from `trainclasses.txt`, `valclasses.txt` and `testclasses.txt` if the
+source has them. Otherwise the test classes are read from StackGAN's `test/filenames.pickle`. The
+class's number decides the split of all other classes; the counts may then differ. `official` is
+CUB's own train and test, which share all classes, with a tenth of the train images as validation.
 
 Reference: Wah et al. (2011); Reed et al. (2016), Learning deep representations of fine-grained
 visual descriptions.
@@ -54,14 +54,14 @@ OUTSIDE = "keypoints outside their image, left out"
 
 
 class Cub(PaperBuilder):
-    """The builder. Features of an example:
+    """The CUB builder. Features of an example:
 
-    - "image": the image as it is, or with its shorter side of `image_size`.
-    - "label": 0…199, the class's number less one.
-    - "captions": all captions; none where the source has none.
-    - "keypoints": float32 `[15, 3]`: x and y in pixels of the stored image, origin at the upper
-      left corner of the upper left pixel, and 1 if the part is visible; (0, 0, 0) if not.
-    - "box": float32 `[4]`: x, y, width and height of the bird, in pixels.
+    - "image": the source image, or resized to a shorter side of `image_size` pixels.
+    - "label": 0…199, the class's number minus one.
+    - "captions": all captions; empty if the source has none.
+    - "keypoints": float32 `[15, 3]`: x and y in pixels of the stored image, with the origin at the
+      upper left corner of the upper left pixel, and 1 if the part is visible; (0, 0, 0) if not.
+    - "box": float32 `[4]`: x, y, width and height of the bird, in pixels of the stored image.
     - "file": the image's path below `images/`.
     """
 
@@ -176,7 +176,7 @@ class Cub(PaperBuilder):
 
 
 def _rows(text, path, columns):
-    """Yields the fields of each line; the last takes the rest of it."""
+    """Yields the fields of each line; the last field takes the rest of the line."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             fields = line.split(maxsplit=columns - 1)
@@ -186,7 +186,7 @@ def _rows(text, path, columns):
 
 
 def _numbers(texts, tables, name, columns):
-    """dict image id → list of floats."""
+    """dict image id → list of finite floats."""
     found = {}
     for key, *values in _rows(texts[name], tables[name], 1 + columns):
         try:
@@ -199,7 +199,7 @@ def _numbers(texts, tables, name, columns):
 
 
 def _parts(text, path):
-    """dict image id → float32 `[15, 3]`. Values that are not finite stay, for `convert` to see."""
+    """dict image id → float32 `[15, 3]`. `convert` handles values that are not finite."""
     found = {}
     for key, part, *values in _rows(text, path, 5):
         try:
@@ -213,7 +213,7 @@ def _parts(text, path):
 
 
 def _captions(tree):
-    """dict image path → its captions; None where the source has no captions at all."""
+    """dict image path → its captions; None if the source has no captions."""
     names = [name for name in tree.members if "/text_c10/" in f"/{name}" and name.endswith(".txt")]
     if not names:
         return None
@@ -226,7 +226,7 @@ def _captions(tree):
 
 
 def _class_splits(tree, classes):
-    """dict class number → split: see the module."""
+    """dict class number → split, by the rule of `disjoint` in the module's docstring."""
     rest = [number for number in range(1, NUM_CLASSES + 1)]
     splits = {}
     lists = {"train": "trainclasses.txt", "validation": "valclasses.txt", "test": "testclasses.txt"}
@@ -243,7 +243,7 @@ def _class_splits(tree, classes):
     for number in rest:
         split = by_number.get(number % 4, "train")
         if number not in splits:
-            # Where the test classes are told, every third of the others is for validation.
+            # With known test and unknown validation classes, a third of the rest is validation.
             if "test" in told:
                 split = "validation" if number % 3 == 0 and "validation" not in told else "train"
             splits[number] = split

@@ -1,13 +1,14 @@
-"""ImageNet: the photographs of ILSVRC2012, and its two small versions, of 32 or 64 pixels a side.
+"""ImageNet: the photographs of ILSVRC2012, and the two small versions at 32x32 and 64x64 pixels.
 
-`full`, the default. Source: a folder that holds `ILSVRC2012_img_train.tar` (a tar of a tar a class)
-and `ILSVRC2012_img_val.tar`, or the same unpacked; images are known by their names, wherever they
-lie. Labels are the place of the class's wnid among all sorted: all of a list of classes, where one
-lies there, or of those that have images, which are then fewer than 1000. Validation images get
-theirs from the class folder they are in or from a list beside them, one of `LABEL_LISTS`.
+`full`, the default. Source: a folder that holds `ILSVRC2012_img_train.tar` (a tar with one tar per
+class) and `ILSVRC2012_img_val.tar`, or the same unpacked. Images are found by their names, anywhere
+in the source. A label is the position of the class's wnid among the sorted wnids of all classes: of
+those with images, or, if these are fewer than 1000, of a list in `CLASS_LISTS` if the source has
+one. Validation images get their classes from the class folder that they are in, or from a list in
+the source, one of `LABEL_LISTS`.
 
-The small versions, `old32`, `old64`, `new32` and `new64`: see `imagenet_small`. They are different
-pixels: a score on one says nothing of the other, so the name stands beside every score.
+The small versions, `old32`, `old64`, `new32` and `new64`: see `imagenet_small`. The pixels of old
+and new versions differ, so their scores cannot be compared. Every score names its version.
 
 Reference: Russakovsky et al. (2015), ImageNet large scale visual recognition challenge.
 """
@@ -28,7 +29,7 @@ WNID = re.compile(r"n\d{8}")
 TRAIN = re.compile(r"(n\d{8})_[^/]+\.jpe?g", re.IGNORECASE)
 VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
 TEST = re.compile(r"ILSVRC2012_test_\d{8}\.jpe?g", re.IGNORECASE)
-# Lists of all classes, each line beginning with a wnid; needed only where folders of some lack.
+# Lists of all classes, a wnid first in each line; needed only if some classes have no images.
 CLASS_LISTS = (
     "LOC_synset_mapping.txt",
     "synsets.txt",
@@ -38,7 +39,7 @@ CLASS_LISTS = (
     "imagenet2012_labels.txt",
     "map_clsloc.txt",
 )
-# The validation images' wnids, a line each, in the order of their numbers.
+# Wnids of the validation images, one per line, in the order of the images' numbers.
 WNID_LISTS = (
     "validation_labels.txt",
     "imagenet_2012_validation_labels.txt",
@@ -58,12 +59,13 @@ ABSENT = (
 
 
 class Imagenet(PaperBuilder):
-    """The builder. Features of an example:
+    """The ImageNet builder. Features of an example:
 
-    - "image": as it is, or with its shorter side of `image_size`; of a small version `[S, S, 3]`.
-    - "label": 0…999, in the order that the metadata's "label_order" names; its "class_names" are
-      the wnids in that order, where the source tells them. The `old` versions have no labels.
-    - "file": where it is from.
+    - "image": the source image, or resized to a shorter side of `image_size` pixels; `[S, S, 3]` in
+      a small version.
+    - "label": 0…999, in the order that the metadata's "label_order" names. The metadata's
+      "class_names" are the wnids in that order, or empty. The `old` versions have no labels.
+    - "file": the image's file in the source; in a `new` version, the batch and the row.
     """
 
     name = "imagenet"
@@ -125,7 +127,7 @@ class Imagenet(PaperBuilder):
 
 
 def _images(tree, skip):
-    """Two dicts file name → full name: train, and validation images."""
+    """Two dicts file name → full name in the source: of the train and the validation images."""
     train, validation = {}, {}
     for name in tree.members:
         file = name.rsplit("/", 1)[-1]
@@ -151,10 +153,11 @@ def _images(tree, skip):
 
 
 def _classes(tree, train, labels, skip):
-    """The sorted wnids of all classes; `skip` is told of those without images.
+    """The sorted wnids of all classes. Calls `skip` for classes without images.
 
     Raises:
-        UserError: if there are more than 1000, or an image is of none of those that a list names.
+        UserError: if there are more than 1000 classes, if a list is malformed, or if it lacks the
+            class of an image.
     """
     trained = {file.split("_")[0] for file in train}
     found = trained | set(labels.values())
@@ -179,10 +182,10 @@ def _classes(tree, train, labels, skip):
 
 
 def _validation_labels(tree, validation, skip):
-    """dict file name → wnid of each validation image; `skip` is told of those listed but absent.
+    """dict file name → wnid of each validation image. Calls `skip` for images listed but absent.
 
     Raises:
-        UserError: where an image's class is not told.
+        UserError: if the source does not give the class of an image.
     """
     labels, rest = {}, []
     for file, name in validation.items():
@@ -206,7 +209,7 @@ def _validation_labels(tree, validation, skip):
 
 
 def _listed_labels(tree):
-    """dict image number → wnid, and the name of the list it is from."""
+    """dict image number → wnid, and the name of the list that it was read from."""
     for name in (name for file in WNID_LISTS for name in tree.find_all(file)[:1]):
         return dict(enumerate(tree.text(name).split(), 1)), name
     for name in tree.find_all(KAGGLE)[:1]:
@@ -226,7 +229,7 @@ def _listed_labels(tree):
 
 
 def _devkit_classes(tree, name):
-    """dict ILSVRC id, as text → wnid, from the devkit's `meta.mat`."""
+    """dict ILSVRC id (str) → wnid, from the devkit's `meta.mat`."""
     try:
         from scipy.io import loadmat
     except ImportError as error:
@@ -234,7 +237,7 @@ def _devkit_classes(tree, name):
     try:
         synsets = loadmat(io.BytesIO(tree.read([name])[name]), squeeze_me=True)["synsets"]
         pairs = zip(synsets["ILSVRC2012_ID"].tolist(), synsets["WNID"].tolist(), strict=True)
-        # Above 1000 are those that have no images, only others below them.
+        # Ids above 1000 are parents of other synsets and have no images of their own.
         return {str(int(number)): str(wnid) for number, wnid in pairs if number <= NUM_CLASSES}
     except UserError:
         raise

@@ -1,11 +1,11 @@
-"""The two small versions of ImageNet, which share nothing but the photographs they were made from.
+"""The two small versions of ImageNet, which share only the photographs that they were made from.
 
 - `new32`, `new64`, Chrabaszcz et al. (2017), box resize: `train_data_batch_1` … `_10` and
-  `val_data`, as pickles or as npz. "data" is uint8 `[n, 3·S·S]`, the red, then the green, then
-  the blue plane; "labels" are 1 … 1000 in the order of `map_clsloc.txt`, which is not that of
-  sorted wnids. Stored is the label less one.
-- `old32`, `old64`, van den Oord et al. (2016): `train_32x32.tar` and `valid_32x32.tar` of PNGs, the
-  latter of 49,999, without labels.
+  `val_data`, as pickles or npz files. "data" is uint8 `[n, 3·S·S]`: the red plane, then the green,
+  then the blue. "labels" are 1 … 1000 in the order of `map_clsloc.txt`, which differs from that of
+  the sorted wnids. The stored label is one less.
+- `old32`, `old64`, van den Oord et al. (2016): PNGs without labels in `train_32x32.tar` and
+  `valid_32x32.tar` (`64x64` for `old64`). The validation tar holds 49,999.
 """
 
 import io
@@ -27,14 +27,14 @@ VARIANTS = (*PACKED, *SINGLE)
 LABEL_ORDER, ORDER_FILE = "map_clsloc", "map_clsloc.txt"
 NUM_CLASSES, NUM_BATCHES = 1000, 10
 BATCH = re.compile(r"(train_data_batch_(\d+)|val_data)(\.npz)?")
-ROWS = 8192  # images that one process converts at a time: more would fill memory
-MAX_BATCH = 2**31  # bytes; a batch of 64x64 has 1.6e9
-# One file, so that tasks of the same file read it once.
+ROWS = 8192  # images per task, so that one process does not fill memory
+MAX_BATCH = 2**31  # bytes; a 64x64 batch has 1.6e9
+# The last file read, by `Member`: a process reads a file once for successive tasks.
 _held = {}
 
 
 def described(options: Options) -> tuple[int, str]:
-    """`(side, line)` of a small version. Raises UserError for another `image_size`."""
+    """`(side, line)` of a small version. Raises UserError unless `image_size` is 0 or `side`."""
     side = {**PACKED, **SINGLE}[options.variant]
     if options.image_size not in (0, side):
         raise UserError(
@@ -51,21 +51,21 @@ def described(options: Options) -> tuple[int, str]:
 
 
 def plan(tree: Tree, options: Options, skip: Skip) -> dict[str, list[Task]]:
-    """As `PaperBuilder.plan`."""
+    """The tasks of each split. See `PaperBuilder.plan`."""
     if options.variant in PACKED:
         return _packed_plan(tree, PACKED[options.variant], skip)
     return _single_plan(tree, SINGLE[options.variant], skip)
 
 
 def convert(options: Options, task: Task, content: Content) -> Examples:
-    """As `PaperBuilder.convert`."""
+    """Yields `(key, example)`. See `PaperBuilder.convert`."""
     if options.variant in PACKED:
         return _unpacked(task, content, PACKED[options.variant])
     return _single(task, content, SINGLE[options.variant])
 
 
 def class_names(tree: Tree, variant: str) -> list[str]:
-    """The wnids in the order of the labels, from `map_clsloc.txt`; empty where there is none."""
+    """The wnids in the order of the labels, from `map_clsloc.txt`; empty without that file."""
     if variant not in PACKED:
         return []
     for name in tree.find_all(ORDER_FILE)[:1]:
@@ -79,7 +79,7 @@ def class_names(tree: Tree, variant: str) -> list[str]:
 
 def _packed_plan(tree, side, skip):
     found = {}
-    # Where a folder holds both sizes, theirs are told by the folder; pickles before npz.
+    # The path says the size if the source holds both. Pickles come before npz files.
     for name in sorted(tree.members, key=lambda name: (str(side) not in name, name)):
         match = BATCH.fullmatch(name.rsplit("/", 1)[-1])
         if match and match[1] not in found:
@@ -93,11 +93,11 @@ def _packed_plan(tree, side, skip):
     for stem, name in sorted(found.items(), key=lambda item: (len(item[0]), item[0])):
         split = "validation" if stem == "val_data" else "train"
         member = tree.members[name]
-        # Bytes of a compressed tar are sent along with each task, so they are of one.
+        # A task on a compressed tar carries the bytes of its whole file, so it takes all rows.
         rows = 0 if member.in_order_only else member.size // (3 * side * side)
         starts = range(0, max(rows, 1), ROWS)
         for start in starts:
-            # How many there are is known when it is read, so the last takes all that are left.
+            # The number of rows is known only after reading, so the last task takes all the rest.
             stop = start + ROWS if start != starts[-1] else None
             annotation = {"file": stem, "start": start, "stop": stop}
             result[split].append(Task(f"{stem}:{start}", name, annotation))
@@ -118,11 +118,11 @@ def _unpacked(task, content, side):
 
 
 def _batch(content, name, side):
-    """`(data, labels)` of a batch, proven to be what they should."""
+    """The checked `(data, labels)` of a batch."""
     if isinstance(content, bytes):
         return _proven(_read_bytes(content, name), name, side)
     if content not in _held:
-        _held.clear()  # before the next is read, so that two are never in memory
+        _held.clear()  # first, so that two files are never in memory
         _held[content] = _proven(_read(content), content.where, side)
     return _held[content]
 
@@ -156,12 +156,12 @@ def _read_file(file, name, size, where):
     if name.endswith(".npz"):
         return _npz(file, where)
     value = pickles.load(file, size, where)
-    file.read(1)  # of a zip: here its checksum is proven
+    file.read(1)  # in a zip, reading past the end verifies the checksum
     return value
 
 
 def _npz(file, where):
-    """The two arrays of an npz file. Pickled objects in it are refused."""
+    """The two arrays of an npz file. Refuses pickled objects."""
     found = {}
     with zipfile.ZipFile(file) as archive:
         for key in ("data", "labels"):

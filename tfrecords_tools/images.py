@@ -1,8 +1,8 @@
-"""Encoded images: what is stored, and what makes one unfit.
+"""Decodes, resizes and encodes the images of a source, and skips those it cannot use.
 
-Without a size the file's own bytes are stored. With one, the image is decoded, brought to RGB,
-cropped as the data set says, resized by area (`data.decode`) and stored as PNG, which loses nothing
-more. No image is turned as EXIF says: annotations are of the pixels as stored.
+A builder that keeps the source's resolution stores the file's own bytes. Otherwise it decodes the
+image, converts it to RGB, crops it as the data set requires, resizes it (`data.decode`) and stores
+it as PNG, which is lossless. EXIF orientation is ignored: annotations refer to pixels as stored.
 """
 
 import io
@@ -18,7 +18,7 @@ Image.init()
 
 
 def opened(content: bytes) -> Image.Image:
-    """An image from bytes, not yet decoded. Raises `Skipped` if it is none, or far too large."""
+    """An image from bytes, not yet decoded. Raises `Skipped` if it is no image or too large."""
     if not content:
         raise Skipped("empty file")
     try:
@@ -35,7 +35,7 @@ def opened(content: bytes) -> Image.Image:
 
 
 def decoded(content: bytes) -> Image.Image:
-    """Bytes → an RGB image. Raises `Skipped` if they cannot be decoded whole."""
+    """Bytes → an RGB image. Raises `Skipped` if they cannot be decoded completely."""
     image = opened(content)
     try:
         image.load()
@@ -55,7 +55,7 @@ def shorter_side(image: Image.Image, side: int) -> tuple[bytes, np.ndarray]:
     """Resizes an RGB image to a shorter side of `side` pixels.
 
     Returns:
-        PNG bytes, and float64 `[2]`: how x and y of the image become those of the result.
+        PNG bytes, and float64 `[2]`: the factors that map x and y of the image to the result.
     """
     scale = side / min(image.size)
     width, height = (max(side, round(length * scale)) for length in image.size)

@@ -1,22 +1,23 @@
-"""MPII Human Pose: photographs of one person each, with 17 parts, and captions where there are any.
+"""MPII Human Pose: photographs of one person each, with 17 parts and optional captions.
 
-Source: a folder (or archive) that holds the images and their annotation in one of three layouts,
-the first that is found: the owners' `mpii_human_pose_v1_u12_1.mat`, MSRA's JSON, Newell's h5
-(`mpii_layouts`). Captions, if wanted, in a folder `text_c10` or `captions` at any place, a file
-named as the image with `.txt` for its ending, one caption a line. (Reed et al.'s three captions an
-image were in an archive that can no longer be had; its layout is not known.)
+Source: a folder or archive that holds the images and their annotation in one of three layouts. The
+first that is found is read: the owners' `mpii_human_pose_v1_u12_1.mat`, MSRA's JSON, Newell's h5
+(`mpii_layouts`). Captions are optional: put them in a folder `text_c10` or `captions` anywhere, in
+one file per image, `<image name>.txt`, with one caption per line. (The archive of Reed et al.'s
+three captions per image is no longer available, and its layout is unknown.)
 
-Parts: MPII's 16 joints in the order of their ids, and the centre of the head's rectangle, which
-only the owners' layout holds: in the others it is never visible.
+Parts: MPII's 16 joints in the order of their ids, and the centre of the head's rectangle. Only the
+owners' layout holds the rectangle; in the others this part is never visible.
 
-Only images of a single person are taken: in the owners' layout those with one rectangle whose
-person stands in `single_person`; else those named once. What is stored is a square around the
-person, with a side of scale × 200 × 1.1 pixels, rounded up; what lies outside the image is black.
+Only images of a single person are used: in the owners' layout those with one rectangle and one
+person in `single_person`, in the others those with one distinct person. The stored image is a
+square around the person, with a side of scale × 200 × 1.1 pixels, rounded up, and black outside the
+source image.
 
-Splits: MPII's own test images have no annotation. Where the annotation has train and validation
-files, validation is that file, and test a tenth of train. With the validation file alone, all is
-validation. Else validation and test are a tenth each. Which tenth is decided by the SHA-256 of the
-image's name.
+Splits: MPII's own test images have no annotation. If the annotation has a train and a validation
+file, validation is the validation file, and test is a tenth of train. If it has the validation file
+only, all images are validation. Otherwise validation and test are a tenth each. The SHA-256 of the
+image's name decides which images form a tenth.
 
 Reference: Andriluka et al. (2014), 2D Human Pose Estimation: New Benchmark and State of the Art
 Analysis.
@@ -62,7 +63,7 @@ OFF_CROP = "images with keypoints outside the square around the person, left out
 
 
 def _mirror(names: tuple[str, ...]):
-    """Where the value of each part comes from when the image is flipped: left is right then."""
+    """For each part, the index of the part that it becomes in a mirrored image."""
     swap = {"left": "right", "right": "left"}
     return tuple(
         names.index(" ".join(swap.get(word, word) for word in name.split())) for name in names
@@ -70,16 +71,16 @@ def _mirror(names: tuple[str, ...]):
 
 
 class Mpii(PaperBuilder):
-    """The builder. Features of an example:
+    """The MPII builder. Features of an example:
 
-    - "image": the square around the person, `image_size` pixels a side; 256 if that is 0.
-    - "captions": all captions; none where the source has none.
-    - "keypoints": float32 `[17, 3]`: x and y in pixels of the stored image, origin at the upper
-      left corner of the upper left pixel, and 1 if the part is visible. A part that is hidden keeps
-      its place, with a 0; one that is absent or out of the picture is (0, 0, 0).
+    - "image": the square around the person, with a side of `image_size` pixels; 256 if that is 0.
+    - "captions": all captions; empty if the source has none.
+    - "keypoints": float32 `[17, 3]`: x and y in pixels of the stored image, with the origin at the
+      upper left corner of the upper left pixel, and 1 if the part is visible. A hidden part keeps
+      its position, with a 0. A part that is absent or outside the image or square is (0, 0, 0).
     - "file": the image's file name.
 
-    MPII counts pixels from 1, so that its position n is the middle of the n-th pixel: n - 0.5 here.
+    MPII counts pixels from 1: its position n is the middle of the n-th pixel, n - 0.5 here.
     """
 
     name = "mpii"
@@ -169,7 +170,7 @@ class Mpii(PaperBuilder):
 
 
 def _by_image(people, skip):
-    """dict file name → the different people in it, over all splits."""
+    """dict file name → list of the distinct people in it, over all splits."""
     found = {}
     for person in people:
         file = person.image.replace("\\", "/").rsplit("/", 1)[-1]
@@ -181,7 +182,7 @@ def _by_image(people, skip):
 
 
 def _images(tree):
-    """dict file name → full name in the source, of all images; the one nearest to the top."""
+    """dict file name → full name in the source, for all images; the one nearest to the top."""
     names = [name for name in tree.members if name.lower().endswith(ENDINGS)]
     found = {}
     for name in sorted(names, key=lambda name: (name.count("/"), name)):
@@ -190,7 +191,7 @@ def _images(tree):
 
 
 def _captions(tree):
-    """dict image name without ending → its captions; None where the source has none at all."""
+    """dict image name without ending → its captions; None if the source has no captions."""
     names = [
         name
         for name in tree.members
@@ -215,7 +216,7 @@ def _head_centre(head):
 
 
 def _split(file, told, has_train):
-    """The split of an image: see the module."""
+    """The split of an image, by the rule in the module's docstring."""
     if told == "validation":
         return told
     part = int.from_bytes(hashlib.sha256(file.encode()).digest()[:8], "big") / 2**64
@@ -225,18 +226,22 @@ def _split(file, told, has_train):
 
 
 def _square(image, centre, scale):
-    """The square around a person, in whole pixels: left, top, right, bottom; may leave the image.
+    """The square around a person: (left, top, right, bottom) in whole pixels.
+
+    It may extend beyond the image.
 
     Raises:
-        Skipped: if there is none.
+        Skipped: if the annotation gives no usable square, or one outside the image.
     """
     if not (math.isfinite(scale) and scale > 0 and np.isfinite(centre).all()):
         raise Skipped("people without a place and a scale")
-    # Far from both ends of what floating point and memory hold, whatever the annotation says.
+    # Bounds the memory of the crop, whatever the annotation says.
     if scale * 220 > math.sqrt(decode.MAX_PIXELS):
         raise Skipped("people of an impossible scale")
-    # Rounded first: the layouts differ in the last digits, and are to give the same square.
+    # Rounded first: the layouts differ in the last digits but must give the same square.
     side = math.ceil(round(scale * 200 * 1.1, 3))
+    if not side:
+        raise Skipped("people of an impossible scale")
     left, top = (math.floor(round(value - side / 2 + 0.5, 3)) for value in centre)
     if left >= image.width or top >= image.height or left + side <= 0 or top + side <= 0:
         raise Skipped("people outside their image")

@@ -1,13 +1,13 @@
-"""MPII's annotation in the three layouts people hold it in, as one list of people.
+"""Readers of MPII's annotation in its three common layouts, as one list of people.
 
-- `matlab`: `mpii_human_pose_v1_u12_1.mat`, as its owners publish it. The only one that holds the
-  head's rectangle and who is alone.
-- `json`: MSRA's `train.json` and `valid.json` (`mpii_train.json`, `mpii_val.json` too). Its
-  `joints_vis` is 1 for every joint with a position; whether one is hidden, it does not tell.
-- `h5`: Newell's `train.h5` and `valid.h5`. Scale and centre are given as published (there the scale
-  is 5/4 of it, and the centre lies 15 scales lower). Positions are whole pixels, (0, 0) for absent.
+- `matlab`: the owners' `mpii_human_pose_v1_u12_1.mat`. Only this layout holds the head's rectangle
+  and marks people who are alone.
+- `json`: MSRA's `train.json` and `valid.json` (also `mpii_train.json` and `mpii_val.json`). Its
+  `joints_vis` is 1 for every joint with a position; it does not say whether a joint is hidden.
+- `h5`: Newell's `train.h5` and `valid.h5`. The file multiplies the scale by 5/4 and lowers the
+  centre by 15 scales; the reader undoes both. Positions are whole pixels, (0, 0) if absent.
 
-Positions in all three count from 1, as Matlab does.
+Positions in all three count from 1, as in Matlab.
 """
 
 import io
@@ -22,7 +22,7 @@ from tfrecords_tools.archives import Tree
 from tfrecords_tools.tasks import Skip
 
 MATLAB = "mpii_human_pose_v1_u12_1.mat"
-# Layout → split → names of its files.
+# Layout → split → possible names of its file.
 FILES = {
     "json": {
         "validation": ("valid.json", "mpii_val.json"),
@@ -39,12 +39,12 @@ class Person(NamedTuple):
 
     Attributes:
         image: the image's file name.
-        centre: x and y.
+        centre: x and y of the person.
         scale: height of the person in units of 200 pixels.
-        joints: float64 `[16, 3]`: x, y, and 1 if visible; zeros for absent.
-        head: x1, y1, x2, y2 of the head rectangle; None where the layout has none.
-        split: "train" or "validation" of a layout that has both files; "" where it is not told.
-        is_alone: whether nobody else is annotated in the image, as far as the layout tells.
+        joints: float64 `[16, 3]`: x, y, and 1 if visible; zeros if absent.
+        head: x1, y1, x2, y2 of the head's rectangle; None if the layout has none.
+        split: "train" or "validation", by the file; "" in the layout `matlab`.
+        is_alone: whether the layout marks the person as alone; True if it has no marks.
     """
 
     image: str
@@ -57,10 +57,10 @@ class Person(NamedTuple):
 
 
 def layout_of(tree: Tree) -> tuple[str, dict[str, str]]:
-    """Name of the source's layout, and dict split → its file; the split "" for the one of Matlab.
+    """The name of the source's layout, and dict split → its file. `matlab` has one split, "".
 
     Raises:
-        UserError: if there is none.
+        UserError: if the source holds no annotation.
     """
     found = tree.find_all(MATLAB) or sorted(n for n in tree.members if _is_published(n))
     if found:
@@ -80,17 +80,17 @@ def layout_of(tree: Tree) -> tuple[str, dict[str, str]]:
 
 
 def read_people(tree: Tree, skip: Skip) -> tuple[str, list[Person]]:
-    """All annotated people, those of images with several included.
+    """Reads all annotated people, including those in images of several people.
 
     Args:
         tree: an `archives.Tree`.
-        skip: `(reason, count)`; counts what has no annotation.
+        skip: a function of `(reason, count)`, called for images without annotation.
 
     Returns:
-        The layout's name, and a list of `Person`; validation's come first.
+        The layout's name, and a list of `Person`, those of the validation file first.
 
     Raises:
-        UserError: if there is no annotation, or its file is damaged or something else.
+        UserError: if there is no annotation, or if its file is damaged or has another layout.
     """
     layout, files = layout_of(tree)
     readers = {"matlab": _matlab, "json": _json, "h5": _h5}
@@ -101,7 +101,7 @@ def read_people(tree: Tree, skip: Skip) -> tuple[str, list[Person]]:
             people += readers[layout](content, name, split, skip)
         except UserError:
             raise
-        except Exception as error:  # the readers raise many types for what they do not expect
+        except Exception as error:  # the readers raise many types for unexpected data
             text = " ".join(str(error).split())[:200]
             raise UserError(
                 f"{name}: not MPII's annotation in the layout {layout}: "
@@ -126,7 +126,7 @@ def _matlab(content, name, split, skip):
     release = loaded["RELEASE"]
     images = _listed(release.annolist)
     is_annotated = np.atleast_1d(getattr(release, "img_train", np.ones(len(images))))
-    # A cell an image: squeezed, a single image's cell is its content.
+    # One cell per image. loadmat squeezes the cell of a single image to its content.
     alone = getattr(release, "single_person", None)
     if alone is not None:
         alone = [alone] if len(images) == 1 else list(alone)
@@ -151,7 +151,7 @@ def _matlab_person(image, person, is_alone):
         joint = int(point.id)
         if not 0 <= joint < NUM_JOINTS:
             raise ValueError(f"joint {joint} in {image}; valid: 0 to {NUM_JOINTS - 1}")
-        # Upper neck and head top have no flag: they come of the head's rectangle.
+        # Upper neck and head top have no flag: they come from the head's rectangle.
         flag = getattr(point, "is_visible", "")
         is_visible = np.size(flag) == 0 or str(flag).strip() in ("", "1", "1.0", "True")
         joints[joint] = _number(point.x), _number(point.y), is_visible
@@ -168,12 +168,12 @@ def _points(person):
 
 
 def _listed(value):
-    """A struct array as loadmat squeezes it: an array, one struct by itself, or nothing."""
+    """A struct array as a list. loadmat squeezes it to an array, one struct or nothing."""
     return [] if value is None else list(np.atleast_1d(value))
 
 
 def _number(value):
-    """A scalar; NaN for an empty field."""
+    """A float; NaN for an empty field."""
     return float(value) if np.size(value) == 1 else math.nan
 
 
@@ -246,7 +246,7 @@ def _values(file, key) -> Any:
 
 
 def _is_plain(file, key):
-    """Whether the key is a data set that lies in the file itself: links can lead to any file."""
+    """Whether the key is a data set stored in the file itself; links could lead to any file."""
     import h5py
 
     if key not in file or not isinstance(file.get(key, getlink=True), h5py.HardLink):
@@ -256,7 +256,7 @@ def _is_plain(file, key):
 
 
 def _text(image):
-    """A name as bytes, str, or an array of character codes, as Torch writes it."""
+    """A name as str, from bytes, str, or an array of character codes, as Torch writes it."""
     if isinstance(image, np.ndarray):
         image = bytes(int(code) for code in image if code)
     return image.decode("utf-8", "replace") if isinstance(image, bytes) else str(image)
@@ -276,7 +276,7 @@ def _person(name, index, split, image, centre, scale, joints, visible):
             f"centre {centre.shape}; valid: (16, 2), (16,) and (2,)"
         )
     rows = np.concatenate([joints, (visible > 0)[:, None]], 1)
-    # An absent joint is (-1, -1) in JSON and (0, 0) in h5; a hidden one has a place.
+    # An absent joint is (-1, -1) in JSON and (0, 0) in h5; a hidden one has a position.
     absent = (visible <= 0) & (joints <= 0).all(-1)
     rows[absent] = 0
     return Person(image, (centre[0], centre[1]), float(scale), rows, None, split, True)

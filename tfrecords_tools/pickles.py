@@ -1,12 +1,12 @@
-"""Pickles of data: numpy arrays, lists, dicts, strings and numbers. Nothing that runs code loads.
+"""A safe reader for pickles of numpy arrays, lists, dicts, strings and numbers.
 
-A pickle is a program: loading a stranger's can run anything. Published data sets come as pickles
-all the same, so this reads what data is made of and refuses every other name.
+A pickle is a program: loading one from a stranger can run any code. Some data sets are published as
+pickles all the same. This reader accepts the few names that such data needs and refuses all others.
 
-The names that are admitted are not looked up in numpy but stand for functions here, which take an
-array only if its bytes are all there: a small pickle can neither run code nor announce an array
-that eats all memory. The reader is the standard library's in Python, whose memo is a dict; the
-one in C keeps a list as long as the largest index that a pickle names.
+The accepted names are not looked up in numpy. They stand for functions in this module, which make
+an array only if all of its bytes are there. So a small pickle can neither run code nor allocate an
+array that fills memory. The reader builds on the standard library's unpickler in Python, whose memo
+is a dict; the memo of the one in C is as long as the largest index that a pickle names.
 """
 
 import io
@@ -18,9 +18,9 @@ import numpy as np
 
 from ms_pixelcnn_tf.errors import UserError
 
-NUMBERS = "biufcSU"  # kinds of numpy's types that are data: numbers, truth values and strings
-KEYS = (str, bytes, int, float, bool, np.generic)  # no tuples: to hash one takes stack without end
-# What makes other objects than lists, dicts, strings and numbers, or reads outside of the pickle.
+NUMBERS = "biufcSU"  # kinds of numpy types that are data: numbers, booleans, strings
+KEYS = (str, bytes, int, float, bool, np.generic)  # no tuples: hashing nested ones fills the stack
+# Opcodes that make objects other than these data, or that read outside the pickle.
 REFUSED = (
     pickle.INST,
     pickle.OBJ,
@@ -43,28 +43,28 @@ def loads(content: bytes, where: str) -> Any:
     """The object in a pickle's bytes.
 
     Args:
-        content: bytes, of any pickle protocol; strings of Python 2 become str (Latin-1).
-        where: its name, for messages.
+        content: bytes of any pickle protocol; Python 2 strings become str (Latin-1).
+        where: name of the pickle, for messages.
 
     Raises:
-        UserError: if it is damaged, or names anything but data.
+        UserError: if it is damaged, or contains anything but data.
     """
     return load(io.BytesIO(content), len(content), where)
 
 
 def load(file: IO[bytes] | io.RawIOBase, size: int, where: str) -> Any:
-    """As `loads`, from a file open for reading bytes, of which the next `size` are the pickle."""
+    """Like `loads`, but reads the pickle from the next `size` bytes of a binary file."""
     try:
         return _Unpickler(_Reader(file, size), encoding="latin1").load()
     except UserError as error:
         raise UserError(f"{where}: a pickle that {error}") from error
-    except Exception as error:  # a damaged pickle raises whatever its program meets
+    except Exception as error:  # a damaged pickle can raise any type
         told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise UserError(f"{where}: not a whole pickle: {told}") from error
 
 
 class _Type:
-    """A numpy type in the making: `numpy.dtype(name)`, then its byte order and a string's size."""
+    """A numpy type that is built in two steps: by name, then byte order and string size."""
 
     def __init__(self, name):
         self.value = np.dtype(name)
@@ -86,7 +86,7 @@ def _dtype(name, align=False, copy=False):
 
 
 def _empty_array(cls, shape, kind):
-    """`_reconstruct`: an array that is filled by what follows."""
+    """Replaces numpy's `_reconstruct`: an empty array that `load_build` fills."""
     del kind
     if cls is not _ARRAY or tuple(shape) != (0,):
         raise UserError("makes an array otherwise than numpy does; refused")
@@ -94,7 +94,7 @@ def _empty_array(cls, shape, kind):
 
 
 def _proven(content, dtype, shape):
-    """`(bytes, numpy type, shape)`, if the bytes are neither more nor less than the array takes."""
+    """`(bytes, numpy type, shape)`. Raises UserError if the bytes do not exactly fill the array."""
     if isinstance(content, str):  # bytes of Python 2
         content = content.encode("latin1")
     dtype = _checked(dtype, _Type).value
@@ -117,14 +117,14 @@ def _scalar(dtype, content):
 
 
 def _latin1(text, encoding):
-    """How protocols before 3 write bytes."""
+    """Replaces `codecs.encode`, with which protocols before 3 write bytes."""
     if encoding not in ("latin1", "latin-1"):
         raise UserError(f"encodes as {encoding!r}; refused")
     return text.encode("latin1")
 
 
 def _no_bytes():
-    """How protocols before 3 write bytes, if there are none."""
+    """Replaces `bytes`, with which protocols before 3 write empty bytes."""
     return b""
 
 
@@ -134,8 +134,8 @@ def _checked(value, kind):
     return value
 
 
-_ARRAY = object()  # stands for the class `numpy.ndarray`, which nothing here may call
-# What arrays of numbers are rebuilt with, by numpy 1 and 2.
+_ARRAY = object()  # represents the class `numpy.ndarray`, which a pickle must not call
+# The names that numpy 1 and 2 use to rebuild arrays.
 ADMITTED = {
     ("numpy", "ndarray"): _ARRAY,
     ("numpy", "dtype"): _dtype,
@@ -149,7 +149,7 @@ for _core in ("numpy.core", "numpy._core"):
     ADMITTED[f"{_core}.numeric", "_frombuffer"] = _array
 
 
-_Base = cast(Any, pickle._Unpickler)  # whose attributes the library's types do not list
+_Base = cast(Any, pickle._Unpickler)  # its attributes are missing from the library's type stubs
 
 
 class _Unpickler(_Base):
@@ -166,7 +166,7 @@ class _Unpickler(_Base):
         if type(made) is np.ndarray:
             _, shape, dtype, is_fortran, content = state
             content, dtype, shape = _proven(content, dtype, shape)
-            # In place, because the memo holds it already.
+            # In place, because the memo already holds this object.
             made.__setstate__((1, shape, dtype, cast(Any, bool(is_fortran)), content))
         else:
             _checked(made, _Type).set(state)
@@ -185,7 +185,7 @@ class _Unpickler(_Base):
 
     def load_bytearray8(self):
         length = int.from_bytes(self.read(8), "little")
-        self.append(bytearray(self.read(length)))  # the library's makes it before it reads
+        self.append(bytearray(self.read(length)))  # the library's allocates before it reads
 
     def load_refused(self):
         raise UserError("makes objects that are not data; refused")
@@ -209,7 +209,7 @@ _Unpickler.dispatch.update(
 
 
 class _Reader:
-    """A part of a file, of which no more is ever asked than is there."""
+    """A part of a file that refuses to read past its end."""
 
     def __init__(self, file, size):
         self._file, self._left = file, size

@@ -1,15 +1,15 @@
-"""Google robot pushing (Finn et al. 2016): sequences of a robot arm that pushes objects in a bin.
+"""Google robot pushing (Finn et al. 2016): videos of a robot arm that pushes objects in a bin.
 
 Source: the folder that holds `push_train`, `push_testseen` and `push_testnovel`, with the TFRecord
-files as published. They are read where they lie, so they may not stand in an archive.
+files as published. They are read in place, so they must not be in an archive.
 
-Of each record the longest run of steps 0, 1, 2, … is taken that have an image, an action and a
-state. Images are 640 x 512 (width x height); `crop`, the default, takes the central 512 x 512 and
-averages the area of each target pixel, as the early readers do; `squash` brings all of the image
-into the square, so that things are narrower than they are.
+Each record gives one sequence: its steps from 0 on, up to the first one with a damaged image or
+without an image, an action or a state. Images are 640 x 512 (width x height). `crop`, the default,
+takes the central 512 x 512 and averages over the area of each target pixel, as early readers of
+this data do. `squash` resizes the whole image to the square, so that objects appear too narrow.
 
-Splits: the owners publish none for validation. It is each train file whose number leaves 19 when
-divided by 20, thus 13 of 264, and no recording is in two splits.
+Splits: the owners publish no validation split. It consists of the train files whose number has the
+remainder 19 when divided by 20: 13 of 264. No recording is in two splits.
 
 Reference: Finn et al. (2016), Unsupervised learning for physical interaction through video
 prediction.
@@ -34,9 +34,9 @@ from tfrecords_tools.tasks import Examples, Plan, Skip, Skipped, Task
 FILES = re.compile(r"push_(train|testseen|testnovel)\.tfrecord-(\d{5})-of-(\d{5})")
 SPLITS = {"train": "train", "testseen": "test_seen", "testnovel": "test_novel"}
 EVERY, VALIDATION = 20, 19  # a train file is for validation if its number % EVERY is this
-SIDE = 64  # pixels, where no other is asked for
+SIDE = 64  # pixels, if `image_size` is 0
 LENGTH = 5  # of an action and of a state: x, y, z, pitch, yaw
-MIN_STEPS = 20  # of a clip, as in the paper: two that are given and 18 to predict
+MIN_STEPS = 20  # of a sequence. A clip in the paper has 2 given frames and 18 to predict
 GEOMETRY = {"crop": "centre crop", "squash": "all of 640x512 squashed"}
 SHORT = f"sequences of fewer than {MIN_STEPS} steps"
 CUT = "sequences cut at a damaged frame"
@@ -44,12 +44,12 @@ NOT_FINITE = "sequences with an action or a state that is not finite"
 
 
 class RobotPushing(PaperBuilder):
-    """The builder. Features of an example, one sequence of n steps:
+    """The robot pushing builder. Features of an example, one sequence of n steps:
 
-    - "frames": n images of `image_size` x `image_size`, 64 unless asked otherwise.
+    - "frames": n images of `image_size` x `image_size` pixels; 64 x 64 if that is 0.
     - "actions": float32 `[n, 5]`: the commanded pose of the gripper at each step.
-    - "states": float32 `[n, 5]`: the pose measured.
-    - "file": the name of the file that it is of.
+    - "states": float32 `[n, 5]`: the measured pose of the gripper at each step.
+    - "file": the name of the file that holds it.
     - "key": the file's name and the record's number in it, from 0.
 
     The metadata's "sequences_by_steps" counts the sequences of each length (not on a Beam runner).
@@ -119,7 +119,7 @@ class RobotPushing(PaperBuilder):
 
     def _converted(self, convert, tree, tasks):
         for key, example in super()._converted(convert, tree, tasks):
-            # Shared with the metadata, which is written at the end.
+            # Part of the metadata, which is written at the end.
             self.facts["sequences_by_steps"][str(len(example["actions"]))] += 1
             yield key, example
 
@@ -147,12 +147,17 @@ def _side(options):
 
 
 def _lies_by_itself(member):
-    """Whether it is a file on the disk; in a tar, a header comes before it."""
+    """Whether it is a file on disk. A member of a tar follows a header, so its offset is not 0."""
     return member.offset == 0
 
 
 def _sequence(record, options, where):
-    """The longest run of whole steps of a record, and whether a damaged frame ended it."""
+    """The complete steps of a record from 0 on, and whether a damaged frame ended them.
+
+    Raises:
+        Skipped: if an action or a state is not finite.
+        UserError: if the record is malformed.
+    """
     try:
         features = tf.train.Example.FromString(record).features.feature
     except DecodeError as error:
@@ -169,7 +174,7 @@ def _sequence(record, options, where):
         if any(key not in features for key in keys):
             break
         encoded = features[keys[0]].bytes_list.value
-        if not encoded or not encoded[0]:  # late steps may have none
+        if not encoded or not encoded[0]:  # late steps may have no image
             break
         action, state = (_pose(features[key], f"{where}, {key}") for key in keys[1:])
         try:
@@ -192,7 +197,7 @@ def _pose(feature, where):
 
 
 def _frame(encoded, options):
-    """JPEG bytes → PNG bytes of the wanted size. Raises `Skipped` if they are damaged."""
+    """JPEG bytes → PNG bytes at the target size. Raises `Skipped` if they are damaged."""
     image, side = images.decoded(encoded), _side(options)
     if options.variant == "squash":
         return images.encoded(decode.resize(image, (side, side)))

@@ -1,4 +1,4 @@
-"""Tars: plain ones, whose members have a place, and compressed ones, read in one pass."""
+"""Readers of tars: plain ones by byte offset, compressed ones in one pass."""
 
 import bz2
 import functools
@@ -16,21 +16,23 @@ from tfrecords_tools import archive_rules
 PLAIN = (".tar",)
 COMPRESSED = {".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.bz2": bz2.open, ".tar.xz": lzma.open}
 BLOCK = 512
-# What a compressed tar may grow to: images hardly shrink, so this is far beyond any data set.
+# Limit on a decompressed tar. Images hardly compress, so no data set comes close to it.
 MAX_GROWTH, GROWTH_SLACK = 100, 2**28
 
 
 class _Tar(tarfile.TarFile):
-    members: list[tarfile.TarInfo]  # those read so far; the library's types leave it out
+    members: list[tarfile.TarInfo]  # those read so far; missing from the library's type stubs
 
 
 def members(
     path: str, file: BinaryIO, start: int, size: int, prefix: str = ""
 ) -> Iterator[tuple[str, int, int]]:
-    """Yields `(name, offset in the file, size)` of each member of the plain tar in
-    `file[start : start + size]`, and of the tars in it."""
+    """Yields `(name, offset in the file, size)` of each member of a plain tar.
+
+    The tar is `file[start : start + size]`. Plain tars in it are opened too.
+    """
     window = Window(file, start, size)
-    tar = _Tar.open(fileobj=window, mode="r:")  # holds nothing but the window
+    tar = _Tar.open(fileobj=window, mode="r:")  # needs no close: it holds only the window
     for info in tar:
         if info.isdir():
             continue
@@ -43,18 +45,18 @@ def members(
             yield from members(path, file, offset, info.size, folder)
         else:
             yield name, offset, info.size
-        tar.members = []  # a million of them would stay
+        tar.members = []  # otherwise a million of them stay in memory
     window.seek(tar.offset)
     if window.read(BLOCK) != bytes(BLOCK):
         raise UserError(f"{path}: damaged or cut short at byte {start + tar.offset}")
 
 
 def streamed(path: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
-    """Yields `(TarInfo, function that reads it)` of a compressed tar, in order."""
+    """Yields `(TarInfo, function that reads the member)` of a compressed tar, in order."""
     opener = next(o for ending, o in COMPRESSED.items() if path.lower().endswith(ending))
     with archive_rules.faults_told(path), opener(path, "rb") as stream:
         blocks = _Blocks(stream, path, os.path.getsize(path))
-        tar = _Tar.open(fileobj=cast(Any, blocks), mode="r|", bufsize=BLOCK)  # it only reads
+        tar = _Tar.open(fileobj=cast(Any, blocks), mode="r|", bufsize=BLOCK)  # only reads
         for info in tar:
             if not info.isdir():
                 _check_type(path, info)
@@ -62,7 +64,7 @@ def streamed(path: str) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]
             tar.members = []
         if blocks.last != bytes(BLOCK):
             raise UserError(f"{path}: damaged or cut short after {blocks.count} bytes")
-        while blocks.read(2**20):  # the checksum stands at the end
+        while blocks.read(2**20):  # to the end, where the checksum is
             pass
 
 
@@ -80,7 +82,7 @@ def _check_type(path, info):
 
 
 class Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
+    """A part of a file that reads like a file."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         super().__init__()
@@ -110,7 +112,7 @@ class Window(io.RawIOBase):
 
 
 class _Blocks:
-    """A decompressed stream that remembers its last block, and refuses to grow without end."""
+    """A decompressed stream that remembers its last block and limits how much it yields."""
 
     def __init__(self, stream, path, compressed_size):
         self._stream, self._path = stream, path

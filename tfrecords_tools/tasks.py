@@ -1,8 +1,8 @@
-"""The unit of a conversion, and how many are done at once.
+"""Tasks, the units of a conversion, and their conversion in one process or several.
 
-A plan lists, for each split, one `Task` an image (or a file of many examples). Turning a task into
-examples is a pure function of the task and its file's content, so it can run here, in processes, or
-on a Beam runner, and gives the same examples everywhere.
+A plan lists the tasks of each split: one `Task` per image, or per part of a file with many
+examples. A conversion is a pure function of the task and its file's content. So it gives the same
+examples in this process, in others and on a Beam runner.
 """
 
 import collections
@@ -15,16 +15,17 @@ from typing import Any, NamedTuple, TypeAlias
 from ms_pixelcnn_tf.errors import UserError
 from tfrecords_tools.archives import Content
 
-JOBS_AHEAD = 8  # a worker: enough to keep it busy, few enough to keep memory flat
+JOBS_AHEAD = 8  # per worker: enough to keep it busy, few enough to bound memory
 
 
 class Task(NamedTuple):
-    """What is to become one example, or several.
+    """The description of one example, or of several in one file.
 
     Attributes:
-        key: unique in its split; where several examples come of it, they append to it.
-        name: the file of the source that holds it.
-        annotation: what else is known of it; small, and fit to be sent to another process.
+        key: unique in its split. `convert` uses it for a single example and makes one key for each
+            of several.
+        name: the file of the source that holds the content.
+        annotation: everything else that `convert` needs; small, and can be sent to another process.
     """
 
     key: str
@@ -35,15 +36,15 @@ class Task(NamedTuple):
 Keyed: TypeAlias = "tuple[str, dict[str, Any] | Skipped]"  # an example, or why there is none
 Examples: TypeAlias = Iterator[Keyed]
 Convert: TypeAlias = Callable[[Task, Content], Iterable[Keyed]]
-Skip: TypeAlias = Callable[..., None]  # counts what is left out: reason, and number (default 1)
+Skip: TypeAlias = Callable[..., None]  # counts what is left out: reason and number (default 1)
 
 
 class Plan(NamedTuple):
-    """What is to be converted, and what the source told on the way.
+    """The tasks of a data set and the metadata found in its source.
 
     Attributes:
         tasks: dict split → list of `Task`.
-        metadata: dict of what goes beside the built data.
+        metadata: dict that is stored with the built data.
     """
 
     tasks: dict[str, list[Task]]
@@ -51,29 +52,29 @@ class Plan(NamedTuple):
 
 
 class Skipped(Exception):
-    """Why a task, or a part of it, gives no example, in a few words that many have in common."""
+    """The reason why a task, or a part of it, gives no example: a short phrase to count by."""
 
 
 def fewest(captions: Mapping[Any, Sequence[str]] | None) -> int:
-    """The least number of captions of an image that has any; 0 where none has.
+    """The smallest number of captions per image, over images with captions; 0 if there are none.
 
     Args:
-        captions: dict image → list of its captions; None without.
+        captions: dict image → list of its captions, or None.
     """
     return min(filter(None, map(len, (captions or {}).values())), default=0)
 
 
 def counts_told(skipped: Mapping[str, int]) -> str:
-    """What was left out and why, a dict reason → number, in one line."""
+    """One line on what was left out and why, from a dict reason → number."""
     return "; ".join(f"{count:,} {reason}" for reason, count in skipped.items()) or "none"
 
 
 def converted(convert: Convert, task: Task, content: Content) -> list[Keyed]:
-    """What comes of a task: a list of `(key, example)`, with `Skipped` in an example's place.
+    """The examples of a task: a list of `(key, example or Skipped)`.
 
     Args:
-        convert: `(task, content bytes or path-like Member) → iterable of (key, example)`; raises
-            `Skipped`.
+        convert: `(task, content) → iterable of (key, example or Skipped)`; may raise `Skipped`,
+            which then ends the list.
         task: a `Task`.
         content: an `archives.Member`, or the file's bytes.
     """
@@ -92,12 +93,12 @@ def convert_all(
     """Yields `(key, example or Skipped)` of all jobs, in their order.
 
     Args:
-        convert: as for `converted`; a module's function, or a partial of one.
-        jobs: iterable of `(Task, content)`; taken a few at a time.
-        workers: processes; 1: this one.
+        convert: see `converted`. It must be picklable: a function of a module, or a partial of one.
+        jobs: iterable of `(Task, content)`; only a few are read ahead.
+        workers: number of processes; 1: this process converts.
 
     Raises:
-        UserError: as `convert` does, or if a worker dies.
+        UserError: if `convert` raises it or a worker dies.
     """
     if workers <= 1:
         for task, content in jobs:

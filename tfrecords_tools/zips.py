@@ -1,4 +1,4 @@
-"""Zips, whose members are read wherever they lie."""
+"""Readers of zips, whose members can be read in any order."""
 
 import functools
 import stat
@@ -12,7 +12,7 @@ ZIPPED = (".zip",)
 
 
 def members(path: str) -> Iterator[tuple[str, zipfile.ZipInfo]]:
-    """Yields `(name, ZipInfo)` of each file."""
+    """Yields `(name, ZipInfo)` of each file. Raises UserError for a link or an encrypted file."""
     for info in opened(path).infolist():
         if info.is_dir():
             continue
@@ -25,5 +25,5 @@ def members(path: str) -> Iterator[tuple[str, zipfile.ZipInfo]]:
 
 @functools.lru_cache(maxsize=8)
 def opened(path: str) -> zipfile.ZipFile:
-    """The zip; the last few stay open."""
+    """The open zip; the last few zips stay open."""
     return zipfile.ZipFile(path)

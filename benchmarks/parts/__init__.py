@@ -1,1 +1,1 @@
-"""What the benchmarks share: timing, curves, tables, codecs and figures."""
+"""Shared parts of the benchmarks: subjects to measure, workers, timing, tables and reports."""

@@ -1,4 +1,4 @@
-"""What general lossless codecs need for the same images, in bits per sub-pixel."""
+"""Bits per sub-pixel of the same images in general lossless formats."""
 
 import io
 
@@ -6,14 +6,14 @@ from PIL import Image
 
 CODECS = {
     "PNG": {"format": "PNG", "optimize": True},
-    # More effort is not always smaller on images of this size, so the default effort is shown too.
+    # More effort does not always give smaller files at this size, so the default is shown too.
     "WebP, method 4": {"format": "WEBP", "lossless": True, "quality": 100, "method": 4},
     "WebP, method 6": {"format": "WEBP", "lossless": True, "quality": 100, "method": 6},
 }
 
 
 def lossless_bits(images):
-    """Bits per sub-pixel of one file an image, headers included, averaged over the images.
+    """Bits per sub-pixel of one file per image, headers included, averaged over the images.
 
     Args:
         images: uint8 `[N, H, W, 3]`.
@@ -28,7 +28,7 @@ def lossless_bits(images):
 
 
 def settings():
-    """The encoders' settings in words."""
+    """The encoders' settings as text."""
     return "; ".join(
         f"{name}: " + ", ".join(f"{key}={options[key]}" for key in options if key != "format")
         for name, options in CODECS.items()

@@ -1,4 +1,4 @@
-"""What the conditional models were asked for, and what they showed."""
+"""Writes the conditioning report: how often samples show what their conditions ask for."""
 
 import pathlib
 
@@ -21,8 +21,8 @@ NAME = "conditioning"
 GOAL = 0.90  # of colours at their place
 DETECTOR_GOAL = 0.99
 BATCH = 100
-READ_BACK = 200  # pictures whose caption's colour is guessed from their likelihood
-SAMPLES = 4  # a prompt, in the figure
+READ_BACK = 200  # pictures whose colours are guessed from their likelihood
+SAMPLES = 4  # per prompt, in the figure
 SCALE = 3  # magnification
 OUTCOMES = ("right", "exchanged", "other", "none")
 
@@ -31,8 +31,8 @@ def write(options, runs):
     """Measures, writes the page, its JSON and its picture; returns the page.
 
     Args:
-        options: `workdir`, `out`, and the numbers `prompts`, `examples` and `rows`.
-        runs: name → fields of its configuration; one has no conditions.
+        options: `workdir`, `out`, `note`, and the numbers `prompts`, `examples` and `rows`.
+        runs: name → fields of its configuration; exactly one has no conditions.
     """
     folder, results, rows = pathlib.Path(options.workdir), [], []
     models = {name: Run(folder / name).model() for name in runs}
@@ -60,7 +60,7 @@ def write(options, runs):
 
 
 def stages(workdir):
-    """What each stage of a run took, from its validation curve."""
+    """The cost and the result of each stage of a run, from its validation curve."""
     found = []
     parts = trained_parts(workdir).items()
     for folder, run in sorted(parts, key=lambda part: _first_scale(part[1].model)):
@@ -85,18 +85,18 @@ def _first_scale(config):
 
 
 def source_of(config):
-    """`shapes` as a model takes it."""
+    """`shapes` in a model's image size and channels."""
     return data.load("shapes", image_size=config.image_size, channels=config.channels)
 
 
 def kind_of(config):
-    """The maps that condition a model beside the caption."""
+    """The kind of map that conditions a model, in addition to captions."""
     (kind,) = [name for name in config.conditions if name != "text"]
     return kind
 
 
 def answers(model, num):
-    """How often the samples show what held-out prompts ask for, beside the controls."""
+    """How often samples show what held-out prompts ask for, with comparisons and controls."""
     source = source_of(model.config)
     asked = prompts(source, num, kind_of(model.config))
     usual = prompts(source, num, kind_of(model.config), "validation")
@@ -129,17 +129,17 @@ def answers(model, num):
 
 
 def read_back(model, source, asked, split, which=0):
-    """How often the likelihood of a picture is highest under its own caption, of those that name a
-    shape in each of the colours: what of the caption the model has come to read, without the noise
-    of sampling.
+    """How often a picture is most likely under its own caption, compared with captions that name
+    the same shape in each of the other colours. This tests how the model reads captions, without
+    the noise of sampling.
 
     Args:
         asked: `Prompts` for examples of `split`.
-        which: of the shapes that a caption names: 0 is the main one.
+        which: the number of a shape among those that a caption names; 0 is the main one.
 
     Returns:
-        dict: "all" → share right by the whole likelihood; and each scale, "base" or "4to8" say → by
-        its terms alone.
+        dict: "all" → share right by the whole likelihood; and each scale, such as "base" or
+        "8to16" → share right by its terms alone.
     """
     rows = [row for row, shapes in enumerate(asked.asked) if len(shapes) > which][:READ_BACK]
     images = source.examples(split, asked.indices[rows], ("image",))["image"]
@@ -159,7 +159,7 @@ def read_back(model, source, asked, split, which=0):
 
 
 def both_read_back(model, source, asked, split):
-    """`read_back` of the main shape and of the second one."""
+    """`read_back` for the main shape and for the second one."""
     return {
         shape: read_back(model, source, asked, split, which)
         for which, shape in enumerate(("main", "second"))
@@ -167,7 +167,7 @@ def both_read_back(model, source, asked, split):
 
 
 def by_scale(model, levels, conditions):
-    """log p of pictures by scale: "base" or "4to8" say → `[n]` nats."""
+    """log p of pictures by scale: dict, such as "base" or "8to16" → `[n]` nats."""
     found = []
     for rows in in_batches(len(levels), BATCH):
         own = {name: values[rows] for name, values in conditions.items()}
@@ -180,7 +180,7 @@ def by_scale(model, levels, conditions):
 
 
 def samples(model, conditions):
-    """One sample a prompt, uint8 0…255 for display."""
+    """One sample per prompt, uint8 0…255 for display."""
     num, found = len(conditions["text"]), []
     for rows in in_batches(num, BATCH):
         own = {name: values[rows] for name, values in conditions.items()}
@@ -189,23 +189,24 @@ def samples(model, conditions):
 
 
 def shifted(values):
-    """Each prompt gets what the next one has."""
+    """Gives each prompt the value of the next one."""
     return [*values[1:], values[0]]
 
 
 def exchanged(asked):
-    """What prompts that relate two shapes ask for, the colours of the two exchanged."""
+    """Exchanges the two colours that each prompt of related shapes asks for."""
     return [[(second[0], *first[1:]), (first[0], *second[1:])] for first, second in asked]
 
 
 def shown(images, asked):
-    """The colours that the asked places show, prompt by prompt, shape by shape: int64 `[n]`."""
+    """The colours at the places asked for, prompt by prompt, shape by shape: int64 `[n]`."""
     which = np.repeat(np.arange(len(asked)), [len(shapes) for shapes in asked])
     return detector.colour_at(images[which], [shape[1:] for shapes in asked for shape in shapes])
 
 
 def hits(images, asked):
-    """Shares of the asked shapes whose place shows the colour asked, another one, and none."""
+    """Shares of the shapes asked for: "right" (their place shows their colour), the same for main
+    and for other shapes, and "none" (their place shows no colour); and "asked", their number."""
     rows = [(number, shape[0]) for shapes in asked for number, shape in enumerate(shapes)]
     numbers, colours = np.array(rows).T
     is_main, found = numbers == 0, shown(images, asked)
@@ -219,9 +220,9 @@ def hits(images, asked):
 
 
 def by_order(images, asked):
-    """What stands where the n-th of so many listed shapes should: "2 of 3" → dict: "asked", how
-    many; shares of "right", of "exchanged" (the colour of another shape of the list), "other" and
-    "none"."""
+    """The colours at the place of the n-th of several listed shapes, such as "2 of 3": dict of
+    "asked", their number, and the shares of "right", "exchanged" (the colour of another shape of
+    the list), "other" and "none"."""
     found, seen = {}, iter(shown(images, asked).tolist())
     for shapes in asked:
         named = [shape[0] for shape in shapes]
@@ -235,7 +236,7 @@ def by_order(images, asked):
 
 
 def chance(asked):
-    """How often the colour asked is that of the same shape, main or other, of another prompt."""
+    """The chance that a random shape of the same rank, main or other, has the colour asked for."""
     found = []
     for mains in (True, False):
         colours = [s[0] for shapes in asked for s in (shapes[:1] if mains else shapes[1:])]
@@ -245,7 +246,7 @@ def chance(asked):
 
 
 def validation(config, num):
-    """The first validation images as levels, with one caption each and their maps."""
+    """The first `num` validation images as levels, with one caption each and their maps."""
     fields = ("image", *config.conditions)
     source = source_of(config)
     repeats = source.num_captions if "text" in fields else 1
@@ -261,14 +262,14 @@ def validation(config, num):
     for batch in pipeline.iterate(batches):
         for field in fields:
             rows[field].append(np.asarray(batch[field]))
-    # Captions in turn: the first one of the first image, the second one of the second …
+    # Captions in turn: the first of the first image, the second of the second …
     chosen = np.arange(num) * repeats + np.arange(num) % repeats
     return {field: np.concatenate(values)[chosen] for field, values in rows.items()}
 
 
 def nats(model, num, shift=0):
-    """Mean −log p of the validation images, nats an image, given the conditions of the image
-    `shift` places on."""
+    """Mean −log p of the validation images, in nats per image, each given the conditions of the
+    image `shift` places further on."""
     batch = validation(model.config, num)
     images = batch.pop("image")
     total = 0.0
@@ -280,12 +281,12 @@ def nats(model, num, shift=0):
 
 
 def score(model, num):
-    """Nats with the images' own conditions, and with those of the next image."""
+    """Nats per image with the images' own conditions, and with those of the next image."""
     return {"nats": nats(model, num), "nats_of_others": nats(model, num, shift=1)}
 
 
 def figure_rows(model, num):
-    """Prompts, each with the pyramid of one sample and with further samples."""
+    """Draws a row per prompt: the prompt, the pyramid of one sample, and further samples."""
     source, config = source_of(model.config), model.config
     kind = kind_of(config)
     asked = prompts(source, num, kind)
@@ -314,7 +315,7 @@ def figure_rows(model, num):
 
 
 def padded(pictures_):
-    """Pictures as wide as the widest."""
+    """Pads pictures to the width of the widest."""
     width = max(picture.shape[1] for picture in pictures_)
     return [
         np.pad(p, ((0, 8), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures_
@@ -322,7 +323,7 @@ def padded(pictures_):
 
 
 def order_table(runs):
-    """What stands at the place of each listed shape, as Markdown."""
+    """The section on the colours at the place of each listed shape, as Markdown."""
     rows = [
         (
             run["run"],
@@ -343,7 +344,7 @@ def order_table(runs):
 
 
 def read_back_table(runs):
-    """What the likelihood says of the colours, as Markdown."""
+    """The section on colours guessed from the likelihood, as Markdown."""
     scales = list(runs[0]["read_back"]["main"])
     rows = [
         (
@@ -374,7 +375,7 @@ def read_back_table(runs):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     described = results["machine"]
     parts = [
         "# Do conditions condition?\n\n`bin/benchmark conditioning report`: "

@@ -1,15 +1,15 @@
-"""Validation curves of several runs, read at equal time and at equal examples. Numbers only."""
+"""Compares validation curves of several runs at equal time and at equal examples."""
 
 import itertools
 
-# The paper's bits per sub-pixel, OlogN less ON, on ImageNet 32x32: 3.95 and 3.83.
+# The paper's OlogN less ON on ImageNet 32x32, in bits per sub-pixel: 3.95 less 3.83.
 PAPER_GAP = 0.12
 
 
 def time_field(curves):
-    """ "cpu_seconds" if every record of every curve has it, else "seconds" (wall-clock).
+    """The clock to compare by: "cpu_seconds" if all records have it, else "seconds" (wall-clock).
 
-    On a machine that others use too, processor time is what a run had to work with.
+    On a shared machine, only processor time says how much work a run could do.
 
     Args:
         curves: dict name → records of metrics.jsonl.
@@ -19,15 +19,15 @@ def time_field(curves):
 
 
 def common_reach(curves, field):
-    """The largest value of `field` that every curve reaches: the smallest of their last ones."""
+    """The largest value of `field` that every curve reaches: the smallest last value."""
     return min(curve[-1][field] for curve in curves.values())
 
 
 def bits_at(curve, field, value):
-    """Validation bits where `field` is `value`, on straight lines between the records.
+    """Validation bits where `field` is `value`, interpolated linearly between the records.
 
     Returns:
-        Bits per sub-pixel, or None outside the curve: nothing is extrapolated.
+        Bits per sub-pixel, or None outside the curve.
     """
     points = [(record[field], record["validation_bits"]) for record in curve]
     for (left, before), (right, after) in itertools.pairwise(points):
@@ -37,16 +37,16 @@ def bits_at(curve, field, value):
 
 
 def compare(curves, baseline):
-    """Every run at equal time and at equal examples, and its gap to the baseline there.
+    """The bits of every run at equal time and at equal examples, with its gap to the baseline.
 
     Args:
         curves: dict name → records of metrics.jsonl, none of them empty.
-        baseline: the name of the run to take differences from; it may be missing.
+        baseline: name of the run to take gaps to; it may be missing.
 
     Returns:
         dict with "time_field", "common_time", "common_examples" and "runs": name → dict of
         "bits_at_equal_time", "bits_at_equal_examples", "gap_at_equal_time" and
-        "gap_at_equal_examples" (bits per sub-pixel; None where there is none).
+        "gap_at_equal_examples" (bits per sub-pixel, or None).
     """
     time = time_field(curves)
     reach = {"time": common_reach(curves, time), "examples": common_reach(curves, "examples")}

@@ -1,4 +1,4 @@
-"""The density benchmark's results from the folders of its runs."""
+"""Writes the density report from the folders of the runs."""
 
 import pathlib
 import sys
@@ -23,18 +23,18 @@ COMMAND = "bin/benchmark density"
 
 
 def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
-    """Reads the runs that are there and writes density.md, .json, .png and density_samples.png.
+    """Reads the runs found and writes density.md, .json, .png and density_samples.png.
 
     Args:
         workdirs: dict name → folder of the run.
         baseline: name of the run that the others are compared with.
         out: folder of the results.
-        data_dir: where the data set is; None: where the first run had it.
-        num_samples: samples a model.
+        data_dir: folder of the data set; None: that of the first run.
+        num_samples: samples per model.
         notes: sentences to add.
 
     Returns:
-        The Markdown.
+        The page as Markdown.
 
     Raises:
         UserError: if no run has a validation, or a run has no checkpoint.
@@ -85,7 +85,7 @@ def write(workdirs, baseline, out, data_dir, num_samples, notes=()):
 
 
 def summarise(curves, baseline):
-    """`curves.compare`, and the last record of each run beside it."""
+    """The result of `curves.compare`, with values from each run's last record added."""
     summary = compare(curves, baseline)
     for name, run in summary["runs"].items():
         last = curves[name][-1]
@@ -97,7 +97,7 @@ def summarise(curves, baseline):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     runs, minutes = results["runs"], results["common_time"] / 60
     on_processor = results["time_field"] == "cpu_seconds"
     clock = (
@@ -188,7 +188,7 @@ def _comparison(runs, minutes, examples):
 
 
 def _terms(runs):
-    """Terms down, runs across; ON, whose base is the whole image, has one term."""
+    """A row per term and a column per run; ON, whose base is the whole image, has one term."""
     names = list(dict.fromkeys(term for run in runs.values() for term in run["validation_terms"]))
     return markdown_table(
         ["term", *runs],

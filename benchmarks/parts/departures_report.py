@@ -1,4 +1,4 @@
-"""What each departure from the paper is worth, from the folders of the runs."""
+"""Writes the report on what each departure from the paper is worth, from the runs' folders."""
 
 import json
 import pathlib
@@ -26,8 +26,8 @@ def write(options, runs, fields, excluded):
     Args:
         options: `workdir`, `out` and `note`.
         runs: name → a tuple that starts with the run's group.
-        fields: group → names of its departures.
-        excluded: name of a departure without a run → the reason.
+        fields: group → its departures, by name.
+        excluded: name of a departure that has no run → the reason.
 
     Raises:
         UserError: if no group has a finished run of our values.
@@ -59,7 +59,7 @@ def write(options, runs, fields, excluded):
 
 
 def summarise(group, curves):
-    """The runs of a group compared with our values: at the end of each run, whose steps were
+    """Compares the runs of a group with our values: at the end of each run, since their steps were
     chosen for equal time, and at the smallest number of examples that any run saw.
 
     Args:
@@ -69,8 +69,8 @@ def summarise(group, curves):
     Returns:
         dict with "common_examples", "spread" (kind → bits per sub-pixel between the two seeds of
         our values, or None) and "runs". Each run has "time" and "examples", dicts of "bits",
-        "difference" (to GROUP-ours; above zero the run is worse) and "exceeds" (whether that is
-        more than the spread), None where unknown.
+        "difference" (to GROUP-ours; above zero the run is worse) and "exceeds" (whether the
+        difference is larger than the spread), or None if unknown.
     """
     common, runs, spread = common_reach(curves, "examples"), {}, {}
     for name, curve in curves.items():
@@ -97,8 +97,8 @@ def summarise(group, curves):
 
 
 def verdict(group, fields, kind, found):
-    """One sentence: which departures earn their place, which make no clear difference, and which
-    are worse than the paper's value."""
+    """One sentence that lists the departures worth keeping, those that make no clear difference,
+    and those that are worse than the paper's value."""
     sorts = {"worth keeping": [], "no clear difference": [], "better at the paper's value": []}
     keep, unclear, harm = sorts.values()
     for name in fields:
@@ -116,7 +116,7 @@ def verdict(group, fields, kind, found):
 
 
 def markdown(results, excluded):
-    """The page."""
+    """The page as Markdown."""
     left_out = "".join(f" `{name}` has no run: it {reason}." for name, reason in excluded.items())
     parts = [
         "# What each departure from the paper is worth",

@@ -1,12 +1,12 @@
-"""The density benchmark's pictures: validation curves, and samples of every model."""
+"""Draws the density report's pictures: validation curves, and samples of every model."""
 
 import numpy as np
-from matplotlib.figure import Figure  # without pyplot, which would look for a screen
+from matplotlib.figure import Figure  # pyplot would look for a screen
 
 from ms_pixelcnn_tf.drawing import grids
 from ms_pixelcnn_tf.files import replacing
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555")  # told apart by the colour-blind
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555")  # distinct to the colour-blind
 NOTE = {"color": "#666666", "fontsize": 9}
 MAGNIFICATION = 4
 
@@ -15,10 +15,10 @@ def plot_curves(path, curves, comparison, codec):
     """Validation bits against time and against examples, side by side.
 
     Args:
-        path: of the PNG.
+        path: the PNG to write.
         curves: dict name → records of metrics.jsonl.
-        comparison: from `curves.compare`; its common values are marked.
-        codec: `(name, bits per sub-pixel)` of the best lossless codec, drawn across.
+        comparison: the result of `curves.compare`; its common values are marked.
+        codec: `(name, bits per sub-pixel)` of the best lossless codec, drawn as a line.
     """
     time = comparison["time_field"]
     clock = "processor time" if time == "cpu_seconds" else "wall-clock time"
@@ -59,10 +59,10 @@ def plot_curves(path, curves, comparison, codec):
 
 
 def plot_samples(path, samples):
-    """One row of samples a model, with its name above.
+    """One row of samples per model, with its label above.
 
     Args:
-        path: of the PNG.
+        path: the PNG to write.
         samples: dict label → uint8 `[N, H, W, C]` for display, the same N and size for each.
     """
     rows = [

@@ -1,4 +1,4 @@
-"""A model measured against its floor: likelihood, sampling, training step; operations counted."""
+"""A model for `floor`: its likelihood, sampling and training step timed, its operations counted."""
 
 from unittest import mock
 
@@ -21,8 +21,8 @@ class FloorSubject:
     """The subject of a `Worker`.
 
     Args:
-        fields: of `make_run`; its batch size is that of all that is timed.
-        samples: whether to time sampling, in graph.
+        fields: of `make_run`; everything is timed at its batch size.
+        samples: whether to time sampling, in one graph.
     """
 
     def __init__(self, fields, samples):
@@ -42,8 +42,9 @@ class FloorSubject:
         self._memory = sampled, peak_memory()
 
     def facts(self):
-        """Parameters, operations of the likelihood of one example, MiB at the peak of sampling and
-        of training, and of image models seconds by part of one sampling call without XLA."""
+        """Parameters, operations of the likelihood per example, peak memory in MiB until sampling
+        and until training are done, and, if an image model samples, the seconds of each part of
+        one sampling call without XLA."""
         operations, seconds = {}, None
         if self._samples and not self._is_video:
             operations, seconds = self._profile()
@@ -59,7 +60,7 @@ class FloorSubject:
         }
 
     def _profile(self):
-        """The operations of one sampling call, traced again to be counted, and its seconds."""
+        """Traces sampling again, in scopes; returns the operations of one call and its seconds."""
         with mock.patch.object(self._model, "graphs", ImageGraphs(self._model)):
             with profile.scopes(self._model):
                 self._sample()
@@ -67,7 +68,7 @@ class FloorSubject:
             return profile.profile(lambda: seconds.append(seconds_of(self._sample))), seconds[0]
 
     def measure(self):
-        """One round, seconds."""
+        """One round, in seconds."""
         found = {"likelihood": seconds_of(self._score), "training": seconds_of(self._train)}
         if self._samples:
             found["sampling"] = seconds_of(self._sample)

@@ -1,4 +1,4 @@
-"""What bases with differently resized maps have learnt, as a page."""
+"""Writes the report on ways to resize maps: what each base has learned."""
 
 import pathlib
 
@@ -17,7 +17,7 @@ def write(options, methods):
 
     Args:
         options: `workdir`, `out` and the number `prompts`.
-        methods: names of the runs, folders of `workdir`.
+        methods: names of the runs, which are folders in `workdir`.
     """
     found = {
         method: measured(pathlib.Path(options.workdir) / method, options.prompts)
@@ -30,7 +30,7 @@ def write(options, methods):
 
 
 def measured(workdir, num):
-    """What a base has taken and learnt: dict; the colours of `hits` by split."""
+    """The cost of a base, its validation bits and, by split, its `hits`: a dict for JSON."""
     run = Run(workdir)
     whole, model = run.config.model, run.model(to_sample=True)
     stride = whole.image_size[0] // model.config.image_size[0]
@@ -52,13 +52,13 @@ def measured(workdir, num):
 
 
 def at_corner(shape, stride):
-    """A shape (colour, x, y, radius) in pixels of the image, in pixels of every `stride`-th one."""
+    """Converts a shape (colour, x, y, radius) to an image that keeps every `stride`-th pixel."""
     colour, x, y, radius = shape
     return colour, (x - 0.5) / stride + 0.5, (y - 0.5) / stride + 0.5, radius / stride
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     rows = [
         (
             method,

@@ -1,8 +1,8 @@
-"""The image models that the speed benchmarks share, at the width of the paper's text models."""
+"""The image models of the speed benchmarks, by default as wide as the paper's text models."""
 
 
 def add_flags(parser, number):
-    """The flags that `fields` reads; `number` holds what they have in common."""
+    """Adds the flags that `fields` reads; `number` holds the options that they share."""
     parser.add_argument("--base", default=8, help="side of OlogN's base, pixels (8)", **number)
     parser.add_argument("--width", default=128, help="features of every layer (128)", **number)
     parser.add_argument("--blocks", default=12, help="residual blocks a group (12)", **number)
@@ -13,7 +13,7 @@ def add_flags(parser, number):
 
 
 def fields(options, variant, size, **own):
-    """Fields of `make_run` of an `ON` or `OlogN` of images of a side, and further ones."""
+    """Fields of `make_run` for an `ON` or `OlogN` of images of side `size`, and those in `own`."""
     if variant == "ON":
         base = {"base_layers": options.on_layers}
     else:

@@ -1,4 +1,4 @@
-"""Models of different projects on one bench: the same verbs on the same images."""
+"""Models of different projects for `peers`: the same methods on the same images."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,13 +13,13 @@ LEARNING_RATE = 1e-3
 
 
 class PeerSubject:
-    """The subject of a `Worker`. Sub-classes have `train(images)`, `score(images)` and
-    `sample(num)`, which return when their results are there, and `parameters`.
+    """The subject of a `Worker`. Sub-classes define `train(images)`, `score(images)` and
+    `sample(num)`, which return when their results are ready, and `parameters`.
 
     Args:
         size: side of the images, pixels.
-        batch: images of a training step and of a likelihood.
-        many: images sampled at a time, beside single ones; in the first round alone.
+        batch: images per training step and per likelihood.
+        many: images sampled at a time, as well as single ones, in the first round only.
     """
 
     def __init__(self, size, batch, many):
@@ -29,11 +29,11 @@ class PeerSubject:
             trace()
 
     def facts(self):
-        """Parameters."""
+        """The number of parameters."""
         return {"parameters": self.parameters}
 
     def measure(self):
-        """One round, seconds."""
+        """One round, in seconds."""
         found = {
             "training": seconds_of(self._train),
             "likelihood": seconds_of(self._score),
@@ -59,7 +59,7 @@ class OwnSubject(PeerSubject):
     """A model of this project.
 
     Args:
-        fields: of `make_run`; the rest as above.
+        fields: of `make_run`; the rest as for `PeerSubject`.
     """
 
     def __init__(self, fields, size, batch, many):
@@ -89,10 +89,11 @@ class OwnSubject(PeerSubject):
 
 
 class TfpSubject(PeerSubject):
-    """TensorFlow Probability's `PixelCNN`, a PixelCNN++, in graphs of its own making.
+    """TensorFlow Probability's `PixelCNN`, a PixelCNN++, in a `tf.function` per method. It has no
+    dropout, as our models have none.
 
     Args:
-        filters: width; the rest as above. Dropout is left out, as it is in our models.
+        filters: width; the rest as for `PeerSubject`.
     """
 
     def __init__(self, filters, size, batch, many):

@@ -1,4 +1,4 @@
-"""Where a benchmark's process runs."""
+"""Pins processes to cores, and trains runs in processes of their own."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from ms_pixelcnn_tf.errors import UserError
 
 
 def pin(core):
-    """Keeps this process to one core, where the system can; None: the first it may use."""
+    """Restricts this process to one core, if the system can; None: the first usable one."""
     if not hasattr(os, "sched_setaffinity"):
         return
     usable = sorted(os.sched_getaffinity(0))
@@ -18,14 +18,14 @@ def pin(core):
 
 
 def train_each(command, names, options, flags):
-    """Trains runs one after the other, each in a process of its own; ends with the status of the
+    """Trains runs one after the other, each in a process of its own. Exits with the status of the
     first that fails, which has printed the reason.
 
     Args:
-        command: the start of a command line that trains the run given by `--only`.
+        command: start of a command line that trains the run given by `--only`.
         names: of the runs.
         options: an argparse namespace.
-        flags: names of those of its fields that are handed on where they are not None.
+        flags: names of its fields to pass on unless they are None.
     """
     for name in names:
         print(f"run: {name}", flush=True)
@@ -37,7 +37,7 @@ def train_each(command, names, options, flags):
 
 
 def _wait(process):
-    """Exit status of a process, which is given the time to save after Ctrl-C."""
+    """Exit status of a process; after Ctrl-C, waits until it has saved."""
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Where the time of sampling goes: a profile of one call, by part of the model."""
+"""Profiles one sampling call: the seconds of its operations, by part of the model."""
 
 import collections
 import contextlib
@@ -13,7 +13,7 @@ from ms_pixelcnn_tf.networks import UpscalerA
 from ms_pixelcnn_tf.sampling import loops
 from ms_pixelcnn_tf.sampling.per_core import unfused
 
-# Operations that move numbers and compute none.
+# Types of operations that move numbers and compute none.
 MOVES = {
     "Cast",
     "Concat",
@@ -39,16 +39,16 @@ MOVES = {
     "Unpack",
     "_MklTranspose",
 }
-# Parts of a sampler by the scope that its operations stand in; the first that fits.
+# Parts of a sampler, by the scopes in the names of its operations; the first match counts.
 PARTS = ("inverse CDF", "heads", "base", "decoder", "trunk", "other")
 
 
 @contextlib.contextmanager
 def scopes(model):
-    """While it lasts, what is traced of a model's sampling stands in scopes named as in `PARTS`,
-    and is not fused: operations inside XLA's programs leave no trace.
+    """Within this context, a model's sampling is traced in scopes that match `PARTS`, and without
+    fusion: operations inside XLA's programs leave no trace.
 
-    The trunk is a layer, whose scope Keras makes.
+    Keras makes the scope of the trunk, which is a layer.
     """
     law, raster = model.distribution, loops.decode_raster
 
@@ -86,7 +86,7 @@ def profile(function):
     """Seconds of every operation that one call of a compiled function runs.
 
     Args:
-        function: without arguments; traced already.
+        function: takes no arguments; already traced.
 
     Returns:
         dict `(name, type)` → `(seconds, number of runs)`.
@@ -115,13 +115,13 @@ def profile(function):
 
 
 def by_part(operations):
-    """Seconds by part and by kind of work.
+    """Sums seconds by part and by kind of work.
 
     Args:
-        operations: from `profile`.
+        operations: the result of `profile`.
 
     Returns:
-        dict part → dict "arithmetic", "moves" → seconds.
+        dict part → dict "arithmetic" and "moves" → seconds.
     """
     found = {part: {"arithmetic": 0.0, "moves": 0.0} for part in PARTS}
     for (name, kind), (seconds, _) in operations.items():
@@ -132,8 +132,8 @@ def by_part(operations):
 def part_of(name):
     """The part that an operation belongs to, by the scopes in its name.
 
-    An operation of a loop's body has the loop's own scope in its name too. In a raster each channel
-    takes a pass through the network, which is told as one with its output layers.
+    The name of an operation in a loop's body also holds the loop's own scope. In a raster, each
+    channel takes a pass through the network, so its heads count as part of the network.
     """
     scopes = [scope.rstrip("0123456789").rstrip("_") for scope in name.split("/")]
     for part in PARTS[:-1]:

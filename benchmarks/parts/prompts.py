@@ -1,7 +1,7 @@
-"""Prompts with their truth: what a model is asked to show, and where.
+"""Prompts for models of `shapes`, with the shapes, colours and places that they ask for.
 
-Held out are those from the split novel of `shapes`, whose main shapes pair a kind with a colour
-that no training image does.
+Held-out prompts come from the split novel of `shapes`, whose main shapes have pairs of kind and
+colour that no training image shows.
 """
 
 from typing import NamedTuple
@@ -18,15 +18,15 @@ MAPS = ("keypoints", "segmentation")
 
 
 class Prompts(NamedTuple):
-    """What is asked of a model.
+    """Prompts and what they ask for.
 
     Attributes:
-        conditions: dict: "text", a list of n captions; and where asked for the maps, uint8
+        conditions: dict: "text", a list of n captions; and, if maps were requested, uint8
             `[n, 32, 32, P]` "keypoints" or `[n, 32, 32, S]` "segmentation".
-        asked: for each prompt the shapes whose colour its caption names, a list of
-            `(colour, x, y, radius)`: an index into `COLOUR_NAMES`, and pixels of the image. The
+        asked: for each prompt, the shapes whose colour its caption names: a list of
+            `(colour, x, y, radius)`, an index into `COLOUR_NAMES` and pixels of the image. The
             main shape comes first.
-        indices: the examples that they are of, int64 `[n]`.
+        indices: the examples that the prompts describe, int64 `[n]`.
     """
 
     conditions: dict
@@ -35,22 +35,22 @@ class Prompts(NamedTuple):
 
 
 def prompts(source, num, kind="text", split=SPLIT, form="list"):
-    """The first `num` prompts: a pure function of the source.
+    """The first `num` prompts, a pure function of the source.
 
     Args:
         source: a `Shapes` in colour.
-        num: how many, up to the size of the split; of relations, up to the scenes of several
+        num: how many; at most the size of the split or, for relations, its scenes with several
             shapes.
-        kind: "text" for captions alone, "keypoints" or "segmentation" for these maps beside them.
-        split: which to take them from.
+        kind: "text" for captions only; "keypoints" or "segmentation" to add these maps.
+        split: the split to take the examples from.
         form: "list": captions that name all shapes of a scene with their colours, one after the
-            other; "relation": captions that name two, by where the one lies as seen from the other.
+            other; "relation": captions that name two shapes and their relative position.
 
     Returns:
-        `Prompts`. Where several captions of an example are of the form, they are taken in turn.
+        `Prompts`. If an example has several captions of the form, they are taken in turn.
 
     Raises:
-        UserError: if there are fewer.
+        UserError: if the split has fewer than `num`.
     """
     texts, asked, indices = [], [], []
     for index in range(source.size(split)):

@@ -1,6 +1,6 @@
-"""Measuring in rounds: workers stand ready together, and each is measured once a round.
+"""Measures in rounds: all workers are ready together, and each is measured once per round.
 
-So a drift of the machine meets all alike, and a ratio is the median of the rounds' own ratios.
+A drift of the machine thus affects all alike, and a ratio is the median of the rounds' own ratios.
 """
 
 import sys
@@ -10,14 +10,14 @@ from parts.worker import workers
 
 
 def run(subjects, repeats):
-    """Measures subjects that stand ready together.
+    """Measures subjects in rounds.
 
     Args:
         subjects: name → the arguments of its `Worker`.
         repeats: rounds.
 
     Returns:
-        Name → what `measure` gave in each round, and name → the subject's facts.
+        Name → the result of `measure` in each round, and name → the subject's facts.
     """
     with workers(subjects) as running:
         rounds = {name: [] for name in running}
@@ -29,10 +29,10 @@ def run(subjects, repeats):
 
 
 def spread_of(rounds, name, factor=1.0):
-    """The `spread` of one of the numbers of each round, times a factor."""
+    """The `spread` over the rounds of the number called `name`, times a factor."""
     return spread([factor * one[name] for one in rounds])
 
 
 def ratios(slow, fast, of="sampling", over=None):
-    """The `spread` of a time in the rounds of `slow` over another (the same) in those of `fast`."""
+    """The `spread` of time `of` of `slow` over time `over` (default `of`) of `fast`, per round."""
     return spread([a[of] / b[over or of] for a, b in zip(slow, fast, strict=True)])

@@ -1,6 +1,6 @@
-"""Samplers on the bench: each one model, one way of sampling from it, and its likelihood.
+"""Subjects that time sampling: one model, one way to sample from it, and its likelihood.
 
-They are the subjects of a `Worker`. All is `keras.ops`, so the same rows can be measured on JAX.
+Everything timed uses `keras.ops`, so the same rows can be measured on JAX.
 """
 
 import math
@@ -25,15 +25,15 @@ from parts.worker import peak_memory
 
 
 class Sampler:
-    """What both kinds share: the order of events, and what is kept of them.
+    """Base class of the subjects: the order of the measurements, and the facts.
 
-    The clock of the first sample starts before the model is built; importing is left out. The peak
-    of memory is read after that sample, before the likelihood is traced.
+    The clock of the first sample starts before the model is built; imports are not timed. The peak
+    memory is read after that sample, before the likelihood is traced.
 
-    Sub-classes set `scale`, by which the seconds of `sample` are multiplied (above 1: only a part
-    is run), and have `build`, `sample` and `score`, which return when their results are there, and
-    `flops`, the operations of all network evaluations that one example takes (None: not counted; of
-    a naive sampler only those that are timed), and `network_evaluations`.
+    Sub-classes define `build`, `sample` and `score`, which return when their results are ready;
+    `flops`, the operations of all network evaluations per example (None: not counted; for naive
+    sampling of videos, without those on past frames); and `network_evaluations`. They may set
+    `scale`, a factor on the seconds of `sample` (above 1: only a part is run).
     """
 
     scale = 1.0
@@ -45,8 +45,8 @@ class Sampler:
         self.score()
 
     def facts(self):
-        """Seconds to the first sample (None: only a part was run), MiB before and at the peak, and
-        operations an example."""
+        """Seconds to the first sample (None: only a part was run), MiB before and at the peak,
+        parameters, and operations and evaluations per example."""
         return {
             "first_seconds": self.first if self.scale == 1 else None,
             "memory_before": self.memory[0],
@@ -58,12 +58,12 @@ class Sampler:
         }
 
     def network_evaluations(self):
-        """Evaluations of whole networks that sampling one example takes: of a naive sampler one a
-        sub-pixel (or pixel), of `OlogN` those of its upscalers; None: not counted."""
+        """Evaluations of whole networks that sampling one example takes: one per sub-pixel (or
+        pixel) for a naive sampler, those of the upscalers for `OlogN`; None: not counted."""
         return None
 
     def measure(self):
-        """One round: seconds of sampling and of the likelihood."""
+        """One round, in seconds: sampling and the likelihood."""
         return {
             "sampling": self.scale * seconds_of(self.sample),
             "likelihood": seconds_of(self.score),
@@ -76,9 +76,9 @@ class ImageSampler(Sampler):
     Args:
         fields: of `make_run`.
         batch: images at a time.
-        sampler: "naive" (of ON; `evaluations` of the network are timed, and extrapolated to
-            `naive_evaluations`), "cached" or "graph" (`decode`, one compiled call), or "steps" (see
-            `decode_by_steps`).
+        sampler: "naive" (of ON: `evaluations` of the network are timed and extrapolated to
+            `naive_evaluations`), "cached" or "graph" (`decode`, one compiled call), or "steps"
+            (`StepByStep`).
         evaluations: full evaluations to time for the naive sampler.
     """
 
@@ -125,11 +125,11 @@ class ImageSampler(Sampler):
 
 
 class StepByStep:
-    """`OlogN` decoded by a Python loop over compiled steps, as the paper's was not in-graph: one
-    call a pixel of the base, in which each sub-pixel takes a full evaluation of it, and one call a
-    group of every scale.
+    """Decodes an `OlogN` by a Python loop over compiled steps, like the paper's sampler that is not
+    in-graph: one call per pixel of the base, with a full evaluation of it per sub-pixel, and one
+    call per group of every scale.
 
-    Call argument: uniforms `[B, H, W, C]`. Returns the int32 levels that `model.decode` would.
+    Call argument: uniforms `[B, H, W, C]`. Returns the same int32 levels as `model.decode`.
     """
 
     def __init__(self, model):
@@ -189,11 +189,12 @@ class VideoSampler(Sampler):
     Args:
         fields: of `make_run`.
         batch: clips at a time.
-        sampler: "naive" (of OTN: `evaluations` of its decoder on a whole frame are timed, and
-            extrapolated to one a sub-pixel of all frames; what it spends on the past is left out,
-            which flatters it), "cached" (of OTN: `frames` frames are timed, and extrapolated to
-            all), "graph" (`decode`, one compiled call), or "steps" (a compiled call a frame).
-        evaluations, frames: how many the naive and the cached sampler time.
+        sampler: "naive" (of OTN: `evaluations` of its decoder on a whole frame are timed and
+            extrapolated to one per sub-pixel of all frames; its work on past frames is left out,
+            which flatters it), "cached" (of OTN: `frames` frames are timed and extrapolated to
+            all), "graph" (`decode`, one compiled call), or "steps" (one compiled call per frame).
+        evaluations: evaluations to time for the naive sampler.
+        frames: frames to time for the cached sampler.
     """
 
     def __init__(self, fields, batch, sampler, evaluations, frames):
@@ -245,7 +246,7 @@ class VideoSampler(Sampler):
 
     def flops(self):
         if keras.backend.backend() != "tensorflow":
-            return None  # they are counted from TensorFlow's graph
+            return None  # operations are counted from TensorFlow's graph
         import tensorflow as tf
 
         config, model, length = self._config, self.model, self._config.predicted_frames
@@ -286,24 +287,24 @@ class VideoSampler(Sampler):
 
 
 def naive_evaluations(model):
-    """Full evaluations that the naive sampler takes for an image: one a sub-pixel, or a pixel where
-    the law does not order the channels."""
+    """Full evaluations that the naive sampler takes for an image: one per sub-pixel, or per pixel
+    if the output distribution does not order the channels."""
     height, width = model.config.image_size
     orders = model.distribution.channel_autoregressive
     return height * width * (model.config.channels if orders else 1)
 
 
 def group_evaluations(model):
-    """Evaluations of an upscaler that sampling its group takes: of a channel-masked one, as in the
-    paper, one a channel; else one (of which type B's decoder is evaluated pixel by pixel)."""
+    """Evaluations of an upscaler that sampling its group takes: one per channel if it is
+    channel-masked, as in the paper, else one (type B evaluates its decoder pixel by pixel)."""
     masked = any(isinstance(upscaler, MaskedUpscalerA) for upscaler in model.upscalers)
     return model.config.channels if masked else 1
 
 
 def evaluations(model, count):
     """A compiled function of images `[B, H, W, C]` that evaluates ON's whole network `count` times
-    in a row, each time reading what the one before found, as in sampling, so none can be left
-    out."""
+    in a row. Each evaluation reads the result of the one before, as in sampling, so none can be
+    optimised away."""
     config = model.config
     return compile_function(
         lambda model, images: _repeated(model.base, images, count),
@@ -313,7 +314,7 @@ def evaluations(model, count):
 
 
 def frame_evaluations(model, count):
-    """The same of `(frame, hidden)` and the decoder of an `OTN`."""
+    """The same for the decoder of an `OTN`: a compiled function of `(frame, hidden)`."""
     config = model.config
 
     def run(model, frame, hidden):
@@ -334,7 +335,7 @@ def frame_evaluations(model, count):
 def _repeated(network, levels, count):
     def evaluate(_, levels):
         params = network(levels)
-        # True of no parameter, but only the whole evaluation can tell.
+        # No parameter is so large, but only the whole evaluation can show that.
         return levels + ops.cast(ops.max(params) > 1e30, "int32")
 
     return ops.fori_loop(0, count, evaluate, levels)

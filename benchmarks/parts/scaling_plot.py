@@ -1,4 +1,4 @@
-"""The scaling benchmark's picture."""
+"""Plots the scaling report's times and peak memory against the image size."""
 
 import pathlib
 
@@ -10,11 +10,11 @@ LABELS = {"OlogN": "OlogN, type A", "ON": "ON, cached"}
 
 
 def plot(folder, found):
-    """Seconds an image, microseconds a pixel and peak memory against the side, as `scaling.png`.
+    """Plots seconds per image, microseconds per pixel and peak memory against the side.
 
     Args:
-        folder: where to.
-        found: from `scaling.measure`.
+        folder: the folder that `scaling.png` is written to.
+        found: the result of `scaling.measure`.
     """
     panels = (
         ("seconds an image", lambda one: one["seconds"]),

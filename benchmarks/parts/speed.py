@@ -1,7 +1,7 @@
-"""Rows of Table 4: which samplers are compared, how they are measured, and the page.
+"""The rows of Table 4: the samplers to compare, their measurement, and the page.
 
-Samplers that are compared with one another form a group: images with one output law and batch size,
-or videos. Each group is measured in `rounds`.
+Samplers that are compared with one another form a group: images with one output distribution and
+batch size, or videos. Each group is measured in `rounds`.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from parts.tables import markdown_table
 from parts.timing import format_spread
 
 HOW = {"naive": "naive", "cached": "cached", "steps": "a step a call", "graph": "in-graph"}
-PAPER = {  # Table 4, seconds on a Quadro M4000: of 30 images of 32x32, of a frame of 64x64
+PAPER = {  # Table 4, seconds on a Quadro M4000: 30 images of 32x32, or a frame of 64x64
     ("ON", "naive"): 120.0,
     ("OlogN", "steps"): 1.17,
     ("OlogN", "graph"): 1.14,
@@ -31,12 +31,12 @@ class Row:
     """One sampler of one model.
 
     Attributes:
-        group: what it is compared with.
-        model: name to show, "OlogN A" say.
+        group: name of the group that it is compared in.
+        model: name to show, such as "OlogN A".
         variant: as in a configuration.
         sampler: a key of `HOW`.
         worker: the arguments of its `Worker`.
-        frames: predicted, of a video; 0 of an image.
+        frames: number of predicted frames; 0 for images.
     """
 
     group: str
@@ -48,15 +48,15 @@ class Row:
 
     @property
     def name(self):
-        """Unique within a group."""
+        """A name that is unique within the group."""
         return f"{self.model}, {HOW[self.sampler]}"
 
 
-PAPERS = "OlogN A, the paper's"  # every departure off: three evaluations of a network a group
+PAPERS = "OlogN A, the paper's"  # every departure off: three evaluations of a network per group
 
 
 def image_rows(options):
-    """Groups of images: each output law with each batch size."""
+    """Yields the rows of images: a group for each output distribution and batch size."""
     olog = {"variant": "OlogN", "upscaler": "A"}
     models = [
         ("ON", {"variant": "ON"}, ("naive", "cached")),
@@ -67,7 +67,7 @@ def image_rows(options):
     for batch in options.batches:
         for output in options.outputs:
             group = f"images, {output}, batch {batch}"
-            # With a DMOL a network is evaluated once, in the paper as well.
+            # With a DMOL, the paper's network would be evaluated only once too.
             for name, own, samplers in models if output == "softmax" else models[:-1]:
                 fields = paper_models.fields(options, size=options.size, output=output, **own)
                 for sampler in samplers:
@@ -89,7 +89,7 @@ VIDEOS = {
 
 
 def video_rows(options):
-    """The group of videos."""
+    """Yields the rows of videos, one group."""
     shared = {
         "preset": options.preset,
         "dataset": "shapes_push",
@@ -115,7 +115,7 @@ def video_rows(options):
 
 
 def measure(rows, repeats):
-    """Every row's numbers, as a list of dicts for JSON, in the order of the rows."""
+    """Measures every row; returns a list of dicts for JSON, in the order of the rows."""
     groups, found = {}, []
     for row in rows:
         groups.setdefault(row.group, []).append(row)
@@ -150,7 +150,7 @@ def _result(row, members, times, facts):
 
 
 def find(results, model, sampler):
-    """The first result of a model and a sampler; or None."""
+    """The first result of a model and a sampler, or None."""
     for result in results:
         if (result["model"], result["sampler"]) == (model, sampler):
             return result
@@ -212,18 +212,18 @@ def _cells(result, frames):
 
 def _times(ratios):
     middle = ratios["median"]
-    if middle < 0.1 or ratios["min"] == ratios["max"] == 1:  # of naive samplers
+    if middle < 0.1 or ratios["min"] == ratios["max"] == 1:  # a naive sampler, or itself
         return f"{middle:.2g}"
     return format_spread(ratios, 0 if middle >= 100 else 1 if middle >= 10 else 2)
 
 
 def page(results, how, goals):
-    """The whole page.
+    """The whole page as Markdown.
 
     Args:
         results: dict with `command`, `machine`, `rows` and `repeats`.
         how: Markdown on what was measured.
-        goals: Markdown of them, or "".
+        goals: a table of goals as Markdown, or "".
     """
     before = [row["memory_before"] for row in results["rows"] if row["memory_before"]]
     memory = f", of which {max(before) / 1024:.2f} GiB before the model is built" if before else ""

@@ -1,4 +1,4 @@
-"""A run's training step on its own data, timed by the processor's clock."""
+"""A run's training step on its own data, timed in processor seconds."""
 
 import time
 
@@ -14,7 +14,7 @@ from ms_pixelcnn_tf.training.step import make_train_step
 
 class StepSubject:
     """The subject of a `Worker`. A round is one step as at the start of the run and one as at its
-    end: what `past_samples` samples is not sampled at the start.
+    end, since the passes of `past_samples` replace no frames at the start.
 
     Args:
         run: a `RunConfig`.
@@ -37,7 +37,7 @@ class StepSubject:
         return {"parameters": int(self._model.count_params())}
 
     def measure(self):
-        """Processor seconds a step."""
+        """One round: processor seconds per step."""
         started = time.process_time()
         for step in (0, self._config.steps - 1):
             metrics = self._step(self._batch, tf.constant(step, tf.int64))

@@ -1,4 +1,4 @@
-"""Results as Markdown for people and as JSON for programs, side by side."""
+"""Writes results as Markdown for people and as JSON for programs."""
 
 import argparse
 import json
@@ -11,25 +11,25 @@ RESULTS = pathlib.Path(__file__).resolve().parents[1] / "results"
 
 
 def markdown_table(header, rows):
-    """A table, its first column to the left, the others to the right."""
+    """A Markdown table, its first column aligned left and the others right."""
     rule = [":--", *["--:"] * (len(header) - 1)]
     return "".join(f"| {' | '.join(map(str, row))} |\n" for row in (header, rule, *rows))
 
 
 def yes(met):
-    """Whether a goal is met, as a cell."""
+    """Whether a goal is met, as a cell: "yes" or "no"."""
     return "yes" if met else "no"
 
 
 def add_out(parser):
-    """The flag `--out`, the folder of the results, tried before anything is measured."""
+    """Adds `--out`, the folder of the results, which is checked before anything is measured."""
     parser.add_argument(
         "--out", type=_writable, default=str(RESULTS), metavar="DIR", help="for the results"
     )
 
 
 def _writable(name):
-    """A folder's name; the folder is made."""
+    """Makes a folder that can be written, and returns its name."""
     try:
         pathlib.Path(name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -47,7 +47,7 @@ def write_results(folder, name, markdown, results):
 
 
 def shown_command(name, arguments, paths=("--out", "--workdir", "--data_dir")):
-    """The command as typed, less its folders, which mean nothing on another machine."""
+    """The command as typed, without its folders, which mean nothing on another machine."""
     kept = []
     arguments = iter(arguments)
     for argument in arguments:

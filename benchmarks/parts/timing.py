@@ -1,11 +1,11 @@
-"""Times of repeated calls, and what is kept of them."""
+"""Times calls, and summarises the times of several rounds."""
 
 import statistics
 import time
 
 
 def seconds_of(function):
-    """Wall-clock seconds of one call, which must not return before its results are there."""
+    """Wall-clock seconds of one call, which must not return before its results are ready."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started

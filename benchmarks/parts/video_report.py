@@ -1,4 +1,4 @@
-"""What the trained video models reach: Table 2, what the actions tell, and what a push moves."""
+"""Writes the video report: Table 2, the effect of the actions, and whether pushes move objects."""
 
 import pathlib
 
@@ -19,7 +19,7 @@ from parts.tables import markdown_table, write_results
 
 NAME = "video"
 SPLITS = ("train", "validation", "test_seen", "test_novel")
-# Table 2: nats per sub-pixel. Rows of three columns leave out train.
+# Table 2: nats per sub-pixel on SPLITS; None where the paper has no number.
 PAPER = {
     "OT_baseline": (None, 2.06, 2.08, 2.07),
     "OTN": (None, 0.62, 0.64, 0.64),
@@ -28,21 +28,21 @@ PAPER = {
 }
 ORDER = ("OTN", "OTlogN", "OT", "OT_baseline")  # as the paper has them, best first
 BATCH = 10
-PUSHED = 0.35  # displacement of an object, table units, that counts as a push
+PUSHED = 0.35  # displacement of an object that counts as a push, table units
 PUSH_KINDS = {"real_": "real", "copied_": "frame before", "ahead_": "a frame ahead", "": "samples"}
 PUSH_PLACES = {"at_front": "front", "at_push": "moved", "at_end": "end", "at_start": "start"}
-EDGE = 0.7  # of an object's radius ahead of its centre: what it covers last, and moves on to first
+EDGE = 0.7  # place ahead of an object's centre, near its front edge, in radii
 SCALE = 3
-AUGMENTED = "-augmented"  # ends the name of a run that is another's with clips changed at random
+AUGMENTED = "-augmented"  # ends the name of a run that differs from another by augmentation
 
 
 def write(options, runs, command):
     """Measures, writes the page, its JSON and the film strip; returns the page.
 
     Args:
-        options: `workdir`, `out`, and the numbers `examples`, `pushes` and `rows`.
+        options: `workdir`, `out`, `note`, and the numbers `examples`, `pushes` and `rows`.
         runs: name → fields of its configuration.
-        command: as typed.
+        command: the command as typed.
     """
     found, models = {}, {}
     for name in runs:
@@ -83,7 +83,7 @@ def write(options, runs, command):
 
 
 def training(folder):
-    """What the training took, from its validation curve."""
+    """The cost of a training, from its validation curve."""
     last = read_metrics(folder)[-1]
     return {
         "past_samples": Run(folder).config.train.past_samples,
@@ -95,7 +95,7 @@ def training(folder):
 
 
 def batches(model, source, num, split="test_seen"):
-    """The first clips of a split as the model takes them: dict field → numpy."""
+    """The first `num` clips of a split in the model's format: dict field → numpy array."""
     fields = ("frames", *model.config.conditions)
     found = pipeline.evaluation_batches(
         source,
@@ -109,12 +109,12 @@ def batches(model, source, num, split="test_seen"):
 
 
 def swapped(model, source, num, fields):
-    """Nats per sub-pixel of test_seen, each clip scored with some fields of the next one's.
+    """Nats per sub-pixel of test_seen, each clip scored with some fields of the next clip.
 
-    What the given frames tell stays: its states up to the last given frame, its actions before.
+    A clip keeps its own states up to the last given frame, and its own actions before that frame.
 
     Args:
-        fields: of "actions" and "states".
+        fields: the fields to swap, of "actions" and "states".
     """
     clips = batches(model, source, num)
     frames, given = clips.pop("frames"), model.config.given_frames
@@ -131,19 +131,21 @@ def swapped(model, source, num, fields):
 
 
 def pushes(model, source, num):
-    """Whether what the arm pushed moves in the samples.
+    """Tests whether objects that the arm pushed move in the samples.
 
-    Of clips of test_seen in which an object moves by PUSHED or more after the given frames, the
-    model is given the start, actions and states. The object's colour is looked for around the place
-    where it truly is, in the first frame after it has moved so far and in the last one, and in the
-    last one around the place where it was; and near its front edge in the frame to which it moves
-    most.
+    Takes clips of test_seen in which an object moves by PUSHED or more after the given frames, and
+    gives the model their given frames, actions and states. Then looks for the object's colour:
+
+    * "at_front": near its front edge, in the frame in which it moves most;
+    * "at_push": around its true place, in the first frame in which it has moved by PUSHED;
+    * "at_end": around its true place, in the last frame;
+    * "at_start": around its place in the last given frame, in the last frame.
 
     Returns:
-        dict: "objects" looked at; "real_at_front", "real_at_push", "real_at_end", "real_at_start":
-        shares of the real frames that show its colour there; "at_front", …: of the samples; and
-        "ahead_at_front", …: of samples of one frame ahead, given all the true ones before it; and
-        "copied_at_front", …: of the frame before, in place of such a sample.
+        dict: "objects", their number, and for each place the share of the frames that show the
+        colour there: "at_front", … of the samples; "real_at_front", … of the real frames;
+        "ahead_at_front", … of samples one frame ahead, given all true frames before; and
+        "copied_at_front", … of the frame before, in place of such a sample.
     """
     config, wanted = model.config, []
     given = config.given_frames
@@ -195,11 +197,11 @@ def pushes(model, source, num):
 
 
 def front_of(path, radius, given):
-    """The frame after the given ones to which an object moves most, and the place on the table near
-    its edge there, in the direction that it moves in.
+    """The frame after the given ones in which an object moves most, and the place on the table near
+    its front edge in that frame.
 
     Args:
-        path: `[T, 2]`, where it is.
+        path: `[T, 2]`, its place in each frame.
         radius: of the object.
         given: number of given frames.
     """
@@ -210,8 +212,8 @@ def front_of(path, radius, given):
 
 
 def shows(image, thing, place, reach=0.5):
-    """Whether an image shows the colour of an object around a place on the table, as far as `reach`
-    of its radius, and a pixel at least; none where that is off the picture."""
+    """Whether an image shows the colour of an object around a place on the table, within `reach`
+    times its radius and at least within a pixel; False if that is off the picture."""
     height, width = image.shape[:2]
     pixels_a_unit = min(height, width) / SEEN_CAMERA.view  # the seen camera is not turned
     place = (place - np.array(SEEN_CAMERA.centre)) * pixels_a_unit
@@ -220,18 +222,18 @@ def shows(image, thing, place, reach=0.5):
     rows, columns = np.mgrid[:height, :width] + 0.5
     near = np.hypot(rows - row, columns - column) <= radius
     if not near.any():
-        return False  # it is off the picture
+        return False
     colours = list(raster.COLOURS)
     shades = np.array(list(raster.COLOURS.values()))
     mean = image[near].reshape(-1, 3).mean(0).astype("float64")
-    # The direction of the colour, whatever the light.
+    # The direction of a colour does not depend on the light.
     cosines = shades @ mean / (np.linalg.norm(shades, axis=1) * max(np.linalg.norm(mean), 1e-9))
     return colours[int(cosines.argmax())] == thing.colour
 
 
 def strip(models, source, num):
-    """One film strip of clips of test_seen in which something is pushed: each clip real, and as
-    each model goes on from its first frames.
+    """A film strip of clips of test_seen in which an object is pushed: each real clip, and how each
+    model continues its first frames.
 
     Args:
         models: name → model, of frames of one size.
@@ -255,7 +257,7 @@ def strip(models, source, num):
 
 
 def markdown(results):
-    """The page."""
+    """The page as Markdown."""
     runs, rows = results["runs"], []
     for name, found in runs.items():
         ours = [f"{found['nats'][split]:.3f}" for split in SPLITS]
@@ -371,7 +373,7 @@ def markdown(results):
 
 
 def augmented(runs):
-    """What jitter and mirror do: a section for each run with them beside the one without."""
+    """Yields a section on jitter and mirror for each run with them, against the run without."""
     for name, found in runs.items():
         plain = runs.get(name.removesuffix(AUGMENTED))
         if name.endswith(AUGMENTED) and plain:

@@ -1,4 +1,4 @@
-"""Subjects of a benchmark, each in its own process, so that each has its own peak memory."""
+"""Holds subjects of a benchmark, each in its own process, so that each has its own peak memory."""
 
 import contextlib
 import importlib
@@ -14,15 +14,15 @@ STATUS = pathlib.Path("/proc/self/status")
 
 
 class Worker:
-    """A process that holds one subject and measures it whenever asked.
+    """A process that holds one subject and measures it on request.
 
     Args:
-        name: "module:class" of the subject. It has `measure()`, one round, and `facts()`, what
-            there is to tell beside; both return what can be pickled.
+        name: "module:class" of the subject. It has `measure()`, which measures one round, and
+            `facts()`, which describes the subject; both results must be picklable.
         *arguments: of the class.
 
     Attributes:
-        facts: of the subject, as told when it stood ready.
+        facts: the result of `facts()`, once the subject was ready.
     """
 
     def __init__(self, name, *arguments):
@@ -34,13 +34,13 @@ class Worker:
         self.facts = self._receive()
 
     def measure(self):
-        """One round of the subject's."""
+        """Measures one round of the subject."""
         self._connection.send("measure")
         return self._receive()
 
     def close(self):
-        """Ends the process, which may be in the midst of a round."""
-        self._connection.close()  # whereupon an idle process ends by itself
+        """Ends the process, even in the middle of a round."""
+        self._connection.close()  # an idle process then ends by itself
         self._process.join(timeout=5)
         self._process.terminate()
         self._process.join()
@@ -61,7 +61,7 @@ class Worker:
 
 @contextlib.contextmanager
 def workers(subjects):
-    """Workers made one after the other, and closed in the end.
+    """Starts workers one after the other, and closes them at the end.
 
     Args:
         subjects: dict key → arguments of `Worker`.
@@ -81,12 +81,12 @@ def workers(subjects):
 
 
 def peak_memory():
-    """The largest resident memory that this process ever had, MiB; None where it is not told."""
+    """The peak resident memory of this process, MiB; None if the system does not report it."""
     return _status("VmHWM")
 
 
 def resident_memory():
-    """The resident memory of this process, MiB; None where it is not told."""
+    """The resident memory of this process, MiB; None if the system does not report it."""
     return _status("VmRSS")
 
 
@@ -99,7 +99,7 @@ def _status(name):
 
 def _serve(connection, name, arguments):
     module, kind = name.split(":")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to act on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
     try:
         with flags.quiet_start():  # here, so that the start-up log is hidden
             make = getattr(importlib.import_module(module), kind)

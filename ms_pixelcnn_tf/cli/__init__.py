@@ -1,1 +1,1 @@
-"""The commands. Flags parse, libraries act; TensorFlow is imported only once the flags are good."""
+"""The commands: they parse flags and call the library; most parse before importing TensorFlow."""

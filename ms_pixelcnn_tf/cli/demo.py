@@ -1,4 +1,4 @@
-"""bin/demo: the whole way in minutes: train, evaluate, time against ON, draw."""
+"""bin/demo: trains, evaluates and samples a small model in minutes, and times it against ON."""
 
 import shutil
 import time
@@ -22,10 +22,10 @@ RECIPE = {
     "preset": "tiny",
     "image_size": 32,
     "base_size": 4,
-    # 5 bits: with 8, two thirds of the time go into 256-way logits, and most of what there is to
-    # learn is the sensor's noise.
+    # 5 bits: with 8, two thirds of the time would go into 256-way logits, and the model would
+    # mostly learn the sensor's noise.
     "num_levels": 32,
-    # What stands where is given, by kind; colours, light and ground are the model's.
+    # The places and kinds of the shapes are given; the model chooses colours, light and ground.
     "conditions": "segmentation",
     "spatial_features": 24,
     "spatial_blocks": 2,
@@ -36,9 +36,9 @@ RECIPE = {
     "sample_every": 600,
 }
 ROWS = 4  # of samples, each with one of every kind; all are sampled at once
-LOOKED_AT = 200  # validation images, whose segmentations the samples are of
+LOOKED_AT = 200  # validation images among which segmentations are chosen
 SCALE = 4  # magnification of the pictures
-MARKER = ".demo"  # stands in a run's folder that the demo made, and may remove
+MARKER = ".demo"  # marks a run folder that the demo made and may remove
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -122,7 +122,7 @@ all of it     {time.perf_counter() - started:.0f} s""")
 
 
 def segmentations(source: Source) -> np.ndarray:
-    """Maps of validation images, `ROWS` of every kind of largest shape, one of each in turn."""
+    """Segmentation maps of validation images: `ROWS` per kind of largest shape, kinds in turn."""
     indices = np.arange(LOOKED_AT)
     labels = source.examples("validation", indices, ("label",))["label"]
     chosen = np.stack(
@@ -133,10 +133,10 @@ def segmentations(source: Source) -> np.ndarray:
 
 
 def clear(workdir: Path, run: RunConfig) -> None:
-    """Removes an earlier demo's run, unless it was interrupted and can go on.
+    """Removes an earlier demo's run, unless it was interrupted and can be resumed.
 
     Raises:
-        UserError: if the folder holds anything that is not the demo's.
+        UserError: if the folder is not empty and not the demo's.
     """
     from ms_pixelcnn_tf.runs.checkpoint import latest_step
     from ms_pixelcnn_tf.runs.run import Run
@@ -154,7 +154,7 @@ def clear(workdir: Path, run: RunConfig) -> None:
 
 
 def seconds_of_evaluation(model: Any, batch: int) -> float:
-    """Time of one evaluation of ON's network on `batch` images, compiled."""
+    """Median seconds of one evaluation of ON's network on `batch` images, compiled."""
     import tensorflow as tf
 
     config = model.config
@@ -164,7 +164,7 @@ def seconds_of_evaluation(model: Any, batch: int) -> float:
 
 
 def count(model: Any) -> str:
-    """The number of parameters, in millions."""
+    """The number of parameters in millions, as text."""
     return f"{model.count_params() / 1e6:.2f} M"
 
 

@@ -1,4 +1,4 @@
-"""bin/evaluate: one exact pass over a split."""
+"""bin/evaluate: scores a split in one exact pass."""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
         from ms_pixelcnn_tf.runs.run import Run
     run = Run(options.workdir)
     source = run.source(options.data_dir)
-    source.size(options.split)  # an unknown split is told before the model is built
+    source.size(options.split)  # reports an unknown split before the model is built
     model = run.model(checkpoint=options.checkpoint)
     batch_size = options.batch_size or run.config.train.examples_at_once
     result = evaluate(model, source, options.split, batch_size, limit=options.limit)

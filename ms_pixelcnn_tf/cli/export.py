@@ -1,4 +1,4 @@
-"""bin/export: a trained model as a SavedModel, which needs TensorFlow alone."""
+"""bin/export: writes a trained model as a SavedModel, which needs only TensorFlow."""
 
 import os
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
         source = load_source(run, options.data_dir)
         datasheet.check_same_classes(workdir, source)
         for split in splits:
-            source.size(split)  # an unknown one is told before anything is done
+            source.size(split)  # reports an unknown split before any work is done
     model = trained.model(to_sample=from_base, checkpoint=options.checkpoint)
     if missing:
         made = "x".join(map(str, model.config.image_size))

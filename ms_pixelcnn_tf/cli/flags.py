@@ -1,5 +1,4 @@
-"""What the commands share: flags from the configuration's fields, errors as one line, a quiet
-start."""
+"""Shared by the commands: flags from configuration fields, one-line errors, a quiet start."""
 
 import argparse
 import contextlib
@@ -36,7 +35,7 @@ MAX_SKIPPED_SHOWN = 5
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises UserError instead of printing the usage; suggests the nearest of misspelt flags."""
+    """Raises UserError instead of printing the usage; suggests a flag for a misspelled one."""
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(
@@ -51,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} ({self.prog} --help lists the flags)")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parses all of `arguments`. Raises UserError for what it does not know."""
+        """Parses `arguments`. Raises UserError for unknown ones."""
         known, unknown = self.parse_known_args(arguments)
         if unknown:
             name = unknown[0].split("=")[0]
@@ -63,9 +62,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_config_flags(parser: argparse.ArgumentParser, exclude: Collection[str] = ()) -> None:
-    """Adds one flag a field of the configuration, except those in `exclude`.
+    """Adds one flag per field of the configuration, except those in `exclude`.
 
-    A flag that is not given leaves no attribute, so that the preset decides.
+    A flag that is not given sets no attribute, so that the preset decides.
     """
     titles = {
         "model": "the model",
@@ -91,7 +90,7 @@ def add_config_flags(parser: argparse.ArgumentParser, exclude: Collection[str] =
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds --workdir and --model, of which one says where the model is: see `model_folder`."""
+    """Adds --workdir and --model; exactly one of them must be given (see `model_folder`)."""
     parser.add_argument(
         "--workdir", type=os.path.expanduser, metavar="DIR", help="folder of the run"
     )
@@ -104,10 +103,10 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def model_folder(options: argparse.Namespace) -> str:
-    """The folder of the model that the flags name; as `options.workdir` too.
+    """The folder of the model that the flags name; also sets `options.workdir` to it.
 
     Raises:
-        UserError: if none is named, or two are, or there is none.
+        UserError: if both flags or neither are given, or --model names no model.
     """
     if (options.workdir is None) == (options.model is None):
         given = "both" if options.model else "neither"
@@ -121,7 +120,7 @@ def model_folder(options: argparse.Namespace) -> str:
 
 
 def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
-    """Adds --checkpoint, the weights to load."""
+    """Adds --checkpoint, which chooses the weights to load."""
     parser.add_argument(
         "--checkpoint",
         default="last",
@@ -139,7 +138,7 @@ def positive(text: str) -> int:
 
 
 def positives(text: str) -> list[int]:
-    """Different integers above 0 with commas between, for `type=` of a flag: "30,1" → [30, 1]."""
+    """Distinct integers above 0, separated by commas, for `type=` of a flag: "30,1" → [30, 1]."""
     values = [positive(part) for part in text.split(",")]
     if len(set(values)) < len(values):
         raise argparse.ArgumentTypeError(f"{text!r} has a number twice")
@@ -153,9 +152,9 @@ def check_picture_size(
 
     Args:
         size: (height, width) of the picture, pixels.
-        what: is drawn, for the message.
-        options: of the command; has `scale`.
-        advice: what would help, beside lower --num or --scale.
+        what: description of the picture, for the message.
+        options: the command's options, with `scale`.
+        advice: text to add to "lower --num or --scale".
     """
     count = size[0] * size[1]
     if count > MAX_PIXELS:
@@ -166,7 +165,7 @@ def check_picture_size(
 
 
 def show_skipped(skipped: Sequence[tuple[str, str]], num_read: int) -> None:
-    """Tells on the standard error which files gave no image."""
+    """Prints the files that gave no image, if any, to standard error."""
     if skipped:
         shown = "; ".join(f"{path}: {reason}" for path, reason in skipped[:MAX_SKIPPED_SHOWN])
         more = len(skipped) - MAX_SKIPPED_SHOWN
@@ -176,8 +175,8 @@ def show_skipped(skipped: Sequence[tuple[str, str]], num_read: int) -> None:
 
 
 def run(main: Callable[[list[str]], object]) -> None:
-    """Runs a command's `main(arguments)` and exits: 0, 2 after `error: …`, 130 after Ctrl-C, 143
-    after SIGTERM. A warning is one line too."""
+    """Runs a command's `main(arguments)`. Exit status: 0, 2 after `error: …`, 130 after Ctrl-C, 143
+    after SIGTERM. Warnings are printed as one line."""
     warnings.showwarning = _show_warning
     try:
         main(sys.argv[1:])
@@ -195,7 +194,8 @@ def run(main: Callable[[list[str]], object]) -> None:
 
 
 def _is_out_of_memory(error):
-    """Python's error, or TensorFlow's, which is not imported here."""
+    """Whether it is Python's error or TensorFlow's, known by name since TensorFlow may not be
+    imported."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
@@ -206,9 +206,9 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """Hides what TensorFlow prints while it is imported, before its own log level takes effect.
+    """Hides TensorFlow's output during its import, before its own log level takes effect.
 
-    Whoever sets TF_CPP_MIN_LOG_LEVEL below 3 sees it all, and so does an import that fails.
+    Set TF_CPP_MIN_LOG_LEVEL below 3 to see it all. If the import fails, the output is shown.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         yield
@@ -265,7 +265,7 @@ def _metavar(default):
 
 
 def _kind(name):
-    """Of which models a field is: "image", "video" or, of both, "model"."""
+    """The kind of model that has a field: "image", "video", or "model" for both."""
     of_images, of_videos = (
         name in {field.name for field in dataclasses.fields(kind)}
         for kind in (ModelConfig, VideoConfig)
@@ -274,11 +274,11 @@ def _kind(name):
 
 
 def _defaults(field, kind):
-    """The default, and the presets that have another; those of videos apart, where they differ.
+    """A field's default, and the presets that differ from it; for videos separately if needed.
 
     Args:
         field: dataclass field of a configuration.
-        kind: what it is of: "image" and "video" are of such models only.
+        kind: the group of its flag; only such models have the fields of "image" and "video".
     """
     images, videos = (
         [

@@ -1,4 +1,4 @@
-"""bin/inspect_data: a sheet of examples with all that is known of them drawn on."""
+"""bin/inspect_data: draws a contact sheet of examples with their labels, captions and maps."""
 
 from collections.abc import Sequence
 

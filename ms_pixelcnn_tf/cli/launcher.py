@@ -1,7 +1,7 @@
-"""bin/train --scale=each: every scale of a model by a process of its own, all at once.
+"""bin/train --scale=each: trains all scales of a model at once, each in its own process.
 
-Each scale's term of the likelihood needs only ground truth, so the processes have nothing to tell
-one another (Reed et al., 2017, section 3).
+Each scale's term of the likelihood needs only ground truth, so the processes do not communicate
+(Reed et al., 2017, section 3).
 """
 
 import argparse
@@ -28,13 +28,13 @@ def is_asked_for(arguments: Sequence[str]) -> bool:
 
 
 def commands(arguments: Sequence[str], scales: Iterable[str], workdir: str) -> dict[str, list[str]]:
-    """The arguments of `bin/train` for each scale: dict scale → list."""
+    """The arguments of `bin/train` for each scale: scale → list."""
     _, others = _split(arguments)
     return {scale: [*others, f"--scale={scale}", f"--workdir={workdir}"] for scale in scales}
 
 
 def _split(arguments):
-    """What each scale's process is given anew, as a namespace, and all other arguments."""
+    """The flags that are replaced for each process, as a namespace, and all other arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--scale")
     parser.add_argument("--workdir")
@@ -44,26 +44,26 @@ def _split(arguments):
 def launch(
     arguments: Sequence[str], scales: Iterable[str], workdir: str, program: Sequence[str] = PROGRAM
 ) -> None:
-    """Runs the scales' processes to their ends; SIGINT and SIGTERM are handed on to all.
+    """Runs one process per scale until all have ended; passes SIGINT and SIGTERM on to them.
 
     Args:
-        arguments: of the command.
+        arguments: the command's arguments.
         scales: names of all scales.
-        workdir: the run's folder.
-        program: what is started with each scale's arguments.
+        workdir: the run folder.
+        program: the program that is started with each scale's arguments.
 
     Raises:
-        UserError: if one failed; the others have gone on to their ends.
+        UserError: if a process failed, after all have ended.
     """
     each = commands(arguments, scales, workdir)
     print("on many machines that see the same folder, one each:")
     for own in each.values():
         print(f"  bin/train {shlex.join(own)}", flush=True)
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
-    environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # they share what there is
+    environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # they share the GPU memory
     with _noted_signals() as received:
         processes = {
-            # A session of its own: a terminal's Ctrl-C comes once, from here.
+            # In its own session, so that a terminal's Ctrl-C reaches it only once, from here.
             scale: subprocess.Popen(
                 [*program, *own],
                 stdout=subprocess.PIPE,
@@ -105,7 +105,7 @@ def launch(
 
 @contextlib.contextmanager
 def _noted_signals():
-    """While entered, SIGINT and SIGTERM do nothing but stand in the list that it yields."""
+    """While entered, only records SIGINT and SIGTERM, in the list that it yields."""
     received = []
 
     def note(number, frame):
@@ -121,7 +121,7 @@ def _noted_signals():
 
 
 def _show(scale, stream, lines):
-    """Prints a process's lines with its scale before them, never two at once."""
+    """Prints each line of a process after the name of its scale, one line at a time."""
     for line in stream:
         with lines:
             print(f"[{scale}] {line}", end="", flush=True)

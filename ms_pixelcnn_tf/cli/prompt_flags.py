@@ -1,4 +1,4 @@
-"""The flags by which commands are told what pictures are to show, and what they tell of a run."""
+"""The flags for a prompt, shared by commands, and helpers about a run's scales and names."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_prompt_flags(parser: argparse.ArgumentParser, label_default: str = "") -> None:
-    """Adds one flag a condition."""
+    """Adds one flag per condition."""
     group = parser.add_argument_group("what to show, as far as the model is conditioned on it")
     group.add_argument(
         "--label", metavar="CLASS", help=f"class of all images, by number or name{label_default}"
@@ -35,16 +35,16 @@ def add_prompt_flags(parser: argparse.ArgumentParser, label_default: str = "") -
 
 
 def given_flags(options: argparse.Namespace) -> dict[str, Any]:
-    """The prompt that the flags make, as a dict; empty if none was given."""
+    """The prompt from the flags, as a dict; empty if no flag was given."""
     values = {field: getattr(options, field) for field in CONDITIONS}
     return {field: value for field, value in values.items() if value is not None}
 
 
 def flags_prompt(options: argparse.Namespace, config: ModelConfig, names: Names) -> Prompt:
-    """The prompt that the flags make, as a `Prompt`.
+    """The prompt from the flags, checked.
 
     Raises:
-        UserError: if a flag is missing, does not suit the model or is not well-formed.
+        UserError: if a flag is missing, malformed or not one of the model's conditions.
     """
     given = given_flags(options)
     conditions = ", ".join(config.conditions)
@@ -59,7 +59,7 @@ def flags_prompt(options: argparse.Namespace, config: ModelConfig, names: Names)
 
 
 def tell_missing(config: ModelConfig, size: tuple[int, int]) -> None:
-    """Prints which scales a run lacks, if any, where its images are for that smaller than its own.
+    """Prints the scales that a run lacks, if its images are smaller for want of them.
 
     Args:
         config: the run's `ModelConfig`.

@@ -1,4 +1,4 @@
-"""bin/report: one page that tells of a run, or of several side by side."""
+"""bin/report: writes one HTML page about a run, or about several side by side."""
 
 import os
 import sys

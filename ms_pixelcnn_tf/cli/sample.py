@@ -1,4 +1,4 @@
-"""bin/sample: draws images, or videos, from a trained model."""
+"""bin/sample: samples images or videos from a trained model."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.generation.prompts import Names, Prompt
 
-PANEL_SIDE = 128  # least width of what is shown of a prompt
+PANEL_SIDE = 128  # least width of a prompt's panel, pixels
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
             setattr(options, name, value)
     config = sampled_config(run.model)
     names = prompt_flags.read_names(trained)
-    rows = None  # one prompt each, if the picture shows them
+    rows = None  # one prompt per row, if the picture shows prompts
     if options.prompts is not None:
         if not config.conditions:
             raise UserError("this model is unconditional; leave --prompts out")
@@ -106,9 +106,9 @@ def check_picture_size(
     """Raises UserError if the picture would be too large.
 
     Args:
-        options: of the command.
+        options: the command's options.
         config: the model's `ModelConfig`.
-        names: `prompts.Names`.
+        names: the run's `Names`.
         rows: the `Prompt`s that are shown, or None.
     """
     from ms_pixelcnn_tf.drawing import contact_sheet, grids
@@ -135,14 +135,14 @@ def write_picture(
     prompt_size: tuple[int, int],
     rows: Sequence[Prompt] | None = None,
 ) -> None:
-    """Draws the samples, `options.num` for each of `rows`, and writes them.
+    """Draws and writes the samples, `options.num` for each of `rows`.
 
     Args:
-        options: of the command.
+        options: the command's options.
         model: an image model.
-        levels: its samples, `[n, H, W, C]`.
-        names: `prompts.Names`.
-        prompt_size: `(height, width)` of the images whose pixels the prompts are in.
+        levels: its samples, levels `[n, H, W, C]`.
+        names: the run's `Names`.
+        prompt_size: `(height, width)` of the images that the prompts' coordinates refer to.
         rows: the `Prompt`s that are shown, or None.
     """
     from ms_pixelcnn_tf import pixels
@@ -167,7 +167,7 @@ def write_picture(
 
 
 def panel_side(options: argparse.Namespace, config: ModelConfig) -> int:
-    """Width of a prompt's panel: an image's, as drawn, if that leaves its words readable."""
+    """Width of a prompt's panel: that of an image as drawn, but at least `PANEL_SIDE`."""
     return max(PANEL_SIDE, config.image_size[1] * options.scale)
 
 

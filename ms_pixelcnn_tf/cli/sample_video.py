@@ -1,4 +1,4 @@
-"""bin/sample of a video model: what it makes of clips' first frames, beside what came of them."""
+"""bin/sample for a video model: samples futures of real clips and shows them next to the clips."""
 
 import argparse
 import dataclasses
@@ -22,9 +22,9 @@ FLAGS = ("dataset", "data_dir", "split", "first", "futures", "fps", "actions", "
 IMAGE_FLAGS = ("trajectory", "prompts", *CONDITIONS)
 SUFFIXES = (".gif", ".webp", ".png")
 NUM, OUT, FPS = 4, "video.gif", 8
-MAX_FPS = 50  # what players take a GIF at
+MAX_FPS = 50  # highest rate at which players show a GIF
 MAX_FUTURES = 1000
-FRAME_SIDE = 128  # about what a frame is magnified to
+FRAME_SIDE = 128  # pixels, to which frames are magnified approximately
 
 
 def add_video_flags(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +75,7 @@ def add_video_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def check_no_video_flags(options: argparse.Namespace, config: ModelConfig) -> None:
-    """Raises UserError if a flag of videos is given for a model of images."""
+    """Raises UserError if a video flag is given for an image model."""
     _check_absent(options, FLAGS, f"this run is a model of images ({config.variant})")
 
 
@@ -83,8 +83,8 @@ def sample(options: argparse.Namespace, trained: "Run") -> None:
     """Samples as the arguments say.
 
     Args:
-        options: of bin/sample; those that are None take their defaults here.
-        trained: the `Run`, of a video model.
+        options: the options of bin/sample; those that are None are set to their defaults.
+        trained: the `Run` of a video model.
     """
     from ms_pixelcnn_tf import pixels
     from ms_pixelcnn_tf.runs.run import Run
@@ -120,7 +120,7 @@ def sample(options: argparse.Namespace, trained: "Run") -> None:
 
 
 def set_defaults(options: argparse.Namespace, size: tuple[int, int]) -> None:
-    """Fills in what was not given, and checks --out, --fps and --first."""
+    """Sets options that were not given, and checks --out, --fps, --futures and --states."""
     defaults = {
         "num": NUM,
         "out": OUT,
@@ -146,7 +146,7 @@ def set_defaults(options: argparse.Namespace, size: tuple[int, int]) -> None:
 
 
 def open_source(options: argparse.Namespace, run: RunConfig) -> Source:
-    """The data set asked for, with clips as the run's model has them."""
+    """The data set that the options name, with clips as the run's model takes them."""
     from ms_pixelcnn_tf.runs.source import load_source
 
     if options.dataset not in (None, run.data.dataset):
@@ -161,7 +161,7 @@ def conditions_of(
     source: Source,
     given: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
-    """What the model is told of the clips: their own actions and states, or those of --actions."""
+    """The conditions of the clips: their own actions and states, or those that the flags give."""
     own = {field: given[field] for field in config.conditions}
     if options.actions is None:
         return own
@@ -176,7 +176,7 @@ def conditions_of(
 
 
 def row_names(options: argparse.Namespace) -> list[str]:
-    """What stands beside each row of pictures."""
+    """The name of each row of pictures."""
     sampled = [f"sample {i + 1}" for i in range(options.futures)]
     if options.futures == 1:
         sampled = ["sample"]
@@ -202,5 +202,5 @@ def check_size(
 def _check_absent(options, names, what):
     for name in names:
         value = getattr(options, name)
-        if value is not None and value is not False:  # an index of 0 was given
+        if value is not None and value is not False:  # --first=0 counts as given
             raise UserError(f"{what}; leave --{name} out")

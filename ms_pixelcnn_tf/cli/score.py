@@ -1,4 +1,4 @@
-"""bin/score: the likelihood of anyone's images, ranked, to find the odd ones in a folder."""
+"""bin/score: scores image files and ranks them, to find the odd ones in a folder."""
 
 import argparse
 import dataclasses
@@ -23,8 +23,8 @@ likelihood alone takes simple images for usual ones (Serrà et al., 2020); and t
 the most surprising hundredth of the sub-pixels, which finds what is odd in an image that is usual
 otherwise."""
 SHOWN = 10
-MAX_NAME = 150  # letters of a heat map's
-BRIGHTEST = 2  # of a heat map, in surprises of a uniform guess
+MAX_NAME = 150  # characters of a heat map's file name, without its rank and suffix
+BRIGHTEST = 2  # colour of a heat map, as a multiple of the surprise of a uniform guess
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -84,6 +84,7 @@ def main(arguments: Sequence[str]) -> None:
         import numpy as np
         from tqdm import tqdm
 
+        from ms_pixelcnn_tf import pixels
         from ms_pixelcnn_tf.drawing import grids
         from ms_pixelcnn_tf.evaluation import scoring
         from ms_pixelcnn_tf.files import replacing
@@ -122,19 +123,18 @@ def main(arguments: Sequence[str]) -> None:
             np.savez_compressed(file, bits=surprises, files=np.array(names))
     if options.heatmaps is not None:
         highest = BRIGHTEST * math.log2(config.num_levels)
-        of_name = dict(zip(names, zip(images, surprises, strict=True), strict=True))
+        shown = pixels.dequantise(images, config.num_levels)
+        of_name = dict(zip(names, zip(shown, surprises, strict=True), strict=True))
         digits = len(str(len(found)))
         for rank, score in enumerate(found, 1):
-            picture = grids.heat_map(
-                *of_name[score.file], config.num_levels, highest, options.scale
-            )
+            picture = grids.heat_map(*of_name[score.file], highest, options.scale)
             flat = os.path.splitext(score.file)[0].replace(os.sep, "_")[-MAX_NAME:]
             grids.write_png(os.path.join(options.heatmaps, f"{rank:0{digits}}-{flat}.png"), picture)
     show(found, options)
 
 
 def check_paths(options: argparse.Namespace) -> None:
-    """Raises UserError for inputs that are not there, and outputs that cannot be written."""
+    """Raises UserError for inputs that do not exist and outputs that cannot be written."""
     if not os.path.exists(options.images):
         raise UserError(f"{options.images} is not there; give a folder of images, or one image")
     for flag, path in (("out", options.out), ("subpixels", options.subpixels)):

@@ -1,4 +1,4 @@
-"""The console scripts `ms-pixelcnn-train`, …: what `bin/train`, … run, for an installed package."""
+"""The console scripts of an installed package: `ms-pixelcnn-train`, … for `bin/train`, …"""
 
 import functools
 import importlib
@@ -8,8 +8,8 @@ from ms_pixelcnn_tf.cli import flags
 
 
 def _run(module):
-    """Runs a module's `main`, and exits."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up log
+    """Runs a module's `main` as a command."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's start-up log
     flags.run(importlib.import_module(module).main)
 
 

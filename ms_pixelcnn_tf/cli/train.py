@@ -1,4 +1,4 @@
-"""bin/train: trains a model, or goes on with the run in --workdir."""
+"""bin/train: trains a model, or resumes the run in --workdir."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ do the same on many machines. With TF_CONFIG set, several machines train togethe
 
 
 def parse(arguments: Sequence[str]) -> tuple[RunConfig, str]:
-    """Arguments → `(RunConfig, workdir)`; its scale is "all" for "each"."""
+    """Arguments → `(RunConfig, workdir)`; for --scale=each, the scale is "all"."""
     parser = flags.Parser("train", DESCRIPTION)
     parser.add_argument(
         "--preset", default="tiny", metavar="NAME", help=f"{', '.join(PRESETS)} (default tiny)"

@@ -1,4 +1,4 @@
-"""bin/upscale: what a model sees in images of few pixels."""
+"""bin/upscale: super-resolution of image files, which keeps their pixels and samples the rest."""
 
 import argparse
 import os
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def check_paths(options: argparse.Namespace) -> None:
-    """Raises UserError for outputs that cannot be written, or would take an input's place."""
+    """Raises UserError for outputs that cannot be written or would land among the inputs."""
     if os.path.isdir(options.out):
         raise UserError(f"--out {options.out} is a folder; give a file")
     folder = options.input if os.path.isdir(options.input) else os.path.dirname(options.input)
@@ -130,10 +130,10 @@ def write(
     """Writes the samples and the sheet.
 
     Args:
-        options: of the command.
+        options: the command's options.
         inputs: list of `upscaling.Input`.
         samples: uint8 levels `[inputs, num, H, W, C]`.
-        num_levels: of the model.
+        num_levels: the model's number of levels.
     """
     from ms_pixelcnn_tf import pixels
     from ms_pixelcnn_tf.drawing import grids

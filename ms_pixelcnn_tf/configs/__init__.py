@@ -1,4 +1,4 @@
-"""Configurations as plain frozen data, and the recipes by name."""
+"""Configurations of models, data and training as frozen dataclasses, and named presets."""
 
 from ms_pixelcnn_tf.configs.checks import replace, unknown
 from ms_pixelcnn_tf.configs.image import CONDITIONS, VARIANTS, ModelConfig

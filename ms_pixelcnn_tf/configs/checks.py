@@ -1,4 +1,4 @@
-"""What a configuration may hold: the checks, and the errors that name what would be right."""
+"""Checks of configuration fields, with errors that name the valid values."""
 
 import dataclasses
 import difflib
@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import parse_size
 
-Config = TypeVar("Config", bound=Any)  # one of the configurations
+Config = TypeVar("Config", bound=Any)  # any configuration dataclass
 
 
 def replace(config: Config, **overrides: Any) -> Config:
-    """`dataclasses.replace` that suggests the nearest name for a misspelt one.
+    """`dataclasses.replace` that checks types and suggests the closest name for a misspelled field.
 
     Raises:
-        UserError: for an unknown field, or a value of another type.
+        UserError: for an unknown field, or a value of the wrong type.
     """
     fields = {field.name: field for field in dataclasses.fields(config)}
     checked = {}
@@ -27,14 +27,14 @@ def replace(config: Config, **overrides: Any) -> Config:
 
 
 def unknown(kind: str, name: object, valid: Iterable) -> UserError:
-    """The error for a name that is none of `valid`, with the nearest one."""
+    """The error for a name that is not in `valid`; it suggests the closest match."""
     near = difflib.get_close_matches(str(name), [str(v) for v in valid], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return UserError(f"unknown {kind} {name!r}{hint} (valid: {', '.join(map(str, valid))})")
 
 
 def _coerce(name, default, value):
-    """Checks a field's value against its default's type; ints may stand for floats."""
+    """Checks a value against the type of its default; parses sizes, converts int to float."""
     if isinstance(default, tuple):
         return parse_size(value, name)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -51,14 +51,14 @@ def _article(word):
 
 
 def check_choice(config: Any, name: str, valid: Collection[Any]) -> None:
-    """Raises UserError unless a field has one of the valid values."""
+    """Raises UserError unless the field `name` has one of the valid values."""
     value = getattr(config, name)
     if value not in valid:
         raise unknown(name, value, valid)
 
 
 def check_at_least(config: Any, least: float, *names: str) -> None:
-    """Raises UserError unless each of the fields named is at least `least`."""
+    """Raises UserError unless each named field is at least `least`."""
     for name in names:
         if getattr(config, name) < least:
             raise UserError(f"{name} is {getattr(config, name)}; valid: {least} or more")

@@ -1,4 +1,4 @@
-"""The image models: `ON`, the Gated PixelCNN at full size, and `OlogN`, the multiscale PixelCNN."""
+"""Configuration of the image models: `ON`, a Gated PixelCNN, and `OlogN`, a multiscale PixelCNN."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ CONDITIONS = ("label", "text", "keypoints", "segmentation")
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(DensityConfig):
-    """An image model. With variant ON the fields of the upscalers are ignored."""
+    """Configuration of an image model. Variant ON ignores the fields of the upscalers."""
 
     valid_variants = VARIANTS
 
@@ -94,7 +94,7 @@ class ModelConfig(DensityConfig):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Names of the conditions: some of label, text, keypoints and segmentation."""
+        """Names of the conditions in use, from label, text, keypoints and segmentation."""
         taken = {
             "label": self.num_classes,
             "text": self.text,
@@ -105,35 +105,35 @@ class ModelConfig(DensityConfig):
 
     @property
     def vector_features(self) -> int:
-        """Width of what label and caption are encoded to; 0 without."""
+        """Total width of the encoded label and caption; 0 without either."""
         return self.label_features * bool(self.num_classes) + self.text_features * self.text
 
     @property
     def map_features(self) -> int:
-        """Width of what keypoints and segmentation are encoded to; 0 without."""
+        """Total width of the encoded keypoints and segmentation; 0 without either."""
         return self.spatial_features * (bool(self.num_keypoints) + bool(self.num_segments))
 
     @property
     def conditioning_features(self) -> int:
-        """Width of what the networks are conditioned on; 0 for none."""
+        """Width of the conditioning that the networks receive; 0 without conditions."""
         if self.vector_features and self.map_features and self.condition_join == "product":
             return self.joint_features
         return self.vector_features + self.map_features
 
     def encoder_groups(self) -> dict[str, list[str]]:
-        """Which of the held scales share what `encoder_sharing` says: an encoder of the conditions,
-        or of the captions alone.
+        """The held scales, grouped by the encoder of the conditions that they share.
 
-        Of the scales that are trained together those up to `encoder_shared_to` share one; each
-        above has its own. With "text" the base has its own, too, as in the paper; with "all" it is
-        among those that share. What is trained apart cannot share, so that a part of a run has an
-        encoder of its own (a departure).
+        With `encoder_sharing` "all", scales share a whole encoder; with "text", only its text
+        encoder. Among scales that are trained together, those up to `encoder_shared_to` share one;
+        each larger scale has its own. With "text" the base also has its own, as in the paper; with
+        "all" it may share. Parts that are trained apart cannot share, so each has an encoder of its
+        own (a departure).
 
         Returns:
-            Name of the encoder (with "text": of the one that has the text encoder) → names of its
+            Name of the encoder (with "text": the one that holds the text encoder) → names of its
             scales; empty without conditions. "encoder" is the one that the base shares or may
-            share, any other is named after its smallest scale. So a part's weights have the same
-            names in every model assembled of it.
+            share; any other is named after its smallest scale. A part's weights therefore have the
+            same names in every model assembled from it.
         """
         groups = {}
         for part in self.scale_parts if self.conditions else ():
@@ -145,7 +145,7 @@ class ModelConfig(DensityConfig):
         return groups
 
     def _shares(self, name):
-        """Whether a scale shares with others that are trained together with it."""
+        """Whether a scale may share with others that are trained together with it."""
         if name == "base":
             return self.encoder_sharing == "all" and self.encoder_shared_to > 0
         size = self.sizes[self.scale_names.index(name)]
@@ -154,10 +154,10 @@ class ModelConfig(DensityConfig):
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
-        """`[(height, width)]` from base to target, each twice the one before; ON has one.
+        """`[(height, width)]` from base to target, each twice the previous one; one size for ON.
 
         Raises:
-            UserError: as `doubled_sizes`.
+            UserError: as in `doubled_sizes`.
         """
         if self.variant == "ON":
             return [self.image_size]

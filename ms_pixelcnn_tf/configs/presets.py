@@ -1,14 +1,14 @@
-"""The recipes: `tiny` and `small` run on a laptop's processor, `large` and `paper` on accelerators.
+"""The presets: `tiny` and `small` run on a laptop's processor, `large` and `paper` on accelerators.
 
-`small` is what trains on photographs in about an hour on a core; `tiny` is the demo. Both take
-what learns best in that time (see README): a softmax, ahead of a DMOL at equal time. `large`
-follows Reed et al. (2017), section 4, at the width of its text models: 12 residual and 4 PixelCNN
-layers of 128 features, softmax, RMSprop. `paper` is `large` with every departure off, and the base
-of van den Oord et al. (2016b).
+`tiny` is the demo; `small` trains on photographs in about an hour on one core. Both use a softmax,
+which learns better than a DMOL in the same time (see README). `large` follows Reed et al. (2017),
+section 4, at the width of its text models: 12 residual and 4 PixelCNN layers of 128 features,
+softmax, RMSprop. `paper` is `large` with every departure off and the base of van den Oord et al.
+(2016b).
 
-Videos have recipes of their own under the same names. Their `large` is of section 4.3 and of
-Kalchbrenner et al. (2016b): 8 blocks encode and 12 decode, 128 wide, a ConvLSTM of 256, centred
-RMSprop; `tiny` and `small` encode at half of a frame's size.
+Videos have their own presets under the same names. Their `large` follows section 4.3 and
+Kalchbrenner et al. (2016b): 8 encoder and 12 decoder blocks of width 128, a ConvLSTM of width 256
+and centred RMSprop; `tiny` and `small` encode at half the frame's size.
 """
 
 import dataclasses
@@ -169,10 +169,10 @@ PRESETS["paper"] = PRESETS["large"] | paper_values(ModelConfig) | paper_values(T
 VIDEO_PRESETS["paper"] = (
     VIDEO_PRESETS["large"] | paper_values(VideoConfig) | paper_values(TrainConfig)
 )
-# The base of `paper`, whatever the data set; van den Oord et al. (2016b), section 3.1.
+# The base of `paper` for every data set; van den Oord et al. (2016b), section 3.1.
 BASE_OF_2016B = {"base_layers": 20, "base_features": 384}
-# What a variant has beside the preset: the law of a sub-pixel (Table 2), and the crops that
-# section 4.3 trains upscalers on.
+# Fields that a variant adds to the preset: the law of a sub-pixel (Table 2) and the size of the
+# crops on which section 4.3 trains upscalers.
 VARIANT_FIELDS = {
     "OT_baseline": {"output": "softmax"},
     "OTN": {"output": "softmax"},
@@ -180,11 +180,11 @@ VARIANT_FIELDS = {
     "OTlogN": {"output": "softmax"},
     "OT_upscaler": {"output": "dmol", "crop_size": 32},
 }
-# The numbers that the actions and states of a data set have, where they are not five.
+# Sizes of the actions and states of data sets that do not have the default of 5 numbers each.
 DATA_FIELDS = {"bair_robot_pushing_small": {"action_size": 4, "state_size": 3}}
 
 
-# What the paper trains on a data set, beside the presets at its widths: section 4.2 (captions with
+# Fields that the paper's experiments add to the presets of its width: sections 4.2 (captions with
 # keypoints or a segmentation, 4x4 to 256x256) and 4.4 (ImageNet, 8x8 to 128x128, 256 features).
 AT_PAPER_WIDTH = ("large", "paper")
 TEXT_MODEL = {"image_size": 256, "base_size": 4, "text": True}
@@ -207,18 +207,20 @@ PAPER_RUNS = {
 def make_run(
     dataset: str = "shapes", variant: str = "OlogN", preset: str = "tiny", **overrides: Any
 ) -> RunConfig:
-    """A run's configuration from a recipe and overrides of any field.
+    """A run's configuration from a preset and overrides of any field.
 
-    Unless told, the base is the image halved once, and on until its smaller side is at most 8
-    pixels, as far as both sides are even: 8x8 for 32x32, 8x12 for 32x48, 4x4 for 8x8.
+    The default `base_size` is the image size, halved once and then until the smaller side is at
+    most 8 pixels, as long as both sides are even: 8x8 for 32x32, 8x12 for 32x48, 4x4 for 8x8. For
+    ON it is always the image size.
 
     Args:
         dataset, variant, preset: names.
-        **overrides: any field of `ModelConfig` or `VideoConfig`, by variant, `DataConfig` or
-            `TrainConfig`.
+        **overrides: any field of `DataConfig`, `TrainConfig`, and `ModelConfig` or `VideoConfig`,
+            depending on the variant.
 
     Raises:
-        UserError: for unknown names (with the nearest valid one) and values out of range.
+        UserError: for unknown names (with the closest valid one), fields of the other kind of
+            model, and invalid values.
     """
     if not isinstance(preset, str) or preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
@@ -247,7 +249,7 @@ def make_run(
 
 
 def _recipe(dataset, variant, preset):
-    """Fields of a run, before any override."""
+    """Fields of a preset with those of the data set and variant, before any override."""
     base = BASE_OF_2016B if preset == "paper" else {}
     if model_type(variant) is VideoConfig:
         own = VARIANT_FIELDS[variant] | DATA_FIELDS.get(dataset, {})
@@ -257,7 +259,7 @@ def _recipe(dataset, variant, preset):
 
 
 def default_base_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    """Halves the sides once, then until the smaller is at most 8, as long as both are even."""
+    """Halves both sides once, then until the smaller is at most 8, as long as both are even."""
     base = image_size
     while all(side % 2 == 0 for side in base) and (base == image_size or min(base) > 8):
         base = base[0] // 2, base[1] // 2

@@ -1,7 +1,7 @@
-"""What a run is made of, as plain frozen data, and the checks that need no tensor.
+"""Configuration of a run: its model, data and training, as frozen dataclasses with checks.
 
-A run's whole configuration is stored as JSON beside its checkpoints. Sizes are `(height, width)`
-in pixels; the text in a field's `doc` is its help on the command line.
+The run folder stores the whole configuration as JSON. Sizes are `(height, width)` in pixels; the
+text in a field's `doc` is its help on the command line.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ AUGMENTATIONS = ("jitter", "mirror")
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Where the images or videos come from."""
+    """Configuration of the data: the data set and how it is read."""
 
     dataset: str = doc("name of the data set", "shapes")
     data_dir: str = doc("folder or archive of the data set, if it needs one", "")
@@ -53,14 +53,14 @@ class DataConfig:
 
     @property
     def condition_names(self) -> tuple[str, ...]:
-        """`conditions` as a tuple; with sub-folders as classes it has the label."""
+        """`conditions` as a tuple, plus "label" if sub-folders are classes."""
         names = () if self.conditions == "none" else tuple(self.conditions.split(","))
         return (*names, *(["label"] if self.labels == "folders" and "label" not in names else []))
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How the model is trained. These defaults hold where a preset (`PRESETS`) says nothing."""
+    """Configuration of the training. A preset (`PRESETS`) overrides some of these defaults."""
 
     batch_size: int = doc("images or clips a step", 32)
     micro_batch_size: int = doc(
@@ -272,13 +272,13 @@ class TrainConfig:
 
     @property
     def examples_at_once(self) -> int:
-        """Examples that are scored at once."""
+        """Number of examples scored at once: `micro_batch_size`, or `batch_size` if that is 0."""
         return self.micro_batch_size or self.batch_size
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """One training run."""
+    """Configuration of one training run."""
 
     model: ModelConfig | VideoConfig
     data: DataConfig
@@ -349,7 +349,7 @@ class RunConfig:
             )
 
     def to_json(self) -> str:
-        """Indented JSON, one object a part."""
+        """Indented JSON, one object per part."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
@@ -357,7 +357,8 @@ class RunConfig:
         """The inverse of `to_json`.
 
         Raises:
-            UserError: if the text is not JSON, or has parts or fields this version does not know.
+            UserError: if the text is not JSON, lacks a part, or has unknown fields or invalid
+                values.
         """
         try:
             parts = json.loads(text)
@@ -371,10 +372,10 @@ class RunConfig:
 
 
 def model_type(variant: str) -> type[ModelConfig] | type[VideoConfig]:
-    """`ModelConfig` or `VideoConfig`.
+    """`ModelConfig` or `VideoConfig`, by variant.
 
     Raises:
-        UserError: for a name that is no variant of either.
+        UserError: for a name that is a variant of neither.
     """
     if variant not in (*VARIANTS, *VIDEO_VARIANTS):
         raise unknown("variant", variant, (*VARIANTS, *VIDEO_VARIANTS))
@@ -382,8 +383,10 @@ def model_type(variant: str) -> type[ModelConfig] | type[VideoConfig]:
 
 
 def field_table() -> dict[str, tuple[str, dataclasses.Field]]:
-    """Every field of a run: name → (part, dataclass field). Names are unique over the parts, but
-    for those that image and video models share."""
+    """Every field of a run: name → (part, dataclass field).
+
+    A name belongs to one part. A field that image and video models share is that of images.
+    """
     table = {}
     for part, types in {
         "model": (ModelConfig, VideoConfig),

@@ -1,4 +1,4 @@
-"""Which of its scales a model holds: all, or those that one process trains."""
+"""A mixin for configurations of models that may hold only some of their scales."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from ms_pixelcnn_tf.sizes import format_size
 
 
 class HeldScales:
-    """Mixed into a configuration with the field `scale` (see its help), and `sizes`."""
+    """Mixin for a configuration with the field `scale` (see its help) and the property `sizes`."""
 
     scale: str
 
@@ -18,10 +18,10 @@ class HeldScales:
         raise NotImplementedError
 
     def check_scale(self) -> None:
-        """Puts the scales of a part in order, and the parts by their smallest scale.
+        """Checks `scale`, then sorts the scales in each part and the parts by their smallest scale.
 
         Raises:
-            UserError: for an unknown scale, or one in two parts.
+            UserError: for an unknown scale, or a scale in two parts.
         """
         if self.scale == "all":
             return
@@ -39,23 +39,23 @@ class HeldScales:
 
     @property
     def scale_names(self) -> tuple[str, ...]:
-        """Names of the scales: "base", then the larger size of each, such as "16" or "16x24"."""
+        """Names of the scales: "base", then the larger size of each upscaling: "16" or "16x24"."""
         return ("base", *(format_size(size) for size in self.sizes[1:]))
 
     @property
     def scale_parts(self) -> tuple[tuple[str, ...], ...]:
-        """The held scales, those of a tuple trained together: `(("base", "8"), ("16",))`."""
+        """The held scales, one tuple per part trained together: `(("base", "8"), ("16",))`."""
         if self.scale == "all":
             return (self.scale_names,)
         return tuple(tuple(part.split(",")) for part in self.scale.split(";"))
 
     @property
     def held_scales(self) -> tuple[str, ...]:
-        """Those of `scale_names` that the model holds."""
+        """Names of the scales that the model holds."""
         held = set(itertools.chain(*self.scale_parts))
         return tuple(name for name in self.scale_names if name in held)
 
     @property
     def missing_scales(self) -> tuple[str, ...]:
-        """Those of `scale_names` that the model does not hold."""
+        """Names of the scales that the model does not hold."""
         return tuple(name for name in self.scale_names if name not in self.held_scales)

@@ -1,4 +1,4 @@
-"""What the configurations of image and video models share."""
+"""Configuration fields that image and video models share, and fields that depart from the paper."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ def departure(
 ) -> Any:
     """A field in which this implementation may depart from the paper.
 
-    The preset `paper` sets it to `paper`, and docs/departures.md is written from it.
+    The preset `paper` sets it to `paper`; docs/departures.md is generated from these fields.
 
     Args:
-        text: its help.
-        default: our value, or the value of runs from before the field.
-        paper: the paper's value, or how we read the paper where it leaves the value open.
-        reason: one sentence that says why ours differs.
+        text: its help text.
+        default: our value, or the value for runs that are older than the field.
+        paper: the paper's value, or our reading where the paper leaves it open.
+        reason: why ours differs, in one sentence.
         choices: the valid values, if they are names.
-        ours: the value in our presets, where it is not the default.
+        ours: the value in our presets, if it is not the default.
     """
     metadata = {
         "doc": f"{text}; the paper: {paper}",
@@ -41,18 +41,18 @@ def departure(
 
 
 def departures(config: Any) -> dict[str, dataclasses.Field]:
-    """The fields of a configuration (or its class) that were made by `departure`, by name."""
+    """The fields that `departure` made, by name, of a configuration or its class."""
     fields = dataclasses.fields(config)
     return {field.name: field for field in fields if "paper" in field.metadata}
 
 
 def paper_values(config: Any) -> dict[str, Any]:
-    """Name → the paper's value, of every field that may depart from it."""
+    """Name → the paper's value, for every field that may depart from it."""
     return {name: field.metadata["paper"] for name, field in departures(config).items()}
 
 
 def check_departures(config: Any) -> None:
-    """Raises UserError unless the fields that may depart from the paper have valid values."""
+    """Raises UserError unless each departure that has `choices` is one of them."""
     for name, field in departures(config).items():
         if field.metadata["choices"]:
             check_choice(config, name, field.metadata["choices"])
@@ -60,9 +60,9 @@ def check_departures(config: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class DensityConfig(HeldScales):
-    """Fields of every model; a variant ignores those of parts that it does not have.
+    """Fields of every model; a variant ignores the fields of parts that it does not have.
 
-    Sub-classes set `valid_variants` and give `variant` a default among them.
+    Subclasses set `valid_variants` and give `variant` one of them as its default.
     """
 
     valid_variants = ()
@@ -174,16 +174,16 @@ class DensityConfig(HeldScales):
 
     @property
     def pixel_arguments(self) -> dict[str, str]:
-        """The arguments that every network of pixels takes."""
+        """Arguments common to the pixel networks: the prediction path and the pixel inputs."""
         return {"prediction_path": self.prediction_path, "pixel_inputs": self.pixel_inputs}
 
     @property
     def starts_at_marginal(self) -> bool:
-        """Whether a model starts at the data's histogram, on which a softmax's tent is laid."""
+        """Whether the free logits start at the data's histogram: only for a softmax with a tent."""
         return self.output == "softmax" and self.softmax_law == "tent"
 
     def check_orders_channels(self, *widths: str) -> None:
-        """Raises UserError unless the fields named leave a softmax a feature for each channel."""
+        """Raises UserError if the law is a softmax and one of the widths is below `channels`."""
         narrow = [name for name in widths if getattr(self, name) < self.channels]
         if self.output == "softmax" and narrow:
             raise UserError(
@@ -192,7 +192,7 @@ class DensityConfig(HeldScales):
             )
 
     def check_patches(self, sizes: Sequence[tuple[int, int]]) -> None:
-        """Raises UserError unless type B's patches divide the groups' maps, which have `sizes`."""
+        """Raises UserError unless the patches of type B divide group maps of each of the sizes."""
         for size in sizes if self.upscaler == "B" else ():
             if any(side % min(self.patch_size, side) for side in size):
                 raise UserError(
@@ -204,10 +204,11 @@ class DensityConfig(HeldScales):
 def doubled_sizes(
     base_size: tuple[int, int], image_size: tuple[int, int], variant: str
 ) -> list[tuple[int, int]]:
-    """`[(height, width)]` from base to target, each twice the one before.
+    """`[(height, width)]` from base to target, each twice the previous one.
 
     Raises:
-        UserError: if the two are not the same power of two, at least 2, apart in height and width.
+        UserError: unless both sides of the image are those of the base times the same power of
+            two, at least 2.
     """
     sizes = [base_size]
     while sizes[-1][0] < image_size[0]:

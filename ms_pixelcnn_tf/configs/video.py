@@ -1,4 +1,4 @@
-"""The video models: each factorises a frame in its way, given frames, actions and states before.
+"""Configuration of the video models, which differ in how they factorise a frame given the past.
 
 Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b), Video Pixel Networks.
 """
@@ -16,12 +16,11 @@ VIDEO_FIELDS = ("actions", "states")
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig(DensityConfig):
-    """A video model. `image_size` is a frame's.
+    """Configuration of a video model. `image_size` is the size of a frame.
 
-    Variants: OT_baseline (every sub-pixel independent given the past), OTN (the Video Pixel
-    Network), OT (groups 1 to 4 at full size, of type A), OTlogN (the pyramid from an autoregressive
-    base), and OT_upscaler (groups 2 to 4, given the frame at half its size and the frame before at
-    full size; it looks at nothing else).
+    Variants: OT_baseline (sub-pixels independent given the past), OTN (the Video Pixel Network), OT
+    (groups 1 to 4 at full size), OTlogN (a pyramid on an autoregressive base), and OT_upscaler
+    (groups 2 to 4, given only the frame at half its size and the previous frame at full size).
     """
 
     valid_variants = VIDEO_VARIANTS
@@ -116,7 +115,7 @@ class VideoConfig(DensityConfig):
                 f"image_size is {format_size(self.image_size)}; variant {self.variant} needs even "
                 "sides"
             )
-        *smaller, _ = self.sizes  # raises where there is no pyramid
+        *smaller, _ = self.sizes  # raises UserError if the sizes form no pyramid
         if self.variant == "OT":
             height, width = self.image_size
             smaller = [(height // 2, width // 2)]
@@ -129,7 +128,7 @@ class VideoConfig(DensityConfig):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Names of what is given beside the frames: some of actions and states."""
+        """Names of the conditions in use, from actions and states; none for OT_upscaler."""
         if self.variant == "OT_upscaler":
             return ()
         sizes = {"actions": self.action_size, "states": self.state_size}
@@ -137,32 +136,34 @@ class VideoConfig(DensityConfig):
 
     @property
     def scale_names(self) -> tuple[str, ...]:
-        """Names of OTlogN's scales, as of an image model; the others have one, "base"."""
+        """Names of the scales: for OTlogN as for images, for the other variants only "base"."""
         return super().scale_names if self.variant == "OTlogN" else ("base",)
 
     def encoder_groups(self) -> dict[str, list[str]]:
-        """Which of the held scales share an encoder of the past: those trained together.
+        """The held scales, grouped by the encoder of the past that they share.
+
+        Scales that are trained together share one.
 
         Returns:
-            Name of the encoder → names of its scales. "past" is that of the base, any other is
-            named after its smallest scale. Empty for OT_upscaler, which has none.
+            Name of the encoder → names of its scales. "past" is the encoder of the base; any other
+            is named after its smallest scale. Empty for OT_upscaler, which has none.
         """
         parts = self.scale_parts if self.variant != "OT_upscaler" else ()
         return {"past" if part[0] == "base" else f"past_{part[0]}": list(part) for part in parts}
 
     @property
     def sees_previous(self) -> bool:
-        """Whether the networks read the previous frame's pixels; those of OT_upscaler always do."""
+        """Whether the networks read the previous frame's pixels; always true for OT_upscaler."""
         return self.previous_frame == "given" or self.variant == "OT_upscaler"
 
     @property
     def predicted_frames(self) -> int:
-        """Frames T - given that have a likelihood."""
+        """Number of frames that have a likelihood: all but the given ones."""
         return self.num_frames - self.given_frames
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
-        """`[(height, width)]`: OTlogN's from base to frame; OT_upscaler's two; else the frame's."""
+        """`[(height, width)]`: base to frame (OTlogN), half and full (OT_upscaler), or one size."""
         if self.variant == "OTlogN":
             return doubled_sizes(self.base_size, self.image_size, self.variant)
         if self.variant == "OT_upscaler":

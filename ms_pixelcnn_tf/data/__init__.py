@@ -1,7 +1,7 @@
-"""The data sets by name. Each is a `Source`; `pipeline` turns one into batches.
+"""Opens data sets by name; each is a `Source`, which `batches.pipeline` turns into batches.
 
-The modules of the data sets are imported when one is asked for: generated shapes need no decoder of
-image files.
+`load` imports the module of a data set only when it is needed, so generated shapes need no image
+decoder.
 """
 
 import dataclasses
@@ -28,23 +28,23 @@ DEFAULTS = {
     "num_frames": None,
     "train_examples": TRAIN_EXAMPLES,
 }
-CLIP_FRAMES = 20  # of a video, as in Reed et al. (2017), section 4.3
+CLIP_FRAMES = 20  # per clip, as in Reed et al. (2017), section 4.3
 
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
-    """Where a data set's class is, which options it takes and what it needs."""
+    """The class of a data set, the options it takes and those it requires."""
 
     module: str
     class_name: str
     options: tuple[str, ...]
-    image_size: Any = None  # where the caller gives none
-    required: tuple[tuple[str, str], ...] = ()  # (option, what to give)
-    takes_name: bool = False  # one class serves several data sets
+    image_size: Any = None  # the default
+    required: tuple[tuple[str, str], ...] = ()  # (option, advice for the error message)
+    takes_name: bool = False  # the class serves several data sets
 
 
 def _built(class_name, image_size):
-    """A data set of TFRecords."""
+    """The entry of a data set of TFRecords."""
     of_images = class_name == "Built"
     return _Entry(
         "tfrecords.images" if of_images else "tfrecords.videos",
@@ -97,12 +97,12 @@ _ENTRIES = {
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows."""
+    """The names that `load` accepts."""
     return tuple(_ENTRIES)
 
 
 def video_names() -> tuple[str, ...]:
-    """Those of `names()` that are of videos."""
+    """The names of the video data sets."""
     return tuple(name for name, entry in _ENTRIES.items() if "num_frames" in entry.options)
 
 
@@ -123,23 +123,26 @@ def load(
 
     Args:
         name: one of `names()`.
-        image_size: an int, `(height, width)` or "32x48", in pixels; None: the data set's own
-            (shapes 32, shapes_push 64, tiny-imagenet-32 32; folder must be given one).
+        image_size: an int, `(height, width)` or "32x48", in pixels; None: the data set's
+            default, 32 or 64 (folder has no default and needs a size).
         channels: 1 (gray) or 3 (RGB).
-        data_dir: where the files are (folder, tiny-imagenet-32), or the built TFRecords.
-        seed: of what is generated (shapes, shapes_push).
-        labels: "folders": the sub-folders of `data_dir` are the classes (folder only); "none".
-        validation_fraction: the part of a folder that is kept for validation, above 0, below 1.
-        num_frames: frames of a clip, of videos only; None: 20.
-        source_size: longer side, in pixels, at which images or frames are read, a multiple of
-            `image_size`'s; of these every n-th pixel is kept (`Subsampled`). 0: `image_size`'s own.
-        train_examples: how many the split train has of what is generated (shapes, shapes_push).
+        data_dir: path of the files (folder, tiny-imagenet-32) or of the built TFRecords.
+        seed: seed of generated data (shapes, shapes_push).
+        labels: "folders": the sub-folders of `data_dir` are the classes (folder only); "none": no
+            labels.
+        validation_fraction: fraction of a folder that is kept for validation, above 0, below 1.
+        num_frames: frames per clip, videos only; None: 20.
+        source_size: longer side, in pixels, at which images or frames are read: a multiple of the
+            longer side of `image_size`. Only every n-th pixel is kept (`Subsampled`). 0: that of
+            `image_size`.
+        train_examples: number of generated examples in the split train (shapes, shapes_push).
 
     Returns:
         A `Source`.
 
     Raises:
-        UserError: for an unknown name, an option the data set does not take, or a missing one.
+        UserError: for an unknown name, an option that the data set does not take, or a missing or
+            invalid option.
     """
     if name not in _ENTRIES:
         raise UserError(f"unknown dataset {name!r}; the datasets are: {', '.join(names())}")

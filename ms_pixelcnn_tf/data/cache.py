@@ -1,4 +1,7 @@
-"""Where decoded images are kept between runs. The folder may be deleted at any time."""
+"""The folder that keeps decoded images and indices of records between runs.
+
+It may be deleted at any time.
+"""
 
 import hashlib
 import logging
@@ -9,7 +12,7 @@ import zipfile
 import zlib
 
 ENVIRONMENT_VARIABLE = "MS_PIXELCNN_CACHE"
-# What reading an .npz or another zip file raises where it is missing, cut short or overwritten.
+# Raised on reading an .npz or other zip file that is missing, cut short or overwritten.
 DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 logger = logging.getLogger(__name__)
@@ -18,7 +21,7 @@ logger = logging.getLogger(__name__)
 def cache_folder() -> pathlib.Path:
     """The folder named by `MS_PIXELCNN_CACHE`, or `~/.cache/ms_pixelcnn_tf`.
 
-    A user without a home has it among the temporary files.
+    For a user without a home directory, it is among the temporary files.
     """
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
@@ -30,12 +33,12 @@ def cache_folder() -> pathlib.Path:
 
 
 def key_of(*parts: object) -> str:
-    """A file-name-sized key of anything whose `repr` says all about it."""
+    """A key, short enough for a file name, of values that their `repr` identifies."""
     return hashlib.sha256(repr(parts).encode("utf-8")).hexdigest()[:24]
 
 
 def log_unwritable(error: OSError) -> None:
-    """Logs that nothing could be kept: the run goes on, the next one decodes again."""
+    """Logs that nothing could be kept: the run continues, and the next one repeats the work."""
     logger.warning(
         "cannot keep decoded images in %s (%s); set %s to a folder that can be written",
         cache_folder(),

@@ -1,5 +1,4 @@
-"""What conditions a model, as arrays: keypoints and a segmentation as maps, one of several
-captions, and their mirror."""
+"""Conditions as arrays: keypoints and segmentations as maps, single captions, random changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,11 +7,11 @@ import numpy as np
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import MAP_SIZE
 
-POINT_NOISE = 2  # cells of a map
+POINT_NOISE = 2  # in cells of a map
 
 
 def keypoint_maps(keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Keypoints as one map a part.
+    """Keypoints as one map per part.
 
     Args:
         keypoints: `[n, P, 3]`, (x, y, visible), in pixels from the upper left corner of the image,
@@ -20,8 +19,8 @@ def keypoint_maps(keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndar
         image_size: `(height, width)` in pixels.
 
     Returns:
-        uint8 `[n, MAP_SIZE, MAP_SIZE, P]`: 1 in the cell of each visible part, cells at the border
-        for what lies beyond it; else 0.
+        uint8 `[n, MAP_SIZE, MAP_SIZE, P]`: 1 in the cell of each visible part, else 0. A part
+        outside the image is put in the nearest cell at the border.
 
     Reference: Reed et al. (2017), section 3.2.
     """
@@ -36,9 +35,9 @@ def keypoint_maps(keypoints: np.ndarray, image_size: tuple[int, int]) -> np.ndar
 
 
 def segmentation_maps(values: np.ndarray, num_segments: int) -> np.ndarray:
-    """A segmentation as one map a class, sampled at the centre of each cell.
+    """A segmentation as one map per class, sampled at the centre of each cell.
 
-    A centre between two pixels takes the one to its right, or below.
+    A centre between two pixels takes the right or lower one.
 
     Args:
         values: `[n, H, W]`, 0 for the ground and 1 + k for class k, or `[n, H, W, num_segments]`,
@@ -60,13 +59,15 @@ def segmentation_maps(values: np.ndarray, num_segments: int) -> np.ndarray:
 def mirrored(
     examples: Mapping[str, np.ndarray], coins: np.ndarray, keypoint_mirror: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """The examples, those whose coin is true mirrored left to right.
+    """Mirrors the examples whose coin is true, left to right.
 
     Args:
         examples: dict field → array whose first axis is n: "image" `[n, H, W, C]`, "keypoints"
-            `[n, P, 3]` in pixels of the image, "segmentation" `[n, h, w(, S)]`; other fields stay.
+            `[n, P, 3]` in pixels of the image, "segmentation" `[n, h, w(, S)]`. Other fields stay
+            unchanged.
         coins: bool `[n]`.
-        keypoint_mirror: for each part the one that it becomes: left ↔ right; empty without sides.
+        keypoint_mirror: for each part, the index of the part that it becomes (left ↔ right); empty
+            if parts have no sides.
     """
     flipped = dict(examples)
     for field in ("image", "segmentation"):
@@ -84,14 +85,14 @@ def mirrored(
 
 
 def chosen_captions(text: Iterable[Sequence[str]], uniforms: np.ndarray) -> np.ndarray:
-    """One caption of each example's: object `[n]` of str.
+    """Chooses one caption per example: object `[n]` of str.
 
     Args:
         text: `[n]` sequences of captions, or `[n, k]`.
-        uniforms: `[n]` in [0, 1): which.
+        uniforms: `[n]` in [0, 1), which choose the captions.
 
     Raises:
-        UserError: for an example without captions.
+        UserError: if an example has no captions.
     """
     return np.array(
         [
@@ -103,10 +104,13 @@ def chosen_captions(text: Iterable[Sequence[str]], uniforms: np.ndarray) -> np.n
 
 
 def numbered_captions(text: Iterable[Sequence[str]], numbers: Iterable[int]) -> np.ndarray:
-    """Caption `numbers[i]` of each example, counted round where it has fewer.
+    """Caption `numbers[i]` of example i, modulo the number of its captions.
 
     Returns:
         object `[n]` of str.
+
+    Raises:
+        UserError: if an example has no captions.
     """
     return np.array(
         [_caption(captions, number) for captions, number in zip(text, numbers, strict=True)], object
@@ -122,15 +126,16 @@ def _caption(captions, number):
 def with_other_classes(
     examples: dict[str, np.ndarray], uniforms: np.ndarray, part: float
 ) -> dict[str, np.ndarray]:
-    """The examples, the segmentations of a part of them naming other classes than are there.
+    """Gives wrong classes to the segmentations of a part of the examples.
 
-    All classes of an example move round by the same number, so that its regions stay apart.
+    All classes of an example shift cyclically by the same number, so its regions stay distinct.
 
     Args:
-        examples: dict field → array whose first axis is n; of these "segmentation" `[n, M, M, S]`,
-            maps, is changed.
-        uniforms: `[n]` in [0, 1): whose, those below `part`; and by how much, 1…S-1.
-        part: 0 to 1.
+        examples: dict field → array whose first axis is n. Only "segmentation", maps
+            `[n, M, M, S]`, changes.
+        uniforms: `[n]` in [0, 1). Examples with uniforms below `part` change; their uniforms also
+            determine the shift, 1…S-1.
+        part: fraction of the examples, 0 to 1.
     """
     if "segmentation" not in examples:
         return examples
@@ -144,17 +149,18 @@ def with_other_classes(
 def with_moved_points(
     examples: dict[str, np.ndarray], uniforms: np.ndarray, part: float, image_size: tuple[int, int]
 ) -> dict[str, np.ndarray]:
-    """The examples, the keypoints of a part of them each moved by up to POINT_NOISE cells of a map.
+    """Moves the visible keypoints of a part of the examples by up to POINT_NOISE cells of a map.
 
     Args:
-        examples: dict field → array whose first axis is n; of these "keypoints" `[n, P, 3]`, (x, y,
-            visible), is changed.
-        uniforms: `[n, 1 + 2P]` in [0, 1): whose, those below `part`; then by how much.
-        part: 0 to 1.
-        image_size: `(height, width)`, pixels.
+        examples: dict field → array whose first axis is n. Only "keypoints" `[n, P, 3]`, (x, y,
+            visible), changes.
+        uniforms: `[n, 1 + 2P]` in [0, 1). Examples whose first one is below `part` change; the
+            others determine the moves.
+        part: fraction of the examples, 0 to 1.
+        image_size: `(height, width)`, in pixels.
     """
     points = examples["keypoints"]
-    cells = np.array(image_size[::-1]) / MAP_SIZE  # of x, y, pixels
+    cells = np.array(image_size[::-1]) / MAP_SIZE  # of x, y, in pixels
     moves = POINT_NOISE * (2 * uniforms[:, 1:].reshape(len(points), -1, 2) - 1) * cells
     moved = points + np.pad(moves, ((0, 0), (0, 0), (0, 1)))
     chosen = (uniforms[:, 0] < part)[:, None, None] & (points[..., 2:] > 0)
@@ -162,12 +168,12 @@ def with_moved_points(
 
 
 def without_maps(examples: Mapping[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """The examples, the maps of the chosen ones empty.
+    """Empties the maps of the chosen examples.
 
     Args:
-        examples: dict field → array whose first axis is n; of these "keypoints" `[n, M, M, P]` and
-            "segmentation" `[n, M, M, S]`, maps, are changed.
-        chosen: bool `[n]`: whose maps become 0 throughout, as where nothing is known.
+        examples: dict field → array whose first axis is n. Only the maps change: "keypoints"
+            `[n, M, M, P]` and "segmentation" `[n, M, M, S]`.
+        chosen: bool `[n]`: the examples whose maps become all 0, as if nothing were known.
     """
     changed = dict(examples)
     for field in ("keypoints", "segmentation"):

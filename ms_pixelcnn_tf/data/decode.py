@@ -1,17 +1,18 @@
-"""One image file → pixels of the wanted size, or one reason why not.
+"""Decodes one image file to pixels of the wanted size, or gives one reason why it cannot.
 
-How a file is read, so that the same file always gives the same pixels:
-- PNG, JPEG (of an MPO the first picture), WebP, GIF and BMP, told by content, not by the name;
-- the first frame of an animation; turned upright where EXIF says so;
-- transparency is laid over white; palettes and CMYK become RGB (no colour profile is applied);
-- of 16 bits a channel the upper 8 are kept;
-- gray becomes RGB with equal channels; for one channel, RGB becomes ITU-R 601 luma;
-- the largest central crop of the target's aspect, then the average over the area that falls on each
-  target pixel (across, then down, rounded to uint8 after each), or bicubic interpolation where the
-  image is smaller than the target.
+These rules make the same file always give the same pixels:
+- The formats are PNG, JPEG (in an MPO, the first picture), WebP, GIF and BMP, recognised by
+  content, not by name.
+- Of an animation, the first frame is read. EXIF turns the image upright.
+- Transparency is laid over white; palettes and CMYK become RGB (no colour profile is applied).
+- Of 16 bits per channel, the upper 8 are kept.
+- Gray becomes RGB with equal channels; for one channel, RGB becomes ITU-R 601 luma.
+- The largest central crop with the target's aspect ratio is averaged over the area of each target
+  pixel (across, then down, rounded to uint8 after each), or interpolated (bicubic) if it is smaller
+  than the target.
 
-A JPEG damaged in the middle without being cut short decodes to what libjpeg makes of it: the format
-has no checksum that would tell.
+A JPEG that is damaged in the middle but not cut short decodes to whatever libjpeg makes of it: the
+format has no checksum that would reveal the damage.
 """
 
 import contextlib
@@ -26,10 +27,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-Image.init()  # now, and not first from several threads at once
-# 8192 × 8192. More is refused before any pixel is decoded: a small file can claim any size.
+Image.init()  # now, not later from several threads at once
+# 8192 × 8192. Larger images are refused before decoding: a small file can claim any size.
 MAX_PIXELS = 2**26
-# Above this many pixels one image is decoded at a time, whatever the threads: it takes several
+# Larger images are decoded one at a time, however many threads there are: each needs several
 # copies, up to a gigabyte.
 LARGE_PIXELS = 2**24
 GROUND = (255, 255, 255, 255)
@@ -43,8 +44,8 @@ class Decoded(NamedTuple):
 
     Attributes:
         pixels: uint8 `[height, width, channels]`, of the target size.
-        digest: SHA-256 (bytes) of the whole upright RGB image before crop and resize, so that a
-            picture saved twice, in two lossless files, has one digest at every target size.
+        digest: SHA-256 (bytes) of the whole upright RGB image before crop and resize. So a picture
+            saved in two lossless files has one digest, at every target size.
     """
 
     pixels: np.ndarray
@@ -52,7 +53,7 @@ class Decoded(NamedTuple):
 
 
 class Unusable(Exception):
-    """Why a file gives no image, in one line."""
+    """The reason why a file cannot be decoded, in one line."""
 
 
 def decode_file(path: str | bytes, image_size: tuple[int, int], channels: int) -> Decoded:
@@ -67,12 +68,12 @@ def decode_file(path: str | bytes, image_size: tuple[int, int], channels: int) -
         A `Decoded`.
 
     Raises:
-        Unusable: for whatever keeps the file from being decoded. Nothing else is raised.
+        Unusable: for anything that keeps the file from being decoded. Nothing else is raised.
     """
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise Unusable("not a regular file")  # opening a pipe would wait for ever
+            raise Unusable("not a regular file")  # opening a pipe would wait forever
         if status.st_size == 0:
             raise Unusable("empty file")
         with Image.open(path, formats=FORMATS) as image:
@@ -104,14 +105,14 @@ def _decode(image, image_size, channels):
 
 
 def _upright(image):
-    """The image turned as EXIF says, or as stored where the EXIF data is itself damaged."""
+    """The image turned as EXIF says, or as stored if the EXIF data is damaged."""
     with contextlib.suppress(Exception):
         return ImageOps.exif_transpose(image)
     return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode → RGB, 8 bits a channel, transparency over white."""
+    """Any mode → RGB, 8 bits per channel, transparency over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image  # a conversion would copy
@@ -124,10 +125,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def crop_and_resize(image: Image.Image, image_size: tuple[int, int]) -> Image.Image:
-    """The largest central crop of the target's aspect, resized to `image_size` = (height, width).
+    """The largest central crop with the target's aspect ratio, resized to (height, width).
 
     Crop edges are whole pixels; an odd margin is one pixel wider at the right or bottom. An image
-    of the target's size is left as it is.
+    of the target's size stays unchanged.
     """
     return resize(image.crop(crop_box(image.size, image_size)), image_size)
 
@@ -135,15 +136,15 @@ def crop_and_resize(image: Image.Image, image_size: tuple[int, int]) -> Image.Im
 def crop_box(
     size: tuple[int, int], image_size: tuple[int, int], place: Iterable[float] | None = None
 ) -> tuple[int, int, int, int]:
-    """The largest part of an image that has the target's proportions.
+    """The largest part of an image that has the target's aspect ratio.
 
     Args:
-        size: (width, height) of the image, pixels.
+        size: (width, height) of the image, in pixels.
         image_size: (height, width) of the target.
-        place: `[2]` in [0, 1), across and down; None: the centre.
+        place: `[2]` in [0, 1), where the crop lies, across and down; None: the centre.
 
     Returns:
-        (left, top, right, bottom), whole pixels.
+        (left, top, right, bottom), in whole pixels.
     """
     (width, height), (target_height, target_width) = size, image_size
     crop_width, crop_height = width, height
@@ -162,19 +163,20 @@ def crop_box(
 def shrink_while_decoding(
     image: Image.Image, box: tuple[float, float, float, float], image_size: tuple[int, int]
 ) -> int:
-    """Has a JPEG that is not yet decoded come out at 1/2, 1/4 or 1/8 of its size, which spares most
-    of the work, if `box` then still has `SPARE` pixels a target pixel along both sides.
+    """Makes a JPEG decode at 1/2, 1/4 or 1/8 of its size if possible, which saves most of the work.
 
-    libjpeg averages blocks of 2, 4 or 8 pixels then, so that `resize` has the rest of the area to
-    average. Pixel n covers what the block did: a place x of the whole image is x / ratio.
+    `box` keeps at least `SPARE` pixels per target pixel along both sides. libjpeg averages blocks
+    of 2, 4 or 8 pixels, and `resize` averages the rest of the area. Pixel n covers block n, so a
+    coordinate x of the whole image becomes x / ratio.
 
     Args:
-        image: a Pillow image as opened; changed in place. Other formats are left as they are.
-        box: (left, top, right, bottom) of the part that will be taken, pixels of the whole image.
-        image_size: (height, width) it will be resized to.
+        image: a Pillow image, opened but not decoded; changed in place. Other formats stay
+            unchanged.
+        box: (left, top, right, bottom) of the part to take, in pixels of the whole image.
+        image_size: (height, width) that it will be resized to.
 
     Returns:
-        1, 2, 4 or 8: by how much places have to be divided.
+        The ratio by which coordinates must be divided: 1, 2, 4 or 8.
     """
     if image.format != "JPEG":
         return 1
@@ -182,7 +184,7 @@ def shrink_while_decoding(
     room = min((right - left) / width, (bottom - top) / height) / SPARE
     ratio = next((ratio for ratio in (8, 4, 2) if ratio <= min(room, *image.size)), 1)
     if ratio > 1:
-        # Pillow takes the largest of the ratios that leaves at least the size it is told.
+        # Pillow takes the largest ratio that leaves at least the given size.
         image.draft(None, (image.width // ratio, image.height // ratio))
     return ratio
 
@@ -192,12 +194,12 @@ def resize(
     image_size: tuple[int, int],
     box: tuple[float, float, float, float] | None = None,
 ) -> Image.Image:
-    """Averages over the area of each target pixel, or interpolates where a side would grow.
+    """Averages over the area of each target pixel, or interpolates if a side would grow.
 
     Args:
         image: a Pillow image.
-        image_size: (height, width) wanted; an image of that size is left as it is.
-        box: (left, top, right, bottom) of the part to take, pixels; None: all.
+        image_size: (height, width) wanted; an image of that size stays unchanged.
+        box: (left, top, right, bottom) of the part to take, in pixels; None: all.
     """
     height, width = image_size
     if image.size == (width, height):
@@ -211,8 +213,10 @@ def resize(
 def average(
     image: Image.Image, image_size: tuple[int, int], box: tuple[float, float, float, float]
 ) -> Image.Image:
-    """As `resize`; where whole blocks of pixels fall on each target pixel, rounded only once, in
-    less than half the time."""
+    """Like `resize`, but rounds only once if whole blocks of pixels fall on each target pixel.
+
+    This takes less than half the time.
+    """
     left, top, right, bottom = box
     height, width = image_size
     (across, spare), (down, rest) = divmod(right - left, width), divmod(bottom - top, height)

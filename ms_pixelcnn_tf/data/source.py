@@ -1,8 +1,8 @@
-"""What every data set is to the rest of the package: numbered examples, by split, as numpy arrays.
+"""The interface of every data set: numbered examples, by split, as numpy arrays.
 
-Random access is the point. A training batch can then be a pure function of (seed, step), so a
-resumed run sees what an uninterrupted one would have seen, and an evaluation pass is exact: each
-example once, in order.
+Random access makes a training batch a pure function of (seed, step), so a resumed run sees the same
+batches as an uninterrupted one. It also makes an evaluation pass exact: each example once, in
+order.
 """
 
 import abc
@@ -15,39 +15,40 @@ import numpy as np
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.types import Array, Levels
 
-LOOKED_AT = 32  # examples a split that stand for all in a fingerprint
+LOOKED_AT = 32  # at most so many examples per split go into a fingerprint
 
 
 class Source(abc.ABC):
     """A data set with random access.
 
     Attributes:
-        name: the name `ms_pixelcnn_tf.data.load` knows it by.
-        description: one line printed beside every bits/dim: what exactly the pixels are.
+        name: the name by which `ms_pixelcnn_tf.data.load` opens it.
+        description: one line, printed with results, that says exactly what the pixels are.
         image_size: `(height, width)` in pixels.
         channels: number of colour channels.
         num_classes: number of labels; 0 without labels.
-        class_names: one name a label, or empty.
-        num_keypoints: P, the parts that field "keypoints" places; 0 without.
-        keypoint_names: one name a part, or empty where they are not known.
-        num_segments: S, the classes of field "segmentation", the ground not counted; 0 without.
-        segment_names: one name a class of the segmentation, or empty where they are not known.
+        class_names: one name per label, or empty.
+        num_keypoints: P, the number of parts in the field "keypoints"; 0 without it.
+        keypoint_names: one name per part, or empty if unknown.
+        num_segments: S, the number of classes in the field "segmentation", not counting the ground;
+            0 without it.
+        segment_names: one name per class of the segmentation, or empty if unknown.
         splits: the names of the splits that hold examples.
-        num_captions: captions that every example has, field "text"; 0 without. Evaluation takes the
-            first so many of each.
-        keypoint_mirror: for each part of "keypoints" the one it becomes in a mirror; empty where
-            parts have no sides.
-        mirrored_fields: the fields that can be mirrored with the image and stay true.
-        takes_places: whether `examples` takes `places`, which cut an image elsewhere than at its
-            centre, or a video elsewhere than at its start.
+        num_captions: number of captions that every example has in the field "text"; 0 without it.
+            Evaluation takes the first `num_captions` of each example.
+        keypoint_mirror: for each part of "keypoints", the index of the part that it becomes in a
+            mirror image; empty if parts have no sides.
+        mirrored_fields: the fields that can be mirrored with the image and remain correct.
+        takes_places: whether `examples` accepts `places`, which crop an image away from its centre
+            or start a clip after the start of its video.
         has_threads: whether `examples` may be called from several threads at once.
-        is_video: whether an example is a video, field "frames", and not an image.
-        num_frames: T, the frames of each video; 0 for images.
-        action_size: numbers of an action, field "actions"; 0 without.
-        state_size: numbers of a state, field "states"; 0 without.
-        lateral: of "actions" and "states", the numbers of the components that tell left from right,
-            0 in the middle of the picture, so that a mirror negates them. Fields that are not known
-            in this way are not among `mirrored_fields`.
+        is_video: whether an example is a clip (field "frames") rather than an image.
+        num_frames: T, the number of frames per clip; 0 for images.
+        action_size: length of an action, field "actions"; 0 without it.
+        state_size: length of a state, field "states"; 0 without it.
+        lateral: for "actions" and "states", the indices of the components that distinguish left
+            from right. These are 0 in the middle of the picture, so a mirror negates them. Fields
+            whose lateral components are unknown are not among `mirrored_fields`.
     """
 
     name: str
@@ -74,40 +75,42 @@ class Source(abc.ABC):
 
     @property
     def example_field(self) -> str:
-        """The field that a model is of: "image" or "frames"."""
+        """The field that a model is trained on: "image" or "frames"."""
         return "frames" if self.is_video else "image"
 
     @abc.abstractmethod
     def size(self, split: str) -> int:
-        """Number of examples in `split`. Raises UserError, listing the splits, for another name."""
+        """Number of examples in `split`; raises UserError, listing the splits, if it is unknown."""
 
     @abc.abstractmethod
     def examples(
         self, split: str, indices: Array, fields: Iterable[str] | None = None
     ) -> dict[str, np.ndarray]:
-        """The examples of the given numbers.
+        """The examples at the given indices.
 
         Args:
             split: one of `splits`.
-            indices: int64 `[n]`, each in 0…`size(split)`-1, in any order, repeats allowed.
-            fields: names of the fields wanted; None: all.
+            indices: int64 `[n]`, each in 0…`size(split)`-1, in any order; may repeat.
+            fields: names of the fields to return; None: all.
 
         Returns:
             A dict of arrays whose first axis is n. Images have "image", uint8 `[n, H, W, C]` in
-            0…255, and "label", int32 `[n]`, where `num_classes` is not 0. Videos have "frames",
-            uint8 `[n, T, H, W, C]`, instead. Conditions, where a source has them: "text", `[n]`
-            sequences of captions; "keypoints", `[n, P, 3]`, (x, y, visible) in pixels;
-            "segmentation", uint8 `[n, H, W]`, 0 for the ground and 1 + k for class k, or uint8
-            `[n, M, M, S]`, one map a class; "actions", float32 `[n, T, A]`, and "states", float32
-            `[n, T, S]`.
+            0…255, and, unless `num_classes` is 0, "label", int32 `[n]`. Videos have "frames", uint8
+            `[n, T, H, W, C]`, instead. Conditions, if the source has them: "text", `[n]` sequences
+            of captions; "keypoints", `[n, P, 3]`, (x, y, visible) in pixels; "segmentation", uint8
+            `[n, H, W]`, 0 for the ground and 1 + k for class k, or uint8 `[n, M, M, S]`, one map
+            per class; "actions", float32 `[n, T, A]`, and "states", float32 `[n, T, S]`.
 
         Raises:
             UserError: for an unknown split or field, or an index out of range.
         """
 
     def fingerprint(self) -> str:
-        """A hash (hex) that tells other content from this: of `LOOKED_AT` examples a split, evenly
-        spaced, with their labels and captions, or their actions and states."""
+        """A hash (hex) of the content, which shows whether the data has changed.
+
+        It covers up to `LOOKED_AT` evenly spaced examples per split, with their labels, captions,
+        actions and states.
+        """
         found = hashlib.sha256()
         for split in self.splits:
             indices = np.linspace(0, self.size(split) - 1, LOOKED_AT).astype("int64")
@@ -142,7 +145,7 @@ class Source(abc.ABC):
         return indices
 
     def check_fields(self, fields: Iterable[str] | None, known: Collection[str]) -> tuple[str, ...]:
-        """`fields` as a tuple, all `known` ones for None; raises UserError for an unknown one."""
+        """`fields` as a tuple, or all `known` ones for None; raises UserError if one is unknown."""
         if fields is None:
             return tuple(known)
         unknown = [field for field in fields if field not in known]
@@ -154,7 +157,7 @@ class Source(abc.ABC):
 class ArraySource(Source):
     """A data set held in arrays, in memory or memory-mapped.
 
-    Sub-classes set the attributes of `Source` and call `set_split` once a split.
+    Sub-classes set the attributes of `Source` and call `set_split` once per split.
     """
 
     def __init__(self) -> None:
@@ -172,8 +175,8 @@ class ArraySource(Source):
 
         Args:
             split: its name.
-            images: uint8 `[N, H, W, C]`, never copied whole.
-            labels: int32 `[N]`, or None without labels.
+            images: uint8 `[N, H, W, C]`; never copied as a whole.
+            labels: int32 `[N]`; None: no labels.
             rows: int64 `[n]`, the rows of `images` and `labels` that make up the split, in order;
                 None: all of them.
         """

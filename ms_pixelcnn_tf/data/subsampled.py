@@ -1,8 +1,8 @@
-"""A data set seen through every n-th pixel of its images or frames, as an upscaler is given them.
+"""A data set of every n-th pixel of another's images or frames, the input that upscalers expect.
 
-Reed et al. (2017), section 3: the small image is the large one sub-sampled, never averaged. What is
-drawn, or averaged, at 64x64 has other pixels than every fourth one of 256x256. So a model whose
-frames are to be enlarged to 256x256 is trained on the latter.
+Reed et al. (2017), section 3: the small image is the large one subsampled, never averaged. An image
+drawn or averaged at 64x64 has other pixels than every fourth pixel of 256x256. If a model's frames
+will be enlarged to 256x256, train it on the latter.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ from ms_pixelcnn_tf.types import Array
 
 
 class Subsampled(Source):
-    """`source`, of whose images or frames every `factor`-th pixel of every `factor`-th row is kept.
+    """Keeps every `factor`-th pixel of every `factor`-th row of the images or frames of `source`.
 
-    Keypoints are in pixels of the smaller image, and a segmentation `[n, H, W]` is sub-sampled
-    alike; maps `[n, M, M, S]` and all other fields are the source's. So is whatever else it has,
-    such as its scenes or episodes.
+    Keypoints are in pixels of the smaller image. A segmentation `[n, H, W]` is subsampled too. Maps
+    `[n, M, M, S]`, all other fields and all other attributes (such as `scene` or `episode`) are the
+    source's.
 
     Args:
         source: a `Source`.
-        factor: n, a divisor of both sides of its images, 2 or more.
+        factor: n, 2 or more, a divisor of both sides of its images.
     """
 
     def __init__(self, source: Source, factor: int) -> None:
@@ -42,7 +42,7 @@ class Subsampled(Source):
         )
 
     def __getattr__(self, name):
-        if name.startswith("_"):  # copy and pickle ask before there is a source
+        if name.startswith("_"):  # copy and pickle look names up before `source` is set
             raise AttributeError(name)
         return getattr(self.source, name)
 
@@ -52,7 +52,7 @@ class Subsampled(Source):
     def examples(
         self, split: str, indices: Array, fields: Iterable[str] | None = None, **places: Any
     ) -> dict[str, np.ndarray]:
-        """As the source's, which takes `places` or does not."""
+        """Like `source.examples`; `places` are passed on."""
         found, factor = dict(self.source.examples(split, indices, fields, **places)), self.factor
         if self.example_field in found:
             large = found[self.example_field]
@@ -69,14 +69,14 @@ class Subsampled(Source):
 
 
 def factor_of(source_size: int | None, image_size: tuple[int, int]) -> int:
-    """Of how many pixels, along each side, one is kept.
+    """The factor that subsamples images of `source_size` to `image_size`.
 
     Args:
-        source_size: the longer side of the images read, pixels; 0 or None: as `image_size`.
-        image_size: `(height, width)` of the images wanted.
+        source_size: longer side of the images read, in pixels; 0 or None: that of `image_size`.
+        image_size: `(height, width)` of the subsampled images.
 
     Raises:
-        UserError: if it is no multiple of the longer side wanted.
+        UserError: if `source_size` is not a multiple of the longer side of `image_size`.
     """
     side = max(image_size)
     source_side = source_size or side

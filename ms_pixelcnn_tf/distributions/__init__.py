@@ -1,10 +1,10 @@
 """The output laws of a sub-pixel: a softmax over levels, and discretised logistics (DMOL).
 
-All offer the same verbs. `log_prob` scores whole pixels; `decode_channel` turns one uniform into
-one sub-pixel by inverse CDF, given the channels of the pixel decoded before it. A decoded value is
-an integer level, so what later sub-pixels see is exactly what `log_prob` will score.
+Each has two main methods. `log_prob` scores whole pixels. `decode_channel` turns one uniform into
+one sub-pixel by inverse CDF, given the pixel's earlier channels. Decoded values are integer levels,
+so later sub-pixels see exactly the values that `log_prob` will score.
 
-The CDF is evaluated in the parameters' dtype, float32 at least. All log-probabilities are in nats.
+The CDF is evaluated in the parameters' dtype, at least float32. All log-probabilities are in nats.
 """
 
 from typing import TypeAlias
@@ -30,11 +30,11 @@ __all__ = [
 def make_distribution(
     output: str, num_levels: int, channels: int, num_mixtures: int, softmax_law: str = "tent"
 ) -> Distribution:
-    """The distribution named `output`; `num_mixtures` counts only for "dmol", `softmax_law` ("tent"
-    or "free") only for "softmax".
+    """The distribution named `output`. Only "dmol" uses `num_mixtures`; only "softmax" uses
+    `softmax_law` ("tent" or "free").
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown `output`.
     """
     if output == "softmax":
         return SOFTMAX_LAWS[softmax_law](num_levels, channels)

@@ -1,4 +1,4 @@
-"""Discretised logistics: a mixture of them, integrated over each level's bin (DMOL)."""
+"""The discretised mixture of logistics (DMOL): logistics integrated over each level's bin."""
 
 import math
 from typing import Any
@@ -14,17 +14,17 @@ from ms_pixelcnn_tf.types import Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class DiscretizedLogisticMixture:
-    """Mixture of logistics integrated over each level's bin, with linear dependence of G on R and
-    of B on R and G; any number of channels.
+    """Mixture of logistics integrated over each level's bin; each channel's means depend linearly
+    on the earlier channels (G on R, B on R and G). Any number of channels.
 
-    The mean of channel c in component k is m_c + Σ_{j<c} tanh(a_cj) (x_j - m_j): PixelCNN++ with
-    the coefficients acting on what is left over after the earlier channels' own means. That is the
-    same family, but a coefficient can change without moving the mean, so it learns faster.
+    The mean of channel c in component k is m_c + Σ_{j<c} tanh(a_cj) (x_j - m_j). This is PixelCNN++
+    with coefficients that act on the earlier channels' deviations from their own means. The family
+    is the same, but a coefficient can change without moving the mean, so it learns faster.
 
-    The mixture index is shared by the channels of a pixel, so channel c given the channels before
-    it is a mixture whose weights are the *posterior* π_k ∏_{j<c} p_k(x_j). A bin's mass is taken
-    in the closed form σ(b) - σ(a) = σ(b) σ(-a) (1 - e^{-(b-a)}), which is exact and has finite
-    gradients for every scale; PixelCNN++ switches to density × width below a mass of 1e-5.
+    The channels of a pixel share the mixture index, so channel c given the earlier channels is a
+    mixture whose weights are the *posterior* π_k ∏_{j<c} p_k(x_j). A bin's mass has the closed form
+    σ(b) - σ(a) = σ(b) σ(-a) (1 - e^{-(b-a)}), which is exact and has finite gradients for every
+    scale; PixelCNN++ switches to density × width below a mass of 1e-5.
 
     Reference: Salimans et al. (2017), sections 2.1 and 2.2.
     """
@@ -51,8 +51,8 @@ class DiscretizedLogisticMixture:
         return cls(**config)
 
     def initial_params(self) -> np.ndarray:
-        """Initial parameters of a pixel, `[num_params]`: equal weights, narrow components close
-        together, to be carried by the prediction."""
+        """Initial parameters of a pixel, `[num_params]`: equal weights and narrow components close
+        together, which the prediction shifts."""
         count, channels = self.num_mixtures, self.channels
         means = np.linspace(-0.3, 0.3, count) if count > 1 else np.zeros(1)
         return np.concatenate(
@@ -65,15 +65,17 @@ class DiscretizedLogisticMixture:
         ).astype("float32")
 
     def prediction_rows(self) -> np.ndarray:
-        """`[C, num_params]`: how a prediction of the pixel enters its parameters at the start, as
-        a shift of every component's mean."""
+        """`[C, num_params]`: initial weights from a prediction of the pixel to its parameters. Each
+        channel's prediction shifts the means of all components."""
         count, channels = self.num_mixtures, self.channels
         rows = np.zeros((channels, self.num_params), "float32")
         rows[:, count : count * (1 + channels)] = np.repeat(np.eye(channels), count, axis=1)
         return rows
 
     def log_prob(self, params: Tensor, levels: Tensor) -> Tensor:
-        """Args:
+        """Log-probability of each channel given the earlier channels.
+
+        Args:
             params: `[..., num_params]`: K logits, then C·K means (on [-1, 1]), C·K log-scales and
                 K coefficients for each pair of channels.
             levels: `[..., C]` integers in 0…L-1.
@@ -95,11 +97,11 @@ class DiscretizedLogisticMixture:
     def decode_channel(
         self, params: list[Tensor], previous: list[Tensor], uniforms: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """One channel by inverse CDF, found by search over the levels (the CDF is monotone).
+        """Decodes one channel by inverse CDF: a search over the levels, as the CDF is monotone.
 
         Args:
-            params: list whose last entry holds `[..., num_params]`, of the whole pixel.
-            previous: list of `[...]` int32 levels of the channels before it.
+            params: list whose last entry, `[..., num_params]`, holds those of the whole pixel.
+            previous: list of `[...]` int32 levels of the earlier channels.
             uniforms: `[...]` in [0, 1).
 
         Returns:
@@ -122,14 +124,15 @@ class DiscretizedLogisticMixture:
         return levels, log_prob
 
     def _search(self, weights, mean, inverse_scale, uniforms):
-        """The smallest level whose CDF exceeds the uniform, digit by digit of the level.
+        """The smallest level whose CDF exceeds the uniform, found digit by digit.
 
-        A few pixels cost by the operation and whole maps by the CDF's evaluations: hence the radix.
+        For a few pixels the number of operations sets the cost, so the radix is large; for whole
+        maps the number of CDF evaluations does, so it is small.
         """
         radix = 16 if len(uniforms.shape) == 1 else 4
         digits = math.ceil(math.log(self.num_levels, radix) - 1e-9)
         weights = weights[..., None, :]
-        # Rounding may keep the weights' sum from 1: no uniform may lie above all of the CDF.
+        # Rounding may leave the weights' sum below 1; no uniform may exceed the whole CDF.
         threshold = uniforms[..., None] * ops.sum(weights, axis=-1)
         slope = (2.0 * self._half_bin * inverse_scale)[..., None, :]
         offset = ((self._half_bin - 1.0 - mean) * inverse_scale)[..., None, :]
@@ -149,7 +152,7 @@ class DiscretizedLogisticMixture:
         return 1.0 / (self.num_levels - 1)
 
     def _unpack(self, params):
-        """`[..., P]` → `[..., K]` weights and lists, one `[..., K]` a channel (or pair)."""
+        """`[..., P]` → `[..., K]` logits and three lists of `[..., K]`, per channel or per pair."""
         params = at_least_float32(params)
         count, channels = self.num_mixtures, self.channels
         parts = ops.split(params, self.num_params // count, axis=-1)
@@ -161,7 +164,7 @@ class DiscretizedLogisticMixture:
         return parts[0], means, log_scales, coefficients
 
     def _mean(self, means, coefficients, channel, levels):
-        """Mean of `channel` given the levels of the channels before it."""
+        """`[..., K]` means of `channel` given the levels of the earlier channels."""
         mean = means[channel]
         first = channel * (channel - 1) // 2
         for index in range(channel):
@@ -171,7 +174,7 @@ class DiscretizedLogisticMixture:
         return mean
 
     def _log_mass(self, mean, log_scale, levels):
-        """log of the logistic's mass in each level's bin; the edge bins are open to ±∞."""
+        """Log of each component's mass in the bin of a level; the edge bins extend to ±∞."""
         value = to_unit(levels, self.num_levels, mean.dtype)[..., None]
         inverse_scale = ops.exp(-log_scale)
         upper = (value - mean + self._half_bin) * inverse_scale

@@ -1,4 +1,4 @@
-"""Softmax laws over levels: one free logit per level, as in the paper, or those plus a tent."""
+"""Softmax laws over levels: one free logit per level, as in the paper, or these plus a tent."""
 
 import math
 from typing import Any
@@ -15,7 +15,8 @@ from ms_pixelcnn_tf.types import Tensor
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class FreeCategorical:
     """Softmax over `num_levels` levels, one free logit per level. The network must order the
-    channels: parameters of channel c may depend on channels before c (`channel_autoregressive`).
+    channels: the parameters of channel c may depend only on earlier channels
+    (`channel_autoregressive`).
 
     Reference: van den Oord et al. (2016a), section 3.4; Reed et al. (2017), section 4.
     """
@@ -28,12 +29,12 @@ class FreeCategorical:
 
     @property
     def num_outputs(self) -> int:
-        """Parameters of a channel."""
+        """Number of parameters per channel."""
         return self.num_levels
 
     @property
     def num_params(self) -> int:
-        """Parameters of a pixel."""
+        """Number of parameters per pixel."""
         return self.num_outputs * self.channels
 
     def get_config(self) -> dict[str, Any]:
@@ -48,16 +49,18 @@ class FreeCategorical:
         return np.zeros(self.num_params, "float32")
 
     def channel_rows(self) -> np.ndarray:
-        """`[0 or 1, num_outputs]`: how a prediction of a channel enters its parameters at the
-        start; no row where an output layer draws it like any other input."""
+        """`[0 or 1, num_outputs]`: initial weights from a channel's prediction to its parameters.
+        Without a row, the output layer draws them like any other weights."""
         return np.zeros((0, self.num_outputs), "float32")
 
     def prediction_rows(self) -> np.ndarray:
-        """`[0 or C, num_params]`: `channel_rows` of a whole pixel."""
+        """`[0 or C, num_params]`: `channel_rows` for a whole pixel."""
         return np.kron(np.eye(self.channels, dtype="float32"), self.channel_rows())
 
     def log_prob(self, params: Tensor, levels: Tensor) -> Tensor:
-        """Args:
+        """Log-probability of each channel given the earlier channels.
+
+        Args:
             params: `[..., num_params]`, channel by channel.
             levels: `[..., C]` integers in 0…L-1.
 
@@ -71,11 +74,11 @@ class FreeCategorical:
     def decode_channel(
         self, params: list[Tensor], previous: list[Tensor], uniforms: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """One channel by inverse CDF: the smallest level whose CDF exceeds the uniform.
+        """Decodes one channel by inverse CDF: the smallest level whose CDF exceeds the uniform.
 
         Args:
-            params: list of `[..., num_params/C]`, of the channels up to the one to decode.
-            previous: list of `[...]` int32 levels of the channels before it.
+            params: list of `[..., num_params/C]`, for the channels up to the one to decode.
+            previous: list of `[...]` int32 levels of the earlier channels.
             uniforms: `[...]` in [0, 1).
 
         Returns:
@@ -91,13 +94,13 @@ class FreeCategorical:
         return params
 
     def _last_logits(self, params, previous):
-        """`[..., L]` of the last channel of `params`, given the levels of those before it."""
+        """`[..., L]` for the last channel in `params`, given the levels of the earlier channels."""
         return params[-1]
 
     def _search(self, weights, uniforms):
-        """The smallest level whose CDF exceeds the uniform: its block first, then its place there.
+        """The smallest level whose CDF exceeds the uniform: first its block, then its place there.
 
-        Summing blocks is cheaper than the whole running sum over the levels.
+        Summing blocks is cheaper than a running sum over all levels.
         """
         size = math.isqrt(self.num_levels)
         if size * size != self.num_levels:
@@ -107,11 +110,11 @@ class FreeCategorical:
         sums = ops.cumsum(ops.sum(blocks, axis=-1), axis=-1)
         threshold = uniforms[..., None] * sums[..., -1:]
         block = _passed(sums, threshold)
-        # Picked by a mask: a gather takes dozens of operations, each as dear to a pixel as this.
+        # A mask, because a gather takes dozens of operations, each as slow for one pixel as this.
         before = ops.where(np.arange(num_blocks) == block - 1, sums, 0.0)
         before = ops.sum(before, axis=-1, keepdims=True)
-        # Where the threshold is the sum before to the bit, it is taken half a bit higher: a weight
-        # lost in that sum is no level to return.
+        # A threshold equal to the sum before the block is raised by up to half a unit in the last
+        # place: a level whose weight rounds away in that sum must not be returned.
         lost = 0.25 * _epsilon(weights.dtype) * before
         threshold = ops.maximum(threshold - before, lost)
         here = np.arange(num_blocks)[:, None] == block[..., None]
@@ -127,12 +130,12 @@ class FreeCategorical:
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Categorical(FreeCategorical):
-    """A softmax with a tent.
+    """A softmax over levels whose logits include a tent around a predicted level.
 
     A plain 256-way softmax starts slowly: it has to learn from scratch that levels are ordered. So
-    the logits of a channel are free ones plus a tent, -|v - μ|/σ, whose centre μ and width σ are
-    outputs too; μ moves linearly with the channels before, as a DMOL's means do. The law stays any
-    softmax whatever, since the free logits can undo the tent. It is a departure from the paper.
+    the logits of a channel are free logits plus a tent, -|v - μ|/σ. The network also outputs the
+    centre μ and the width σ; μ depends linearly on the earlier channels, like the means of a DMOL.
+    The free logits can undo the tent, so the law can be any softmax. This departs from the paper.
 
     Parameters of a channel: L free logits, the centre m, log σ, and C-1 coefficients. All values
     are on [-1, 1].
@@ -142,7 +145,7 @@ class Categorical(FreeCategorical):
 
     @property
     def num_outputs(self) -> int:
-        """Parameters of a channel."""
+        """Number of parameters per channel."""
         return self.num_levels + 1 + self.channels
 
     def initial_params(self) -> np.ndarray:
@@ -153,7 +156,7 @@ class Categorical(FreeCategorical):
         return params.reshape(-1)
 
     def channel_rows(self) -> np.ndarray:
-        """`[1, num_outputs]`: a prediction of a channel enters as the centre of its tent."""
+        """`[1, num_outputs]`: a channel's prediction is added to the centre of its tent."""
         return np.eye(1, self.num_outputs, self.num_levels, dtype="float32")
 
     def _logits(self, params, levels):
@@ -167,7 +170,7 @@ class Categorical(FreeCategorical):
         return self._with_tent(params[-1], centre)
 
     def _centre(self, parts, previous):
-        """`[...]` centre of the last of `parts` (centre, log-width, coefficients of a channel)."""
+        """`[...]` tent centre of the last of `parts`, each `[centre, log σ, coefficients]`."""
         centre = parts[-1][..., 0]
         for index, part in enumerate(parts[:-1]):
             value = to_unit(previous[index], self.num_levels, centre.dtype)
@@ -175,7 +178,7 @@ class Categorical(FreeCategorical):
         return centre
 
     def _with_tent(self, params, centre):
-        """`[..., L]` from a channel's parameters `[..., L+1+C]` and its tent's centre `[...]`."""
+        """`[..., L]` logits from a channel's parameters `[..., L+1+C]` and tent centre `[...]`."""
         log_width = ops.clip(params[..., self.num_levels + 1, None], *self.log_width_range)
         values = to_unit(np.arange(self.num_levels), self.num_levels, centre.dtype)
         distance = ops.abs(values - centre[..., None])
@@ -183,15 +186,15 @@ class Categorical(FreeCategorical):
 
 
 def _passed(sums, threshold):
-    """How many running sums are passed, `[..., 1]` int32: the first place above the threshold.
+    """Index of the first running sum above the threshold, `[..., 1]` int32.
 
-    A block's own last sum and the sums over blocks round apart, so that the threshold may lie above
-    all. Then it is the first place that reaches the last sum, not the last place: that one's weight
-    may be nothing.
+    Sums within a block and sums over blocks round differently, so the threshold may exceed them
+    all. The index is then that of the first sum equal to the last one, not the last place, whose
+    weight may be zero.
     """
     return count_holding((sums <= threshold) & (sums < sums[..., -1:]))
 
 
 def _epsilon(dtype):
-    """The distance from 1 to the next number of a dtype, float32 or float64."""
+    """The distance from 1 to the next larger number of a dtype, float32 or float64."""
     return float(np.finfo(keras.backend.standardize_dtype(dtype)).eps)

@@ -1,4 +1,4 @@
-"""Videos as animations that repeat, GIF or WebP: `film`'s clips side by side, in motion."""
+"""Looping animations of videos, GIF or WebP, with clips side by side."""
 
 import os
 from collections.abc import Sequence
@@ -13,13 +13,15 @@ from ms_pixelcnn_tf.files import replacing
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 MAX_SIDES = {".gif": 2**16 - 1, ".webp": 2**14 - 1}  # pixels
-BAND = 8  # clips that stand side by side
-LAST = 6  # frames' time for which an animation stays at its end
-PALETTE_PIXELS = 2**18  # looked at to choose a GIF's colours
+BAND = 8  # clips side by side
+LAST = 6  # times as long as the others that the last picture is shown
+PALETTE_PIXELS = 2**18  # largest number sampled to choose a GIF's colours
 
 
 def animate(clips: np.ndarray, names: Sequence[str], given: int, scale: int = 1) -> np.ndarray:
-    """The pictures of an animation: a column a clip, `BAND` of them side by side, a row a video.
+    """Draws the pictures of an animation: one column per clip, `BAND` of them side by side.
+
+    Each column has one row per video.
 
     Args:
         clips, names, given, scale: as for `film.strip`.
@@ -57,7 +59,7 @@ def animate(clips: np.ndarray, names: Sequence[str], given: int, scale: int = 1)
 
 
 def animation_size(shape: Sequence[int], names: Sequence[str], scale: int = 1) -> tuple[int, int]:
-    """(height, width) of the pictures that `animate` makes of clips `(n, R, T, H, W)`."""
+    """(height, width) of the pictures that `animate` draws for clips `(n, R, T, H, W)`."""
     count, rows = shape[:2]
     high, wide = film.cell_size(shape[3:5], scale)
     bands, columns = -(-count // BAND), min(count, BAND)
@@ -68,13 +70,13 @@ def animation_size(shape: Sequence[int], names: Sequence[str], scale: int = 1) -
 
 
 def write(path: str | os.PathLike[str], pictures: np.ndarray, fps: int) -> None:
-    """Writes an animation that repeats without end and stays a little at its last picture.
+    """Writes an animation that loops without end and pauses at its last picture.
 
     Args:
-        path: ends in one of `FORMATS`. A GIF has the 256 colours that suit all pictures together
-            best; WebP keeps every colour.
+        path: path with a suffix in `FORMATS`. A GIF has 256 colours, chosen for all pictures
+            together; WebP keeps every colour.
         pictures: uint8 `[T, height, width, 3]`.
-        fps: pictures a second.
+        fps: pictures per second.
     """
     kind = FORMATS[os.path.splitext(path)[1].lower()]
     images = [Image.fromarray(picture) for picture in pictures]
@@ -100,15 +102,15 @@ def write(path: str | os.PathLike[str], pictures: np.ndarray, fps: int) -> None:
 def write_videos(
     path: str, clips: np.ndarray, names: Sequence[str], given: int, scale: int, fps: int
 ) -> list[str]:
-    """Writes an animation and a film strip (.png) beside it; for a path in .png the strip alone.
+    """Writes an animation and, next to it, a film strip (.png); for a .png path, only the strip.
 
     Args:
-        path: in .png, or one of `FORMATS`.
+        path: path with the suffix .png or one in `FORMATS`.
         clips, names, given, scale: as for `film.strip`.
-        fps: pictures a second.
+        fps: pictures per second.
 
     Returns:
-        The paths of the files.
+        The paths of the files written.
     """
     stem, suffix = os.path.splitext(path)
     written = [path]
@@ -120,7 +122,7 @@ def write_videos(
 
 
 def _palette(pictures):
-    """An image with the 256 colours that suit all pictures best."""
+    """An image whose palette has 256 colours, chosen for all pictures together."""
     pixels = pictures.reshape(-1, 3)
     pixels = pixels[:: -(-len(pixels) // PALETTE_PIXELS)]
     return Image.fromarray(pixels[None]).quantize(256, Image.Quantize.FASTOCTREE)

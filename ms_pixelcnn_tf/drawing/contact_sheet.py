@@ -1,6 +1,6 @@
-"""Examples as pictures with all that is known of them drawn on: data is checked by looking.
+"""Contact sheets: examples with their labels, captions and maps drawn on, to check data by eye.
 
-Also prompts, drawn in the same way beside what a model made of them.
+Prompts are drawn in the same way, next to a model's samples.
 """
 
 import textwrap
@@ -14,16 +14,16 @@ GAP = 6  # pixels between pictures
 LINE = 13  # height of a line of text
 INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (110, 110, 110)
 DOT = 3  # radius of a keypoint
-MASK_SHARE = 0.45  # of a mask's colour in the picture
-INK_SHARE = 0.65  # of a segment's colour in its name, to be read on paper
+MASK_SHARE = 0.45  # opacity of a mask over the picture
+INK_SHARE = 0.65  # darkens a segment's colour for its name, to be readable on white
 GROUND = 235  # gray behind a prompt's maps
-LETTER = 6  # width that a letter takes on the average
+LETTER = 6  # average width of a letter
 MAX_CAPTION = 200  # letters of a prompt's caption that are drawn
 ACTION_HEIGHT = 40
 
 
 def colour_of(number: int | np.integer) -> tuple[int, ...]:
-    """A colour for the class or part of a number, far from its neighbours'."""
+    """The colour of a class or part by its number, far from the colours of its neighbours."""
     hue = number * 0.618034 % 1.0
     channels = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1.0 * 6 - 3) - 1, 0, 1)
     return tuple(int(value) for value in 40 + 200 * channels)
@@ -32,14 +32,14 @@ def colour_of(number: int | np.integer) -> tuple[int, ...]:
 def image_sheet(
     examples: Mapping[str, Any], class_names: Sequence[str], columns: int, side: int
 ) -> np.ndarray:
-    """A sheet of images.
+    """Draws a sheet of images.
 
     Args:
         examples: dict field → array whose first axis is n: "image" uint8 `[n, H, W, C]` and
             optionally "label" `[n]`, "text" `[n]` sequences of str, "keypoints" `[n, P, 3]` in
             pixels, "segmentation" `[n, h, w]` numbers or `[n, h, w, S]` maps.
         class_names: names of the labels, or empty.
-        columns: pictures a row.
+        columns: pictures per row.
         side: width of a picture, pixels.
 
     Returns:
@@ -53,13 +53,13 @@ def image_sheet(
 
 
 def video_sheet(examples: Mapping[str, Any], side: int, frames: int) -> np.ndarray:
-    """A strip of frames an example, with its actions and states as curves below.
+    """Draws one strip of frames per example, with its actions and states as curves below.
 
     Args:
         examples: "frames" uint8 `[n, T, H, W, C]`, and optionally "actions" and "states"
             `[n, T, ·]`.
         side: width of a frame, pixels.
-        frames: at most so many frames, evenly spaced.
+        frames: largest number of frames to show, evenly spaced.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -76,23 +76,23 @@ def video_sheet(examples: Mapping[str, Any], side: int, frames: int) -> np.ndarr
 
 
 def panel_size(prompt: Any, names: Any, image_size: tuple[int, int], side: int) -> tuple[int, int]:
-    """(height, width) of the picture that `panel` makes."""
+    """(height, width) of the picture that `panel` draws."""
     height = max(1, round(side * image_size[0] / image_size[1])) if _has_maps(prompt) else 0
     lines = _panel_lines(prompt, names, side)
     return height + (LINE * len(lines) + 4 if lines or not height else 0), side
 
 
 def panel(prompt: Any, names: Any, image_size: tuple[int, int], side: int) -> np.ndarray:
-    """What a prompt says: its maps on a plain ground, and below them its words.
+    """Draws a prompt: its maps on a plain ground, and its words below them.
 
     Args:
         prompt: a `prompts.Prompt`.
         names: a `prompts.Names`.
-        image_size: `(height, width)` of the images it is of, pixels.
+        image_size: `(height, width)` of the images that the prompt is for, pixels.
         side: width of the panel, pixels.
 
     Returns:
-        uint8 `[height, side, 3]`, as high as it needs.
+        uint8 `[height, side, 3]`, as high as needed.
     """
     parts = []
     if _has_maps(prompt):
@@ -111,7 +111,7 @@ def panel(prompt: Any, names: Any, image_size: tuple[int, int], side: int) -> np
 
 
 def beside(panels: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """A row a panel, its picture to its right.
+    """Draws one row per panel, with its picture to the right.
 
     Args:
         panels, pictures: lists of uint8 `[height, width, 3]`.
@@ -126,7 +126,7 @@ def beside(panels: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> np.n
 def beside_size(
     panel_sizes: Sequence[tuple[int, int]], picture_sizes: Sequence[tuple[int, int]]
 ) -> tuple[int, int]:
-    """(height, width) of the picture that `beside` makes of panels and pictures of these sizes."""
+    """(height, width) of the picture that `beside` draws for panels and pictures of these sizes."""
     rows = list(zip(panel_sizes, picture_sizes, strict=True))
     height = sum(max(left[0], right[0]) + GAP for left, right in rows) - GAP
     return height, max(left[1] + right[1] for left, right in rows) + GAP
@@ -157,7 +157,7 @@ def _name(names, number, kind):
 
 
 def _wrapped(text, letters, colour):
-    """List of (line, colour); letters that no text can hold become question marks."""
+    """List of (line, colour); characters that UTF-8 cannot encode become question marks."""
     text = text.encode("utf-8", "replace").decode("utf-8")
     return [(line, colour) for line in textwrap.wrap(text, letters)]
 
@@ -181,7 +181,7 @@ def _image_cell(example, class_names, side):
 
 
 def _enlarged(pixels, side):
-    """uint8 `[H, W, C]` → an RGB picture of width `side`; pixels stay squares."""
+    """uint8 `[H, W, C]` → an RGB picture of width `side`, with sharp pixel edges."""
     pixels = np.asarray(pixels)
     pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
     image = Image.fromarray(pixels)
@@ -191,7 +191,7 @@ def _enlarged(pixels, side):
 
 
 def _with_masks(picture, masks, share=MASK_SHARE):
-    """The picture with each mask's colour laid over it, of which `share` shows."""
+    """The picture with each mask's colour laid over it, at opacity `share`."""
     masks = np.asarray(masks)
     if masks.ndim == 2:  # numbers; 0 is the ground
         masks = np.eye(int(masks.max()) + 1, dtype=bool)[masks][..., 1:]
@@ -216,7 +216,7 @@ def _draw_keypoints(picture, keypoints, scale):
 
 
 def _curves(values, width, name):
-    """`[T, N]` as N curves, each between its own extremes."""
+    """Draws `[T, N]` as N curves, each scaled to its own range."""
     picture = Image.new("RGB", (width, ACTION_HEIGHT), PAPER)
     draw = ImageDraw.Draw(picture)
     steps = np.linspace(4, width - 5, len(values))
@@ -247,7 +247,7 @@ def _stacked(pictures):
 
 
 def _grid(pictures, columns):
-    """Pictures in rows, each row as high as its highest."""
+    """Pictures in rows, each row as high as its highest picture."""
     rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
     width = max(sum(p.width + GAP for p in row) for row in rows) - GAP
     height = sum(max(p.height for p in row) + GAP for row in rows) - GAP

@@ -1,8 +1,8 @@
-"""Film strips: a row a video, time to the right; and the frames of all that shows videos.
+"""Film strips of videos, with one row per video and time from left to right.
 
-Clips are uint8 `[n, R, T, H, W, C]` for display (`pixels.dequantise` makes them from levels): n
-pasts, each of which R videos show, as the real one and what models made of it. The G frames that
-were given have a coloured border. This is Figure 12 in Reed et al. (2017).
+Clips are uint8 `[n, R, T, H, W, C]` for display (`pixels.dequantise` makes them from levels): for
+each of n clips, R videos with the same given frames, such as the real one and its samples. The G
+given frames have a coloured border. This is Figure 12 in Reed et al. (2017).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ms_pixelcnn_tf.drawing.grids import enlarge, to_rgb
 
 PAPER, INK, GIVEN = (255, 255, 255), (70, 70, 70), (240, 150, 20)
-BORDER = 2  # pixels round each frame
+BORDER = 2  # pixels around each frame
 GAP = 8  # between given and sampled frames, and between clips
 LINE = 14  # height of a line of text
 MARGIN = 4
@@ -22,14 +22,14 @@ MARGIN = 4
 def strip(
     clips: np.ndarray, names: Sequence[str], given: int, scale: int = 1, every: int = 1
 ) -> np.ndarray:
-    """A film strip, the given frames set off.
+    """Draws a film strip, with a gap after the given frames.
 
     Args:
         clips: uint8 `[n, R, T, H, W, C]`.
         names: R names of the rows.
-        given: frames G.
+        given: number G of given frames.
         scale: integer magnification.
-        every: show frames 0, `every`, 2·`every`, … only.
+        every: show only frames 0, `every`, 2·`every`, …
 
     Returns:
         uint8 `[height, width, 3]`, of `strip_size`.
@@ -44,7 +44,7 @@ def strip(
         t: left + index * wide + (GAP if t >= given else 0)
         for index, t in enumerate(range(0, steps, every))
     }
-    readable = -(-LINE * 2 // wide)  # numbers that would run into one another are left out
+    readable = -(-LINE * 2 // wide)  # leave out numbers that would overlap
     for t in list(columns)[::readable]:
         write(draw, (columns[t] + wide / 2, LINE / 2), str(t), GIVEN if t < given else INK, "mm")
     for clip in range(count):
@@ -60,7 +60,7 @@ def strip(
 def strip_size(
     shape: Sequence[int], names: Sequence[str], given: int, scale: int = 1, every: int = 1
 ) -> tuple[int, int]:
-    """(height, width) of the picture that `strip` makes of clips `(n, R, T, H, W)`."""
+    """(height, width) of the picture that `strip` draws for clips `(n, R, T, H, W)`."""
     count, rows, steps = shape[:3]
     high, wide = cell_size(shape[3:5], scale)
     shown = range(0, steps, every)
@@ -71,7 +71,7 @@ def strip_size(
     )
 
 
-# -- what animations share ------------------------------------------------------------------------
+# -- shared with animations -----------------------------------------------------------------------
 
 
 def framed(frames: np.ndarray, given: int, scale: int) -> np.ndarray:
@@ -85,12 +85,12 @@ def framed(frames: np.ndarray, given: int, scale: int) -> np.ndarray:
 
 
 def cell_size(size: Sequence[int], scale: int) -> tuple[int, int]:
-    """(height, width) that a frame of `size` takes."""
+    """(height, width) of a frame of `size` with its border."""
     return size[0] * scale + 2 * BORDER, size[1] * scale + 2 * BORDER
 
 
 def label_width(names: Sequence[str]) -> int:
-    """Pixels that the names of the rows take, at the left."""
+    """Width of the row names at the left, with margins, in pixels."""
     font = ImageFont.load_default()
     return 2 * MARGIN + round(max(font.getlength(name) for name in names))
 
@@ -102,5 +102,5 @@ def write(
     colour: tuple[int, int, int],
     anchor: str,
 ) -> None:
-    """Writes a word at (x, y); Pillow's `anchor` says what of it lies there."""
+    """Writes text at (x, y); Pillow's `anchor` says which point of the text lies there."""
     draw.text(place, text, colour, ImageFont.load_default(), anchor)

@@ -1,4 +1,4 @@
-"""Grids of images as PNG, with numpy and Pillow only: samples, pyramids, and what was upscaled.
+"""Grids of images as PNG: samples, pyramids, super-resolution and surprise.
 
 Images are uint8 0…255 for display (`pixels.dequantise` makes them from levels). One channel is
 shown as gray, two as red and green, three as colours; further channels are not shown.
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.files import replacing
 
 BACKGROUND = 255
@@ -35,15 +34,15 @@ def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> np.ndarray:
-    """One picture of all images, row by row.
+    """Draws all images in one picture, row by row.
 
     Args:
         images: uint8 `[B, H, W, C]`.
-        columns: images in a row; by default as square a grid as possible.
+        columns: images per row; by default the grid is as square as possible.
         scale: integer magnification.
 
     Returns:
-        uint8 `[rows, columns, 3]`.
+        uint8 `[height, width, 3]`, of `grid_size`.
     """
     images = enlarge(to_rgb(images), scale)
     count, height, width, _ = images.shape
@@ -60,23 +59,23 @@ def grid(images: np.ndarray, columns: int | None = None, scale: int = 1) -> np.n
 def grid_size(
     count: int, size: tuple[int, int], columns: int | None = None, scale: int = 1
 ) -> tuple[int, int]:
-    """(height, width) of the picture that `grid` makes of `count` images of `size`."""
+    """(height, width) of the picture that `grid` draws for `count` images of `size`."""
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     high, wide = (side * scale + PADDING for side in size)
     return math.ceil(count / columns) * high + PADDING, columns * wide + PADDING
 
 
 def trajectory(pyramid: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
-    """The pyramid of every image as one row, base to the left, all enlarged to the target's size.
+    """Draws each image's pyramid as one row, base at the left, all enlarged to the target's size.
 
     This is the left column of Figure 4 in Reed et al. (2017).
 
     Args:
-        pyramid: list of uint8 `[B, h, w, C]`, base … target, each size a divisor of the last.
+        pyramid: list of uint8 `[B, h, w, C]`, from base to target; each size divides the target's.
         scale: integer magnification of the target.
 
     Returns:
-        uint8 `[rows, columns, 3]`.
+        uint8 `[height, width, 3]`.
     """
     height = pyramid[-1].shape[1]
     steps = [enlarge(to_rgb(images), height // images.shape[1]) for images in pyramid]
@@ -90,18 +89,19 @@ def upscaled(
     samples: np.ndarray,
     scale: int = 1,
 ) -> np.ndarray:
-    """A row an input: its pixels, the real image if any is known, its samples, all of one size.
+    """Draws one row per input: its pixels, the real image if known, and its samples, at one size.
 
     This is Figure 7 in Reed et al. (2017).
 
     Args:
         low: list of uint8 `[h, w, C]`, whose sides divide the samples'.
-        real: list of uint8 `[H, W, C]`, or None where it is not known, which leaves a gap.
+        real: list of uint8 `[H, W, C]`; None, for an unknown image, leaves a gap. If all are
+            unknown, the column is left out.
         samples: uint8 `[inputs, num, H, W, C]`.
         scale: integer magnification of the samples.
 
     Returns:
-        uint8 `[rows, columns, 3]`.
+        uint8 `[height, width, 3]`.
     """
     shape, cells = samples.shape[2:], []
     for given, known, own in zip(low, real, samples, strict=True):
@@ -113,27 +113,22 @@ def upscaled(
 
 
 def heat(values: ArrayLike) -> np.ndarray:
-    """Numbers as colours, black through red to yellow: uint8 `[..., 3]`; 0 and less, and 1 and
-    more, are the ends."""
+    """Numbers as colours, uint8 `[..., 3]`: from black (0 and below) through red to yellow (1 and
+    above)."""
     values = np.clip(np.asarray(values, "float64"), 0, 1)[..., None]
     return np.round(255 * np.clip(HEAT_GAIN * values - HEAT_FROM, 0, 1)).astype(np.uint8)
 
 
-def heat_map(
-    image: np.ndarray, bits: np.ndarray, num_levels: int, highest: float, scale: int
-) -> np.ndarray:
-    """An image beside its surprise, uint8 `[H, W, 3]`.
+def heat_map(image: np.ndarray, bits: np.ndarray, highest: float, scale: int) -> np.ndarray:
+    """Draws an image next to its surprise: uint8 `[height, width, 3]`.
 
     Args:
-        image: uint8 levels `[H, W, C]`.
+        image: uint8 `[H, W, C]`.
         bits: its surprise `[H, W, C]`; a pixel shows the mean of its channels.
-        num_levels: of the model.
-        highest: bits that are shown in the brightest colour; 0 are shown black.
-        scale: magnification.
+        highest: bits shown in the brightest colour; 0 bits are black.
+        scale: integer magnification.
     """
-    pair = np.stack(
-        [to_rgb(pixels.dequantise(image[None], num_levels))[0], heat(bits.mean(axis=-1) / highest)]
-    )
+    pair = np.stack([to_rgb(image[None])[0], heat(bits.mean(axis=-1) / highest)])
     return grid(pair, 2, scale)
 
 

@@ -1,6 +1,6 @@
-"""What a model is shown by: samples beside what was asked for, pyramids, upscaled images, film.
+"""Pictures of a model: samples and prompts, pyramids, super-resolution, surprise, film strips.
 
-All of it is asked for by the first examples of a split, so that the pictures of two models can be
+The prompts come from the first examples of a split, so that the pictures of two models can be
 compared.
 """
 
@@ -19,20 +19,21 @@ from ms_pixelcnn_tf.evaluation import scoring
 from ms_pixelcnn_tf.generation.prompts import Names, Prompt, to_conditions
 
 IMAGES = 16  # in a grid
-PROMPTS = 4  # rows beside what they ask for, of as many samples
+PROMPTS = 4  # rows with a prompt, and samples per row
 TRAJECTORIES = 4
-UPSCALED = 3  # images, with as many samples each
+UPSCALED = 3  # images, and samples per image
 CLIPS = 2  # in a strip
 PANEL_SIDE = 128  # width of a prompt, pixels
-SIDE = 64  # width to which small images are magnified, at least
+SIDE = 64  # width up to which small images are magnified, pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """What a model made.
+    """Pictures of a model, and levels to compare its samples with real examples.
 
     Attributes:
-        pictures: name → uint8 `[H, W, 3]`: "samples"; of models of several scales "trajectories".
+        pictures: name → uint8 `[H, W, 3]`: "samples", and "trajectories" if the model has several
+            scales.
         sampled, real: uint8 levels of samples and of real examples, any shape.
     """
 
@@ -42,13 +43,13 @@ class Shown:
 
 
 def show(model: Any, source: Source, seed: int, split: str = "validation") -> Shown:
-    """Draws samples of a model.
+    """Samples a model and draws the samples.
 
     Args:
-        model: an image model, or a video model, whose clips stand below the real ones.
-        source: the `data.Source` whose examples ask for them.
-        seed: of the samples.
-        split: of the source.
+        model: an image model, or a video model, whose samples are drawn below the real clips.
+        source: the `data.Source` whose examples give the prompts.
+        seed: seed of the samples.
+        split: split of the source.
     """
     if source.is_video:
         real, made = clips(model, source, seed, split)
@@ -69,13 +70,13 @@ def show(model: Any, source: Source, seed: int, split: str = "validation") -> Sh
 
 
 def asked(config: Any, source: Source, count: int, split: str = "validation") -> list[Prompt]:
-    """A list of `count` prompts: labels in turn, everything else as the first examples have it.
+    """A list of `count` prompts: labels in turn, everything else from the first examples.
 
     Args:
         config: the model's `ModelConfig`.
         source: the `data.Source`.
-        count: prompts; where the split has fewer examples they come again.
-        split: of the source.
+        count: number of prompts; if the split has fewer examples, they repeat.
+        split: split of the source.
     """
     fields = tuple(name for name in config.conditions if name != "label")
     indices = np.arange(count) % source.size(split)
@@ -92,7 +93,7 @@ def asked(config: Any, source: Source, count: int, split: str = "validation") ->
 def samples(
     config: Any, source: Source, levels: np.ndarray, prompts: Sequence[Prompt] | None = None
 ) -> np.ndarray:
-    """A grid of samples; with prompts, which are of `PROMPTS` in a row, each row beside its own."""
+    """Draws samples in a grid; with prompts, in rows of `PROMPTS`, each next to its prompt."""
     images = pixels.dequantise(levels, config.num_levels)
     scale = _scale(config.image_size)
     if prompts is None:
@@ -105,7 +106,7 @@ def samples(
 def trajectories(
     model: Any, source: Source, levels: np.ndarray, prompts: Sequence[Prompt] | None = None
 ) -> np.ndarray:
-    """The pyramid of some samples, a row each, base to the left (Figures 1, 4 to 6)."""
+    """Draws the pyramids of some samples, one per row, base at the left (Figures 1, 4 to 6)."""
     config, step = model.config, PROMPTS if prompts else 1
     scales = [
         pixels.dequantise(scale, config.num_levels)
@@ -124,11 +125,11 @@ def trajectories(
 def upscaled(
     model: Any, source: Source, seed: int, start: int, split: str = "validation"
 ) -> np.ndarray:
-    """A row an image: few of its pixels, itself, and what the model makes of the few (Figure 7).
+    """Draws one row per image: its sub-sampled pixels, itself, and samples from them (Figure 7).
 
     Args:
         model: an image model that holds all scales above `start`.
-        start: number in `model.sizes` of the size that is given.
+        start: index in `model.sizes` of the given size.
     """
     config = model.config
     real = _levels(config, source, split, UPSCALED)
@@ -143,10 +144,10 @@ def upscaled(
 
 
 def surprises(model: Any, source: Source, split: str = "validation") -> tuple[np.ndarray, float]:
-    """Some images, each beside the bits that its sub-pixels cost, and the bits of the brightest.
+    """Draws some images, each next to its surprise.
 
     Returns:
-        uint8 `[H, W, 3]`, and bits.
+        uint8 `[H, W, 3]`, and the bits per sub-pixel that the brightest colour stands for.
     """
     config = model.config
     real = _levels(config, source, split, UPSCALED)
@@ -154,14 +155,16 @@ def surprises(model: Any, source: Source, split: str = "validation") -> tuple[np
     bits = scoring.surprise(model, real, to_conditions(prompts, config) or None)
     highest = max(float(np.quantile(bits.mean(axis=-1), 0.995)), 1e-6)
     rows = [
-        grids.heat_map(image, own, config.num_levels, highest, _scale(config.image_size))
+        grids.heat_map(
+            pixels.dequantise(image, config.num_levels), own, highest, _scale(config.image_size)
+        )
         for image, own in zip(real, bits, strict=True)
     ]
     return np.concatenate(rows), highest
 
 
 def _own_prompts(config, source, count, split):
-    """`asked`, but with the examples' own labels, not labels in turn."""
+    """`asked`, but with the examples' own labels instead of labels in turn."""
     prompts = asked(config, source, count, split)
     if not config.num_classes:
         return prompts
@@ -182,8 +185,8 @@ def _panel(config, source, prompt):
 def clips(
     model: Any, source: Source, seed: int, split: str = "validation"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first clips, and the model's samples from their starts: uint8 levels `[n, T, H, W, C]`
-    each."""
+    """The first clips, and samples that continue their given frames: each uint8 levels
+    `[n, T, H, W, C]`."""
     config = model.config
     batch = _first(config, source, split, CLIPS, ("frames", *config.conditions))
     real, given = batch["frames"], batch["frames"][:, : config.given_frames]
@@ -194,7 +197,7 @@ def clips(
 
 
 def strip(config: Any, real: np.ndarray, made: np.ndarray) -> np.ndarray:
-    """Real clips, each above a sample (Figure 12)."""
+    """Draws real clips, each above a sample (Figure 12)."""
     shown = pixels.dequantise(np.stack([real, made], axis=1), config.num_levels)
     return film.strip(shown, ("real", "sample"), config.given_frames, _scale(config.image_size))
 
@@ -203,7 +206,7 @@ def strip(config: Any, real: np.ndarray, made: np.ndarray) -> np.ndarray:
 
 
 def _levels(config, source, split, count):
-    """The first real examples, uint8 levels; of videos the clips."""
+    """The first real images or clips, as uint8 levels."""
     field = source.example_field
     return _first(config, source, split, count, (field,))[field]
 
@@ -222,5 +225,5 @@ def _first(config, source, split, count, fields):
 
 
 def _scale(size):
-    """Magnification of images of a size."""
+    """Magnification for images of a size."""
     return max(1, SIDE // size[1])

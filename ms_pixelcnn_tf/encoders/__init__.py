@@ -1,7 +1,4 @@
-"""Conditions of an image → features.
-
-Conditions are labels, texts, keypoint and segmentation maps, past frames and poses.
-"""
+"""Encoders: labels, captions, keypoint and segmentation maps, past frames, poses → features."""
 
 from ms_pixelcnn_tf.encoders.encoder import Code, Encoder
 from ms_pixelcnn_tf.encoders.frames import FrameEncoder

@@ -1,7 +1,6 @@
-"""All conditions of a model → what its networks are conditioned on."""
+"""The encoder of all conditions of an image model, and the code that it returns."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,69 +17,61 @@ SPATIAL = ("keypoints", "segmentation")
 
 
 class Code(NamedTuple):
-    """What an `Encoder` made of the conditions; each part may be None."""
+    """The encoded conditions, from an `Encoder`; each part may be None."""
 
-    vector: Any = None  # [B, 1, 1, ·]: the label's and the caption's
-    maps: Any = None  # [B, 32, 32, F]: the keypoints' and the segmentation's
-    kernel: Any = None  # [F, ·]: the maps' joint layer, where they are multiplied with vectors
+    vector: Any = None  # [B, 1, 1, ·]: features of the label and the caption
+    maps: Any = None  # [B, 32, 32, F]: features of the keypoints and the segmentation
+    product: bool = False  # whether the two are multiplied; else they are concatenated
 
     def at(
         self, size: Sequence[int], places: Sequence[Tensor | None] = (None, None), **resizing: Any
     ) -> Tensor:
         """The conditioning of a network whose maps are of `size`.
 
-        That is the vector, the spatial features resized bilinearly to it, or, of both, the vector
-        at every place behind the resized features or multiplied by them (`Encoder`).
+        It is the vector, or the maps resized bilinearly, or both: the vector concatenated behind
+        the resized maps at every position, or multiplied by them (see `Encoder`).
 
         Args:
-            size: `(height, width)`, pixels.
-            places: rows and columns to make of it, each `[B, n]`, as for `resize`; None: all.
+            size: `(height, width)` in pixels.
+            places: the rows and columns to compute, each `[B, n]`, as for `resize`; None: all.
             **resizing: `method` and `image_size`, as for `resize`.
 
         Returns:
-            `[B, 1, 1, E]` or `[B, height, width, E]`; None without conditions.
+            `[B, 1, 1, E]` without maps, else `[B, height, width, E]`, or only the rows and columns
+            in `places`; None without conditions.
         """
         if self.maps is None:
             return self.vector
-        if self.kernel is None:
-            maps = resize(self.maps, size, places, **resizing)
-            if self.vector is None:
-                return maps
-            tiled = ops.broadcast_to(self.vector, (*ops.shape(maps)[:3], self.vector.shape[-1]))
-            return ops.concatenate([maps, tiled], axis=-1)
-        # Resizing and the kernel are linear, so they commute: multiply where pixels are fewer.
-        sides = [
-            side if own is None else own.shape[1] for side, own in zip(size, places, strict=True)
-        ]
-        if math.prod(sides) < math.prod(self.maps.shape[1:3]):
-            maps = ops.matmul(resize(self.maps, size, places, **resizing), self.kernel)
-        else:
-            maps = resize(ops.matmul(self.maps, self.kernel), size, places, **resizing)
-        return self.vector * (1 + maps)
+        maps = resize(self.maps, size, places, **resizing)
+        if self.vector is None:
+            return maps
+        if self.product:
+            return self.vector * (1 + maps)
+        tiled = ops.broadcast_to(self.vector, (*ops.shape(maps)[:3], self.vector.shape[-1]))
+        return ops.concatenate([maps, tiled], axis=-1)
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Encoder(keras.layers.Layer):
-    """One encoder for any subset of conditions.
+    """Encodes any subset of the conditions of an image model.
 
-    Where there are maps and vectors, `condition_join` says how they meet. "depth" is the paper's:
-    the vector is tiled and concatenated with the maps. "product" departs from it: a linear layer
-    reads each, and the two are multiplied place by place, (1 + maps) · vectors. Then what a caption
-    says is of the place where a map says which shape is meant, and where the maps are empty the
-    caption stands alone. (Maps and a tiled vector are added up by the layer that reads them. A sum
-    tells that there are a red and a blue shape, but hardly which is which; behind a ReLU it learns
-    slowly. See benchmarks/results/conditioning.md.) The maps are multiplied by their kernel before
-    or after they are resized (`Code.at`).
+    If a model has both maps and vectors, `condition_join` says how to join them. "depth" follows
+    the paper: the vector is tiled and concatenated with the maps. "product" departs from it: a
+    linear layer reads each, and the two are multiplied at every position, (1 + maps) · vector. So
+    a map says where the words of a caption apply, and where a map's features are zero, the vector
+    passes unchanged. (A layer that reads the concatenation adds the two. A sum shows that the image
+    has a red and a blue shape, but hardly which is which; behind a ReLU, that is learned slowly.
+    See benchmarks/results/conditioning.md.)
 
     Args:
-        config: a `configs.ModelConfig`; its `num_classes`, `text`, `num_keypoints` and
-            `num_segments` say which conditions.
-        text: the `TextEncoder` of another encoder, to share it; None: one of its own. (Made again
-            from its configuration alone, an encoder has its own.)
+        config: a `configs.ModelConfig`. Its `num_classes`, `text`, `num_keypoints` and
+            `num_segments` select the conditions.
+        text: the `TextEncoder` of another encoder, to share it; None: a new one. (`from_config`
+            does not restore the sharing: it makes a new one.)
 
     Call arguments:
-        conditions: dict: "label" `[B]`, "text" `[B, 201]` codes, "keypoints" `[B, 32, 32, P]`,
-            "segmentation" `[B, 32, 32, S]`; those that the configuration names.
+        conditions: dict of the selected conditions: "label" `[B]`, "text" `[B, 201]` codes,
+            "keypoints" `[B, 32, 32, P]`, "segmentation" `[B, 32, 32, S]`.
 
     Returns:
         A `Code`.
@@ -118,7 +109,6 @@ class Encoder(keras.layers.Layer):
 
         self.joint, self.widths = {}, {}
         if self.vectors and self.maps and config.condition_join == "product":
-            # Of the layer for the maps `Code.at` takes the kernel.
             self.widths = {
                 "joint_maps": config.map_features,
                 "joint_vector": config.vector_features,
@@ -136,7 +126,7 @@ class Encoder(keras.layers.Layer):
 
     def build(self, conditions_shape: Any = None) -> None:
         for layer in (*self.vectors.values(), *self.maps.values()):
-            if not layer.built:  # a shared one may be
+            if not layer.built:  # a shared one may be built already
                 layer.build((None,))
         for name, layer in self.joint.items():
             layer.build((None, self.widths[name]))
@@ -148,8 +138,7 @@ class Encoder(keras.layers.Layer):
         maps = ops.concatenate(maps, axis=-1) if maps else None
         if not self.joint:
             return Code(vector, maps)
-        kernel = ops.cast(self.joint["joint_maps"].kernel, self.compute_dtype)
-        return Code(self.joint["joint_vector"](vector), maps, kernel)
+        return Code(self.joint["joint_vector"](vector), self.joint["joint_maps"](maps), True)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"config": dataclasses.asdict(self.config)}

@@ -1,4 +1,4 @@
-"""What a factor of a frame is given, at its own size: the ConvLSTM's state, the frame before."""
+"""The context of a frame at a network's size: the ConvLSTM's state and the previous frame."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,15 +16,16 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 class Conditioning(keras.layers.Layer):
-    """The ConvLSTM's state at the size of a factor's maps, as wide as before.
+    """Resizes the ConvLSTM's state to the size of a network's maps; its width stays the same.
 
-    Where the maps are smaller by a whole number, a block of places becomes one, by a linear layer:
-    averaged, they would say little of where in it something is. (step² F² weights: 4 million for
-    the 8x8 maps of the paper's 64x64 frames.) Else it is resized bilinearly.
+    If both sides of the maps are smaller by the same integer factor `step`, a linear layer turns
+    each block of positions into one: an average would lose where in the block something is. (The
+    layer has step² F² weights: 4 million for the 8x8 maps of the paper's 64x64 frames.) Otherwise
+    the state is resized bilinearly.
 
     Args:
         features: width F of the state.
-        own_size, size: `(height, width)` of the state, and of the maps.
+        own_size, size: `(height, width)` of the state and of the maps.
 
     Call arguments:
         hidden: `[N, h, w, F]`.
@@ -57,20 +58,21 @@ class Conditioning(keras.layers.Layer):
 
 
 def make_conditioning(config: VideoConfig, size: Sequence[int]) -> Conditioning:
-    """A `Conditioning` of a video model for maps of `size`."""
+    """The `Conditioning` of a video model for maps of `size`."""
     own = [side // config.frame_stride for side in config.image_size]
     return Conditioning(config.lstm_features, own, size, dtype=config.dtype, name="conditioning")
 
 
 class PreviousFrame(keras.layers.Layer):
-    """What a network at some size sees of the past: the hidden state, and the frame before at that
-    size (a departure from the paper).
+    """The past at a network's size: the hidden state and the previous frame.
+
+    Reading the previous frame is a departure from the paper.
 
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
-        stride: of the hidden state's maps.
-        prediction_path: "linear" or "none": whether there is a prediction.
+        stride: side of a frame over the side of the hidden state's maps.
+        prediction_path: "linear", or "none" for no prediction.
         pixel_inputs: "features" or "values"; see `pixels.pixel_features`.
 
     Call arguments:
@@ -78,9 +80,9 @@ class PreviousFrame(keras.layers.Layer):
         hidden: `[N, H/stride, W/stride, F]`, the hidden state.
 
     Returns:
-        `[N, H/stride, W/stride, F + features]` the state with pixel features laid behind in depth,
-        and a prediction, or None: `[N, H, W, C]` on [-1, 1], linear in the pixels of a 3x3 window,
-        which starts as the pixel itself: a frame is first of all the one before it.
+        `[N, H/stride, W/stride, F + features]`, the state and behind it the pixel features, and a
+        prediction `[N, H, W, C]` on [-1, 1], or None. The prediction is linear in the pixels of a
+        3x3 window. It starts as the pixel itself, because a frame mostly repeats the previous one.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class PreviousFrame(keras.layers.Layer):
 
     @property
     def features(self) -> int:
-        """Number of pixel features at a place of the hidden state."""
+        """Number of pixel features per position of the hidden state."""
         return self.stride**2 * len(pixels.feature_channels(self.channels, self.pixel_inputs))
 
     def build(self, previous_shape: Shape = None, hidden_shape: Shape = None) -> None:
@@ -129,19 +131,19 @@ class PreviousFrame(keras.layers.Layer):
 
 
 class NoPreviousFrame:
-    """`PreviousFrame` where the hidden state alone tells of the past, as in the paper."""
+    """Replaces `PreviousFrame` where a network sees only the hidden state, as in the paper."""
 
     features, prediction_path = 0, "none"
 
     def build(self) -> None:
-        """There are no variables."""
+        """Does nothing: it has no variables."""
 
     def __call__(self, previous: Tensor, hidden: Tensor) -> tuple[Tensor, None]:
         return hidden, None
 
 
 def make_previous_frame(config: VideoConfig, stride: int = 1) -> PreviousFrame | NoPreviousFrame:
-    """What a network of a video model sees of the frame before, beside maps of that stride."""
+    """The `PreviousFrame` of a video model for maps of that stride, or a `NoPreviousFrame`."""
     if not config.sees_previous:
         return NoPreviousFrame()
     return PreviousFrame(

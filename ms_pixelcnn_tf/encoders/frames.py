@@ -1,4 +1,4 @@
-"""Past frames → features, each frame by itself."""
+"""The frame encoder of the video models: each past frame by itself → features."""
 
 from typing import Any
 
@@ -14,22 +14,22 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 class FrameEncoder(keras.layers.Layer):
     """Residual multiplicative blocks over a frame.
 
-    The dilation of the blocks doubles from one to the next up to `max_dilation`, and starts again:
-    1, 2, 4, 8, 1, 2, 4, 8, as we read the paper, both units of a block being dilated alike.
+    The dilation doubles from block to block up to `max_dilation`, then starts again at 1. We read
+    the paper as 1, 2, 4, 8, 1, 2, 4, 8, with the same dilation in both units of a block.
 
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
-        features: width c of the blocks; they carry 2c.
-        num_blocks: the paper's encoder has 8.
-        stride: 1 keeps the frame's size, as the paper does. Above 1, stride×stride blocks of pixels
-            are stacked in depth first (no pixel is lost), and all else costs stride² times less.
-        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
-        max_dilation: a power of two, places; the paper's is 8.
+        features: width c of the units in a block; the blocks' inputs and outputs have 2c.
+        num_blocks: residual multiplicative blocks; the paper has 8.
+        stride: 1 keeps the frame's size, as in the paper. Above 1, stride×stride blocks of pixels
+            are first stacked in depth (no pixel is lost), and the blocks cost stride² times less.
+        pixel_inputs: inputs per pixel, "features" or "values"; see `pixels.pixel_features`.
+        max_dilation: a power of two, in positions; the paper's is 8.
 
     Call arguments:
-        frames: `[N, H, W, C]` integer levels (or floats holding them); frames of several times
-            folded into the batch.
+        frames: `[N, H, W, C]` integer levels (or floats holding them); time is folded into the
+            batch.
 
     Returns:
         `[N, H/stride, W/stride, 2c]`.
@@ -95,7 +95,7 @@ class FrameEncoder(keras.layers.Layer):
 
 
 def stack_blocks(maps: Tensor, size: int) -> Tensor:
-    """`[N, H, W, F]` → `[N, H/size, W/size, size²·F]`: a block's pixels in depth, row by row."""
+    """`[N, H, W, F]` → `[N, H/size, W/size, size²·F]`: each block's pixels in depth, row by row."""
     if size == 1:
         return maps
     _, height, width, features = maps.shape

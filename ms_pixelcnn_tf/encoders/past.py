@@ -1,4 +1,4 @@
-"""What a video model remembers of the past: the frame encoder and the ConvLSTM, over time.
+"""The memory of a video model: frames and poses, encoded and read by a ConvLSTM over time.
 
 Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b), sections 3.1 and 3.2.
 """
@@ -19,14 +19,15 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 class PastEncoder(keras.layers.Layer):
     """Frames, actions and states so far → one map of features: the ConvLSTM's hidden state.
 
+    Each frame is encoded by itself. Its action and state are encoded as maps and concatenated in
+    depth, and the ConvLSTM takes one step. Both parts are layer-normalised, so that the few numbers
+    of a pose count as much as the frame, unless `memory_norms` is "none", as in the paper.
+    `input_gates` computes all that does not depend on the previous step, for any number of frames
+    at once. The state is a dict with "hidden" and "cell", each `[B, h, w, F]`, where h = H/stride
+    and F is `config.lstm_features`.
+
     Args:
         config: a `configs.VideoConfig`.
-
-    A frame is encoded by itself; its action and state are tiled and laid behind in depth, and the
-    ConvLSTM takes one step. Both parts are layer-normalised, so that the few numbers of a pose
-    count as much as the frame, unless `memory_norms` is "none", as in the paper. All that does not
-    depend on the step before is `read`, for any number of frames at once. The state is a dict,
-    "hidden" and "cell", each `[B, h, w, F]` with h = H/stride; F is `config.lstm_features`.
     """
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
@@ -76,14 +77,14 @@ class PastEncoder(keras.layers.Layer):
         self.memory.build()
 
     def input_gates(self, frames: Tensor, conditions: Mapping[str, Tensor]) -> Tensor:
-        """The share of the ConvLSTM's gates that each frame has, alone.
+        """Each frame's share of the ConvLSTM's gates.
 
         Args:
             frames: `[N, H, W, C]` levels.
-            conditions: dict of the model's fields, each `[N, size]`.
+            conditions: dict with the model's fields, each `[N, size]`.
 
         Returns:
-            `[N, h, w, ·]`.
+            `[N, h, w, 4F]`.
         """
         inputs = self.norms["frames"](self.frames(frames))
         if self.poses is not None:
@@ -93,7 +94,7 @@ class PastEncoder(keras.layers.Layer):
         return self.memory.input_gates(inputs)
 
     def step(self, share: Tensor, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The state after one more frame, given what was `read` of it."""
+        """The state after one more frame, given its share of the gates (`input_gates`)."""
         hidden, cell = self.memory.step(share, (state["hidden"], state["cell"]))
         return {"hidden": hidden, "cell": cell}
 
@@ -104,10 +105,9 @@ class PastEncoder(keras.layers.Layer):
         )
 
     def states(self, frames: Tensor, conditions: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-        """The state after each frame; all frames are read at once.
+        """The state after each frame; all frames are encoded at once.
 
-        The steps are unrolled in Python: clips are short, and gradients pass through on every
-        backend.
+        The steps are unrolled in Python: clips are short, and gradients flow on every backend.
 
         Args:
             frames: `[B, T, H, W, C]` levels.
@@ -132,5 +132,5 @@ def fold(values: Tensor) -> Tensor:
 
 
 def unfold(values: Tensor, length: int) -> Tensor:
-    """`[B·T, ...]` → `[B, T, ...]`: the inverse of `fold`, T being `length`."""
+    """`[B·T, ...]` → `[B, T, ...]`: the inverse of `fold`; `length` is T."""
     return ops.reshape(values, (-1, length, *values.shape[1:]))

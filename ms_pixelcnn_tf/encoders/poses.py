@@ -1,4 +1,4 @@
-"""Actions and states → maps, which may tell where the place is that they speak of."""
+"""The encoder of actions and states (poses): numbers → maps of features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,16 +12,16 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class PoseEncoder(keras.layers.Layer):
-    """Poses tiled over a map and read there by a 1x1 layer, beside the coordinates of each place.
+    """Tiles poses over a map; a 1x1 layer reads them together with each position's coordinates.
 
-    A pose is a place, and so is a command that says where the arm is to go. Convolutions see the
-    same tiled numbers everywhere, so without coordinates they can hardly tell what lies there.
+    A pose names a position, and so does a command that moves the arm. Convolutions see the same
+    tiled numbers everywhere, so without coordinates they can hardly find that position.
 
     Args:
         features: width F.
-        pose_size: numbers of all poses together, P.
+        pose_size: P, the number of values in all poses together.
         size: `(h, w)` of the maps.
-        places: what tells a place: "coordinates", or "none", for the bare numbers (the paper's).
+        places: "coordinates", or "none" for the tiled numbers alone, as in the paper.
 
     Call arguments:
         poses: `[N, P]`.
@@ -58,7 +58,7 @@ class PoseEncoder(keras.layers.Layer):
     def call(self, poses: Tensor) -> Tensor:
         if self.places is None:
             return ops.tile(ops.relu(self.poses(poses))[:, None, None], (1, *self.size, 1))
-        # One layer of both, laid behind one another: its two halves are added up.
+        # Equals one layer over both, concatenated, but reads the poses before they are tiled.
         places = self.places(ops.convert_to_tensor(coordinates(self.size), self.compute_dtype))
         return ops.relu(self.poses(poses)[:, None, None] + places)
 
@@ -72,6 +72,6 @@ class PoseEncoder(keras.layers.Layer):
 
 
 def coordinates(size: Sequence[int]) -> np.ndarray:
-    """`(h, w)` → float64 `[h, w, 2]`: each place's x (to the right) and y (down) on [-1, 1]."""
+    """`(h, w)` → float64 `[h, w, 2]`: each position's x (to the right) and y (down) on [-1, 1]."""
     height, width = (np.linspace(-1, 1, side) if side > 1 else np.zeros(1) for side in size)
     return np.stack(np.meshgrid(width, height), axis=-1)

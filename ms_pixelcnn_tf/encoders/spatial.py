@@ -1,4 +1,4 @@
-"""Maps of keypoints or of a segmentation → maps of features."""
+"""The encoder of keypoints or a segmentation: maps → maps of features."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class SpatialEncoder(keras.layers.Layer):
-    """A residual network at the maps' own size.
+    """A residual network that keeps the size of the maps.
 
     Args:
-        inputs: maps P.
+        inputs: number P of input maps.
         features: width F.
         num_blocks: residual blocks; we read the paper's "12-layer ResNet" as 12 residual blocks, as
             in the upscalers.
-        residual_block: their kind (`layers.ResidualBlock`).
+        residual_block: kind of the blocks (`layers.ResidualBlock`).
 
     Call arguments:
         maps: `[B, M, M, P]`, 0 to 1.

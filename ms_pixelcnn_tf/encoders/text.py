@@ -1,4 +1,4 @@
-"""Captions → one vector each: the char-CNN-GRU."""
+"""The encoder of captions, a char-CNN-GRU: each caption → one vector."""
 
 from typing import Any
 
@@ -8,23 +8,22 @@ from keras import ops
 from ms_pixelcnn_tf.captions import ALPHABET
 from ms_pixelcnn_tf.types import Shape, Tensor
 
-KERNEL = 4  # characters a convolution spans
+KERNEL = 4  # width of each convolution
 POOL = 3
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class TextEncoder(keras.layers.Layer):
-    """Three convolutions over the characters, a GRU over what they found, its mean over time.
+    """Three convolutions over the characters, then a GRU whose states are averaged over time.
 
     The paper leaves open which steps are averaged; we read it as "all". "caption" departs from it:
-    steps that lie wholly behind the end of the caption do not enter the mean, and before them
-    nothing has seen the padding but as padding, so what the 201 characters leave empty does not
-    change the code. An empty caption then has the code 0.
+    the mean leaves out the steps that lie wholly behind the end of the caption. So the padding to
+    201 characters does not dilute the code of a short caption, and an empty caption has the code 0.
 
     Args:
         features: width of the code.
-        width: of the second convolution; the first has three quarters of it. The paper's is 512.
-        average: the steps that are averaged, "caption" or "all".
+        width: width of the second convolution, 512 in the paper; the first has 3/4 of it.
+        average: the steps to average, "caption" or "all".
 
     Call arguments:
         codes: `[B, 201]` integers, 0 (behind the end) to 70, from `captions.encode`.
@@ -61,7 +60,7 @@ class TextEncoder(keras.layers.Layer):
             return_sequences=True,
             dtype=policy,
             name="gru",
-            use_cudnn=False,  # a graph that was made beside a GPU runs without one
+            use_cudnn=False,  # so that a graph traced with a GPU runs without one
         )
 
     def build(self, codes_shape: Shape = None) -> None:
@@ -79,7 +78,7 @@ class TextEncoder(keras.layers.Layer):
         return self.mean_state(codes, states) if self.average == "caption" else ops.mean(states, 1)
 
     def mean_state(self, codes: Tensor, states: Tensor) -> Tensor:
-        """`[B, features]`: mean of the states `[B, T, features]` over steps seeing a character."""
+        """`[B, features]`: mean of the states `[B, T, features]` over steps with text."""
         length = ops.sum(ops.cast(codes > 0, "int32"), axis=1, keepdims=True)
         seen = ops.cast(ops.arange(states.shape[1])[None] * POOL**2 < length, states.dtype)
         total = ops.sum(states * seen[..., None], axis=1)

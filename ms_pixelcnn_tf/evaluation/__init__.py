@@ -1,1 +1,1 @@
-"""Likelihoods of what a model was not trained on."""
+"""Evaluation: the likelihood of splits and of your own images, and timing."""

@@ -1,9 +1,10 @@
-"""The likelihood of anyone's images: one by one, sub-pixel by sub-pixel, ranked.
+"""Scores and ranks your own images by likelihood, to find odd ones.
 
-A likelihood alone ranks simple images too high: a blank page is likely under any model. So there is
-a second score, the likelihood less the image's complexity, measured by the bits of a PNG of the
-same pixels: the score S of Serrà et al., which finds images of another complexity. What is odd *in*
-an image is found by its most surprising sub-pixels; `bin/benchmark odd_images` compares the three.
+The likelihood alone ranks simple images too high: a blank page is likely under any model. So a
+second score subtracts the image's complexity, measured as the bits of a PNG of the same pixels: the
+score S of Serrà et al., which finds images of a different complexity. A third score, the most
+surprising sub-pixels, finds odd things *in* an image. `bin/benchmark odd_images` compares the
+three.
 
 Reference: Serrà et al. (2020), Input complexity and out-of-distribution detection with
 likelihood-based generative models, section 3.
@@ -27,22 +28,22 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import replacing
 from ms_pixelcnn_tf.types import AnyPath, Conditions
 
-PEAK_SHARE = 0.01  # of the sub-pixels, the most surprising ones
+PEAK_SHARE = 0.01  # share of the sub-pixels that count as the most surprising
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Of one image; bits are per sub-pixel.
+    """The scores of one image; bits are per sub-pixel.
 
     Attributes:
         file: its path.
-        nats: −log p.
-        bits_per_dim: the same in bits.
-        png_bits_per_dim: of a PNG file of the same pixels.
-        corrected_bits_per_dim: the one less the other; high where an image costs the model more
-            than its complexity explains.
-        peak_bits: mean surprise of the most surprising hundredth of the sub-pixels: high where
-            there is something odd in an image that is usual otherwise.
+        nats: −log p of the whole image.
+        bits_per_dim: the same in bits per sub-pixel.
+        png_bits_per_dim: size of a PNG file of the same pixels.
+        corrected_bits_per_dim: `bits_per_dim` - `png_bits_per_dim`; high if the image costs the
+            model more than its complexity explains.
+        peak_bits: mean surprise of the most surprising hundredth of the sub-pixels; high if an
+            otherwise usual image has something odd in it.
     """
 
     file: str
@@ -60,13 +61,13 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Score))
 def read_folder(
     path: str, config: ModelConfig
 ) -> tuple[list[str], np.ndarray, list[tuple[str, str]]]:
-    """The images of a file, or of a folder and those in it, at the model's size.
+    """Reads an image file, or those in a folder and its sub-folders, at the model's size.
 
-    Larger images lose what stands out of the model's proportions, and are averaged down; hidden
-    files are passed over.
+    Images are cropped to the model's proportions, and larger ones averaged down. Hidden files in a
+    folder are ignored.
 
     Args:
-        path: of a file or a folder.
+        path: path of a file or a folder.
         config: the model's `ModelConfig`.
 
     Returns:
@@ -74,7 +75,7 @@ def read_folder(
         image.
 
     Raises:
-        UserError: where there is no image at all.
+        UserError: if no image can be read.
     """
     files, base = [path], os.path.dirname(path)
     if os.path.isdir(path):
@@ -114,9 +115,9 @@ def surprise(
     Args:
         model: an image model.
         images: uint8 levels `[n, H, W, C]`.
-        conditions: dict of arrays of one row, which hold for all, or of n; or None.
-        batch_size: images at once.
-        progress: wraps the list of batches, as `tqdm` does.
+        conditions: dict of arrays with one row, used for all images, or n rows; or None.
+        batch_size: images per batch.
+        progress: wraps the iterable of batches, like `tqdm`.
     """
     found = np.empty(images.shape, "float32")
     for start in progress(range(0, len(images), batch_size)):
@@ -143,14 +144,14 @@ def scores(
     """A list of `Score`, the oddest image first.
 
     Args:
-        names: of the images.
+        names: names of the images.
         images: uint8 levels `[n, H, W, C]`.
-        surprises: of them, from `surprise`.
-        num_levels: of the model.
+        surprises: their surprise, from `surprise`.
+        num_levels: number of levels of the model.
         rank_by: one of `RANKS`.
 
     Raises:
-        UserError: for another name.
+        UserError: for an unknown `rank_by`.
     """
     if rank_by not in RANKS:
         raise unknown("rank_by", rank_by, RANKS)
@@ -172,7 +173,7 @@ def scores(
 
 
 def png_bits(image: np.ndarray, num_levels: int) -> float:
-    """Bits per sub-pixel of a PNG file of an image of levels, uint8 `[H, W, C]`."""
+    """Bits per sub-pixel of a PNG file of an image, uint8 levels `[H, W, C]`."""
     image = pixels.dequantise(image[None], num_levels)[0]
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(
@@ -182,14 +183,14 @@ def png_bits(image: np.ndarray, num_levels: int) -> float:
 
 
 def write_csv(path: AnyPath, found: Sequence[Score]) -> None:
-    """Writes scores as CSV, whole or not at all: a rank, then `COLUMNS`."""
+    """Writes scores as a CSV file, whole or not at all: a rank, then `COLUMNS`."""
     with (
         replacing(path) as temporary,
         temporary.open(
             "w",
             newline="",
             encoding="utf-8",
-            errors="surrogateescape",  # names that are no UTF-8
+            errors="surrogateescape",  # names that are not UTF-8
         ) as file,
     ):
         writer = csv.writer(file)

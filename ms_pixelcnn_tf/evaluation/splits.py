@@ -1,6 +1,8 @@
-"""One exact pass over a split: every example once, weighted by example, sums in float64.
+"""Evaluates a model in one exact pass over a split: every example once, sums in float64.
 
-Image models offer `log_prob_terms`; video models `log_prob_by_frame`, which tells frames apart too.
+Each example has the same weight. With captions, an image comes once with each of its captions.
+Image models are scored by `log_prob_terms`, video models by `log_prob_by_frame`, which also
+separates the frames.
 """
 
 import dataclasses
@@ -17,10 +19,10 @@ from ms_pixelcnn_tf.pixels import bits_per_dim
 
 @dataclasses.dataclass(frozen=True)
 class TermResult:
-    """One named term of the likelihood, or one frame.
+    """The result of one term of the likelihood, one scale or one frame.
 
     Attributes:
-        nats: per image or clip.
+        nats: nats per image or clip.
         bits_per_dim, nats_per_dim: bits and nats per sub-pixel *of this term*.
     """
 
@@ -31,10 +33,10 @@ class TermResult:
 
 @dataclasses.dataclass(frozen=True)
 class FrameResult(TermResult):
-    """One predicted frame of the clips.
+    """The result of one predicted frame of the clips.
 
     Attributes:
-        frame: its number, the clip's first being 0.
+        frame: its number; the first frame of a clip is 0.
         terms: its terms by name.
     """
 
@@ -44,18 +46,19 @@ class FrameResult(TermResult):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What one pass found.
+    """The result of one pass.
 
     Attributes:
-        description: what exactly the pixels are; bits per sub-pixel compare only within it.
+        description: the source's description of its pixels; compare bits per sub-pixel only if it
+            is the same.
         split: name of the split.
-        examples: number of images or clips scored.
+        examples: number of images or clips scored; an image counts once per caption.
         nats: mean of −log p over them, in nats per image or clip. Given frames are not counted.
         bits_per_dim, nats_per_dim: the same in bits and in nats per sub-pixel.
         terms: the terms by name; their nats add up to `nats`.
-        scales: the terms of each scale together, by the part of their names before "/"; empty where
-            every term is by itself.
-        frames: of videos, the predicted frames; their nats add up to `nats`.
+        scales: the sum of each scale's terms, by the part of their names before "/"; empty if every
+            scale has one term.
+        frames: the predicted frames of videos; their nats add up to `nats`.
     """
 
     description: str
@@ -84,13 +87,13 @@ def evaluate(
     """Scores a split exactly.
 
     Args:
-        model: offers `config`, `example_field`, `term_dims` and, of images,
-            `log_prob_terms(images, conditions)`, of videos `log_prob_by_frame(frames, conditions)`.
+        model: has `config`, `example_field`, `term_dims` and `log_prob_terms(images, conditions)`
+            for images or `log_prob_by_frame(frames, conditions)` for videos.
         source: the `data.Source`.
         split: one of its splits.
-        batch_size: examples a batch; the last batch may be smaller.
+        batch_size: examples per batch; the last batch may be smaller.
         limit: score only the first `limit` examples; None or 0: all.
-        before_batch: called before each batch; what it raises ends the pass.
+        before_batch: called before each batch; an exception from it ends the pass.
 
     Returns:
         An `Evaluation`.
@@ -115,7 +118,7 @@ def evaluate(
         terms = score(batch[field], {name: batch[name] for name in conditions})
         for name, log_prob in terms.items():
             totals[name] = totals[name] - np.sum(np.asarray(log_prob, np.float64), axis=0)
-    nats = {name: total / examples for name, total in totals.items()}  # of videos one a frame
+    nats = {name: total / examples for name, total in totals.items()}  # for videos, of each frame
     totals = {name: float(np.sum(term)) for name, term in nats.items()}
     terms = {
         name: TermResult(**_units(totals[name], dims)) for name, dims in model.term_dims.items()
@@ -129,7 +132,7 @@ def evaluate(
 
 
 def _scales(model, nats):
-    """`Evaluation.scales`, from each term's nats."""
+    """`Evaluation.scales`, from the nats of each term."""
     terms = {}
     for name in model.term_dims:
         terms.setdefault(name.split("/")[0], []).append(name)
@@ -147,7 +150,7 @@ def _scales(model, nats):
 
 
 def _frames(model, nats):
-    """`FrameResult`s of the predicted frames, from each term's nats, float64 `[frames]`."""
+    """`FrameResult`s of the predicted frames, from the nats of each term, float64 `[frames]`."""
     config, results = model.config, []
     for index in range(config.predicted_frames):
         dims = {name: dims // config.predicted_frames for name, dims in model.term_dims.items()}

@@ -1,4 +1,4 @@
-"""How long a call takes, and on what processor."""
+"""Measures the time of a call, and names the processor."""
 
 import pathlib
 import platform
@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-REPEATS = 3  # timings a median is taken of
+REPEATS = 3  # timings per median
 CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
@@ -22,8 +22,8 @@ def median_seconds(function: Callable[[], object]) -> float:
 
 
 def processor() -> str:
-    """The processor's name, with its widest vector instructions where they are known: they make
-    processors of one name differ. "Intel(R) Xeon(R) Processor with AMX", say."""
+    """The processor's name, such as "Intel(R) Xeon(R) Processor with AMX". It includes the widest
+    vector instructions if known, because processors of one name can differ in them."""
     name = _cpuinfo("model name") or platform.processor() or platform.machine()
     flags = _cpuinfo("flags").split()
     for flag, vectors in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")):
@@ -33,7 +33,7 @@ def processor() -> str:
 
 
 def _cpuinfo(field):
-    """The first value of a field of /proc/cpuinfo; "" where there is none."""
+    """The first value of a field of /proc/cpuinfo; "" if there is none."""
     if CPUINFO.is_file():
         for line in CPUINFO.read_text(encoding="utf-8").splitlines():
             if line.split(":")[0].strip() == field:

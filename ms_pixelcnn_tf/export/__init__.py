@@ -1,1 +1,1 @@
-"""Models as SavedModels, which need TensorFlow alone."""
+"""Export of models as SavedModels, which need only TensorFlow."""

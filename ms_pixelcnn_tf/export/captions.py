@@ -1,4 +1,4 @@
-"""`captions.encode` as a graph of TensorFlow's own operations."""
+"""`captions.encode` as a graph of TensorFlow operations."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,15 +6,15 @@ import tensorflow as tf
 from ms_pixelcnn_tf.captions import CODE_OF, LENGTH, UNKNOWN
 from ms_pixelcnn_tf.types import Tensor
 
-# What `str.lower` makes of letters outside ASCII that become ASCII: İ → i and a dot above, K → k.
+# The letters outside ASCII that `str.lower` makes ASCII: İ → i and a dot above, K (Kelvin) → k.
 DOTTED_I, KELVIN = "\u0130", "\u212a"
 
 
 def encode(captions: Tensor) -> Tensor:
-    """Captions as codes.
+    """Encodes captions.
 
     Args:
-        captions: string `[B]`, UTF-8; bytes that are none count as unknown characters.
+        captions: string `[B]`, UTF-8; invalid bytes count as unknown characters.
 
     Returns:
         int32 `[B, LENGTH]`.

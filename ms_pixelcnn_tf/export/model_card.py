@@ -36,18 +36,18 @@ def facts(
     splits: Sequence[str] = (),
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """What is known of a trained model, for JSON.
+    """The facts about a trained model, as a dict for JSON.
 
     Args:
-        model: itself.
+        model: the model.
         run: its `RunConfig`.
         workdir: its folder.
-        checkpoint: "last" or "best", whose weights the model has.
+        checkpoint: "last" or "best", the checkpoint that the weights are from.
         source: the `data.Source` to score the model on, or None.
-        splits: of the source, to score. Without any, what the run's validation found is told.
-        limit: score only so many examples of each.
+        splits: splits of the source to score. If empty, the run's own validation is reported.
+        limit: score only the first `limit` examples of each split.
     """
-    before = card.read(workdir) or {}  # of an export, or of a model that ships
+    before = card.read(workdir) or {}  # if `workdir` is an export or a shipped model
     sheet = datasheet.read(workdir)
     description = (
         source.description if source else sheet["description"] if sheet else run.data.dataset
@@ -82,8 +82,8 @@ def _scored(model, source, split, batch_size, limit):
 
 
 def _validated(workdir, checkpoint):
-    """The step of a run's last checkpoint, or its best, and what was validated at that step, if
-    anything was: a list of one dict. Of scales trained apart: the most steps, and an empty list."""
+    """The step of a run's checkpoint, and the validation at that step: a list of one dict, or empty
+    if there was none. For scales trained apart: the highest step, and an empty list."""
     apart = scales.parts(workdir)
     found = [
         there[-1]

@@ -1,8 +1,8 @@
-"""Writing a model as a SavedModel, in the layout from which TensorFlow Serving takes its versions.
+"""Writes a model as a SavedModel, in the versioned layout that TensorFlow Serving reads.
 
 OUT/1/saved_model.pb, variables/   the SavedModel
-OUT/1/config.json, data.json       as of a run, so that `ms.load` reads an export without running it
-OUT/1/card.json, MODEL_CARD.md     what it is, for programs and for people; the files' SHA-256
+OUT/1/config.json, data.json       as in a run, so that `ms.load` reads an export without running it
+OUT/1/card.json, MODEL_CARD.md     facts for programs and for people; the files' SHA-256
 OUT/2/…                            the next export
 """
 
@@ -37,21 +37,21 @@ def export(
     datasheet: str | None = None,
     version: int | None = None,
 ) -> pathlib.Path:
-    """Writes a model; whole, or not at all.
+    """Writes a model as one version, whole or not at all.
 
     Args:
-        model: with its weights.
-        run: the `RunConfig` whose `model` the model was built of.
+        model: the model, with its weights.
+        run: the `RunConfig` whose `model` the model was built from.
         out: folder of all versions.
-        facts: for the card, see `model_card.facts`.
+        facts: facts for the card, from `model_card.facts`.
         datasheet: the run's data.json as text, or None.
-        version: its number; None: one more than the largest that is there.
+        version: number of the version; None: one more than the largest that exists.
 
     Returns:
         Folder of the version.
 
     Raises:
-        UserError: if the version is there already.
+        UserError: if the version exists already.
     """
     out = pathlib.Path(out)
     there = versions(out)
@@ -69,7 +69,7 @@ def export(
         write_text(temporary / model_card.PAGE, model_card.page(facts))
         files = [path for path in temporary.rglob("*") if path.is_file()]
         card.write(temporary, facts, [str(path.relative_to(temporary)) for path in files])
-        temporary.chmod(0o755)  # a temporary folder is its owner's alone; a server may be another
+        temporary.chmod(0o755)  # `mkdtemp` makes it private; the server may be another user
         os.rename(temporary, out / str(version))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -77,13 +77,13 @@ def export(
 
 
 def write_graphs(model: MultiscalePixelCNN | VideoPixelCNN, folder: AnyPath) -> dict[str, dict]:
-    """Writes the SavedModel alone.
+    """Writes only the SavedModel.
 
     Returns:
-        What stands in it: name → {"inputs": {name: (dtype, shape)}, "outputs": the same}.
+        Its signatures: name → {"inputs": {name: (dtype, shape)}, "outputs": the same}.
     """
     module = _Weights()
-    # Under the names by which a run's checkpoint has them.
+    # The same names as in a run's checkpoint, so that both are read in the same way.
     module.averaged = by_name(model.trainable_variables)
     module.others = [v.value for v in model.non_trainable_variables]
     found, concrete = signatures(model), {}

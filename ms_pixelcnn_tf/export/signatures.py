@@ -1,7 +1,7 @@
-"""What an exported model answers: functions of tensors by name, each one graph of any batch.
+"""The signatures of an exported model: functions of named tensors, each one graph for any batch.
 
-Levels are uint8, seeds int64, captions strings; everything else is as the model's own verbs take
-it. What the model's checks tell in Python, assertions tell here.
+Levels are uint8, seeds int64, captions strings; everything else is as in the model's own methods.
+Assertions in the graphs take the place of the model's checks in Python.
 """
 
 import functools
@@ -25,7 +25,7 @@ NUMBER = tf.TensorSpec((), tf.int32, "number")
 def signatures(
     model: MultiscalePixelCNN | VideoPixelCNN,
 ) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-    """The signatures of a model: name → (function, its arguments' specs by name).
+    """The signatures of a model: name → (function, the specs of its arguments).
 
     Each function takes the arguments by name and returns a dict of tensors.
 
@@ -95,7 +95,7 @@ def _of_images(model):
 
 
 def _upscaled_from(model):
-    """Numbers in `model.sizes` of those from which the held scales reach the largest."""
+    """Indices in `model.sizes` of the sizes from which the held scales reach the largest."""
     config, starts = model.config, []
     for index in reversed(range(1, len(model.sizes))):
         if config.scale_names[index] not in config.held_scales:
@@ -180,7 +180,7 @@ def _sequences(model, given, count):
 
 
 def _summed(terms):
-    """`log_prob` of `log_prob_terms`."""
+    """`log_prob`, the sum of `log_prob_terms`."""
     return lambda **arguments: {"log_prob": sum(terms(**arguments).values())}
 
 
@@ -199,7 +199,7 @@ def _condition_specs(shapes):
 
 
 def _conditions(model, given, count):
-    """Conditions as the networks take them."""
+    """Checks conditions, and returns them as the networks take them."""
     _check_counts(given, count)
     highest = inputs.condition_limits(model.config)
     found = dict(given)
@@ -209,7 +209,7 @@ def _conditions(model, given, count):
         else:
             holds = tf.reduce_all((values >= 0) & (values <= highest[name]))
             checked = _check(holds, f"{name}: valid are 0 to {highest[name]}")
-            with tf.control_dependencies([checked]):  # before a look-up fails of itself
+            with tf.control_dependencies([checked]):  # before a look-up itself fails
                 found[name] = tf.identity(values)
     return found
 
@@ -220,7 +220,7 @@ def _check_counts(given, count):
 
 
 def _checked_levels(model, name, levels):
-    """uint8 levels as int32."""
+    """Checks uint8 levels, and returns them as int32."""
     highest = model.config.num_levels - 1
     if highest < 255:
         _check(tf.reduce_all(levels <= highest), f"{name}: valid levels are 0 to {highest}")
@@ -240,7 +240,7 @@ def _check_request(seed, number=None):
 
 
 def _drawn(model, seed, count, shape):
-    """Uniforms, in the dtype that the model decodes."""
+    """Uniforms in the dtype that the model decodes."""
     return tf.cast(uniforms.draw(seed, 0, count, shape), inputs.uniforms_dtype(model.config))
 
 

@@ -1,1 +1,1 @@
-"""What a model is asked for, and what comes of it."""
+"""Sampling: prompts, clips and actions as inputs, and futures and upscaled images as results."""

@@ -1,4 +1,4 @@
-"""The real clips that videos are sampled from: which, how large, and what conditions them."""
+"""Choosing and reading the real clips that videos are sampled from, with their conditions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import RunConfig, VideoConfig
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
 UPSCALER = "OT_upscaler"
-SPLIT = "test_seen"  # the usual one, where the data has it
+SPLIT = "test_seen"  # the default, if the data has it
 
 
 def check_chain(first: Any, upscalers: Sequence[Any]) -> None:
-    """Raises UserError unless each upscaler doubles the frames that the one before it makes.
+    """Raises UserError unless each upscaler fits the frames of the model before it.
 
     Args:
         first: the `runs.run.Run` of a video model.
@@ -46,10 +45,10 @@ def check_chain(first: Any, upscalers: Sequence[Any]) -> None:
 
 
 def of_size(run: RunConfig, upscalers: Sequence[RunConfig], size: tuple[int, int]) -> RunConfig:
-    """`run` with frames of another size, of its own data and length.
+    """`run` with another frame size, but the same data and number of frames.
 
-    They are read at the largest `source_size` that it or one of the upscalers was trained with, as
-    far as it is above `size`.
+    The frames are read at the largest `source_size` of `run` and the upscalers if that is above
+    `size`, else at `size`.
     """
     read = max(one.data.source_size for one in (run, *upscalers))
     where = dataclasses.replace(run.data, source_size=read if read > max(size) else 0)
@@ -58,7 +57,7 @@ def of_size(run: RunConfig, upscalers: Sequence[RunConfig], size: tuple[int, int
 
 
 def chosen_clips(source: Source, split: str | None, first: int, num: int) -> tuple[str, np.ndarray]:
-    """The split (None: `SPLIT`, else the last), and the numbers of clips, int64 `[num]`."""
+    """The split (None: `SPLIT`, or the last without it), and the clips' numbers, int64 `[num]`."""
     if split is None:
         split = SPLIT if SPLIT in source.splits else source.splits[-1]
     size, last = source.size(split), first + num - 1
@@ -73,11 +72,13 @@ def chosen_clips(source: Source, split: str | None, first: int, num: int) -> tup
 def read_clips(
     source: Source, split: str, indices: np.ndarray, config: VideoConfig
 ) -> dict[str, np.ndarray]:
-    """Clips as the model knows them.
+    """Reads clips in the form that the model takes.
 
     Returns:
-        dict: "frames" uint8 levels `[n, T, H, W, C]`, and float32 `[n, T, ·]` what conditions it.
+        dict: "frames", uint8 levels `[n, T, H, W, C]`, and its conditions, float32 `[n, T, ·]`.
     """
+    from ms_pixelcnn_tf import pixels  # imports Keras, which takes seconds
+
     found = source.examples(split, indices, ("frames", *config.conditions))
     clips = {"frames": pixels.quantise(found["frames"], config.num_levels)}
     for field, width in (("actions", config.action_size), ("states", config.state_size)):
@@ -92,6 +93,6 @@ def read_clips(
 
 
 def every_nth_pixel(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Frames `[n, T, H, W, C]` sub-sampled to `size`, by which theirs is divisible."""
+    """Frames `[n, T, H, W, C]` sub-sampled to `size`, which must divide their own size."""
     step = frames.shape[2] // size[0]
     return frames[:, :, ::step, ::step]

@@ -1,8 +1,8 @@
-"""Driving the arm oneself: actions and states from files, and states that follow from the actions.
+"""Driving the arm: actions and states from files, or states that follow from the actions.
 
-Frame t shows state t; action t is commanded then, for frame t + 1. So of a clip whose first G
-frames are given, the actions before G - 1 and the states before G belong to the given frames, and
-stay the clip's own; what comes after is the driver's.
+Frame t shows state t. Action t is commanded at frame t and leads to frame t + 1. So if the first G
+frames of a clip are given, the actions before G - 1 and the states before G belong to the given
+frames and stay the clip's own. The user's values replace the later ones.
 """
 
 import os
@@ -13,28 +13,29 @@ import numpy as np
 from ms_pixelcnn_tf.data.procedural import push_physics
 from ms_pixelcnn_tf.errors import UserError
 
-# Data sets whose gripper goes for the commanded pose → the part of the way it covers in a frame.
+# Data sets whose gripper moves to the commanded pose → fraction of the way it covers per frame.
 FOLLOW = {"shapes_push": push_physics.FOLLOW}
 
 
 def read_values(
     path: str | os.PathLike[str], flag: str, count: int, steps: int, width: int
 ) -> np.ndarray:
-    """Actions or states of a file that `numpy.save` has written.
+    """Reads actions or states from a file written by `numpy.save`.
 
     Args:
-        path: of the file, `[T, N]` for all clips or `[n, T, N]`, of floats or integers.
-        flag: by which it was given, for messages.
+        path: path of the file: floats or integers, `[T, N]` for all clips or `[n, T, N]`.
+        flag: name of the flag, for messages.
         count, steps, width: n, T and N.
 
     Returns:
         float32 `[n, T, N]`.
 
     Raises:
-        UserError: if there is no such file, or its array is of another kind or not finite.
+        UserError: if the file cannot be read, or its array has another shape or dtype or is not
+            finite.
     """
     try:
-        # Mapped, so that a header that promises more than the file holds reserves no memory.
+        # Memory-mapped, so that a header that claims more than the file holds reserves no memory.
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise UserError(f"--{flag}: there is no file {path}") from error
@@ -66,7 +67,7 @@ def read_values(
 
 
 def can_follow(name: str) -> bool:
-    """Whether the states of a data set follow from the actions."""
+    """Whether a data set's states can be derived from its actions."""
     return name in FOLLOW
 
 
@@ -77,21 +78,22 @@ def drive(
     actions: np.ndarray,
     states: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """What a model is to be told of clips that are driven.
+    """The conditions of clips that are driven by the user.
 
     Args:
-        name: of the data set.
-        clip: "actions" `[n, T, A]` and, if the model takes them, "states" `[n, T, S]`, float32.
-        given: frames G that are given.
+        name: name of the data set.
+        clip: the clips' own "actions" `[n, T, A]` and, if the model takes them, "states"
+            `[n, T, S]`, float32.
+        given: number G of given frames.
         actions: float32 `[n, T, A]`, used from frame G - 1 on.
-        states: float32 `[n, T, S]`, used from frame G on; None: those that follow from the actions
-            if nothing is touched.
+        states: float32 `[n, T, S]`, used from frame G on; None derives them from the actions, as if
+            the arm touched nothing.
 
     Returns:
         The conditions, a dict with the fields of `clip`.
 
     Raises:
-        UserError: if states are needed and neither given nor to be had.
+        UserError: if states are needed but neither given nor derivable.
     """
     driven = {"actions": _joined(clip["actions"], actions, given - 1)}
     if "states" not in clip:
@@ -107,12 +109,12 @@ def drive(
 
 
 def follow(states: np.ndarray, actions: np.ndarray, given: int, share: float) -> np.ndarray:
-    """The states that follow from the actions: s[t + 1] = s[t] + share · (a[t] - s[t]).
+    """Derives states from actions: s[t + 1] = s[t] + share · (a[t] - s[t]).
 
     Args:
-        states: `[n, T, S]`, of which the first `given` are kept.
-        actions: `[n, T, S]`: the pose that each frame commands.
-        share: of the way to it that one frame covers.
+        states: `[n, T, S]`; the first `given` are kept.
+        actions: `[n, T, S]`, the pose commanded at each frame.
+        share: fraction of the way to that pose covered per frame.
 
     Returns:
         float32 `[n, T, S]`.

@@ -1,6 +1,6 @@
-"""What a prompt says of places, keypoints and a segmentation: read, checked, in the model's pixels.
+"""Reads and checks the keypoints and the segmentation of a prompt.
 
-`prompts` says in which forms they come.
+The docstring of `prompts` describes their forms.
 """
 
 import json
@@ -17,9 +17,9 @@ from ms_pixelcnn_tf.errors import UserError
 
 MAX_MASK_PIXELS = 2**26
 NOTHING_KNOWN = 255
-LARGEST = 1e9  # coordinate
-MAX_PATH = 4096  # bytes, as Linux has it
-MAX_SHOWN = 60  # letters
+LARGEST = 1e9  # coordinates must be below
+MAX_PATH = 4096  # bytes, as on Linux
+MAX_SHOWN = 60  # characters of a value in a message
 PNG_HEADER = struct.Struct(">8s8xIIBB")  # signature, width, height, bits, colour type
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, INDEXED = 0, 3
@@ -27,10 +27,10 @@ COLOUR_TYPES = {2: "RGB", 4: "gray with alpha", 6: "RGB with alpha"}
 
 
 def read_mask(path: str | os.PathLike[str], num_segments: int) -> np.ndarray:
-    """A segmentation's PNG as uint8 `[H, W]`: 0 the ground and what is not known, 1 + k class k.
+    """Reads a segmentation PNG as uint8 `[H, W]`: 0 for ground and unknown, 1 + k for class k.
 
     Raises:
-        UserError: for a file that is none, or a class that the model does not have.
+        UserError: for a file that is not such a PNG, or a class that the model does not have.
     """
     wanted = f"valid: an indexed or 8-bit gray PNG of values 0 to {num_segments}, or 255"
     check_path("segmentation", path)
@@ -53,7 +53,7 @@ def read_mask(path: str | os.PathLike[str], num_segments: int) -> np.ndarray:
                 values = np.array(image)
     except OSError as error:
         raise UserError(f"segmentation {path}: {error.strerror or error}") from error
-    except (SyntaxError, ValueError) as error:  # what Pillow raises for damaged chunks
+    except (SyntaxError, ValueError) as error:  # Pillow raises these for damaged chunks
         if isinstance(error, UserError):
             raise
         raise UserError(f"segmentation {path} is damaged: {error}") from error
@@ -66,20 +66,21 @@ def read_mask(path: str | os.PathLike[str], num_segments: int) -> np.ndarray:
 def read_keypoints(
     given: Any, config: ModelConfig, names: Sequence[str], folder: str
 ) -> np.ndarray:
-    """Keypoints as given in a prompt.
+    """Reads the keypoints of a prompt.
 
     Args:
         given: the value, or the path of a JSON file that holds it.
         config: the model's `ModelConfig`.
-        names: of the parts, or empty.
-        folder: what the path is relative to.
+        names: names of the parts, or empty.
+        folder: folder that the path is relative to.
 
     Returns:
-        float64 `[P, 3]`, (x, y, visible), in pixels of the model's images; (0, 0, 0) for what is
-        not visible.
+        float64 `[P, 3]`, (x, y, visible), in pixels of the model's images; (0, 0, 0) for parts that
+        are not visible.
 
     Raises:
-        UserError: for keypoints that are not of the model's parts, or not in the image.
+        UserError: for a file that cannot be read, and for keypoints that do not match the model's
+            parts or lie outside the image.
     """
     if isinstance(given, str):
         path = os.path.join(folder, given)
@@ -97,12 +98,12 @@ def read_keypoints(
 
 
 def check_path(field: str, path: str | os.PathLike[str]) -> None:
-    """Raises UserError for text that can be no file's path, which `open` would not tell well."""
+    """Raises UserError for text that cannot be a path; `open` would report it less clearly."""
     text = os.fspath(path)
     try:
         if "\0" not in text and len(os.fsencode(text)) < MAX_PATH:
             return
-    except UnicodeEncodeError:  # a half of a surrogate pair
+    except UnicodeEncodeError:  # half of a surrogate pair
         pass
     raise UserError(f"{field} is {shown(text)}; valid: the path of a file")
 
@@ -134,7 +135,7 @@ def _points(given, config, names):
 
 
 def _by_name(points, count, names):
-    """`{name: [x, y]}` as a list of one [x, y, visible] a part."""
+    """`{name: [x, y]}` → a list of [x, y, visible], one per part."""
     if not names:
         raise UserError(
             f"the run does not know its parts by name; give a list of {count} [x, y, visible]"
@@ -151,7 +152,7 @@ def _check_point(name, point, size):
     if not _are_numbers(point[:2] if isinstance(point, list) else point, 2) or len(point) != 3:
         raise UserError(f"keypoint {name} is {shown(point)}; valid: finite [x, y, visible]")
     x, y, visible = point
-    if visible not in (0, 1):  # True and False are equal to these
+    if visible not in (0, 1):  # True and False pass too
         raise UserError(f"keypoint {name} has visible {shown(visible)}; valid: 0 or 1")
     height, width = size
     if visible and not (0 <= x <= width and 0 <= y <= height):
@@ -162,19 +163,19 @@ def _check_point(name, point, size):
 
 
 def _are_numbers(values, count):
-    """Whether `values` are so many finite numbers."""
+    """Whether `values` are `count` finite numbers."""
     return (
         isinstance(values, (list, tuple))
         and len(values) == count
         and all(
             isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < LARGEST
-            for v in values  # which NaN is not
+            for v in values  # NaN fails the comparison
         )
     )
 
 
 def parse_json(text: str) -> Any:
-    """`json.loads` that refuses a name given twice. Raises UserError."""
+    """`json.loads`, but raises UserError, also for a name that is given twice."""
 
     def unique(pairs):
         names = [name for name, _ in pairs]
@@ -194,7 +195,7 @@ def parse_json(text: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as JSON, in few letters."""
+    """A value as JSON, shortened for a message."""
     try:
         return clipped(json.dumps(value, ensure_ascii=False, default=str))
     except ValueError:
@@ -202,5 +203,5 @@ def shown(value: Any) -> str:
 
 
 def clipped(text: str) -> str:
-    """The beginning of a text, with an ellipsis where it is long."""
+    """A text, cut to `MAX_SHOWN` characters with an ellipsis if it is longer."""
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "…"

@@ -1,17 +1,17 @@
-"""What a picture is to show, from the command line or a file of JSON lines: a model's conditions.
+"""Prompts: the conditions of images to sample, from flags or from a file of JSON lines.
 
-A prompt is a dict of any of
+A prompt is a dict with the fields
 
-    label         a class's number or name
+    label         number or name of a class
     text          a caption
-    keypoints     a list of one [x, y, visible] a part, in pixels of the model's images, from the
-                  upper left corner; or {"size": [height, width], "points": …}, whose points are of
-                  an image of that size (without it, of the model's): such a list, or
-                  {"part's name": [x, y], …}; or the path of a JSON file that holds one of these
-    segmentation  the path of a PNG, indexed or 8-bit gray, of any size, the model's image seen as a
-                  whole: 0 the ground, 1 + k class k, 255 nothing known, which counts as ground
+    keypoints     a list of [x, y, visible], one per part, in pixels of the model's images from the
+                  upper left corner; or {"size": [height, width], "points": …}, where the points
+                  are in pixels of an image of that size (default: the model's) and are such a list
+                  or {"part's name": [x, y], …}; or the path of a JSON file that holds one of these
+    segmentation  path of a PNG of any size, indexed or 8-bit gray, that covers the whole image:
+                  0 is the ground, 1 + k is class k, 255 is unknown and counts as ground
 
-and has those, and only those, that the model is conditioned on.
+It must have exactly the fields that the model is conditioned on.
 """
 
 import os
@@ -36,7 +36,7 @@ MAX_NAMES_SHOWN = 20
 
 
 class Names(NamedTuple):
-    """What a run calls its classes, parts and segments; empty where it does not know."""
+    """A run's names of its classes, parts and segments; empty if unknown."""
 
     classes: tuple = ()
     keypoints: tuple = ()
@@ -47,7 +47,7 @@ NO_NAMES = Names()
 
 
 class Prompt(NamedTuple):
-    """A checked prompt; None for what the model is not conditioned on.
+    """A checked prompt; fields that the model is not conditioned on are None.
 
     Attributes:
         label: number of the class.
@@ -63,18 +63,19 @@ class Prompt(NamedTuple):
 
 
 def read_prompts(path: str, config: ModelConfig, names: Names = NO_NAMES) -> list[Prompt]:
-    """The prompts of a file, one JSON object a line; blank lines are passed over.
+    """Reads a file with one prompt per line, as JSON objects; blank lines are ignored.
 
     Args:
-        path: of the file. The paths inside it are relative to its folder.
+        path: path of the file. The paths inside it are relative to its folder.
         config: the model's `ModelConfig`.
-        names: `Names`.
+        names: the run's `Names`.
 
     Returns:
         A list of `Prompt`.
 
     Raises:
-        UserError: naming file and line; OSError if the file cannot be read.
+        UserError: for a bad prompt, with file and line, and for a file without prompts.
+        OSError: if the file cannot be read.
     """
     prompts, folder = [], os.path.dirname(path)
     with open(path, "rb") as lines:
@@ -95,19 +96,19 @@ def read_prompts(path: str, config: ModelConfig, names: Names = NO_NAMES) -> lis
 def make_prompt(
     given: Any, config: ModelConfig, names: Names = NO_NAMES, folder: str = ""
 ) -> Prompt:
-    """One prompt, checked.
+    """Checks one prompt.
 
     Args:
         given: the dict.
         config: the model's `ModelConfig`.
-        names: `Names`.
-        folder: what paths are relative to.
+        names: the run's `Names`.
+        folder: folder that paths are relative to.
 
     Returns:
         A `Prompt`.
 
     Raises:
-        UserError: for fields too many or too few, and values that the model does not take.
+        UserError: for missing or extra fields, and for values that the model does not take.
     """
     if not isinstance(given, dict):
         raise UserError(f'a prompt is {shown(given)}; valid: an object as {{"text": "a star"}}')
@@ -142,15 +143,15 @@ def make_prompt(
 
 
 def to_conditions(prompts: Sequence[Prompt], config: ModelConfig) -> dict[str, np.ndarray]:
-    """The conditions of as many images as there are prompts.
+    """The conditions of a batch of images, one image per prompt.
 
     Args:
         prompts: list of `Prompt`.
         config: the model's `ModelConfig`.
 
     Returns:
-        dict: of "label" int32 `[B]`, "text" int32 `[B, 201]`, "keypoints" uint8 `[B, 32, 32, P]`
-        and "segmentation" uint8 `[B, 32, 32, S]` those that the model is conditioned on.
+        dict with the fields that the model is conditioned on: "label" int32 `[B]`, "text" int32
+        `[B, 201]`, "keypoints" uint8 `[B, 32, 32, P]`, "segmentation" uint8 `[B, 32, 32, S]`.
     """
     arrays = {}
     for field in config.conditions:
@@ -170,12 +171,12 @@ def class_number(label: int | str, num_classes: int, names: Sequence[str] = ()) 
     """The number of a class.
 
     Args:
-        label: the number, as int or text, or the name.
-        num_classes: of the model.
-        names: of the classes, as far as they are known.
+        label: the class's number, as int or text, or its name.
+        num_classes: the model's number of classes.
+        names: names of the classes, if known.
 
     Raises:
-        UserError: for a label the model does not have.
+        UserError: for a label that the model does not have, or that could mean two classes.
     """
     if isinstance(label, bool) or not isinstance(label, (int, str)):
         raise UserError(f"label is {shown(label)}; valid: a class's number or name")

@@ -1,6 +1,7 @@
-"""Futures of the first frames of clips, as video models sample them, and their enlargement.
+"""Samples futures of clips from their first frames, and enlarges them with upscalers.
 
-A future is a pure function of the seed, the clip's number and its own, whatever else is asked for.
+A future is a pure function of the seed, the clip's number and the future's own number, whatever
+other futures are sampled with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,11 @@ from ms_pixelcnn_tf.generation.clips import UPSCALER, every_nth_pixel
 
 
 class Asked(NamedTuple):
-    """What is asked for.
+    """The futures to sample.
 
     Attributes:
         clips: the clips' numbers in their split, `[n]`.
-        futures: samples of each.
+        futures: number of samples per clip.
         seed: 0 or more.
     """
 
@@ -33,19 +34,19 @@ def sample(
     asked: Asked,
     checkpoint: str = "last",
 ) -> np.ndarray:
-    """Futures of the first frames of real clips, by a run and the upscalers that follow it.
+    """Samples futures of real clips from their first frames, by a run and its upscalers in turn.
 
-    What the first model is given is every n-th pixel of the clips' first frames, which each
-    upscaler keeps: so the frames that are enlarged are of one kind, given and sampled alike, and no
-    model sees averaged ones. A model that was trained with `source_size` knows this kind.
+    The first model is given every n-th pixel of the clips' first frames, and each upscaler keeps
+    the pixels that it is given. So given and sampled frames are of one kind, and no model sees
+    averaged frames. A model trained with `source_size` has learned from frames of this kind.
 
     Args:
-        trained: the `runs.run.Run` of a video model; of OT_upscaler: it enlarges the real clips.
+        trained: the `runs.run.Run` of a video model. An OT_upscaler enlarges the real clips.
         upscalers: `Run`s of OT_upscaler, each of which doubles the size.
-        real: uint8 levels `[n, T, H, W, C]`, as large as the last of them makes.
+        real: uint8 levels `[n, T, H, W, C]`, of the size that the last model makes.
         conditions: as for `roll_out`.
-        asked: an `Asked`.
-        checkpoint: of every run, "last" or "best".
+        asked: the futures to sample.
+        checkpoint: "last" or "best", for every run.
 
     Returns:
         uint8 levels `[n, futures, T, H, W, C]`, the given frames first.
@@ -67,13 +68,13 @@ def sample(
 def roll_out(
     model: Any, given: np.ndarray, conditions: Mapping[str, np.ndarray], asked: Asked
 ) -> np.ndarray:
-    """Samples what follows on the given frames.
+    """Samples the frames that follow the given ones.
 
     Args:
         model: a `VideoPixelCNN`.
         given: uint8 levels `[n, G, H, W, C]`.
-        conditions: dict of float32 `[n, T, ·]`, with just the fields that the model takes.
-        asked: an `Asked`.
+        conditions: dict of float32 `[n, T, ·]`, with exactly the fields that the model takes.
+        asked: the futures to sample.
 
     Returns:
         uint8 levels `[n, futures, T, H, W, C]`, the given frames first.
@@ -92,10 +93,10 @@ def upscale(
     Args:
         model: a `VideoPixelCNN` of variant OT_upscaler.
         videos: uint8 levels `[n, futures, T, H/2, W/2, C]`.
-        given: uint8 levels `[n, G, H, W, C]`, the first frames at full size, of which the videos'
-            are every second pixel.
-        asked: an `Asked`.
-        stage: number of the upscaler, from 1; each draws other uniforms.
+        given: uint8 levels `[n, G, H, W, C]`, the first frames at full size; every second pixel of
+            them must equal the videos' first frames.
+        asked: the futures to sample.
+        stage: number of the upscaler, from 1; each draws its own uniforms.
 
     Returns:
         uint8 levels `[n, futures, T, H, W, C]`, the given frames first.
@@ -106,7 +107,7 @@ def upscale(
 
 
 def _uniforms(shape, asked, stage):
-    """float32 `[n · futures, *shape]`, future by future of each clip; `shape` is a video's."""
+    """Uniforms, float32 `[n · futures, *shape]`: clip by clip, the futures of each in turn."""
     seeds = [
         (asked.seed, int(clip), future, stage)
         for clip in asked.clips
@@ -116,7 +117,7 @@ def _uniforms(shape, asked, stage):
 
 
 def _for_each(values, asked):
-    """`[n, …]` → `[n · futures, …]`: a clip's, for each of its futures."""
+    """`[n, …]` → `[n · futures, …]`: repeats each clip's values for each of its futures."""
     return np.repeat(values, asked.futures, axis=0)
 
 

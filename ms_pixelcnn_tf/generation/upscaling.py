@@ -1,9 +1,9 @@
-"""Images of few pixels, from files, and their samples of more pixels.
+"""Super-resolution of image files: reads the given pixels and samples the rest.
 
-The model's small images are its large ones sub-sampled, never averaged. So an input whose size is
-one of the model's, or a whole multiple of one, keeps its own pixels: every so many-th of them. Any
-other is resampled first: the largest central crop of the model's proportions, averaged over the
-area of each pixel of the model's largest image, or of the largest of its sizes that the crop fills.
+The model's small images are its large ones sub-sampled, never averaged. So an input keeps its own
+pixels (every n-th of them) if its size is a whole multiple of one of the model's sizes, from the
+given size up. Any other input is resampled first: the largest central crop with the model's
+proportions is averaged down to the largest of the model's sizes that the crop fills.
 """
 
 import collections
@@ -19,18 +19,18 @@ from ms_pixelcnn_tf.data import decode
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 
-ORIENTATION = 0x0112  # in EXIF; from 5 on, height and width change places
+ORIENTATION = 0x0112  # EXIF tag; its values from 5 on swap height and width
 LYING = range(5, 9)
 
 
 class Input(NamedTuple):
-    """One input.
+    """One input image.
 
     Attributes:
-        path: of its file.
-        low: uint8 levels `[h, w, C]`, what the model is given.
-        real: uint8 levels `[H, W, C]`, of the size wanted, what `low` was sub-sampled of; None
-            where the file has too few pixels for that, or none of its own that would do.
+        path: path of its file.
+        low: uint8 levels `[h, w, C]`, the given pixels.
+        real: uint8 levels `[H, W, C]`, the image at the wanted size, from which `low` was
+            sub-sampled; None if the file was read at a smaller size.
     """
 
     path: str
@@ -39,8 +39,8 @@ class Input(NamedTuple):
 
 
 def largest_size(config: Any, low: tuple[int, int]) -> tuple[int, int]:
-    """The largest size, (height, width), that the held scales reach from `low` on; the model's
-    largest where they reach none."""
+    """The largest (height, width) that the held scales reach from `low`; if they reach none, the
+    model's largest."""
     reached = None
     for name, size in zip(config.scale_names, config.sizes, strict=True):
         if size[0] > low[0]:
@@ -51,8 +51,8 @@ def largest_size(config: Any, low: tuple[int, int]) -> tuple[int, int]:
 
 
 def check_sizes(config: Any, low: tuple[int, int], high: tuple[int, int]) -> None:
-    """Raises UserError unless the model has both sizes, `low` the smaller one, and holds the scales
-    from the one to the other."""
+    """Raises UserError unless the model has both sizes, `low` is the smaller one, and the model
+    holds all scales from `low` to `high`."""
     sizes = ", ".join(format_size(size) for size in config.sizes)
     for name, size in (("from", low), ("to", high)):
         if size not in config.sizes:
@@ -75,18 +75,18 @@ def check_sizes(config: Any, low: tuple[int, int], high: tuple[int, int]) -> Non
 def read_inputs(
     path: str, config: Any, low: tuple[int, int], high: tuple[int, int]
 ) -> tuple[list[Input], list[tuple[str, str]]]:
-    """The image of a file, or those of a folder, sorted by name; hidden files are passed over.
+    """Reads an image file, or the images of a folder sorted by name, without hidden files.
 
     Args:
-        path: of a file or a folder.
+        path: path of a file or a folder.
         config: the model's `ModelConfig`.
-        low, high: `(height, width)` given and wanted, of the model's sizes.
+        low, high: `(height, width)` given and wanted, both sizes of the model.
 
     Returns:
-        A list of `Input`, and one of (path, reason) of the folder's files that gave none.
+        A list of `Input`, and a list of (path, reason) of the files that were skipped.
 
     Raises:
-        UserError: where there is no image at all.
+        UserError: if no image can be read, or the model's images are neither gray nor RGB.
     """
     if config.channels not in (1, 3):
         raise UserError(
@@ -117,12 +117,12 @@ def read_inputs(
 
 
 def read_input(path: str, config: Any, low: tuple[int, int], high: tuple[int, int]) -> Input:
-    """One `Input`. Raises `decode.Unusable` for a file that gives none."""
+    """Reads one `Input`. Raises `decode.Unusable` for a file that gives none."""
     target, channels = config.image_size, config.channels
     image = decode.decode_file(path, target, channels).pixels
     size = _upright_size(path)
     kept = [s for s in config.sizes if s[0] >= low[0] and _multiple(size, s)]
-    if kept:  # its own pixels, every so many-th
+    if kept:  # the image's own pixels, every n-th
         best, step = kept[-1], _multiple(size, kept[-1])
         image = decode.decode_file(path, size, channels).pixels[::step, ::step]
     else:
@@ -152,15 +152,15 @@ def sample(
     seed: int,
     conditions: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Samples of each input, a pure function of the seed.
+    """Samples larger images of each input; a pure function of the seed.
 
     Args:
         model: an image model.
         inputs: list of `Input`.
         high: `(height, width)` wanted.
-        num: samples an input.
-        seed: of the uniforms, which are drawn for all samples in order.
-        conditions: dict of arrays whose first axis is 1, which hold for all; or None.
+        num: number of samples per input.
+        seed: seed of the uniforms, which are drawn for all samples in order.
+        conditions: dict of arrays whose first axis is 1, used for all samples; or None.
 
     Returns:
         uint8 levels `[inputs, num, H, W, C]`.
@@ -173,25 +173,25 @@ def sample(
 
 
 def output_names(paths: Sequence[str]) -> list[str]:
-    """A name a path, none twice: the file's without its suffix, or with it if two would be one."""
+    """One name per path: the file's without its suffix, or with it if two would be the same."""
     names = [os.path.basename(path) for path in paths]
     stems = [os.path.splitext(name)[0] for name in names]
     return stems if max(collections.Counter(stems).values()) == 1 else names
 
 
 def _multiple(size, of):
-    """How many times `of` goes into `size`, each (height, width); 0 unless both sides do so exactly
-    and equally often."""
+    """How many times `of` goes into `size`, both (height, width); 0 unless it is a whole number and
+    the same for height and width."""
     times, rest = divmod(size[0], of[0])
     return 0 if rest or size[1] != times * of[1] else times
 
 
 def _upright_size(path):
-    """(height, width) of an image file, turned as `decode` turns it."""
+    """(height, width) of an image file, turned upright as `decode` turns it."""
     with Image.open(path, formats=decode.FORMATS) as image:
         try:
             turned = image.getexif().get(ORIENTATION) in LYING
-        except Exception:  # damaged EXIF data, which `decode` passes over as well
+        except Exception:  # damaged EXIF data, which `decode` ignores as well
             turned = False
         width, height = image.size
         return (width, height) if turned else (height, width)

@@ -1,4 +1,4 @@
-"""The masked 1x1 head that orders the channels of one pixel: type A with a softmax."""
+"""The masked 1x1 head that orders the channels of a pixel, for type A with a softmax."""
 
 from typing import Any
 
@@ -20,23 +20,23 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ChannelHead(DistributionLayer, keras.layers.Layer):
-    """Parameters of each channel from the trunk's features and the pixel's channels before it.
+    """Parameters of each channel from the trunk's features and the pixel's earlier channels.
 
-    Channel c has a hidden layer of its own, which reads all features and, through mask A, the
-    values of channels 0…c-1 at the same pixel. All dependence between channels sits here, so the
-    trunk runs once a group where the paper evaluates the whole network once a channel.
+    Channel c has its own hidden layer, which reads all features and, through mask A, the values of
+    channels 0…c-1 at the same pixel. Only this head models dependence between channels, so the
+    trunk runs once per group; the paper evaluates the whole network once per channel.
 
     Args:
         distribution: a channel-autoregressive law from `distributions`.
         features: width of the incoming features.
         hidden: width of each channel's hidden layer.
         prediction_path: "linear": the trunk gives a prediction; "none": it gives None.
-        pixel_inputs: what `pixels` are: "features" or "values".
+        pixel_inputs: kind of `pixels`: "features" or "values".
 
     Call arguments:
         maps: `[..., features]` from the trunk.
-        prediction: `[..., C]` from the trunk, or None; each channel's own goes straight to its
-            output layer.
+        prediction: `[..., C]` from the trunk, or None; each channel's prediction goes straight to
+            its output layer.
         pixels: `[..., pixel features]` of the group's own pixels (`pixels.pixel_features`).
 
     Returns:

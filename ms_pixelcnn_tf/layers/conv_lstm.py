@@ -1,4 +1,4 @@
-"""An LSTM over time whose state is a map: the memory of a video model."""
+"""The convolutional LSTM, whose state is a map: the memory of a video model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 def make_norm(kind: str, name: str, dtype: Any, center: bool = True) -> keras.layers.Layer:
-    """A normalisation of the memory's: "layer", over the features of one place, or "none"."""
+    """A normalisation layer: "layer", over the features of one place, or "none", the identity."""
     if kind == "none":
         return keras.layers.Identity(dtype=dtype, name=name)
     return keras.layers.LayerNormalization(epsilon=1e-5, center=center, dtype=dtype, name=name)
@@ -20,31 +20,32 @@ def make_norm(kind: str, name: str, dtype: Any, center: bool = True) -> keras.la
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ConvLSTM(keras.layers.Layer):
-    """One step in time: [i, f, u, o] = N(kernel * inputs) + N(recurrent * hidden) + bias, and
+    """One time step: [i, f, u, o] = N(kernel * inputs) + N(recurrent * hidden) + bias, and
 
         cell ← σ(f) ⊙ cell + σ(i) ⊙ tanh(u),    hidden ← σ(o) ⊙ tanh(cell).
 
     Both convolutions keep the maps' size. N is a layer normalisation over the features of one
-    place: without it a few hundred steps of Adam saturate the gates, so that the state says little
-    any more (a departure from the papers). The inputs' share of the gates does not depend on the
-    state: `read` makes it for all frames at once where they are known, `step` goes on from there.
-    The forget gate's bias starts at 1.
+    place. Without it a few hundred steps of Adam saturate the gates, and the state carries little
+    information (a departure from the papers). The inputs' share of the gates does not depend on the
+    state, so `input_gates` can compute it for all known frames at once; `step` does the rest. The
+    bias of the forget gate starts at 1.
 
-    In mixed precision only the convolutions are bfloat16; gates and cell are float32. A cell in 8
-    bits would lose what is less than a 256th of it, and stop growing.
+    In mixed precision only the convolutions are bfloat16; gates and cell are float32. With the 8
+    significant bits of bfloat16 the cell would lose updates below a 256th of it and stop growing.
 
     Args:
         features: width F of the state.
         inputs: width I of the inputs.
         kernel_size: odd.
-        norms: kind of N, "layer" or "none" (the papers').
+        norms: kind of N, "layer" or "none" (as in the papers).
 
     Call arguments:
         inputs: `[B, h, w, I]`.
-        state: `(hidden, cell)`, each `[B, h, w, F]`, in the compute dtype and in the variables'.
+        state: `(hidden, cell)`, each `[B, h, w, F]`: hidden in the compute dtype, cell in the
+            variables' dtype.
 
     Returns:
-        The state after it.
+        The state after the step.
 
     Reference: Shi et al. (2015), without its peepholes; Kalchbrenner et al. (2016b), "Resolution
     Preserving CNN Encoders"; the normalisation as in Ba et al. (2016), equation 20.
@@ -53,7 +54,7 @@ class ConvLSTM(keras.layers.Layer):
     def __init__(
         self, features: int, inputs: int, kernel_size: int = 3, norms: str = "layer", **kwargs: Any
     ) -> None:
-        super().__init__(autocast=False, **kwargs)  # the cell is not to be rounded
+        super().__init__(autocast=False, **kwargs)  # the cell must not be rounded
         self.features = features
         self.inputs = inputs
         self.kernel_size = kernel_size
@@ -94,15 +95,15 @@ class ConvLSTM(keras.layers.Layer):
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.variable_dtype)
 
     def input_gates(self, inputs: Tensor) -> Tensor:
-        """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, N any frames."""
+        """The inputs' share of the gates: `[N, h, w, I]` → `[N, h, w, 4F]`, for any N frames."""
         return self.read_norm(self._conv(inputs, self.kernel)) + self.bias
 
     def step(self, read: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The state after a frame.
 
         Args:
-            read: `[B, h, w, 4F]`, what `read` made of the frame.
-            state: `(hidden, cell)` before it.
+            read: `[B, h, w, 4F]`, the frame's share of the gates, from `input_gates`.
+            state: `(hidden, cell)` before the frame.
         """
         hidden, cell = state
         gates = read + self.recurrent_norm(self._conv(hidden, self.recurrent_kernel))

@@ -1,5 +1,4 @@
-"""Layers that are made for an output law: how Keras writes them down, what it may not round, and
-the way of a prediction to the output layer."""
+"""A mixin and helpers for layers that output the parameters of a distribution."""
 
 from typing import Any
 
@@ -12,13 +11,14 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 class DistributionLayer:
-    """Mixed into a layer whose first argument is `distribution`.
+    """Mixin for a layer whose first constructor argument is `distribution`: serialises it.
 
-    Keras does not cast what such a layer is called with: in mixed precision a prediction stays in
-    float32. The layers inside cast what they take.
+    Keras does not cast the call arguments of such a layer, so a prediction stays in float32 in
+    mixed precision. The inner layers cast their own inputs.
 
     Attributes:
-        arguments: the others by name, set by the layer: numbers, or tuples of such.
+        arguments: the other constructor arguments by name, such as Keras can serialise; set by the
+            layer.
     """
 
     distribution: Any
@@ -38,7 +38,7 @@ class DistributionLayer:
 
 
 def with_prediction(prediction: Tensor | None, features: Tensor) -> Tensor:
-    """What an output layer reads, `[..., ·]`: the prediction, if there is one, and the features."""
+    """The input of an output layer, `[..., ·]`: the prediction, unless None, and the features."""
     return features if prediction is None else ops.concatenate([prediction, features], axis=-1)
 
 
@@ -48,9 +48,9 @@ def output_kernel(
     """The initialiser of an output layer's kernel.
 
     Args:
-        prediction_path: "linear": the prediction is read first, by the given rows; "none": all rows
-            are drawn.
+        prediction_path: "linear": the given rows come first and read the prediction; "none": all
+            rows are drawn.
         rows: `[..., given inputs, outputs]`, such as a law's `prediction_rows()`.
-        drawn: the initialiser of the other rows, as Keras takes it.
+        drawn: the initialiser of the other rows, in any form that Keras accepts.
     """
     return GivenRows(rows if prediction_path == "linear" else rows[..., :0, :], drawn)

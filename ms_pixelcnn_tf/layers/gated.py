@@ -1,4 +1,4 @@
-"""One layer of the Gated PixelCNN: a vertical and a horizontal stack."""
+"""A layer of the Gated PixelCNN, with a vertical and a horizontal stack."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,20 +19,20 @@ def gate(maps: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class GatedLayer(keras.layers.Layer):
-    """Vertical stack (all rows above) and horizontal stack (the row so far), gated, linked by 1x1.
+    """Gated vertical stack (all rows above) and horizontal stack (the row so far), linked by a 1x1.
 
-    What a position (·) sees of its inputs, kernel size 3, first layer and later layers:
+    The inputs that a position (·) sees with kernel size 3, in the first layer and in later layers:
 
         first, vertical   first, horizontal      later, vertical   later, horizontal
            x x x               . . .                 x x x               . . .
            . · .               x A .                 x · x               x B .
            . . .               . . .                 . . .               . . .
 
-    The vertical kernel has no mask: its blind side is made by padding and cropping. The first layer
-    is shifted by one row, so it sees rows strictly above; in later layers the position's own row is
-    allowed, because the features there already come from rows above. A and B mask the channels at
-    the current pixel (`layers.masks`). The vertical → horizontal link is taken before the gate.
-    The horizontal stack is residual, except in the first layer, where it would leak the pixel.
+    The vertical kernel has no mask; padding and cropping hide the rows below. The first layer is
+    shifted by one row, so it sees only rows strictly above. Later layers may see the position's own
+    row, because its features already come from rows above. A and B mask the channels at the current
+    pixel (`layers.masks`). The vertical → horizontal link is taken before the gate. The horizontal
+    stack is residual, except in the first layer, where the residual would leak the pixel.
 
     Args:
         input_groups: channel group of each horizontal input feature.
@@ -121,11 +121,11 @@ class GatedLayer(keras.layers.Layer):
         return gate(vertical_gates + vertical_conditioning), result
 
     def vertical_gates(self, padded: Tensor) -> Tensor:
-        """The vertical convolution over rows already padded: `[B, H+rows-1, W+2·reach, ·]` → 2F."""
+        """Convolves padded rows vertically: `[B, H+rows-1, W+2·reach, ·]` → `[B, H, W, 2F]`."""
         return ops.conv(padded, self._cast(self.vertical_kernel)) + self._cast(self.vertical_bias)
 
     def link(self, vertical_gates: Tensor) -> Tensor:
-        """1x1 from the vertical gates (before their non-linearity), with the horizontal bias."""
+        """1x1 from the vertical gates (before their non-linearity), plus the horizontal bias."""
         linked = ops.matmul(vertical_gates, self._cast(self.link_kernel))
         return linked + self._cast(self.horizontal_bias)
 
@@ -134,7 +134,7 @@ class GatedLayer(keras.layers.Layer):
         return self._cast(self.current_kernel) * self._cast(self.current_mask)
 
     def split_conditioning(self, conditioning: Tensor | None) -> Sequence[Tensor]:
-        """The shares of the vertical and the horizontal gates; zeros when there is none."""
+        """Splits the conditioning between the vertical and the horizontal gates; zeros for None."""
         if conditioning is None:
             return 0.0, 0.0
         return ops.split(conditioning, 2, axis=-1)

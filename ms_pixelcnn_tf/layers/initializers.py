@@ -1,4 +1,4 @@
-"""Initial values that are computed, not drawn."""
+"""Initialisers with given values, for a whole variable or for the first rows of a kernel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from ms_pixelcnn_tf.types import Array, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class Constant(keras.initializers.Initializer):
-    """A given array.
+    """Initialises a variable to a given array.
 
     Args:
-        values: array, reshaped to the variable's shape.
+        values: array, which is reshaped to the variable's shape.
     """
 
     def __init__(self, values: Array) -> None:
@@ -30,11 +30,11 @@ class Constant(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class GivenRows(keras.initializers.Initializer):
-    """A kernel whose first input rows are given, the rest drawn.
+    """Initialises the first input rows of a kernel to given values and draws the rest.
 
     Args:
         rows: `[..., given inputs, outputs]`.
-        drawn: the initialiser of the other rows, as Keras takes it.
+        drawn: the initialiser of the other rows, in any form that Keras accepts.
     """
 
     def __init__(self, rows: Array, drawn: Any) -> None:

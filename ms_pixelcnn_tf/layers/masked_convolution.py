@@ -1,4 +1,4 @@
-"""A 3x3 convolution that sees only what comes before its position in raster order."""
+"""A 3x3 convolution that sees only earlier pixels in raster order and a masked current pixel."""
 
 from typing import Any
 
@@ -8,28 +8,28 @@ from keras import ops
 from ms_pixelcnn_tf.layers.masks import channel_mask
 from ms_pixelcnn_tf.types import Groups, Shape, Tensor
 
-ABOVE = 3  # taps in the row above; then one to the left and the current one
+ABOVE = 3  # taps in the row above; the left and the current tap follow
 
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MaskedConvolution(keras.layers.Layer):
-    """The five taps of a 3x3 kernel that are not masked away:
+    """A causal 3x3 convolution, with the five taps that a raster-order mask leaves:
 
         x x x
         x m .
         . . .
 
-    m masks the channels at the current pixel (`layers.masks`), in every call, so causality holds
-    before, during and after training. The share of the row above can be computed before the row is
-    there (`from_above`), which is how a cached sampler uses it.
+    m masks the channels at the current pixel (`layers.masks`). The mask applies in every call, so
+    causality holds before, during and after training. `from_above` computes the share of the row
+    above before the current row exists, as a cached sampler needs it.
 
-    A stack of n such layers sees n rows and columns back, and, k rows above, no more than k columns
-    to the right: the blind spot of a single stack (van den Oord et al., 2016b, Figure 1).
+    A stack of n such layers sees n rows up and n columns to the left, but k rows up it sees at most
+    k columns to the right: the blind spot of a single stack (van den Oord et al., 2016b, Figure 1).
 
     Args:
         input_groups, output_groups: the channel group of each input and output feature.
         mask_type: "A" or "B".
-        kernel_initializer: as Keras takes it.
+        kernel_initializer: in any form that Keras accepts.
 
     Call arguments:
         inputs: `[B, H, W, len(input_groups)]`.
@@ -67,13 +67,13 @@ class MaskedConvolution(keras.layers.Layer):
         return self.from_above(above, kernel_above) + self.from_row(inputs, kernel_of_row)
 
     def kernels(self) -> tuple[Tensor, Tensor]:
-        """The kernels of `from_above` and `from_row`, masked."""
+        """The masked kernels of `from_above` and `from_row`."""
         row = ops.stack([self.left_kernel(), self.current_kernel()])
         return self._cast(self.kernel[:ABOVE])[None], row[None]
 
     def from_above(self, rows: Tensor, kernel: Tensor) -> Tensor:
-        """The share of the row above each position, with the bias: `[B, H, W, ·]` rows above → the
-        outputs' size."""
+        """The share of the row above each position, plus the bias. `rows`, `[B, H, W, ·]`, holds
+        the row above each output row."""
         padded = ops.pad(rows, ((0, 0), (0, 0), (1, 1), (0, 0)))
         return ops.conv(padded, kernel) + self._cast(self.bias)
 
@@ -86,7 +86,7 @@ class MaskedConvolution(keras.layers.Layer):
         return self._cast(self.kernel[ABOVE])
 
     def current_kernel(self) -> Tensor:
-        """`[inputs, outputs]`: the kernel at the current pixel, masked."""
+        """`[inputs, outputs]`: the masked kernel at the current pixel."""
         return self._cast(self.kernel[ABOVE + 1]) * self._cast(self.mask)
 
     def _cast(self, weight):

@@ -1,4 +1,4 @@
-"""Convolutions, 1x1 and 3x3, whose kernels are masked between channel groups."""
+"""1x1 and 3x3 convolutions whose kernels are masked between channel groups."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from ms_pixelcnn_tf.types import Groups, Shape, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MaskedDense(keras.layers.Layer):
-    """Dense over the last axis; outputs see only the groups their mask allows.
+    """A dense layer over the last axis whose outputs see only the groups that the mask allows.
 
     The mask multiplies the kernel in every call, so causality holds before, during and after
-    training. A 1x1 convolution carries no spatial mask.
+    training. A 1x1 convolution needs no spatial mask.
 
     Args:
         input_groups, output_groups: the group of each input and output feature (`layers.masks`).
         mask_type: "A" or "B".
-        kernel_initializer, bias_initializer: as Keras takes them.
+        kernel_initializer, bias_initializer: in any form that Keras accepts.
 
     Call arguments:
         inputs: `[..., len(input_groups)]`.
@@ -58,7 +58,7 @@ class MaskedDense(keras.layers.Layer):
         )
 
     def masked_kernel(self) -> Tensor:
-        """The kernel as the call uses it: `[inputs, outputs]`, of 3x3 `[3, 3, inputs, outputs]`."""
+        """The masked kernel, `[inputs, outputs]`; for 3x3 `[3, 3, inputs, outputs]`."""
         return ops.cast(self.kernel, self.compute_dtype) * ops.cast(self.mask, self.compute_dtype)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -78,14 +78,14 @@ class MaskedDense(keras.layers.Layer):
 class ChannelMaskedConvolution(MaskedDense):
     """A 3x3 convolution with the mask of `MaskedDense` at all nine taps.
 
-    There is no spatial mask: an output sees the groups that its mask allows at its own pixel and at
+    It has no spatial mask: an output sees the groups that its mask allows, at its own pixel and at
     the eight around it. Arguments as for `MaskedDense`.
 
     Call arguments:
         inputs: `[B, H, W, len(input_groups)]`.
 
     Returns:
-        `[B, H, W, len(output_groups)]`; beyond the border the inputs are zeros.
+        `[B, H, W, len(output_groups)]`; inputs beyond the border count as zeros.
     """
 
     kernel_size = (3, 3)

@@ -1,8 +1,8 @@
-"""Which features may see which: the channel masks of a PixelCNN, as arrays of 0 and 1.
+"""Channel masks of a PixelCNN: arrays of 0 and 1 that say which features may see which.
 
 Each feature belongs to a group, the image channel whose prediction it serves; `-1` marks an input
-that holds no pixel's value. With three groups of one feature each, rows are inputs and columns
-outputs:
+that holds no pixel's value. The masks for three groups of one feature each, with inputs as rows and
+outputs as columns:
 
     mask A          mask B
       R G B           R G B
@@ -19,7 +19,7 @@ from ms_pixelcnn_tf.types import Groups
 
 
 def feature_groups(features: int, num_groups: int) -> np.ndarray:
-    """Group of each of `features` features: contiguous, as equal as they come."""
+    """Group of each of `features` features. Groups are contiguous and as equal as possible."""
     return np.arange(features) * num_groups // features
 
 
@@ -28,7 +28,7 @@ def channel_mask(inputs: Groups, outputs: Groups, mask_type: str) -> np.ndarray:
 
     Args:
         inputs, outputs: the group of each input and output feature.
-        mask_type: "A" (earlier groups only) or "B" (its own group too).
+        mask_type: "A" (earlier groups only) or "B" (also the output's own group).
     """
     inputs, outputs = np.asarray(inputs)[:, None], np.asarray(outputs)[None, :]
     visible = inputs < outputs if mask_type == "A" else inputs <= outputs

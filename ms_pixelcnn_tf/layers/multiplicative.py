@@ -1,4 +1,4 @@
-"""The multiplicative unit and the residual block of two: how a Video Pixel Network is built."""
+"""Multiplicative units and residual multiplicative blocks, the parts of a Video Pixel Network."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 def multiplicative(inputs: Tensor, maps: Tensor) -> Tensor:
-    """g₁ ⊙ tanh(g₂ ⊙ inputs + g₃ ⊙ u), from `[..., c]` inputs and `[..., 4c]` maps, which hold
-    the three gates (before their sigmoid) and the update u (before its tanh)."""
+    """g₁ ⊙ tanh(g₂ ⊙ inputs + g₃ ⊙ u), from `[..., c]` inputs and `[..., 4c]` maps that hold the
+    three gates (before their sigmoid) and the update u (before its tanh)."""
     gates, update = ops.split(maps, [3 * inputs.shape[-1]], axis=-1)
     output, keep, write = ops.split(ops.sigmoid(gates), 3, axis=-1)
     return output * ops.tanh(keep * inputs + write * ops.tanh(update))
@@ -22,15 +22,15 @@ def multiplicative(inputs: Tensor, maps: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MultiplicativeUnit(keras.layers.Layer):
-    """A convolutional LSTM cell without its memory: the inputs themselves are what it keeps.
+    """A convolutional LSTM cell without its memory: the inputs take the place of the cell state.
 
-    The gates and the update are 3x3 convolutions of the inputs, made in one.
+    One 3x3 convolution of the inputs computes the gates and the update.
 
     Args:
         features: width c.
-        num_groups: channel groups of the features if the unit is to be causal in raster order (1:
-            channels unordered); None for a plain 3x3, which sees all around.
-        dilation: of the plain 3x3, pixels from tap to tap.
+        num_groups: number of channel groups, for a unit that is causal in raster order (1: channels
+            unordered); None for a plain 3x3, which sees every neighbour.
+        dilation: of the plain 3x3, in pixels from tap to tap.
 
     Call arguments:
         inputs: `[B, H, W, c]`.
@@ -75,12 +75,12 @@ class MultiplicativeUnit(keras.layers.Layer):
 class ResidualMultiplicativeBlock(keras.layers.Layer):
     """x + widen(MU(MU(narrow(x) + conditioning))): 1x1 from 2c to c, two units, 1x1 back to 2c.
 
-    The last 1x1 starts at zero, so a deep stack starts as the identity (the paper does not say how
-    it starts its own).
+    The last 1x1 starts at zero, so a deep stack starts as the identity (the paper does not state
+    its initialisation).
 
     Args:
         features: width c of the units; inputs and outputs have 2c.
-        num_groups: as for the units; None for a block that sees all around.
+        num_groups: as for the units; None for a block that sees every neighbour.
         dilation: of both units.
 
     Call arguments:
@@ -125,7 +125,7 @@ class ResidualMultiplicativeBlock(keras.layers.Layer):
         return inputs + self.widen(maps)
 
     def _pointwise(self, inputs, outputs, **arguments):
-        """A 1x1 convolution, masked between channel groups if the block is."""
+        """A 1x1 convolution, masked between channel groups if `num_groups` is set."""
         arguments["dtype"] = self.dtype_policy
         if self.num_groups is None:
             return keras.layers.Dense(outputs, **arguments)

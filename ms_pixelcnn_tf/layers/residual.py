@@ -12,21 +12,21 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class ResidualBlock(keras.layers.Layer):
-    """Two convolutions around a ReLU, added to the input, without normalisation.
+    """Two convolutions with ReLUs, added to the input, without normalisation.
 
-    The paper names a ResNet and leaves the block open. There are two kinds:
+    The paper names a ResNet and leaves the block open. We offer two kinds:
 
-    * `3x3_3x3`, how we read the paper: x + 3x3(relu(3x3(relu(x)) + conditioning)), the block of He
-      et al. (2016), Figure 4e, less its batch norm. Both convolutions start as is usual (He), so at
-      the start each block about doubles the variance of its input;
+    * `3x3_3x3`, our reading of the paper: x + 3x3(relu(3x3(relu(x)) + conditioning)), the block of
+      He et al. (2016), Figure 4e, without its batch norm. Both convolutions have the usual He
+      initialisation, so at the start each block about doubles the variance of its input;
     * `3x3_1x1`, ours: x + 1x1(relu(3x3(x) + conditioning)). The last convolution starts at zero, so
       a deep trunk starts as the identity and needs no batch norm to train.
 
     Args:
         features: width F.
-        kind: one of these.
-        num_groups: channel groups that the features come in; of 1 or more each sees the groups
-            before it and itself (mask B), 0 masks nothing.
+        kind: "3x3_3x3" or "3x3_1x1".
+        num_groups: number of channel groups; each group sees itself and those before it (mask B).
+            0 masks nothing.
 
     Call arguments:
         inputs: `[B, H, W, F]`.

@@ -1,4 +1,4 @@
-"""The density models: two verbs, `log_prob` and `sample`."""
+"""Density models of images and videos: `log_prob` scores them, `sample` draws new ones."""
 
 from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
 from ms_pixelcnn_tf.models.image.model import MultiscalePixelCNN

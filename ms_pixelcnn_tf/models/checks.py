@@ -1,7 +1,7 @@
-"""What callers hand to a model, checked before it reaches a graph.
+"""Checks the arguments of a model before they reach a graph.
 
-Shapes and dtypes are checked always, values wherever they are known, that is, unless a graph is
-being traced. Every message says what was given and what would be right.
+Shapes and dtypes are always checked. Values are checked if they are known, that is, unless a graph
+is being traced. Messages name the given value and the valid ones.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ EXAMPLES = {
 def check_images(
     config: ModelConfig, images: Any, conditions: Conditions
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """`images` as int32 levels and `conditions` as a dict of tensors.
+    """Checks images and conditions; returns int32 levels and a dict of tensors.
 
     Args:
         config: the model's `ModelConfig`.
@@ -39,7 +39,7 @@ def check_images(
         conditions: as for `check_conditions`.
 
     Raises:
-        UserError: for a wrong shape, dtype or range, or a condition too many or too few.
+        UserError: for a wrong shape, dtype or range, or a missing or unexpected condition.
     """
     images = as_array("images", images)
     check_shape("images", images, (*config.image_size, config.channels))
@@ -50,7 +50,9 @@ def check_images(
 def check_uniforms(
     config: ModelConfig, uniforms: Any, conditions: Conditions
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """`uniforms` in the dtype that decoding takes, and `conditions` as a dict of tensors.
+    """Checks uniforms and conditions; returns them as a tensor and a dict of tensors.
+
+    The returned uniforms have the dtype that decoding takes (`uniforms_dtype`).
 
     Args:
         config: the model's `ModelConfig`.
@@ -58,14 +60,14 @@ def check_uniforms(
         conditions: as for `check_conditions`.
 
     Raises:
-        UserError: as `check_images`.
+        UserError: as for `check_images`.
     """
     uniforms = check_plain_uniforms(config, uniforms, config.image_size)
     return uniforms, check_conditions(config, conditions, uniforms.shape[0])
 
 
 def check_plain_uniforms(config: DensityConfig, uniforms: Any, size: Sequence[int]) -> Tensor:
-    """`uniforms` for images of `size`, as `check_uniforms` does without conditions."""
+    """`check_uniforms` for images of `size`, without conditions."""
     uniforms = as_array("uniforms", uniforms)
     check_shape("uniforms", uniforms, (*size, config.channels))
     known = concrete(uniforms)
@@ -82,10 +84,11 @@ def check_plain_uniforms(config: DensityConfig, uniforms: Any, size: Sequence[in
 def check_request(
     config: ModelConfig, num: Any, conditions: Conditions, seed: Any
 ) -> dict[str, Tensor]:
-    """Checks what `sample` is asked for; returns the conditions as a dict of tensors.
+    """Checks the arguments of `sample`; returns the conditions as a dict of tensors.
 
     Raises:
-        UserError: for a number or a seed below 0, or conditions of another number.
+        UserError: unless `num` and `seed` are integers of 0 or more and the conditions are right
+            for `num` images.
     """
     check_count("num", num)
     check_seed(seed)
@@ -99,14 +102,14 @@ def check_count(name: str, value: Any) -> None:
 
 
 def uniforms_dtype(config: DensityConfig) -> str:
-    """dtype of uniforms and of the log-probabilities that decoding returns."""
+    """The dtype of uniforms and of the log-probabilities that decoding returns."""
     return "float64" if config.dtype == "float64" else "float32"
 
 
 def check_shape(
     name: str, values: Tensor, expected: tuple[int, ...], batch_size: int | None = None
 ) -> None:
-    """Raises UserError unless `values` are `[B, *expected]`, B any number if it is not given."""
+    """Raises UserError unless `values` are `[B, *expected]`; `batch_size` None allows any B."""
     batch = values.shape[0] if len(values.shape) else None
     wrong_number = None not in (batch, batch_size) and batch != batch_size
     wrong_shape = len(values.shape) != 1 + len(expected) or tuple(values.shape[1:]) != expected
@@ -119,7 +122,7 @@ def check_shape(
 
 
 def check_levels(config: DensityConfig, name: str, images: Tensor) -> Tensor:
-    """Images as int32; raises UserError unless they are levels."""
+    """Returns images as int32; raises UserError unless they are integer levels."""
     if not _is_integer(images):
         raise UserError(
             f"{name} {_verb(name)} {images.dtype}; valid: integer levels 0 to "
@@ -147,7 +150,7 @@ def condition_shapes(config: ModelConfig) -> dict[str, tuple[tuple[int, ...], st
 
 
 def check_low_resolution(config: ModelConfig, images: Any, size: Sequence[int]) -> Tensor:
-    """`images` as int32 levels `[B, *size, C]`, as `check_images` does for the model's own size."""
+    """`check_images` for images of `size`, without conditions: int32 levels `[B, *size, C]`."""
     images = as_array("low_resolution", images)
     check_shape("low_resolution", images, (*size, config.channels))
     return check_levels(config, "low_resolution", images)
@@ -156,18 +159,18 @@ def check_low_resolution(config: ModelConfig, images: Any, size: Sequence[int]) 
 def check_conditions(
     config: ModelConfig, conditions: Conditions, batch_size: int | None
 ) -> dict[str, Tensor]:
-    """Conditions as a dict of tensors, captions as codes.
+    """Checks conditions; returns them as a dict of tensors, captions as codes.
 
     Args:
         config: the model's `ModelConfig`.
-        conditions: None, or a dict by field: "label" `[B]` integers, "text" a list of one str an
-            image or `[B, 201]` codes, "keypoints" `[B, 32, 32, P]` and "segmentation"
-            `[B, 32, 32, S]` from 0 to 1; just those that the model was built with. A field that is
-            None is as one left out.
-        batch_size: B, or None if that is not known yet.
+        conditions: None, or a dict with exactly the fields that the model was built with: "label"
+            `[B]` integers, "text" a list of one str per image or `[B, 201]` codes, "keypoints"
+            `[B, 32, 32, P]` and "segmentation" `[B, 32, 32, S]` numbers from 0 to 1. A field that
+            is None counts as left out.
+        batch_size: B, or None if it is not known yet.
 
     Raises:
-        UserError: for a wrong shape, dtype or range, or a condition too many or too few.
+        UserError: for a wrong shape, dtype or range, or a missing or unexpected condition.
     """
     conditions = {} if conditions is None else conditions
     if not isinstance(conditions, dict):
@@ -217,7 +220,7 @@ def _check_condition(name, values, shape, dtype, highest, batch_size):
 
 
 def _as_codes(captions, batch_size):
-    """Captions as codes; what has a number's dtype already is left as it is."""
+    """Captions as codes; values that are already numbers are not encoded."""
     if isinstance(captions, (str, bytes)):
         raise UserError(f"text is one {type(captions).__name__}; valid: {CAPTIONS}")
     if "string" in str(getattr(captions, "dtype", "")):  # a tensor, of TensorFlow or of NumPy
@@ -226,7 +229,7 @@ def _as_codes(captions, batch_size):
         return captions
     given = isinstance(captions, (list, tuple)) and (
         not len(captions) or any(isinstance(caption, (str, bytes)) for caption in captions)
-    )  # not made an array, in which numbers among them would be text as well
+    )  # an array of them would turn numbers among the captions into text
     if not given:
         try:
             captions = np.asarray(captions)
@@ -246,7 +249,7 @@ def _as_codes(captions, batch_size):
 
 
 def _known_strings(tensor):
-    """A tensor of strings as an array of them."""
+    """A tensor of strings as a numpy array; raises UserError while a graph is being traced."""
     if isinstance(tensor, np.ndarray):
         return tensor
     try:
@@ -259,7 +262,8 @@ def _known_strings(tensor):
 
 
 def as_array(name: str, values: Any) -> Tensor:
-    """`values` themselves if they are a tensor, else as a numpy array of numbers."""
+    """`values` unchanged if they are a tensor, else as a numpy array; raises UserError unless
+    that array holds numbers."""
     if hasattr(values, "dtype") and not isinstance(values, np.ndarray):
         return values
     try:
@@ -272,7 +276,7 @@ def as_array(name: str, values: Any) -> Tensor:
 
 
 def _verb(name, plural="are"):
-    """The verb that goes with an argument's name."""
+    """The form of a verb that agrees with an argument's name."""
     singular = {"are": "is", "have": "has", "hold": "holds"}
     return plural if name.endswith("s") else singular[plural]
 
@@ -282,7 +286,7 @@ def _is_integer(values):
 
 
 def concrete(values: Tensor) -> np.ndarray | None:
-    """Values as a numpy array, or None while a graph is being traced and there are none yet."""
+    """Values as a numpy array, or None while a graph is being traced and they are unknown."""
     try:
         return np.asarray(values)
     except (NotImplementedError, TypeError):

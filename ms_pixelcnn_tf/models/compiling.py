@@ -1,4 +1,4 @@
-"""Compiling a function of a model into one graph."""
+"""Compiles a function of a model into one graph."""
 
 import functools
 from collections.abc import Callable
@@ -8,16 +8,18 @@ import keras
 
 
 def compile_function(function: Callable, model: keras.Model, **shapes: Any) -> Callable:
-    """`function(model, …)` as one graph.
+    """Compiles `function(model, …)` into one graph.
 
     Args:
-        function: takes the model, then one tensor or dict of tensors a name of `shapes`.
-        model: whose variables the graph reads; all exist already.
-        **shapes: `(shape, dtype)` of each argument (or a dict of such), without the batch axis.
+        function: takes the model, then one tensor or dict of tensors per name in `shapes`.
+        model: the model whose variables the graph reads; all of them exist already.
+        **shapes: `(shape, dtype)` of each argument, or a dict of such pairs, without the batch
+            axis.
 
     Returns:
-        A function of the arguments alone. On TensorFlow a `tf.function`, traced once for any batch;
-        on JAX it is traced once a batch size; on other backends it runs eagerly.
+        A function of the arguments without the model. On TensorFlow it is a `tf.function`, traced
+        once for all batch sizes. On JAX it is traced once per batch size. On other backends it runs
+        eagerly.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -28,7 +30,7 @@ def compile_function(function: Callable, model: keras.Model, **shapes: Any) -> C
 
 
 def graph_of(compiled: Callable) -> Any:
-    """TensorFlow's graph of what `compile_function` made; None on other backends."""
+    """TensorFlow's graph of a function from `compile_function`; None on other backends."""
     traced = getattr(compiled, "get_concrete_function", None)
     return None if traced is None else traced().graph
 
@@ -44,20 +46,21 @@ def _on_tensorflow(function, model, shapes):
 
     function = never_empty(functools.partial(function, model))
     signature = [spec(name, entry) for name, entry in shapes.items()]
-    # A closure of its own: TensorFlow warns of retracing when instances share a method's code.
+    # A new closure, because TensorFlow warns of retracing when instances share a method's code.
     return tf.function(
         lambda *arguments: function(*arguments), input_signature=signature, autograph=False
     )
 
 
 def never_empty(function: Callable) -> Callable:
-    """A TensorFlow function of tensors `[B, …]`, made right for B = 0.
+    """Makes a TensorFlow function of tensors `[B, …]` also work for B = 0.
 
-    TensorFlow's fused convolutions give an empty batch a wrong shape, and what reads it fails. So
-    an empty batch becomes one of zeros, of which nothing is returned.
+    TensorFlow's fused convolutions return a wrong shape for an empty batch, and later operations
+    then fail. So an empty batch is padded with one example of zeros, whose result is dropped.
 
     Args:
-        function: takes and returns tensors, or nested structures of them, the batch first.
+        function: takes and returns tensors, or nested structures of them, with the batch axis
+            first.
     """
     import tensorflow as tf
 
@@ -82,5 +85,5 @@ def _on_jax(function, model):
         with keras.StatelessScope(zip(model.variables, values, strict=True)):
             return function(model, *arguments)
 
-    # The variables' values are arguments: a graph would keep those that it was traced with.
+    # The variables' values are arguments: else the graph would keep the values at tracing.
     return lambda *arguments: stateless([v.value for v in model.variables], *arguments)

@@ -1,4 +1,4 @@
-"""Training the Keras way: `compile`, `fit`, `evaluate` and `predict`.
+"""Trains models the Keras way, with `compile`, `fit`, `evaluate` and `predict`.
 
 Use `fit` for your own arrays and for Keras' callbacks. Use `bin/train` (`training.loop`) for runs
 that resume bit for bit after a crash, for crops and weight averages, and for several machines:
@@ -17,32 +17,33 @@ from ms_pixelcnn_tf.models.checks import as_array
 from ms_pixelcnn_tf.pixels import bits_per_dim
 from ms_pixelcnn_tf.types import Tensor
 
-CHECKED_AT_ONCE = 1024  # examples: checks make int32 copies
+CHECKED_AT_ONCE = 1024  # examples per check, which makes an int32 copy
 NO_USE = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 class KerasTraining(keras.Model):
-    """A density model that Keras trains: its loss is its own likelihood.
+    """A density model that Keras trains by its own likelihood.
 
-    Data are the examples alone (`[N, H, W, C]` or `[N, T, H, W, C]` integer levels), or a dict of
-    them and the fields that condition the model, such as `{"images": images, "label": labels}` or
-    `{"frames": frames, "actions": actions, "states": states}`. Either is a structure of arrays, or
-    the elements of a batched `tf.data.Dataset`. There are no targets. Arrays are checked before the
-    first step; a dataset's shapes, dtypes and fields are, its values are not.
+    The data are the examples alone (`[N, H, W, C]` or `[N, T, H, W, C]` integer levels), or a dict
+    of the examples and the fields that condition the model, such as
+    `{"images": images, "label": labels}` or
+    `{"frames": frames, "actions": actions, "states": states}`. Give arrays, or a batched
+    `tf.data.Dataset` with such elements, and no targets. Arrays are checked before the first step.
+    Of a dataset the fields, shapes and dtypes are checked, but not the values.
 
-    The loss is the negative log-likelihood in nats per sub-pixel, the mean over the examples.
-    "bits_per_dim" is the same in bits. Callbacks that monitor it need `mode="min"`:
+    The loss is the negative log-likelihood in nats per sub-pixel, averaged over the examples.
+    "bits_per_dim" is the loss in bits. Callbacks that monitor it need `mode="min"`:
 
         keras.callbacks.EarlyStopping("val_bits_per_dim", mode="min", patience=3)
     """
 
     config: Any
-    input_name: str  # of the examples in a dict
-    check_inputs: Callable  # (config, examples, conditions) → both, as tensors
+    input_name: str  # key of the examples in a dict
+    check_inputs: Callable  # (config, examples, conditions) → examples, conditions: tensors
 
     def check_held(self, scales: Sequence[str] | None = None) -> None:
-        """Raises UserError, naming those missing, unless the model holds all of `scales` (None: all
-        there are)."""
+        """Raises UserError, which names the missing scales, unless the model holds all of `scales`
+        (None: every scale of the variant)."""
         needed = self.config.scale_names if scales is None else scales
         held = self.config.held_scales
         missing = [name for name in needed if name not in held]
@@ -55,12 +56,12 @@ class KerasTraining(keras.Model):
         """Prepares `fit`.
 
         Args:
-            optimizer: a Keras optimizer or its name; None: Adam at 1e-3 that clips gradients to a
-                global norm of 1.
-            **options: those of `keras.Model.compile`, but no loss and no metrics.
+            optimizer: a Keras optimizer or its name; None: Adam at 1e-3, with gradients clipped to
+                a global norm of 1.
+            **options: those of `keras.Model.compile`, except loss and metrics.
 
         Raises:
-            UserError: for a loss or metrics.
+            UserError: if a loss or metrics are given.
         """
         for name in NO_USE:
             if options.get(name) is not None:
@@ -81,15 +82,15 @@ class KerasTraining(keras.Model):
 
         Args:
             x: the data; see the class.
-            y: None.
-            **options: those of `keras.Model.fit`. "validation_data" is like `x`.
+            y: must be None.
+            **options: those of `keras.Model.fit`. "validation_data" has the form of `x`.
 
         Returns:
-            The history: "loss" and "bits_per_dim" of each epoch, as means over its steps, and
-            "val_loss" and "val_bits_per_dim" with validation data.
+            The history: "loss" and "bits_per_dim" of each epoch, averaged over its steps. With
+            validation data also "val_loss" and "val_bits_per_dim".
 
         Raises:
-            UserError: for data that `log_prob` would refuse, targets, or sample weights.
+            UserError: for data that `log_prob` refuses, targets, or sample weights.
         """
         self._refuse_targets(y, options.get("sample_weight"))
         if options.get("validation_data") is not None:
@@ -99,13 +100,15 @@ class KerasTraining(keras.Model):
         return super().fit(self._checked_data(x), **options)
 
     def evaluate(self, x: Any = None, y: None = None, **options: Any) -> Any:
-        """`[loss, bits_per_dim]` of all examples, each counted once, or a dict with
-        `return_dict=True`; `x`, `options` and errors as for `fit`."""
+        """Returns `[loss, bits_per_dim]` of all examples, each counted once.
+
+        With `return_dict=True` returns a dict. `x`, `options` and errors are as for `fit`.
+        """
         self._refuse_targets(y, options.get("sample_weight"))
         return super().evaluate(self._checked_data(x), **options)
 
     def predict(self, x: Any, **options: Any) -> np.ndarray:
-        """`log_prob` of all examples, batch by batch: `[N]` float32 nats (numpy)."""
+        """`log_prob` of all examples, computed batch by batch: `[N]` nats (numpy)."""
         self.check_held()
         terms = super().predict(self._checked_data(x), **options)
         return np.sum(list(terms.values()), axis=0)
@@ -118,7 +121,7 @@ class KerasTraining(keras.Model):
         sample_weight: None = None,
         training: bool = True,
     ) -> Tensor:
-        """Nats per sub-pixel, the mean over a batch; `y_pred` are the terms of log p."""
+        """Nats per sub-pixel, averaged over the batch; `y_pred` holds the terms of log p."""
         self._refuse_targets(y, sample_weight)
         nats = -ops.sum(ops.stack(list(y_pred.values())), axis=0) / sum(self.term_dims.values())
         return MeanOfExamples()(nats, nats)
@@ -128,7 +131,7 @@ class KerasTraining(keras.Model):
         return results | {"bits_per_dim": bits_per_dim(results["loss"], 1)}
 
     def split_inputs(self, x: Any) -> tuple[Any, Any]:
-        """The examples and the conditions of what `fit` takes.
+        """Splits data in the form that `fit` takes into examples and conditions.
 
         Raises:
             UserError: for a dict without examples.
@@ -150,7 +153,7 @@ class KerasTraining(keras.Model):
             raise UserError("sample_weight is given; valid: none, all examples count the same")
 
     def _checked_data(self, x):
-        """`x` after the checks of `log_prob`, as arrays or a dataset; captions as codes."""
+        """`x` after the checks of `log_prob`; arrays of captions become codes."""
         if hasattr(x, "element_spec"):  # a tf.data.Dataset
             spec, *targets = keras.utils.unpack_x_y_sample_weight(x.element_spec)
             self._refuse_targets(*targets)
@@ -185,14 +188,14 @@ class KerasTraining(keras.Model):
 
 
 class MeanOfExamples(keras.losses.Loss):
-    """The mean of `y_pred`, as a loss so that Keras shares it out among replicas."""
+    """The mean of `y_pred`, as a Keras loss so that Keras scales it for the replicas."""
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return y_pred
 
 
 def _zeros(spec):
-    """An array of a `tf.TensorSpec`, of size 0 along each side that is not known."""
+    """An array with the shape and dtype of a `tf.TensorSpec`; unknown sides have size 0."""
     if spec.shape.rank is None:
         return np.zeros((), spec.dtype.as_numpy_dtype)
     return np.zeros([side or 0 for side in spec.shape], spec.dtype.as_numpy_dtype)

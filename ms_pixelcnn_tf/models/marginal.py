@@ -1,4 +1,4 @@
-"""The first guess of a softmax with a tent: the levels' frequencies in the data."""
+"""Starts a softmax with a tent at the levels' frequencies in the data."""
 
 from collections.abc import Iterable
 
@@ -13,13 +13,15 @@ from ms_pixelcnn_tf.types import Array
 def start_at_marginal(
     config: DensityConfig, biases: Iterable[keras.Variable], histogram: Array
 ) -> None:
-    """Sets a softmax's free logits to the data's marginal, on which its tent is laid.
+    """Sets the free logits of a softmax with a tent to the data's marginal.
+
+    Other distributions stay unchanged: a DMOL starts at its own spread, and a softmax without a
+    tent at the uniform distribution.
 
     Args:
         config: the model's configuration.
-        biases: variables, the bias of each network's parameters, channel by channel.
-        histogram: `[C, L]` counts of each channel's levels. A DMOL starts at a spread of its own,
-            and a softmax without a tent at the uniform law: both are left alone.
+        biases: variables: the bias of each network's output parameters, channel by channel.
+        histogram: `[C, L]` counts of each channel's levels.
     """
     if not config.starts_at_marginal:
         return

@@ -1,9 +1,9 @@
-"""One scale of an image or a frame: its groups, each with an upscaler of its own.
+"""One scale of an image or a frame: its groups, each with its own upscaler.
 
     log p(scale | context) = Σ over groups g of log p(x_g | x_1 … x_{g-1}, context)
 
-The groups are the corners of the scale's 2x2 blocks. Group 1 is the scale below, except in a video
-that has no pyramid.
+The groups are the corners of the scale's 2x2 blocks. Group 1 is the next smaller scale, except in
+the video variant `OT`, which has no pyramid and also models group 1.
 
 Reference: Reed et al. (2017), section 3, equations 2 and 3.
 """
@@ -27,18 +27,17 @@ GROUPS = (1, 2, 3, 4)
 class Factor(NamedTuple):
     """One factor of log p, teacher-forced."""
 
-    term: str  # name of the term that it belongs to
+    term: str  # name of the term that it adds to
     params: Any  # [B, h, w, ..., num_params] of the model's distribution
-    levels: Any  # [B, h, w, ..., C] that they are scored on
+    levels: Any  # [B, h, w, ..., C] levels that are scored
 
 
 class Scale:
     """The groups of one scale.
 
     Args:
-        upscalers: group → the network of that group, in order. The groups before the first are
-            given.
-        term_dims: names of the terms, one for each group → sub-pixels of the group.
+        upscalers: group → its network, in order. The groups before the first are given.
+        term_dims: name of each group's term, in the same order → number of its sub-pixels.
     """
 
     def __init__(
@@ -53,14 +52,14 @@ class Scale:
         context: Sequence[Tensor] = (),
         cut: Callable[[Any], Any] | None = None,
     ) -> Iterator[Factor]:
-        """The `Factor` of each group, given the true image.
+        """Yields the `Factor` of each group, given the true image.
 
         Args:
             image: `[B, H, W, C]` levels of the scale.
             conditioning: `[B, 1 or H/2, 1 or W/2, E]`, a vector or a map, or None.
-            context: maps `[B, H/2, W/2, ·]` of levels that are read before the groups, such as the
-                groups of the previous frame.
-            cut: keeps those pixels of a map of the groups that are scored; None: all.
+            context: maps `[B, H/2, W/2, ·]` of levels that the networks read in front of the
+                groups, such as the groups of the previous frame.
+            cut: cuts the scored part out of a map of the groups; None: all is scored.
         """
         groups = pixels.split_groups(image)
         for term, (group, upscaler) in zip(self.term_dims, self.upscalers.items(), strict=True):
@@ -79,17 +78,17 @@ class Scale:
         sampler: CachedSampler | NaiveSampler,
         context: Sequence[Tensor] = (),
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """The inverse of `factors`: the scale's levels from uniforms, group by group.
+        """The inverse of `factors`: decodes the scale's levels from uniforms, group by group.
 
         Args:
-            given: the groups before those that are decoded, `[B, H/2, W/2, C]` levels.
+            given: the groups before the first decoded one, `[B, H/2, W/2, C]` levels.
             uniforms: `[B, H, W, C]` in [0, 1).
             conditioning, context: as for `factors`.
-            sampler: how each group is decoded.
+            sampler: decodes each group.
 
         Returns:
-            `[B, H, W, C]` int32 levels, and the log-probabilities of each decoded group
-            `[B, H/2, W/2, C]` (nats), or None where the sampler has none.
+            `[B, H, W, C]` int32 levels, and a list of the log-probabilities of each decoded group,
+            `[B, H/2, W/2, C]` (nats), or None where the sampler returns none.
         """
         groups, log_probs, drawn = list(given), [], pixels.split_groups(uniforms)
         for group, upscaler in self.upscalers.items():
@@ -110,17 +109,17 @@ def make_scale(
     previous: bool = False,
     **arguments: Any,
 ) -> Scale:
-    """A `Scale` with new upscalers, of the type that the configuration says.
+    """A `Scale` with new upscalers of the configured type.
 
     Args:
-        config: the model's.
-        distribution: the law of a pixel.
+        config: the model's configuration.
+        distribution: the distribution of a pixel.
         size: `(height, width)` of the scale.
-        groups: which are modelled.
-        prefix: of the terms' names; None: such as "8to16/".
-        names: of the networks, a format of `prefix` and `group`.
+        groups: the groups to model.
+        prefix: prefix of the terms' names; None: made from the sizes, such as "8to16/".
+        names: format of the networks' names, with the fields `prefix` and `group`.
         previous: whether the context starts with the groups of the previous frame.
-        **arguments: of the upscalers, such as `conditioning_features`.
+        **arguments: other arguments of the upscalers, such as `conditioning_features`.
     """
     height, width = (side // 2 for side in size)
     if prefix is None:
@@ -128,7 +127,7 @@ def make_scale(
     upscalers = {}
     for group in groups:
         own = config.pixel_arguments | arguments | {"group": group, "previous": previous}
-        if group == 1 and not previous:  # there is nothing to predict it from
+        if group == 1 and not previous:  # it has no context to predict from
             own["prediction_path"] = "none"
         own["name"] = names.format(prefix=prefix.replace("/", "_"), group=group)
         upscalers[group] = _make_upscaler(config, distribution, (height, width), own)
@@ -137,7 +136,7 @@ def make_scale(
 
 
 def _make_upscaler(config, distribution, size, arguments):
-    """The network of one group, whose maps are of `size`."""
+    """The network of one group, for maps of `size`."""
     arguments |= {
         "num_blocks": config.residual_blocks,
         "features": config.features,

@@ -1,4 +1,4 @@
-"""Networks: conditioning and given pixels → distribution parameters."""
+"""Networks: known pixels and conditioning → parameters of a distribution over pixels."""
 
 from ms_pixelcnn_tf.networks.masked_upscaler import MaskedUpscalerA, TypeA, make_type_a
 from ms_pixelcnn_tf.networks.multiplicative_pixelcnn import MultiplicativePixelCNN

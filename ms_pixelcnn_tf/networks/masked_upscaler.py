@@ -1,13 +1,13 @@
-"""Type A as in the paper: a channel-masked network, evaluated once per channel.
+"""The paper's upscaler of type A: a channel-masked network, evaluated once per channel.
 
-The features come in one group per channel. They read the context, which every group sees, and the
-group's own pixels through 3x3 convolutions that are masked between the groups but not in space. So
+The features form one channel group per channel. All of them read the context. They read the group's
+own pixels through 3x3 convolutions that are masked between channel groups but not in space. So
 channel c of a pixel sees the channels before c of its own pixel and of the pixels around it, as far
 as the network reaches, and no other sub-pixel of its group. Sampling decodes channel c of all
-pixels at once, and then evaluates the network again for channel c + 1: three evaluations per group
-of an RGB image, one for its likelihood.
+pixels at once, then evaluates the network again for channel c + 1. A group of an RGB image takes
+three evaluations to sample and one to score.
 
-A mixture of logistics parametrises all channels of a pixel at once, and so has no order to mask.
+A mixture of logistics parametrises all channels of a pixel at once, so it has no order to mask.
 
 Reference: Reed et al. (2017), section 3.1; masks: van den Oord et al. (2016a), section 3.4.
 """
@@ -35,16 +35,16 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable("ms_pixelcnn_tf")
 class MaskedUpscalerA(Upscaler):
-    """Type A: the group's pixels are generated together, channel after channel.
+    """Type A: the group's pixels are generated together, one channel after another.
+
+    `trunk(context, conditioning)` returns the encoded context, as in `UpscalerA`. The layer, called
+    with that and the group's own levels, returns the parameters,
+    `[B, H, W, distribution.num_params]`.
 
     Args:
-        distribution: the law of a pixel, from `distributions`; it orders its channels.
-        group, num_blocks, features, head_features, and by name the others: those of `Upscaler`.
-            Features come in C groups.
-
-    It is called as `UpscalerA` is: `trunk(context, conditioning)` gives the encoded context,
-    and calling the layer with that and the group's own levels gives the parameters,
-    `[B, H, W, distribution.num_params]`.
+        distribution: the distribution of a pixel, from `distributions`; it must order the channels.
+        group, num_blocks, features, head_features, and further keyword arguments: as for
+            `Upscaler`. The features form C channel groups.
     """
 
     channel_by_channel = True
@@ -93,7 +93,7 @@ class MaskedUpscalerA(Upscaler):
             self.conditioning_projection.build((None, self.conditioning_features))
 
     def trunk(self, context: Tensor, conditioning: Tensor | None = None) -> tuple:
-        """The encoded context: nothing of the network, all of which reads the group's own pixels.
+        """The encoded context. No block runs yet: all of them read the group's own pixels.
 
         Args:
             context: `[B, H, W, C·(g-1)]`, with `previous` `[B, H, W, C·(g+3)]`, integer levels (or
@@ -101,9 +101,9 @@ class MaskedUpscalerA(Upscaler):
             conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
 
         Returns:
-            Pixel features of the context (without one the conditioning, a map), the prediction of
-            `networks.trunk.Trunk` or None, and what each block is given of the conditioning
-            (`networks.trunk.project`).
+            The pixel features of the context (without a context: the conditioning, a map), the
+            prediction as in `networks.trunk.Trunk` or None, and each block's share of the
+            conditioning (`networks.trunk.project`).
         """
         pixels, prediction = self.pixel_features(context), None
         if self.prediction is not None:
@@ -112,9 +112,11 @@ class MaskedUpscalerA(Upscaler):
         return pixels if self.context_channels else conditioning, prediction, shares
 
     def call(self, encoded: Sequence[Any], levels: Tensor) -> Tensor:
-        """Args:
-        encoded: from the trunk.
-        levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
+        """The parameters of the group's pixels.
+
+        Args:
+            encoded: from `trunk`.
+            levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
         given, prediction, shares = encoded
         maps = self.entry(ops.concatenate([given, self.pixel_features(levels)], axis=-1))
@@ -124,7 +126,7 @@ class MaskedUpscalerA(Upscaler):
         return self.logits(with_prediction(prediction, head))
 
     def scored(self, encoded: Sequence[Any], levels: Tensor, cut: Callable) -> Tensor:
-        """As of all types; but a pixel's parameters see the pixels around it."""
+        """As `Upscaler.scored`, but computed on the whole map: pixels see those around them."""
         return cut(self(encoded, levels))
 
     def pixel_features(self, levels: Tensor) -> Tensor:
@@ -134,7 +136,7 @@ class MaskedUpscalerA(Upscaler):
 
     def channel_params(self, encoded: Sequence[Any]) -> Callable:
         """For decoding: a function `(channel, levels [..., C]) → parameters` that evaluates the
-        network with the channels decoded so far."""
+        whole network on the channels decoded so far."""
         size = self.distribution.num_params // self.distribution.channels
         return lambda channel, levels: self(encoded, levels)[
             ..., channel * size : (channel + 1) * size
@@ -150,12 +152,12 @@ TypeA: TypeAlias = UpscalerA | MaskedUpscalerA
 
 
 def make_type_a(colour: str, distribution: Distribution, **arguments: Any) -> TypeA:
-    """An upscaler of type A.
+    """A new upscaler of type A.
 
     Args:
-        colour: how a softmax orders the channels: "head" or "masked"; of a law that orders none
-            both are the same.
-        distribution, **arguments: of the class.
+        colour: how a softmax orders the channels: "head" or "masked"; no effect on a distribution
+            that does not order them.
+        distribution, **arguments: as for the class.
     """
     masked = colour == "masked" and distribution.channel_autoregressive
     return (MaskedUpscalerA if masked else UpscalerA)(distribution, **arguments)

@@ -1,4 +1,4 @@
-"""The decoder of a Video Pixel Network: a frame in raster order, given the past."""
+"""The decoder of the Video Pixel Network: a frame in raster order, given the past."""
 
 from typing import Any
 
@@ -23,27 +23,28 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 class MultiplicativePixelCNN(DistributionLayer, keras.layers.Layer):
     """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
 
-    A masked convolution (mask A) of the frame's own pixels, masked residual multiplicative blocks
-    (mask B), and a masked 1x1 head. Of the frame itself a pixel sees what a single stack sees: with
-    n = 1 + 2·`num_blocks` convolutions, n rows and columns back, and k rows above no more than k
-    columns to the right. What stands in that blind spot it knows from the frame before, by way of
-    the conditioning.
+    The network is a masked convolution (mask A) of the frame's own pixels, masked residual
+    multiplicative blocks (mask B), and a masked 1x1 head. Within the frame, a pixel sees as much as
+    a single stack does: with n = 1 + 2·`num_blocks` convolutions, n rows and columns back, and in
+    the k-th row above at most k columns to the right. The conditioning makes up for that blind spot
+    with features of the past.
 
     Args:
-        distribution: a law from `distributions`; if it is `channel_autoregressive`, the features
-            come in one group a channel, as in `GatedPixelCNN`.
+        distribution: the distribution of a pixel, from `distributions`; if it is
+            `channel_autoregressive`, the features form one channel group per channel, as in
+            `GatedPixelCNN`.
         num_blocks: residual multiplicative blocks, at least 1.
-        features: width c of the blocks; they carry 2c.
+        features: width c of the units in a block; the blocks' inputs and outputs have 2c.
         head_features: width of the masked 1x1 layer before the output.
         conditioning_features: width E of the conditioning; 0 for none.
-        prediction_path: as of `GatedPixelCNN`; with "none" calls come without a prediction.
-        pixel_inputs: as of `GatedPixelCNN`.
+        prediction_path: as for `GatedPixelCNN`; with "none", calls pass no prediction.
+        pixel_inputs: as for `GatedPixelCNN`.
 
     Call arguments:
         levels: `[B, H, W, C]` integer levels (or floats holding them) of the frame itself.
-        conditioning: `[B, 1 or H, 1 or W, E]`, what the past tells, or None. A 1x1 convolution of
+        conditioning: `[B, 1 or H, 1 or W, E]`, features of the past, or None. A 1x1 convolution of
             it is added at the entry and in each block.
-        prediction: `[B, H, W, C]` on [-1, 1], such as the frame before, or None.
+        prediction: `[B, H, W, C]` on [-1, 1], such as the previous frame, or None.
 
     Returns:
         `[B, H, W, distribution.num_params]`.
@@ -124,7 +125,7 @@ class MultiplicativePixelCNN(DistributionLayer, keras.layers.Layer):
 
     def project(self, conditioning: Tensor | None) -> tuple[Tensor | None, list[Tensor | None]]:
         """The conditioning's share of the entry's outputs, `[B, ·, ·, 2c]`, and of each block's
-        inner features, a list of `[B, ·, ·, c]`; Nones without a conditioning."""
+        inner features, a list of `[B, ·, ·, c]`; Nones without conditioning."""
         if self.conditioning_projection is None:
             return None, [None] * len(self.blocks)
         parts = ops.split(self.conditioning_projection(conditioning), 2 + len(self.blocks), axis=-1)

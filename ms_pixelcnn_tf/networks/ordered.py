@@ -1,4 +1,4 @@
-"""Where every network that orders pixels begins and ends: its inputs' groups, its output layer."""
+"""Shared parts of the masked networks: channel groups of the inputs, and the output layer."""
 
 import keras
 
@@ -10,8 +10,8 @@ from ms_pixelcnn_tf.types import Groups
 
 
 def channel_groups(distribution: Distribution, pixel_inputs: str) -> tuple[int, list[int]]:
-    """Channel groups that the features come in, and the group of each pixel feature: one a channel
-    if the law orders its channels, else one for all."""
+    """The number of channel groups of the features, and the channel group of each pixel feature:
+    one per channel if the distribution orders its channels, else one for all."""
     groups = feature_channels(distribution.channels, pixel_inputs)
     if distribution.channel_autoregressive:
         return distribution.channels, groups
@@ -25,10 +25,13 @@ def make_logits(
     prediction_path: str,
     policy: keras.DTypePolicy,
 ) -> MaskedDense:
-    """The masked output layer. Unless `prediction_path` is "none", it reads the prediction,
-    `[..., C]`, which all groups see and the law is centred on at first, before the head's features.
-    In mixed precision it computes in float32: rounded, the centre would be off by a part of a
-    level."""
+    """The masked output layer.
+
+    Unless `prediction_path` is "none", its inputs are the prediction, `[..., C]`, then the head's
+    features. All channel groups see the prediction, and the distribution starts centred on it. In
+    mixed precision the layer computes in float32: rounding would shift the centre by a fraction of
+    a level.
+    """
     predicted = [-1] * distribution.channels if prediction_path == "linear" else []
     return MaskedDense(
         predicted + list(head_groups),

@@ -26,20 +26,21 @@ class GatedPixelCNN(DistributionLayer, keras.layers.Layer):
     """Parameters of every sub-pixel from the sub-pixels before it, in raster order, R → G → B.
 
     Args:
-        distribution: a law from `distributions`; if it is `channel_autoregressive`, the features
-            come in one group a channel, so logits of G see R at the same pixel, and those of B see
-            R and G. Otherwise one evaluation parametrises the whole pixel.
+        distribution: the distribution of a pixel, from `distributions`. If it is
+            `channel_autoregressive`, the features form one channel group per channel, so logits of
+            G see R at the same pixel, and those of B see R and G. Otherwise one evaluation
+            parametrises the whole pixel.
         num_layers: gated layers, the first of kernel `first_kernel`, the rest of `gated_kernel`.
         features: width F of both stacks.
         head_features: width of the masked 1x1 layer before the output.
         first_kernel: odd.
         conditioning_features: width E of the conditioning; 0 for none.
-        predicted: whether calls come with a prediction of the pixels. If not, the network makes
-            its own, linear in the pixels to the left and above.
-        prediction_path: "linear": the prediction goes straight to the output layer, which starts by
-            centring the law on it: much of what there is to know of a pixel is there from the first
-            step (a departure from the paper). "none": there is no prediction.
-        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
+        predicted: whether calls pass a prediction of the pixels. If not, the network makes its own,
+            linear in the pixels to the left and above.
+        prediction_path: "linear": the prediction goes straight to the output layer, and the
+            distribution starts centred on it, so that much about a pixel is known from the first
+            training step (a departure from the paper). "none": no prediction.
+        pixel_inputs: inputs per pixel, "features" or "values"; see `pixels.pixel_features`.
         gated_kernel: odd.
 
     Call arguments:
@@ -154,12 +155,12 @@ class GatedPixelCNN(DistributionLayer, keras.layers.Layer):
         return self.neighbours(ops.concatenate([left, above], axis=-1))
 
     def pixel_features(self, levels: Tensor) -> Tensor:
-        """`[..., C]` levels → `[..., pixel features]`, float32 at least, as the prediction is."""
+        """`[..., C]` levels → `[..., pixel features]`, in float32 at least, as the prediction."""
         inputs = self.arguments["pixel_inputs"]
         return pixel_features(levels, self.distribution.num_levels, self.variable_dtype, inputs)
 
     def project(self, conditioning: Tensor | None) -> Sequence[Tensor | None]:
-        """The conditioning's share of each layer's gates: `[B, ·, ·, 4F]` a layer, or Nones."""
+        """The conditioning's share of each layer's gates: a list of `[B, ·, ·, 4F]` or Nones."""
         if self.conditioning_projection is None:
             return [None] * len(self.layers)
         return ops.split(self.conditioning_projection(conditioning), len(self.layers), axis=-1)

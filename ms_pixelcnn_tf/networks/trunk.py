@@ -1,4 +1,4 @@
-"""The trunk of an upscaler: the groups already known → features, and a first prediction."""
+"""The trunk of an upscaler: context → features, and a first prediction of the group."""
 
 from typing import Any
 
@@ -18,14 +18,15 @@ class Trunk(keras.layers.Layer):
     Args:
         num_levels: levels of the pixels.
         channels: image channels C.
-        group: 2, 3 or 4; or 1, given the frame before (`previous`), or without a context: then the
-            conditioning, a map, is read in its place, and there is no prediction.
+        group: 2, 3 or 4; or 1, whose context is the previous frame (`previous`) or nothing. Without
+            a context the trunk reads the conditioning, a map, in its place, and `prediction_path`
+            must be "none".
         num_blocks: residual blocks.
         features: width F.
         conditioning_features: width E of the conditioning; 0 for none.
-        previous: whether the context starts with the four groups of the frame before.
-        prediction_path: "linear" or "none": whether there is a prediction.
-        pixel_inputs: what it reads of a pixel, "features" or "values"; see `pixels.pixel_features`.
+        previous: whether the context starts with the four groups of the previous frame.
+        prediction_path: "linear", or "none" for no prediction.
+        pixel_inputs: inputs per pixel, "features" or "values"; see `pixels.pixel_features`.
         residual_block: kind of the blocks (`layers.ResidualBlock`).
 
     Call arguments:
@@ -34,11 +35,11 @@ class Trunk(keras.layers.Layer):
         conditioning: `[B, 1 or H, 1 or W, E]`, a vector or a map, or None.
 
     Returns:
-        `[B, H, W, F]` features, and a prediction of the group, or None: `[B, H, W, C]` on [-1, 1],
-        linear in the context, which starts as the mean of the groups known at the same place, or as
-        the same group of the frame before. It goes straight to the output layer, which starts by
-        centring the law on it: much of what there is to know is there from the first step (a
-        departure from the paper).
+        `[B, H, W, F]` features, and a prediction of the group `[B, H, W, C]` on [-1, 1], or None.
+        The prediction is linear in the context. It starts as the mean of the known groups at the
+        same position or, with `previous`, as the same group of the previous frame. It goes straight
+        to the output layer, and the distribution starts centred on it, so that much about a pixel
+        is known from the first training step (a departure from the paper).
     """
 
     def __init__(
@@ -101,8 +102,8 @@ class Trunk(keras.layers.Layer):
 def project(
     projection: keras.layers.Layer | None, conditioning: Tensor | None, num_blocks: int
 ) -> list[tuple[Tensor, ...]]:
-    """What each block is called with beside its maps: its share of the projected conditioning,
-    `[B, ·, ·, F]`, or nothing. (A block that is recomputed may not be called with None.)"""
+    """The further arguments of each block's call: its share of the projected conditioning,
+    `[B, ·, ·, F]`, or nothing. (A block that is recomputed cannot be called with None.)"""
     if projection is None:
         return [()] * num_blocks
     return list(zip(ops.split(projection(conditioning), num_blocks, axis=-1)))
@@ -111,9 +112,12 @@ def project(
 def make_prediction(
     path: str, channels: int, group: int, previous: bool, policy: keras.DTypePolicy
 ) -> keras.layers.Conv2D | None:
-    """The prediction of a group from the raw values of its context, `[B, H, W, ·]` → `[B, H, W, C]`
-    in float32 at least: "linear", a 3x3 convolution, or "none", None. It starts as the mean of the
-    groups known at the same place, or, if they are there, as the same group of the frame before."""
+    """The layer that predicts a group from the raw values of its context.
+
+    It maps `[B, H, W, ·]` → `[B, H, W, C]` in float32 at least. With "linear" it is a 3x3
+    convolution; with "none" it is None. It starts as the mean of the known groups at the same
+    position or, with `previous`, as the same group of the previous frame.
+    """
     if path == "none":
         return None
     return keras.layers.Conv2D(
@@ -127,7 +131,7 @@ def make_prediction(
 
 
 def _mean_of_groups(shape, dtype=None):
-    """Kernel of a convolution that averages the groups known at the same place."""
+    """The initialiser of a kernel that averages the known groups at the same position."""
     _, _, inputs, channels = shape
     kernel = np.zeros(shape)
     kernel[1, 1] = np.tile(np.eye(channels), (inputs // channels, 1)) * channels / inputs
@@ -135,7 +139,7 @@ def _mean_of_groups(shape, dtype=None):
 
 
 def _same_group(group):
-    """The initialiser of a kernel that picks one group of the frame before, at the same place."""
+    """The initialiser of a kernel that copies a pixel of one group of the previous frame."""
 
     def initializer(shape, dtype=None):
         kernel, channels = np.zeros(shape), shape[-1]

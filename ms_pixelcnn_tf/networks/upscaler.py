@@ -1,10 +1,10 @@
-"""Upscalers: one group of a scale from the groups before it. Type A and type B.
+"""Upscalers of types A and B: a group of a scale, given the groups before it.
 
 Both read the context, the groups already known, in space-to-depth layout: `[B, H, W, C·(g-1)]` at
-the lower scale's size. In a video the four groups of the frame before may stand ahead of them, and
-group 1 may come from those, or from the conditioning alone. A residual trunk without masks turns
-the context into features, once a group. The types differ in how the group's own pixels depend on
-one another given those:
+the lower scale's size. In a video the four groups of the previous frame may come before them, and
+group 1 may have these alone as its context, or only the conditioning. A residual trunk without
+masks turns the context into features, once per group. The types differ in how the group's own
+pixels depend on one another, given the features:
 
 * type A: not at all; only the channels of one pixel are ordered, by a masked 1x1 head;
 * type B: within contiguous M×M patches, in raster order, by a shallow Gated PixelCNN whose weights
@@ -39,17 +39,17 @@ from ms_pixelcnn_tf.types import Shape, Tensor
 
 
 class Upscaler(DistributionLayer, keras.layers.Layer):
-    """The base of all types.
+    """The base class of all upscalers.
 
     Args:
-        distribution: the law of a pixel, from `distributions`.
+        distribution: the distribution of a pixel, from `distributions`.
         group, num_blocks, features, conditioning_features, previous, prediction_path, pixel_inputs,
-            residual_block: of the trunk (`networks.trunk.Trunk`).
+            residual_block: as for the trunk (`networks.trunk.Trunk`).
         head_features: width of the layer before the output.
     """
 
     trunk: Any  # (context, conditioning) → the encoded context
-    channel_by_channel = False  # whether a channel of all its pixels is generated before the next
+    channel_by_channel = False  # whether one channel of all pixels is generated before the next
 
     def __init__(
         self,
@@ -94,9 +94,16 @@ class Upscaler(DistributionLayer, keras.layers.Layer):
         )
 
     def scored(self, encoded: Any, levels: Tensor, cut: Callable) -> Tensor:
-        """The parameters of those pixels that `cut` keeps of any map `[B, H, W, ·]`. Only for them
-        is more computed than the trunk, as a pixel's parameters see nothing of the group beyond its
-        own patch (type A: pixel), which is kept whole."""
+        """The parameters of the pixels that `cut` keeps.
+
+        Only the trunk runs on whole maps: a pixel's parameters see nothing of the group outside its
+        own patch (type A: pixel), which `cut` must keep whole.
+
+        Args:
+            encoded: from the trunk.
+            levels: `[B, H, W, C]`, the group itself.
+            cut: crops a map `[B, H, W, ·]`, and returns None for None.
+        """
         return self([cut(maps) for maps in encoded], cut(levels))
 
     def channel_params(self, encoded: Any) -> Callable:
@@ -104,7 +111,7 @@ class Upscaler(DistributionLayer, keras.layers.Layer):
         raise NotImplementedError
 
     def decode(self, encoded: Any, uniforms: Tensor, sampler: Any) -> tuple[Tensor, Tensor | None]:
-        """The group's levels by inverse CDF: type A decodes a channel of all pixels at once.
+        """The group's levels by inverse CDF; type A decodes one channel of all pixels at once.
 
         Args:
             encoded: from the trunk.
@@ -121,11 +128,14 @@ class Upscaler(DistributionLayer, keras.layers.Layer):
 class UpscalerA(Upscaler):
     """Type A: the group's pixels are independent given the context.
 
-    Args: those of `Upscaler`. A channel's own hidden layer has `head_features`.
-
-    `trunk(context, conditioning)` gives the encoded context: features, and a prediction or
-    None. Calling the layer with those and the group's own levels gives the parameters,
+    `trunk(context, conditioning)` returns the encoded context: features, and a prediction or None.
+    The layer, called with those and the group's own levels, returns the parameters,
     `[B, H, W, distribution.num_params]`.
+
+    Args:
+        distribution, group, num_blocks, features, and further keyword arguments: as for `Upscaler`.
+        head_features: width of each channel's hidden layer, or of the only one if the distribution
+            does not order the channels.
     """
 
     def __init__(
@@ -173,9 +183,11 @@ class UpscalerA(Upscaler):
             self.head.build((None, predicted + self.hidden.units))
 
     def call(self, encoded: Sequence[Tensor | None], levels: Tensor) -> Tensor:
-        """Args:
-        encoded: from the trunk.
-        levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
+        """The parameters of the group's pixels.
+
+        Args:
+            encoded: from the trunk.
+            levels: `[B, H, W, C]`, the group itself. Parameters of channel c see channels before c.
         """
         maps, prediction = encoded
         if self.distribution.channel_autoregressive:
@@ -183,8 +195,8 @@ class UpscalerA(Upscaler):
         return self.head(with_prediction(prediction, self.hidden(maps)))
 
     def channel_params(self, encoded: Sequence[Tensor | None]) -> Callable:
-        """For decoding: a function `(channel, levels [..., C]) → parameters`, the trunk's share of
-        which is computed here, once."""
+        """For decoding: a function `(channel, levels [..., C]) → parameters`. The trunk's share is
+        computed once, before the function is called."""
         if not self.distribution.channel_autoregressive:
             params = self(encoded, None)
             return lambda channel, levels: params
@@ -210,9 +222,9 @@ class UpscalerB(Upscaler):
     """Type B: the group's pixels are autoregressive within M×M patches.
 
     Args:
-        distribution, group, num_blocks, features, head_features, and by name the others: those of
-            `Upscaler`.
-        patch_size: `(h, w)` of a patch, dividing the size of the group's map.
+        distribution, group, num_blocks, features, head_features, and further keyword arguments: as
+            for `Upscaler`.
+        patch_size: `(h, w)` of a patch; it divides the size of the group's map.
         decoder_layers, decoder_features, gated_kernel: of the shallow Gated PixelCNN.
     """
 
@@ -258,7 +270,7 @@ class UpscalerB(Upscaler):
         self.decoder.build()
 
     def call(self, encoded: Sequence[Tensor | None], levels: Tensor) -> Tensor:
-        """As for type A; parameters of a pixel see the earlier pixels of its patch too."""
+        """As for type A, but a pixel's parameters also see the earlier pixels of its patch."""
         params = self.decoder(to_patches(levels, self.patch_size), *self.patches(encoded))
         return from_patches(params, levels.shape[1:3])
 
@@ -269,8 +281,8 @@ class UpscalerB(Upscaler):
     def decode(
         self, encoded: Sequence[Tensor | None], uniforms: Tensor, sampler: Any
     ) -> tuple[Tensor, Tensor | None]:
-        """As for all types. Patches are folded into the batch, so that the few steps through one
-        patch serve the whole image."""
+        """As `Upscaler.decode`. Patches are folded into the batch, so that the few steps through
+        one patch serve the whole image."""
         drawn, size = to_patches(uniforms, self.patch_size), uniforms.shape[1:3]
         levels, log_probs = sampler.raster(self.decoder, drawn, *self.patches(encoded))
         levels = from_patches(levels, size)

@@ -1,10 +1,10 @@
-"""Small models that ship with the package, each a run's folder by its name.
+"""Small models that ship with the package, each in a run folder with its name.
 
-    config.json, data.json      as of any run
-    checkpoints/step-N          the averaged weights alone
-    card.json                   what it scores, the command that remakes it, the files' SHA-256
+    config.json, data.json      as in any run
+    checkpoints/step-N          only the averaged weights
+    card.json                   its likelihoods, the command that makes it, the files' SHA-256
 
-They are of the procedural data sets. `bin/benchmark ready_made` makes them.
+They are trained on the procedural data sets. `bin/benchmark ready_made` makes them.
 """
 
 import os
@@ -16,12 +16,12 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 def names() -> tuple[str, ...]:
-    """Names of the models that are there, sorted."""
+    """Names of the shipped models, sorted."""
     return tuple(sorted(path.parent.name for path in FOLDER.glob("*/config.json")))
 
 
 def folder_of(name: str) -> pathlib.Path | None:
-    """Folder of the model of a name, or None."""
+    """Folder of a shipped model by its name, or None."""
     return FOLDER / name if name in names() else None
 
 
@@ -29,11 +29,11 @@ def find(path: "str | os.PathLike[str]") -> pathlib.Path:
     """The folder of a model.
 
     Args:
-        path: of a run, of an export, or of a folder of exports by their version, of which the
-            newest is meant; or, where nothing is at that path, the name of a model that ships.
+        path: path of a run, of an export, or of a folder of exports, which means the newest
+            version; if the path does not exist, the name of a shipped model.
 
     Raises:
-        UserError: if there is none; it lists the names.
+        UserError: if there is no such model; the message lists the names.
     """
     folder = pathlib.Path(path).expanduser()
     if not folder.exists():
@@ -50,5 +50,5 @@ def find(path: "str | os.PathLike[str]") -> pathlib.Path:
 
 
 def versions(folder: pathlib.Path) -> list[int]:
-    """Numbers of the exports in a folder of them."""
+    """Version numbers of the exports in a folder."""
     return [int(path.name) for path in folder.glob("[0-9]*") if path.name.isdecimal()]

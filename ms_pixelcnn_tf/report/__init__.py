@@ -1,1 +1,1 @@
-"""One page that tells of one run or several: what `bin/report` writes."""
+"""The HTML report on one or several runs that `bin/report` writes."""

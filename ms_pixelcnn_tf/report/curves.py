@@ -1,4 +1,4 @@
-"""Curves as SVG, whose colours are the page's."""
+"""Line charts as SVG, coloured by the page's style sheet."""
 
 import math
 from collections.abc import Iterable
@@ -8,19 +8,19 @@ from ms_pixelcnn_tf.report.markup import Markup, element, number
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 40  # margins
 TICKS = 5
-MANY = 20  # points of which the first few may lie above the drawing
+MANY = 20  # with more points than this, the highest few may lie above the drawing
 
 
 def chart(curves: Iterable[tuple[str, str, bool, list]], x_name: str, y_name: str) -> Markup:
-    """Lines over one another.
+    """Draws curves in one chart.
 
     Args:
-        curves: list of (name, class of its colour, whether dashed, list of (x, y)); those of one
-            run have one colour.
-        x_name, y_name: of the axes.
+        curves: list of (name, CSS class of its colour, whether dashed, list of (x, y)); the curves
+            of one run have one colour.
+        x_name, y_name: names of the axes.
 
     Returns:
-        HTML: the drawing and, below it, which line is which.
+        HTML: the chart with a legend below it; empty if no curve has a point.
     """
     curves = [
         (name, colour, dashed, [(x, y) for x, y in points if y is not None and math.isfinite(y)])
@@ -85,7 +85,8 @@ def chart(curves: Iterable[tuple[str, str, bool, list]], x_name: str, y_name: st
 
 
 def _range(values):
-    """The lowest, and the highest but for what a start far off adds; never next to nothing."""
+    """(lowest, highest) to draw, never equal; of many values, the highest 3 % are left out, since
+    curves may start far above their end."""
     values = sorted(values)
     highest = values[int(0.97 * (len(values) - 1))] if len(values) > MANY else values[-1]
     return values[0], max(highest, values[0] + 0.05 * abs(values[0]), values[0] + 1e-6)

@@ -1,4 +1,4 @@
-"""Pieces of the page as HTML. `markupsafe` escapes whatever is not HTML already."""
+"""HTML elements of the page; `markupsafe` escapes all text that is not HTML already."""
 
 import base64
 import io
@@ -10,7 +10,8 @@ from PIL import Image
 
 
 def element(name: str, *content: object, **attributes: object) -> Markup:
-    """An element; an attribute's name may end in an underscore."""
+    """An element. Attributes that are None are left out; a final underscore in a name is dropped,
+    others become hyphens."""
     shown = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for key, value in attributes.items()
@@ -22,7 +23,7 @@ def element(name: str, *content: object, **attributes: object) -> Markup:
 def table(
     columns: Iterable[object], rows: Iterable[Sequence[object]], caption: str | None = None
 ) -> Markup:
-    """A table whose first column names its rows; numbers stand to the right."""
+    """A table whose first column names its rows."""
     head = element("tr", *(element("th", column, scope="col") for column in columns))
     body = [
         element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in cells))
@@ -41,14 +42,14 @@ def table(
 
 
 def picture(pixels: np.ndarray, caption: str) -> Markup:
-    """A figure of uint8 `[H, W, 3]`, as a PNG inside the page."""
+    """A figure of uint8 `[H, W, 3]`, embedded as a PNG."""
     file = io.BytesIO()
     Image.fromarray(np.asarray(pixels, "uint8")).save(file, "PNG", optimize=True)
     return figure(file.getvalue(), "png", pixels.shape[:2], caption)
 
 
 def film(pictures: np.ndarray, caption: str, fps: int = 5) -> Markup:
-    """A figure of uint8 `[T, H, W, 3]` that moves without end, as a WebP inside the page."""
+    """A looping figure of uint8 `[T, H, W, 3]`, embedded as a WebP."""
     first, *others = [Image.fromarray(frame) for frame in np.asarray(pictures, "uint8")]
     file = io.BytesIO()
     first.save(
@@ -64,7 +65,7 @@ def film(pictures: np.ndarray, caption: str, fps: int = 5) -> Markup:
 
 
 def figure(content: bytes, kind: str, size: Sequence[int], caption: str) -> Markup:
-    """An image file inside the page, and what it shows."""
+    """An image file embedded in the page, with its caption."""
     data = base64.b64encode(content).decode()
     image = Markup(
         f'<img src="data:image/{kind};base64,{data}" width="{size[1]}" height="{size[0]}" '
@@ -74,5 +75,5 @@ def figure(content: bytes, kind: str, size: Sequence[int], caption: str) -> Mark
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number for a table; a dash for None."""
+    """A number as text for a table; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"

@@ -1,4 +1,4 @@
-"""The whole page, of the runs that it compares: one file, which asks nothing of the network."""
+"""The report on one or several runs as one HTML page, which loads nothing from the network."""
 
 import dataclasses
 import datetime
@@ -12,7 +12,7 @@ from ms_pixelcnn_tf.report import curves, published
 from ms_pixelcnn_tf.report.markup import Markup, element, film, number, picture, table
 from ms_pixelcnn_tf.report.subject import Subject
 
-COLOURS = 6  # of runs, then they come again
+COLOURS = 6  # of runs; further runs repeat them
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --faint: #5b6570; --paper: #fff;
   --line: #d6dbe1; --card: #f6f7f9;
@@ -70,10 +70,10 @@ def build(
 
     Args:
         subjects: list of `Subject`.
-        title: of the page.
-        examples: scored of each split.
-        seed: of samples.
-        progress: is told what is being done.
+        title: title of the page.
+        examples: number of examples to score per split.
+        seed: seed of the samples.
+        progress: called with a text that names the current step.
     """
     progress("drawing curves")
     sections = [_runs(subjects), _curves(subjects), _likelihoods(subjects, examples, progress)]
@@ -104,7 +104,7 @@ def build(
 
 
 def machine() -> str:
-    """The processor and its cores, in words."""
+    """The processor and its number of cores, as text."""
     return f"{processor()}, {os.cpu_count()} cores"
 
 
@@ -150,7 +150,7 @@ def _runs(subjects):
         "best, bits",
         "",
     )
-    if len(rows) == 1:  # as a list, which a narrow screen shows whole
+    if len(rows) == 1:  # as a list, which fits on a narrow screen
         rows = [(name, value) for name, value in zip(columns, rows[0], strict=True) if value]
         return _section("The run", element("div", table(("", ""), rows), class_="facts"))
     return _section("The runs", table(columns, rows))

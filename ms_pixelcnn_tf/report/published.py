@@ -1,4 +1,4 @@
-"""What has been published: the figures that stand beside a run's own.
+"""Published results, to compare with a run's own.
 
 Reference: Reed et al. (2017), tables 1 to 4; Menick and Kalchbrenner (2019), Generating high
 fidelity images with subscale pixel networks; Mahajan and Roth (2021), PixelPyramids.
@@ -13,11 +13,11 @@ class Published(NamedTuple):
     """A published table.
 
     Attributes:
-        title: which, and in what unit.
-        pixels: what exactly its figures are of.
-        columns: names of the figures.
-        rows: name of the model → figures, None where there is none.
-        unit: of the figures.
+        title: number and subject of the table, and its unit.
+        pixels: the exact data that the figures are for.
+        columns: names of the columns.
+        rows: name of the model → figures; None if there is none.
+        unit: unit of the figures.
     """
 
     title: str
@@ -89,7 +89,7 @@ TABLE_4 = Published(
 
 
 def likelihoods_beside(run: RunConfig) -> Published:
-    """The published table that a run's likelihoods belong beside."""
+    """The published table to compare a run's likelihoods with."""
     if run.model.variant.startswith("OT"):
         return TABLE_2
     conditional = set(run.model.conditions) - {"label"}

@@ -1,4 +1,4 @@
-"""What a report tells of one run: read from its folder, or measured here and now."""
+"""The contents of a report on one run, read from its folder or measured."""
 
 import dataclasses
 import functools
@@ -22,23 +22,23 @@ from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.types import AnyPath
 
-BATCHES = (1, 16)  # images that are timed together
+BATCHES = (1, 16)  # sizes of the batches that are timed
 FILM_SCALE = 3
 
 
 @dataclasses.dataclass
 class Subject:
-    """One run.
+    """One run in a report.
 
     Attributes:
-        name: short, different from the others'.
+        name: short name, different from the other runs'.
         run: its `RunConfig`.
-        data: what exactly its data are.
-        curves: part of the run ("" if it is whole) → lines of its metrics.jsonl.
-        card: of an export, or of a model that ships, what its card tells; else empty.
-        model: with its weights.
-        source: its data, or None where they are not to be had.
-        reason: why not.
+        data: description of its data.
+        curves: part of the run ("" for a whole run) → lines of its metrics.jsonl.
+        card: card of an export or of a shipped model; empty for other runs.
+        model: the model, with its weights.
+        source: its data, or None if the data cannot be loaded.
+        reason: why the data cannot be loaded.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Subject:
 
     @property
     def parameters(self) -> int:
-        """Number of trained numbers."""
+        """Number of parameters."""
         return int(self.model.count_params())
 
     @property
     def is_whole(self) -> bool:
-        """Whether the model can be sampled, and all of an image scored."""
+        """Whether the model holds all scales, so that it can sample and score whole images."""
         return not self.run.model.missing_scales
 
     def evaluations(self, examples: int) -> dict[str, Evaluation]:
-        """`Evaluation`s by split, of the first examples of each."""
+        """Scores the first `examples` examples of each split: split → `Evaluation`."""
         if self.source is None:
             return {}
         batch_size = self.run.train.examples_at_once
@@ -72,8 +72,8 @@ class Subject:
         }
 
     def speeds(self) -> list[tuple[str, int, float, float]]:
-        """Rows of the sampling table: what, how many together, seconds per frame, and how many
-        times the seconds of the likelihood that is."""
+        """Rows of the sampling table: method, batch size, seconds per frame, and the time as a
+        multiple of the likelihood's."""
         if not self.is_whole:
             return []
         return (
@@ -123,7 +123,7 @@ class Subject:
         return [("sample", 1, sampled / config.predicted_frames, sampled / scored)]
 
     def pictures(self, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-        """(caption, uint8 `[H, W, 3]` or, of a film, `[T, H, W, 3]`) of what the model makes."""
+        """Yields (caption, picture): uint8 `[H, W, 3]`, or `[T, H, W, 3]` for a film."""
         if self.source is None or not self.is_whole:
             return
         model, config = self.model, self.model.config
@@ -166,10 +166,10 @@ class Subject:
 def read(
     workdir: AnyPath, name: str, data_dir: str | None = None, checkpoint: str = "last"
 ) -> Subject:
-    """The `Subject` of a run's folder.
+    """Reads the `Subject` of a run folder.
 
     Raises:
-        UserError: if there is no run, or no checkpoint.
+        UserError: if the folder has no run or no checkpoint.
     """
     run = Run(workdir)
     sheet, apart = run.datasheet, scales.parts(workdir)
@@ -190,8 +190,8 @@ def read(
 
 
 def names(workdirs: Sequence[AnyPath]) -> list[str]:
-    """A name a folder: the last part of its path, with more of it where two would be the same, and
-    before an export's version."""
+    """One name per folder: the last parts of its path, as many as make all names different, and at
+    least two if one ends in an export's version. Raises UserError for a folder given twice."""
     parts_of = [pathlib.Path(workdir).absolute().parts for workdir in workdirs]
     shortest = 2 if any(each[-1].isdecimal() for each in parts_of) else 1
     for length in range(shortest, max(map(len, parts_of)) + 1):

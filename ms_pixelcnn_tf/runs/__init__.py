@@ -1,1 +1,1 @@
-"""What a run's folder holds, for everyone who reads one."""
+"""Run folders: their configuration, checkpoints, data description, metrics and lock."""

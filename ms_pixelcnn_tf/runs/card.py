@@ -1,4 +1,4 @@
-"""card.json: what stands beside weights that are handed on, with the SHA-256 of their files."""
+"""card.json: facts about exported or shipped weights, and the SHA-256 of their files."""
 
 import hashlib
 import json
@@ -14,17 +14,17 @@ CARD = "card.json"
 
 
 def write(folder: AnyPath, facts: dict[str, Any], names: Iterable[str]) -> None:
-    """Writes a card: `facts`, a dict for JSON, and the hashes of the files of these names."""
+    """Writes a card: `facts`, a dict for JSON, and the hashes of the named files in `folder`."""
     folder = pathlib.Path(folder)
     hashes = {name: _sha256(folder / name) for name in sorted(names)}
     write_text(folder / CARD, json.dumps(facts | {"sha256": hashes}, indent=2) + "\n")
 
 
 def read(folder: AnyPath) -> dict[str, Any] | None:
-    """A folder's card, a dict; None if it has none.
+    """Reads a folder's card, a dict; None if it has none.
 
     Raises:
-        UserError: if it is damaged.
+        UserError: if the card is damaged.
     """
     path = pathlib.Path(folder) / CARD
     if not path.is_file():
@@ -39,8 +39,11 @@ def read(folder: AnyPath) -> dict[str, Any] | None:
 
 
 def check(folder: AnyPath, pattern: str) -> None:
-    """Raises UserError, naming the file, if one is not as the folder's card says, or if the card
-    does not list one that matches `pattern` (of weights)."""
+    """Checks a folder's files against its card, which must list each match of `pattern` (weights).
+
+    Raises:
+        UserError: naming the file, if one is missing, changed or not listed.
+    """
     hashes = (read(folder) or {"sha256": {}})["sha256"]
     weights = [path for path in pathlib.Path(folder).glob(pattern) if path.is_file()]
     for path in weights:

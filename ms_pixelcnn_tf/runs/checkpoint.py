@@ -1,14 +1,14 @@
-"""A run's folder: its configuration and its checkpoints; `trained` is the way back to a model.
+"""Writes a run folder's configuration and checkpoints; `run.Run` reads them back.
 
 config.json            the whole `RunConfig`
-data.json              what the data was (`datasheet`)
-checkpoints/step-N     model, averaged, optimizer and the counts of `State`, by
-                       `tf.train.Checkpoint`; variables by name. The last few stay
-best/step-N            the averaged weights of the best validation
+data.json              a description of the data (`datasheet`)
+checkpoints/step-N     model, averaged weights, optimizer and the counts of `State`, by
+                       `tf.train.Checkpoint`; variables by name. The last few are kept
+best/step-N            the averaged weights of the best validation, and its `State`
 metrics.jsonl          the validation curve
-scales/                instead of all this: scales trained apart (`scales`)
+scales/                in place of all this: scales trained apart (`scales`)
 tensorboard/           scalars and sample grids
-training.lock          held by the process that trains in it; .owner: which one (`lock`)
+training.lock          held by the process that trains; training.lock.owner names it (`lock`)
 """
 
 import dataclasses
@@ -29,9 +29,9 @@ from ms_pixelcnn_tf.runs.scales import BEST, CHECKPOINTS, CONFIG, latest_checkpo
 from ms_pixelcnn_tf.runs.snapshots import by_name
 from ms_pixelcnn_tf.types import AnyPath
 
-GLOB = "*?[]\\"  # TensorFlow takes a path for a pattern
-# What may change from one session of a run to the next: no weight depends on it, except that the
-# last one changes the order of sums, and so their rounding.
+GLOB = "*?[]\\"  # TensorFlow reads a path with one of these as a pattern
+# Fields that may change when a run resumes: no weight depends on them, except that the last one
+# changes the order of sums, and so their rounding.
 FREE_FIELDS = (
     "data_dir",
     "log_every",
@@ -46,13 +46,13 @@ FREE_FIELDS = (
 
 
 def latest_step(workdir: AnyPath) -> int:
-    """Steps taken at the newest checkpoint; 0 without one."""
+    """The step of the newest checkpoint; 0 without one."""
     there = snapshots.steps(pathlib.Path(workdir) / CHECKPOINTS)
     return there[-1] if there else 0
 
 
 def check_path(workdir: AnyPath) -> None:
-    """Raises UserError for a path that TensorFlow would take for a pattern."""
+    """Raises UserError if TensorFlow would read the path as a pattern."""
     if set(str(pathlib.Path(workdir).absolute())) & set(GLOB):
         raise UserError(
             f"workdir {workdir}: TensorFlow does not find checkpoints in a folder whose path has "
@@ -61,20 +61,21 @@ def check_path(workdir: AnyPath) -> None:
 
 
 def claim(workdir: AnyPath, run: RunConfig) -> RunConfig | None:
-    """Writes the configuration into a new run's folder, or checks that it is the same run's.
+    """Writes a run's configuration into its folder, after a check that a run there is the same.
 
-    More `steps` than before are allowed: the run goes on to them, on the longer run's schedule of
-    the learning rate. So are other `FREE_FIELDS`. A folder without a checkpoint holds nothing worth
-    keeping, and takes any configuration.
+    More `steps` than before are allowed: the run continues to them, and its learning rate follows
+    the longer schedule. The `FREE_FIELDS` may change, too. A folder without a checkpoint takes any
+    configuration, and loses its best/.
 
     Returns:
-        The `RunConfig` of the run that goes on, as it was; None for a new one.
+        The earlier `RunConfig` of a resumed run; None for a new run.
 
     Raises:
-        UserError: if the folder belongs to a run with another configuration.
+        UserError: if the folder holds a run with another configuration, checkpoints without a
+            config.json, or a config.json that is not a run's.
     """
     path = pathlib.Path(workdir) / CONFIG
-    old = Run(workdir).config if path.exists() else None  # another program's file stays as it is
+    old = Run(workdir).config if path.exists() else None  # raises for a file that is not ours
     goes_on = latest_checkpoint(workdir) is not None
     if goes_on and old is None:
         raise UserError(f"{workdir} has checkpoints but no {CONFIG}; give another --workdir")
@@ -82,12 +83,12 @@ def claim(workdir: AnyPath, run: RunConfig) -> RunConfig | None:
         _check_same_run(workdir, old, run)
     write_text(path, run.to_json())
     if not goes_on:
-        shutil.rmtree(pathlib.Path(workdir) / BEST, ignore_errors=True)  # another run's
+        shutil.rmtree(pathlib.Path(workdir) / BEST, ignore_errors=True)  # of an earlier run
     return old if goes_on else None
 
 
 def _check_same_run(workdir, old, new):
-    """Raises UserError naming the first differing fields."""
+    """Raises UserError, naming the first fields that differ."""
     if new.train.steps >= old.train.steps:
         old = dataclasses.replace(old, train=dataclasses.replace(old.train, steps=new.train.steps))
     old_fields, new_fields = (
@@ -113,17 +114,19 @@ def _check_same_run(workdir, old, new):
 
 @dataclasses.dataclass
 class State:
-    """What a run counts, over all its sessions.
+    """The counts of a run, over all its sessions.
 
     Attributes:
-        step: optimiser steps taken.
-        seconds: of training so far on the clock, validation left out.
-        cpu_seconds: the same, of the process on all its cores (the one to compare on a machine with
-            other work).
-        recent_bits: sum of the steps' bits per sub-pixel since the last validation.
-        recent_steps: their number, without those that were skipped.
-        skipped_steps: steps that were skipped, since a term or a gradient was not finite.
-        skipped_in_a_row: how many of them were the last.
+        step: steps taken, including skipped ones.
+        seconds: wall time of training so far, without validation and sampling.
+        cpu_seconds: the same in CPU time of the process on all its cores; compare this on a machine
+            with other work.
+        recent_bits: sum of bits per sub-pixel over the steps since the last validation, without
+            skipped ones.
+        recent_steps: the number of these steps.
+        skipped_steps: steps skipped because a term, the gradient or an updated weight was not
+            finite.
+        skipped_in_a_row: how many steps were skipped in a row up to the last one.
     """
 
     step: int = 0
@@ -139,10 +142,10 @@ class Checkpoints:
     """Saves and restores the whole state of a run.
 
     Args:
-        workdir: the run's folder.
-        model, averaged: models of the same build.
+        workdir: the run folder.
+        model, averaged: models of the same configuration.
         optimizer: a Keras optimizer, built.
-        kept: how many of the last checkpoints stay.
+        kept: how many of the last checkpoints to keep.
     """
 
     def __init__(
@@ -178,7 +181,7 @@ class Checkpoints:
         )
 
     def restore(self) -> State:
-        """Restores the newest checkpoint that is sound; returns its `State`, or a new one.
+        """Restores the newest sound checkpoint; returns its `State`, or a new one if there is none.
 
         Raises:
             UserError: as `snapshots.read_newest`.
@@ -195,10 +198,10 @@ class Checkpoints:
         return state
 
     def save(self, state: State) -> None:
-        """Saves all, unless the state after that step is saved already.
+        """Saves a checkpoint, unless that step is saved already.
 
         Raises:
-            UserError: if a variable is not finite; as `snapshots.write`. Those before stay.
+            UserError: if a variable is not finite; as `snapshots.write`. Earlier checkpoints stay.
         """
         if state.step == self._saved_step:
             return
@@ -208,7 +211,7 @@ class Checkpoints:
         self._saved_step = state.step
 
     def save_best(self, state: State) -> None:
-        """Saves the averaged weights as the best that there were. Raises UserError as `save`."""
+        """Saves the averaged weights as the best so far. Raises UserError as `save`."""
         self._check_finite(state.step)
         self._count(state)
         snapshots.write(self._best, self._best_folder, state.step, kept=1)

@@ -1,7 +1,7 @@
-"""What data a run was trained on: kept with its checkpoints, so that a change is noticed.
+"""data.json: describes the data that a run was trained on, so that a change is noticed.
 
-A class is a number to the model. If a folder gains a sub-folder the numbers shift, and a run that
-went on, or was evaluated, would take one class for another.
+The model sees a class as a number. If a folder gains a sub-folder, the numbers shift, and a run
+that resumes or is evaluated would mistake one class for another.
 """
 
 import json
@@ -20,7 +20,7 @@ NAMES = ("class_names", "keypoint_names", "segment_names")
 
 
 def write_datasheet(workdir: AnyPath, source: Source) -> None:
-    """Writes what `source` is into a run's folder."""
+    """Writes the description of `source` into a run folder."""
     write_text(pathlib.Path(workdir) / DATASHEET, json.dumps(_describe(source), indent=2) + "\n")
 
 
@@ -28,35 +28,35 @@ def read_names(workdir: AnyPath, kind: str) -> tuple[str, ...]:
     """Names of a run's classes, keypoints or segments, in the order of their numbers.
 
     Args:
-        workdir: folder of the run.
+        workdir: the run folder.
         kind: one of `NAMES`.
 
     Returns:
-        A tuple, empty where they are not known.
+        A tuple, empty if the names are not known.
     """
     sheet = read(workdir)
     return tuple(sheet.get(kind, ())) if sheet else ()
 
 
 def text(workdir: AnyPath) -> str | None:
-    """The sheet as it was written, to be handed on; None if there is none."""
+    """The text of data.json, for an unchanged copy; None if there is none."""
     path = _path(workdir)
     return None if path is None else path.read_text(encoding="utf-8")
 
 
 def check_same_classes(workdir: AnyPath, source: Source) -> None:
-    """Raises UserError unless the classes are those the run was trained with."""
+    """Raises UserError unless the classes are those that the run was trained with."""
     _check(workdir, source, ("class_names",))
 
 
 def check_same_data(workdir: AnyPath, source: Source) -> None:
-    """Raises UserError unless the classes, the splits' sizes and what was looked at of the content
-    are those the run began with."""
+    """Raises UserError unless the classes, the sizes of the splits and the fingerprint are those
+    that the run began with."""
     _check(workdir, source, ("class_names", "examples", "fingerprint"))
 
 
 def has_datasheet(workdir: AnyPath) -> bool:
-    """Whether a run's folder says what it was trained on."""
+    """Whether a run folder describes its data."""
     return read(workdir) is not None
 
 
@@ -70,8 +70,8 @@ def _describe(source):
 
 
 def read(workdir: AnyPath) -> dict[str, Any] | None:
-    """What a run's folder says of its data, a dict; None if it says nothing. Raises UserError if it
-    is damaged."""
+    """The description of a run's data, a dict; None if there is none. Raises UserError if it is
+    damaged."""
     path = _path(workdir)
     if path is None:
         return None
@@ -87,7 +87,7 @@ def read(workdir: AnyPath) -> dict[str, Any] | None:
 
 
 def _path(workdir):
-    """The file, or None; of scales trained apart, all on the same data, the first one's."""
+    """Path of data.json or None; of scales trained apart, all on the same data, the first one's."""
     path = pathlib.Path(workdir) / DATASHEET
     if path.is_file():
         return path

@@ -1,6 +1,6 @@
-"""One training process per run folder: it holds a lock file, and a file beside that names it.
+"""One training process per run folder: it holds a lock file, and an owner file names it.
 
-The operating system releases the lock when the process ends, however it ends. So an owner's file
+The operating system releases the lock when the process ends, however it ends. So an owner file
 without a lock is stale, and the next process takes over.
 """
 
@@ -19,17 +19,17 @@ from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.types import AnyPath
 
 LOCK = "training.lock"
-PATIENCE = 0.2  # seconds: `is_trained_in` of another process holds the lock for an instant
+PATIENCE = 0.2  # seconds: `is_trained_in` in another process may hold the lock for an instant
 UNKNOWN = dict.fromkeys(("pid", "host", "since"), "unknown")
 
 
 @contextlib.contextmanager
 def training_in(workdir: AnyPath) -> Iterator[None]:
-    """While entered, only this process may train in `workdir`, which is created if need be.
+    """While entered, only this process may train in `workdir`, which is created if missing.
 
     Raises:
-        UserError: if another training holds it, in this process or another; the message names the
-            process and host.
+        UserError: if a run is being trained in it, by this process or another; the message names
+            the process and host.
     """
     path = pathlib.Path(workdir) / LOCK
 
@@ -45,14 +45,14 @@ def training_in(workdir: AnyPath) -> Iterator[None]:
 
 
 def is_trained_in(workdir: AnyPath) -> bool:
-    """Whether a process is training in a folder now."""
+    """Whether a process is training in a run folder now."""
     path = pathlib.Path(workdir) / LOCK
     if not owner_file(path).exists():
         return False
     try:
         with _locked(path):
             return False
-    except (Timeout, PermissionError):  # held, or of another user and not ours to try
+    except (Timeout, PermissionError):  # held, or of a user whose files we may not lock
         return True
 
 
@@ -61,11 +61,12 @@ def alone(path: pathlib.Path, refusal: Callable[[dict], str]) -> Iterator[None]:
     """While entered, this process holds the lock file `path`; `owner_file(path)` names the process.
 
     Args:
-        path: the lock file, a `pathlib.Path`; its folder is created if need be.
-        refusal: function of the owner, a dict of `pid`, `host` and `since`; returns the message.
+        path: the lock file; its folder is created if missing.
+        refusal: function of the owner, a dict of `pid`, `host` and `since`; returns the error
+            message.
 
     Raises:
-        UserError: with that message, if another process, or this one already, holds it.
+        UserError: with that message, if this process or another holds the lock already.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     owner = owner_file(path)
@@ -82,7 +83,7 @@ def alone(path: pathlib.Path, refusal: Callable[[dict], str]) -> Iterator[None]:
 
 
 def owner_file(path: pathlib.Path) -> pathlib.Path:
-    """The file that names who holds a lock: Windows lets nobody read the lock file itself."""
+    """The file that names the holder of a lock: Windows lets nobody read the lock file itself."""
     return path.with_name(f"{path.name}.owner")
 
 
@@ -91,7 +92,7 @@ def _locked(path):
 
 
 def _read(path):
-    """What an owner's file says: a dict, empty if it says nothing."""
+    """The content of an owner file, a dict; empty if it cannot be read."""
     try:
         owner = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

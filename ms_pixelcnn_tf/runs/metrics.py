@@ -1,4 +1,4 @@
-"""The validation curve of a run, metrics.jsonl in its folder."""
+"""metrics.jsonl: the validation curve of a run."""
 
 import json
 import pathlib
@@ -13,12 +13,15 @@ METRICS = "metrics.jsonl"
 def read_metrics(workdir: AnyPath) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl as a list of dicts; empty if there is none.
 
-    Each holds "step", "seconds" (training time so far: steps and waiting for data, over all
-    sessions, without validation), "cpu_seconds" (the same, of the process on all its cores),
-    "examples" (seen), "train_bits" (mean since the line before),
-    "validation_bits" and "validation_terms" (bits per sub-pixel, in total and of each term), and
-    "validation_nats" (the total in nats per sub-pixel) and "validation_examples" (how many were
-    scored).
+    Each line holds "step", "seconds" (wall time of training so far: steps and waiting for data,
+    over all sessions, without validation), "cpu_seconds" (the same in CPU time of the process on
+    all its cores), "examples" (training examples so far), "train_bits" (mean bits per sub-pixel
+    since the previous line; None without steps), "validation_bits" and "validation_terms" (bits per
+    sub-pixel, in total and of each term), "validation_nats" (the total in nats per sub-pixel) and
+    "validation_examples" (how many were scored).
+
+    Raises:
+        UserError: if the file is damaged.
     """
     path = pathlib.Path(workdir) / METRICS
     if not path.is_file():

@@ -1,7 +1,7 @@
-"""A trained run, read back: all that its folder holds, for everyone who asks.
+"""Reads a trained run from its folder: configuration, data, validation curve and model.
 
-An export's folder, and that of a model that ships, are read as a run's: they hold the same
-config.json and data.json, and weights of the same names.
+The folder of an export or of a shipped model is read like a run folder: it holds the same
+config.json and data.json, and weights with the same names.
 """
 
 import collections
@@ -24,22 +24,23 @@ from ms_pixelcnn_tf.runs.snapshots import by_name
 from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.types import AnyPath
 
-CHOICES = {"last": CHECKPOINTS, "best": BEST}  # of the checkpoint whose weights a model is given
+CHOICES = {"last": CHECKPOINTS, "best": BEST}  # name of a checkpoint → its folder
 Config = TypeVar("Config", bound=ModelConfig | VideoConfig)
 VARIABLES = "variables/variables"  # the checkpoint of a SavedModel
 
 
 class Run:
-    """A run's folder, or one of scales trained apart; or an export.
+    """A run folder, of one run or of scales trained apart; or an export.
 
     Args:
         workdir: the folder.
 
     Attributes:
         workdir: `pathlib.Path`.
-        config: the `RunConfig`; of scales trained apart, one that holds those with a checkpoint.
-        parts: the folders that hold checkpoints, `{path: RunConfig}`: the run's own, or those of
-            its parts.
+        config: the `RunConfig`; for scales trained apart, one with the scales that have a
+            checkpoint.
+        parts: `{folder: RunConfig}`: the run folder itself, or those of the scales trained apart
+            that have a checkpoint.
 
     Raises:
         UserError: if there is no run; if its parts do not belong together.
@@ -58,8 +59,9 @@ class Run:
 
     @property
     def sampled(self) -> RunConfig:
-        """Of the largest images that the held scales make, from the base upwards: smaller images
-        are sub-sampled. Raises UserError if the base is missing."""
+        """The configuration of the largest images that the held scales make, from the base up. If
+        they are smaller than the model's, the data is sub-sampled from the model's size. Raises
+        UserError if the base is missing."""
         model, data = sampled_config(self.config.model), self.config.data
         if model.image_size != self.config.model.image_size and not data.source_size:
             data = dataclasses.replace(data, source_size=max(self.config.model.image_size))
@@ -67,25 +69,25 @@ class Run:
 
     @property
     def datasheet(self) -> dict[str, Any] | None:
-        """What it was trained on (`datasheet.read`); None if its folder does not say."""
+        """The description of its data (`datasheet.read`); None if the folder has none."""
         return datasheet.read(self.workdir)
 
     @property
     def curve(self) -> list[dict[str, Any]]:
-        """The validation curve (`metrics.read_metrics`); empty of scales trained apart, each of
-        which has its own."""
+        """The validation curve (`metrics.read_metrics`); empty for scales trained apart, because
+        each part has its own."""
         return read_metrics(self.workdir)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Names of its classes, keypoints or segments, in the order of their numbers; empty where
+        """Names of its classes, keypoints or segments, in the order of their numbers; empty if
         they are not known. `kind` is one of `datasheet.NAMES`."""
         return datasheet.read_names(self.workdir, kind)
 
     def source(self, data_dir: str | None = None) -> Source:
-        """Its data set, from `data_dir` if that is given.
+        """Loads its data set, from `data_dir` if given.
 
         Raises:
-            UserError: as `source.load_source`; if the classes are not those it was trained with.
+            UserError: as `source.load_source` and `datasheet.check_same_classes`.
         """
         found = load_source(self.config, data_dir)
         datasheet.check_same_classes(self.workdir, found)
@@ -94,21 +96,21 @@ class Run:
     def model(
         self, to_sample: bool = False, checkpoint: str = "last"
     ) -> MultiscalePixelCNN | VideoPixelCNN:
-        """The model with the averaged weights of a checkpoint; of scales trained apart it holds
-        those that have one.
+        """The model with the averaged weights of a checkpoint; for scales trained apart, it holds
+        those that have a checkpoint.
 
         Args:
-            to_sample: where scales are missing, give the model of `sampled`.
-            checkpoint: "last", the newest, or "best", that of the best validation. A damaged one is
-                warned of, and the one before it used. An export, and a model that ships, have one.
+            to_sample: if scales are missing, return the model of `sampled`.
+            checkpoint: "last" (the newest) or "best" (of the best validation). If it is damaged,
+                the one before it is used, with a warning. Exports and shipped models have only one.
 
         Raises:
-            UserError: if there is no checkpoint, or one that does not fit; if a file is not the one
-                that its card tells of.
+            UserError: if there is no sound checkpoint, or it does not fit the model; if a file is
+                not the one that its card lists.
         """
         if checkpoint not in CHOICES:
             raise unknown("checkpoint", checkpoint, CHOICES)
-        first = next(iter(self.parts))  # parts without a checkpoint are left out
+        first = next(iter(self.parts))  # every part has a checkpoint; a run may not
         if latest_checkpoint(first) is None and not _is_export(first):
             raise UserError(f"{self.workdir} has no checkpoint yet; train it first")
         config = self.config.model
@@ -121,7 +123,7 @@ class Run:
 
 
 def _read_weights(folder, variables, model, checkpoint):
-    """Gives some variables, or all that are trained, the values of a folder's checkpoint."""
+    """Reads a folder's averaged weights into `variables`; None: into all that are trained."""
     weights = tf.train.Checkpoint(averaged=by_name(variables or model.trainable_variables))
     if _is_export(folder):
         card.check(folder, f"{VARIABLES}.*")
@@ -142,7 +144,7 @@ def trained_parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
 
 
 def _check_same_data(folders):
-    """Raises UserError, naming the part that differs from most, unless all are of the same data."""
+    """Raises UserError, naming a part unlike most, unless all were trained on the same data."""
     sheets = {folder: datasheet.read(folder) for folder in folders}
     for field in ("class_names", "examples", "fingerprint"):
         values = {folder: json.dumps(sheet[field]) for folder, sheet in sheets.items() if sheet}
@@ -163,8 +165,8 @@ def _is_export(folder):
 
 
 def sampled_config(config: Config) -> Config:
-    """The configuration of the largest images that the held scales make, from the base upwards. The
-    past of a video is read at full size, so that of videos it is the configuration itself.
+    """The configuration of the largest images that the held scales make, from the base up. A video
+    model reads previous frames at full size, so its configuration is returned unchanged.
 
     Raises:
         UserError: if the base is missing.

@@ -1,11 +1,11 @@
-"""Scales that are trained apart, each by a process of its own, into one run's folder.
+"""Scales that are trained apart: several processes train parts of one run in its folder.
 
-    scales/8/              a run's folder (see `checkpoint`) of the upscaler to 8x8
+    scales/8/              a run folder (see `checkpoint`) of the upscaler to 8x8
     scales/base/           of the base
     scales/16-32/          of scales that one process trains together
 
-The processes share nothing but the file system, and none waits for another. A folder whose run
-stopped before its first checkpoint holds nothing worth keeping: it is no part, and blocks none.
+The processes share only the file system, and none waits for another. A folder whose run stopped
+before its first checkpoint is ignored.
 """
 
 import dataclasses
@@ -26,10 +26,11 @@ BEST = "best"
 
 
 def folder_of(workdir: AnyPath, run: RunConfig) -> pathlib.Path:
-    """Where a run of some scales is trained: `workdir` itself if it is of all.
+    """The run folder for the scales that `run` trains: `workdir` itself for all scales.
 
     Raises:
-        UserError: if the folder holds a run that this one is no part of.
+        UserError: if `workdir` holds a run that this one is not a part of; if the scale names
+            several parts.
     """
     workdir, scale = pathlib.Path(workdir), run.model.scale
     if ";" in scale:
@@ -53,8 +54,8 @@ def folder_of(workdir: AnyPath, run: RunConfig) -> pathlib.Path:
 
 
 def parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
-    """The parts that have a checkpoint, or are being trained: folder → `RunConfig`, in the order of
-    the folders' names."""
+    """The parts that have a checkpoint or are being trained: folder → `RunConfig`, sorted by
+    folder."""
     folders = sorted(path.parent for path in (pathlib.Path(workdir) / SCALES).glob(f"*/{CONFIG}"))
     return {
         folder: read_config(folder / CONFIG)
@@ -64,14 +65,14 @@ def parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
 
 
 def latest_checkpoint(workdir: AnyPath) -> str | None:
-    """Path of the newest checkpoint, or None."""
+    """Path of the newest checkpoint; None without one."""
     folder = pathlib.Path(workdir) / CHECKPOINTS
     there = snapshots.steps(folder)
     return snapshots.path_of(folder, there[-1]) if there else None
 
 
 def read_config(path: pathlib.Path) -> RunConfig:
-    """The `RunConfig` in a file. Raises UserError, naming it, if it holds none."""
+    """The `RunConfig` in a file. Raises UserError, naming the file, if it holds none."""
     try:
         return RunConfig.from_json(path.read_text(encoding="utf-8"))
     except (UserError, UnicodeDecodeError) as error:
@@ -79,13 +80,13 @@ def read_config(path: pathlib.Path) -> RunConfig:
 
 
 def assembled(parts_there: Mapping[Any, RunConfig]) -> RunConfig:
-    """One `RunConfig` for parts of a run: it holds every scale that one of them holds.
+    """One `RunConfig` with every scale that the parts of a run hold.
 
     Args:
         parts_there: dict folder → `RunConfig`, not empty.
 
     Raises:
-        UserError: if they are not of one model, or two hold the same scale.
+        UserError: if they are not of one model and its data, or two hold the same scale.
     """
     checked = {}
     for folder, run in parts_there.items():
@@ -99,12 +100,12 @@ def assembled(parts_there: Mapping[Any, RunConfig]) -> RunConfig:
 
 
 def _with_parts(run, scales):
-    """`run`, its model holding the scales of all parts; as parts only where it makes a difference,
-    that is, where scales that would share an encoder have been trained apart.
+    """`run` with a model that holds the scales of all parts. They stay separate parts only if that
+    makes a difference: if scales that would share an encoder were trained apart.
 
     Args:
         run: a `RunConfig`.
-        scales: of each part, as "16,32".
+        scales: the scales of each part, such as "16,32".
     """
     apart, together = (
         dataclasses.replace(run.model, scale=separator.join(scales)) for separator in ";,"
@@ -114,7 +115,7 @@ def _with_parts(run, scales):
 
 
 def _check_belong_together(folder, one, other):
-    """Raises UserError unless both are parts of the same model on the same data."""
+    """Raises UserError unless both are different parts of the same model on the same data."""
     twice = set(one.model.held_scales) & set(other.model.held_scales)
     if twice:
         raise UserError(f"{folder} holds scale {', '.join(sorted(twice))} already")

@@ -1,10 +1,10 @@
-"""Checkpoints as files: whole or absent, the newest that is sound first.
+"""Checkpoint files: written whole or not at all, and read from the newest sound one.
 
     step-N.data-00000-of-00001     the tensors, each with its checksum
-    step-N.index                   what is where; without it there is no checkpoint
+    step-N.index                   where each tensor is; without it, data is not a checkpoint
 
-Both are written under a temporary name, flushed to the disk, and renamed, the index last. So a
-process that dies, or a disk that fills up, leaves the checkpoints before as they were.
+Both are written under a temporary name, flushed to the disk, and renamed, the index last. So if
+the process dies or the disk fills up, earlier checkpoints stay as they were.
 """
 
 import os
@@ -33,17 +33,19 @@ def steps(folder: AnyPath) -> list[int]:
 
 
 def path_of(folder: AnyPath, step: int) -> str:
-    """What `tf.train.Checkpoint` calls a checkpoint by: the files' common beginning."""
+    """The path of a checkpoint for `tf.train.Checkpoint`: the common prefix of its files."""
     return str(pathlib.Path(folder) / f"step-{step}")
 
 
 def write(checkpoint: tf.train.Checkpoint, folder: AnyPath, step: int, kept: int) -> None:
     """Writes a `tf.train.Checkpoint`, then removes all but it and the `kept` - 1 before it.
 
-    Those of later steps go too: they are damaged, or of steps that are being taken anew.
+    Checkpoints of later steps are removed, too: they are damaged, or their steps are being
+    repeated.
 
     Raises:
-        UserError: if it cannot be written, say because the disk is full; those before stay.
+        UserError: if it cannot be written, for example because the disk is full; earlier
+            checkpoints stay.
     """
     folder = pathlib.Path(folder)
     try:
@@ -66,13 +68,13 @@ def write(checkpoint: tf.train.Checkpoint, folder: AnyPath, step: int, kept: int
 
 
 def read_newest(checkpoint: tf.train.Checkpoint, folder: AnyPath) -> int | None:
-    """Reads the newest checkpoint that is sound, and warns of newer ones that are not.
+    """Reads the newest sound checkpoint, and warns of newer ones that are damaged.
 
     Returns:
         The step, or None if the folder has no checkpoint.
 
     Raises:
-        UserError: if all are damaged; if one is of a model with other variables.
+        UserError: if all are damaged; if the sound one is of a model with other variables.
     """
     there = steps(folder)
     for step in reversed(there):
@@ -92,13 +94,13 @@ def read_newest(checkpoint: tf.train.Checkpoint, folder: AnyPath) -> int | None:
 
 
 def _damage(path):
-    """What is wrong with a checkpoint, None if nothing: reads all of it, whereby TensorFlow proves
-    the checksums."""
+    """The damage of a checkpoint, one line; None if it is sound. Reads all of it, so that
+    TensorFlow verifies the checksums."""
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except Exception as error:  # of many types, by where the damage is
+    except Exception as error:  # the type depends on where the damage is
         return first_line(error)
     return None
 
@@ -108,7 +110,7 @@ def read(checkpoint: tf.train.Checkpoint, path: str) -> None:
     try:
         status = checkpoint.read(path)
         status.assert_existing_objects_matched()
-        status.expect_partial()  # a model alone leaves the optimiser's variables unread
+        status.expect_partial()  # a model alone leaves the optimizer's variables unread
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"the checkpoint {path} is of another model: {first_line(error)}"
@@ -116,7 +118,7 @@ def read(checkpoint: tf.train.Checkpoint, path: str) -> None:
 
 
 def _publish(folder, step):
-    """Gives what was written under the temporary name its own."""
+    """Renames the files of a checkpoint from their temporary name to its own."""
     written = sorted(folder.glob(f"{TEMPORARY}.*"))  # the data, then the index
     for path in written:
         _flush(path)
@@ -126,7 +128,7 @@ def _publish(folder, step):
 
 
 def _flush(path):
-    """Returns when a file's, or a folder's, content is on the disk."""
+    """Returns once the content of a file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -135,7 +137,7 @@ def _flush(path):
 
 
 def _remove_torn(folder):
-    """Removes what an interrupted save has left: temporary files, and data without an index."""
+    """Removes the remains of an interrupted save: temporary files, and data without an index."""
     for path in folder.glob(f"{TEMPORARY}*"):
         if path.is_dir():  # TensorFlow's own temporary folder
             for inner in path.iterdir():
@@ -157,10 +159,11 @@ def _remove(folder, name):
 
 
 def by_name(variables: Sequence[Any], skip: int = 0) -> tf.train.Checkpoint:
-    """Variables by path, less its first `skip` parts (an optimizer's carries a running number).
+    """A checkpoint of variables by path, without the path's first `skip` parts (the first part of
+    an optimizer's carries a running number).
 
-    `tf.train.Checkpoint` follows attributes, and would pass over Keras 3 layers that it cannot
-    reach that way without a word. Flat dicts leave nothing out.
+    `tf.train.Checkpoint` follows attributes, and silently omits Keras 3 layers that it cannot reach
+    that way. Flat dicts omit nothing.
     """
     named = {"/".join(v.path.split("/")[skip:]): v.value for v in variables}
     assert len(named) == len(variables), "two variables share a path"

@@ -1,4 +1,4 @@
-"""The data set that a run's configuration names."""
+"""Loads the data set that a run's configuration names."""
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.configs import VARIANTS, VIDEO_VARIANTS, RunConfig
@@ -7,10 +7,10 @@ from ms_pixelcnn_tf.errors import UserError
 
 
 def load_source(run: RunConfig, data_dir: str | None = None) -> Source:
-    """The data set of a `RunConfig`, from `data_dir` if that is given.
+    """Loads the data set of a `RunConfig`, from `data_dir` if given.
 
     Raises:
-        UserError: as `data.load`; if it is of videos and the model of images, or the other way.
+        UserError: as `data.load`; if one of data and model is of videos and the other of images.
     """
     name = run.data.dataset
     if name in data.names():

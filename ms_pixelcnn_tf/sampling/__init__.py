@@ -1,1 +1,1 @@
-"""Drawing: a sub-pixel after the other, from uniforms, by any of several equal ways."""
+"""Sampling: uniforms → levels by inverse CDF, with or without a cache."""

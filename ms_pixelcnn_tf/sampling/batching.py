@@ -1,4 +1,4 @@
-"""Decoding many images or videos as several batches, so that memory does not grow with them."""
+"""Decodes many images or videos in several batches, within a limit on memory."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,16 +8,16 @@ from ms_pixelcnn_tf.configs import ModelConfig, VideoConfig
 from ms_pixelcnn_tf.sampling.uniforms import draw
 from ms_pixelcnn_tf.types import Levels, Tensor
 
-NUMBERS_AT_ONCE = 2**26  # of the largest tensor: 256 MiB in float32; several live at a time
+NUMBERS_AT_ONCE = 2**26  # in the largest tensor: 256 MiB in float32; several exist at a time
 
 
 def images_at_once(config: ModelConfig, num_params: int, size: Sequence[int]) -> int:
-    """How many images of a size are decoded together, at least one.
+    """How many images of a size to decode at once, at least one.
 
     Args:
         config: a `ModelConfig`.
-        num_params: parameters that the output law takes a pixel.
-        size: `(height, width)` of the images, pixels.
+        num_params: parameters per pixel of the output distribution.
+        size: `(height, width)` of the images, in pixels.
     """
     pixels = size[0] * size[1]
     together = size[1] if config.variant == "ON" else pixels // 4  # a row, or one of four groups
@@ -26,18 +26,18 @@ def images_at_once(config: ModelConfig, num_params: int, size: Sequence[int]) ->
 
 
 def videos_at_once(config: VideoConfig, num_params: int, num_frames: int) -> int:
-    """How many videos are decoded together, at least one; of each, one frame at a time.
+    """How many videos to decode at once, frame by frame; at least one.
 
     Args:
         config: a `VideoConfig`.
-        num_params: parameters that the decoder's law takes a pixel of its own.
-        num_frames: frames that are decoded.
+        num_params: parameters per pixel of the decoder's distribution (OT_baseline: per sub-pixel).
+        num_frames: frames to decode.
     """
     height, width = config.image_size
     pixels = height * width
     laws = {"OT_baseline": pixels * config.channels, "OTN": width}.get(config.variant, pixels // 4)
     numbers = [num_frames * pixels * config.channels, laws * num_params]
-    if config.variant != "OT_upscaler":  # four gates, of the ConvLSTM and of multiplicative units
+    if config.variant != "OT_upscaler":  # four gates in the ConvLSTM and in multiplicative units
         encoded = pixels // config.frame_stride**2
         numbers.append(encoded * 4 * max(config.lstm_features, config.frame_features))
     if config.variant in ("OT", "OTlogN", "OT_upscaler"):
@@ -46,7 +46,7 @@ def videos_at_once(config: VideoConfig, num_params: int, num_frames: int) -> int
 
 
 def _at_once(*numbers):
-    """How many fit, of what takes tensors of so many numbers each."""
+    """How many examples fit, if each needs tensors of these many numbers."""
     return max(1, NUMBERS_AT_ONCE // max(numbers))
 
 
@@ -58,15 +58,15 @@ def decode_in_parts(
     seed: int,
     uniforms: Tensor | None = None,
 ) -> Levels:
-    """Images or videos, the same however many are decoded at once.
+    """Decodes images or videos in parts; the result does not depend on `at_once`.
 
     Args:
-        decode: `(part, uniforms) → uint8 [n, *shape]`, where `part` is a slice of them all.
-        num: of all.
-        shape: of one, `(H, W, C)` or `(T - G, H, W, C)`.
+        decode: `(part, uniforms) → uint8 [n, *shape]`; `part` is a slice of the range of `num`.
+        num: number of images or videos.
+        shape: shape of one, `(H, W, C)` or `(T - G, H, W, C)`.
         at_once: the largest n.
-        seed: of the uniforms (`uniforms.draw`).
-        uniforms: `[num, *shape]` to use instead.
+        seed: seed of the uniforms (`uniforms.draw`).
+        uniforms: `[num, *shape]`, used instead of the seed; None: drawn.
 
     Returns:
         uint8 levels `[num, *shape]`.

@@ -1,14 +1,15 @@
-"""One pixel at a time through a `MultiplicativePixelCNN`, with little computed twice.
+"""Cached sampling from a `MultiplicativePixelCNN`, pixel by pixel, with little computed twice.
 
 Each masked convolution sees three pixels of the row above, one to the left and the current one.
-So it is enough to remember what it read in the *previous row* and at the *previous pixel*. The
-share of the row above is computed once a row, for all its pixels; the share of the pixel to the
-left once a pixel; and within a pixel each channel computes its own group of the features only. When
-a row is done, one pass over the whole of it gives what the next row will see above: cheaper than to
-carry every layer's row through the loop over pixels, and it needs no scatter.
+So it is enough to remember its inputs in the *previous row* and at the *previous pixel*. The share
+of the row above is computed once per row, for all its pixels, and the share of the pixel to the
+left once per pixel. Within a pixel, each channel computes only its own channel group of the
+features. After each row, one pass over the whole row computes the inputs that the next row sees
+above. This is cheaper than carrying every layer's row through the loop over pixels, and needs no
+scatter.
 
-`CachedMultiplicativePixelCNN` holds the weights and the conditioning; the loop belongs to
-`sampling.decode_raster`.
+`CachedMultiplicativePixelCNN` holds the weights and the conditioning; the loop is in
+`sampling.loops.decode_raster`.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,22 +26,22 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 class GroupWeights(NamedTuple):
-    """What one channel group needs at the current pixel; kernels cut to what the group may see."""
+    """The weights that one channel group uses at the current pixel."""
 
     entry: Any
-    blocks: list  # (narrow kernel, the two units' kernels, widen kernel, widen bias)
+    blocks: list  # each (narrow kernel, the two units' kernels, widen kernel, widen bias)
     head: Any  # kernel, bias
     logits: Any
 
 
 class CachedMultiplicativePixelCNN:
-    """The three steps that a raster-order sampler asks for.
+    """The state and the steps of `decode_raster` for a `MultiplicativePixelCNN`.
 
     Args:
         network: a built `MultiplicativePixelCNN` of N blocks.
         batch: number of images B (a scalar tensor or an int).
         size: `(height, width)` of the images.
-        conditioning, prediction: as `network` takes them.
+        conditioning, prediction: as for a call of `network`.
     """
 
     def __init__(
@@ -64,23 +65,23 @@ class CachedMultiplicativePixelCNN:
         self.prediction = rows_first(prediction, network.variable_dtype)
 
     def first_row(self) -> list[Tensor]:
-        """State above the image: nothing but padding."""
+        """State above the image: the zeros of the padding."""
         return [
             self._zeros(1, self.width, len(convolution.input_groups))
             for convolution in self.convolutions
         ]
 
     def begin_row(self, state: list[Tensor], row: Tensor) -> tuple[tuple[Tensor, ...], Any]:
-        """All that does not depend on the row's own pixels.
+        """Computes all that does not depend on the row's own pixels.
 
         Args:
-            state: what each convolution read in the row above, a list of `[B, 1, W, ·]`.
-            row: its index.
+            state: the inputs of each convolution in the row above, a list of `[B, 1, W, ·]`.
+            row: index of the row.
 
         Returns:
-            What the row's pixels start from: the entry `[W, B, 2c]`, the blocks' inner features
-            `[W, N, B, c]`, the units' gates `[W, 2N, B, 4c]` and, if there is one, the prediction
-            `[W, B, C]`; and the same but for the prediction, as maps.
+            The starts of the row's pixels, which are shares of the entry `[W, B, 2c]`, of the
+            blocks' inner features `[W, N, B, c]` and of the units' gates `[W, 2N, B, 4c]`, and the
+            prediction `[W, B, C]` if the network has one; and the same shares as maps.
         """
         shares = [
             convolution.from_above(rows, kernel)
@@ -100,9 +101,9 @@ class CachedMultiplicativePixelCNN:
         return starts, (entry, narrowed, gates)
 
     def end_row(self, state: list[Tensor], current: Any, levels: Tensor) -> list[Tensor]:
-        """State for the next row, from this row's shares and its `[B, W, C]` levels."""
+        """State for the next row, given this row's shares as maps and its `[B, W, C]` levels."""
         entry, narrowed, gates = current
-        inputs = [self.network.pixel_features(levels)[:, None]]  # of each convolution
+        inputs = [self.network.pixel_features(levels)[:, None]]  # inputs of each convolution
 
         def from_row():
             index = len(inputs) - 1
@@ -119,7 +120,7 @@ class CachedMultiplicativePixelCNN:
         return inputs
 
     def first_pixel(self, batch: int | Tensor) -> tuple[Tensor, Tensor]:
-        """State left of so many images: nothing but padding."""
+        """State to the left of `batch` images: the zeros of the padding."""
         network = self.network
         return (
             ops.zeros((batch, len(network.entry.input_groups)), network.compute_dtype),
@@ -132,15 +133,15 @@ class CachedMultiplicativePixelCNN:
         """Parameters of one pixel, channel by channel.
 
         Args:
-            state: what the convolutions read at the pixel to the left: the entry's pixel features
-                `[B, ·]`, the units' inputs `[2N, B, c]`.
-            starts: of this row, from `begin_row`.
-            column: the pixel's index.
+            state: the inputs of the convolutions at the pixel to the left: of the entry, pixel
+                features `[B, ·]`; of the units, `[2N, B, c]`.
+            starts: the starts of this row, from `begin_row`.
+            column: index of the pixel in its row.
 
         Returns:
-            A function `(channel, levels) → parameters`, to be called once a channel in order with
-            `[B, C]` levels (of which only the earlier channels are looked at), and a function that
-            returns the state for the next pixel, given its levels.
+            A function `(channel, levels) → parameters`, to be called once per channel, in order,
+            with `[B, C]` levels (it reads only the earlier channels), and a function that returns
+            the state for the next pixel, given this pixel's levels.
         """
         left, remembered = state
         entry, narrowed, gates, *head = (start[column] for start in starts)
@@ -149,7 +150,7 @@ class CachedMultiplicativePixelCNN:
         narrowed = [self._split_groups(part, 1) for part in ops.unstack(narrowed, num=blocks)]
         gates = gates + ops.matmul(remembered, self.left_units)
         gates = [self._split_groups(part, 4) for part in ops.unstack(gates, num=2 * blocks)]
-        # Features of the groups so far: what each unit reads, and what each block adds up.
+        # Features of the channel groups so far: unit inputs, block sums and block outputs.
         read = [[] for _ in gates]
         summed = [[] for _ in range(blocks + 1)]
         outputs = [[] for _ in range(blocks)]
@@ -185,15 +186,14 @@ class CachedMultiplicativePixelCNN:
         return channel_params, end_pixel
 
     def _prepare_weights(self):
-        """Masks the kernels, and cuts those of a pixel into one piece per channel group, outside
-        every loop."""
+        """Masks the kernels and cuts those of a pixel by channel group, outside every loop."""
         network = self.network
         count, width = network.num_groups, network.features
         self.slices = {
             copies: group_slices(feature_groups(copies * width, count), count) for copies in (1, 2)
         }
         self.slices[4] = [(4 * start, 4 * end) for start, end in self.slices[1]]
-        # Within 4c gates: the gates and the update of one group side by side, groups in order.
+        # Order of the 4c gates by channel group: the gates and the update of a group side by side.
         self.order = np.concatenate(
             [
                 np.r_[tuple(np.s_[part * width + start : part * width + end] for part in range(4))]
@@ -238,7 +238,7 @@ class CachedMultiplicativePixelCNN:
         ]
 
     def _cut_gates(self, convolution):
-        """A unit's kernel at the current pixel, a piece a group: `[inputs it sees, 4·its own]`."""
+        """A unit's kernel at the current pixel, per channel group: `[inputs seen, 4·own]`."""
         kernel = self._ordered(convolution.current_kernel())
         return [
             kernel[:visible, first:last]
@@ -254,7 +254,7 @@ class CachedMultiplicativePixelCNN:
         self.conditioning = [ops.transpose(share, (1, 0, 2, 3)) for share in (at_entry, *in_blocks)]
 
     def _conditioning_row(self, row):
-        """Shares of the entry and of each block, `[B, 1, W or 1, ·]`; zeros without one."""
+        """Shares of entry and blocks, `[B, 1, W or 1, ·]`; zeros without conditioning."""
         if self.conditioning is None:
             return 0.0, [0.0] * len(self.network.blocks)
         at_entry, *in_blocks = (
@@ -263,17 +263,17 @@ class CachedMultiplicativePixelCNN:
         return at_entry, in_blocks
 
     def _by_pixel(self, maps):
-        """A list of L maps of a row, that broadcast to `[B, 1, W, F]` → `[W, L, B, F]`."""
+        """A list of L maps of a row, which broadcast to `[B, 1, W, F]` → `[W, L, B, F]`."""
         shape = (self.batch, 1, self.width, maps[0].shape[-1])
         maps = ops.concatenate([ops.broadcast_to(each, shape) for each in maps], axis=1)
         return ops.transpose(maps, (2, 1, 0, 3))
 
     def _ordered(self, gates):
-        """`[..., 4c]` as the pixels take them, group by group."""
+        """`[..., 4c]` gates, reordered by channel group."""
         return gates if self.network.num_groups == 1 else ops.take(gates, self.order, axis=-1)
 
     def _split_groups(self, features, copies):
-        """`[B, copies·c]` → one piece a channel group."""
+        """`[B, copies·c]` → one piece per channel group."""
         starts = [start for start, _ in self.slices[copies][1:]]
         return ops.split(features, starts, axis=-1) if starts else [features]
 

@@ -1,14 +1,14 @@
-"""One pixel at a time through a Gated PixelCNN, with nothing computed twice.
+"""Cached sampling from a `GatedPixelCNN`, pixel by pixel, with nothing computed twice.
 
-A full evaluation spends its time on positions that are known already. Generating in raster order it
-is enough to remember, for each layer, the *previous rows* of the vertical stack and the *previous
-pixels* of the horizontal stack that its kernel spans: one of each for a kernel of 3. Then the
-vertical stack and its links run once a row, the horizontal stack once a pixel, and within a pixel
-each channel computes its own third of the features only. The conditioning's projections are
-computed once an image. Neither needs a scatter: what is remembered is replaced whole.
+A full evaluation spends its time on positions that are already known. In raster order it is enough
+to remember, for each layer, the *previous rows* of the vertical stack and the *previous pixels* of
+the horizontal stack that its kernel spans: one of each for a 3x3 kernel. Then the vertical stack
+and its links run once per row and the horizontal stack once per pixel. Within a pixel, each channel
+computes only its own channel group of the features. The conditioning is projected once per image.
+Nothing needs a scatter: the remembered rows and pixels are replaced as a whole.
 
-`CachedPixelCNN` holds the weights and the conditioning; the loop belongs to
-`sampling.decode_raster`.
+`CachedPixelCNN` holds the weights and the conditioning; the loop is in
+`sampling.loops.decode_raster`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +23,13 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 class CachedPixelCNN:
-    """The three steps that a raster-order sampler asks for.
+    """The state and the steps of `decode_raster` for a `GatedPixelCNN`.
 
     Args:
         network: a built `GatedPixelCNN`.
         batch: number of images B (a scalar tensor or an int).
         size: `(height, width)` of the images.
-        conditioning, prediction: as `network` takes them.
+        conditioning, prediction: as for a call of `network`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class CachedPixelCNN:
         self.prediction = rows_first(prediction, network.variable_dtype)
 
     def first_row(self) -> tuple[Tensor, list[Tensor]]:
-        """State above the image: nothing but padding."""
+        """State above the image: the zeros of the padding."""
         layers, features = self.network.layers, self.network.features
         inputs = len(layers[0].input_groups)
         shape = self.batch, layers[0].rows, self.width, inputs
@@ -65,12 +65,12 @@ class CachedPixelCNN:
 
         Args:
             state: `(rows above as pixel features, previous rows of each vertical layer)`.
-            row: its index, for the conditioning.
+            row: index of the row.
 
         Returns:
-            What the row's pixels start from (gates `[W, L, B, 2F]` and, if there are any,
-            predictions `[W, B, C]`, without the share of the pixel to the left), and the layers'
-            rows.
+            The starts of the row's pixels, without the share of the pixel to the left: gates
+            `[W, L, B, 2F]` and, if the network has one, the prediction `[W, B, C]`; and this row of
+            each vertical layer but the last.
         """
         above, previous = state
         vertical, links, current = self._cast(above), [], []
@@ -83,7 +83,7 @@ class CachedPixelCNN:
             conditioning, for_links = self._conditioning_row(index, row)
             kernel, bias = self.links[index]
             links.append(ops.matmul(gates, kernel) + bias + for_links)
-            if index < len(self.network.layers) - 1:  # the last layer's stack ends in its link
+            if index < len(self.network.layers) - 1:  # the last vertical layer feeds only its link
                 current.append(gate(gates + conditioning))
         links = ops.concatenate(links, axis=1)  # [B, L, W, 2F]
         return (ops.transpose(links, (2, 1, 0, 3)), *self._predict_row(above, row)), current
@@ -91,13 +91,13 @@ class CachedPixelCNN:
     def end_row(
         self, state: tuple[Tensor, list[Tensor]], current: list[Tensor], levels: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """State for the next row, given this row's vertical layers and `[B, W, C]` levels."""
+        """State for the next row, given this row's vertical layers and its `[B, W, C]` levels."""
         above, previous = state
         features = self.network.pixel_features(levels)[:, None]
         return _pushed(above, features), [*map(_pushed, previous, current)]
 
     def first_pixel(self, batch: int | Tensor) -> tuple[Tensor, list[Tensor]]:
-        """State left of so many images: nothing but padding."""
+        """State to the left of `batch` images: the zeros of the padding."""
         network, (first, *others) = self.network, self.network.layers
         left = ops.zeros((batch, first.reach, len(first.input_groups)), network.variable_dtype)
         return left, [
@@ -113,13 +113,13 @@ class CachedPixelCNN:
         Args:
             state: `(pixel features to the left [B, reach, ·], previous pixels of each layer but the
                 last [B, reach·F])`.
-            starts: of this row, from `begin_row`.
-            column: the pixel's index.
+            starts: the starts of this row, from `begin_row`.
+            column: index of the pixel in its row.
 
         Returns:
-            A function `(channel, levels) → parameters`, to be called once a channel in order with
-            `[B, C]` levels (of which only the earlier channels are looked at), and a function that
-            returns the state for the next pixel, given its levels.
+            A function `(channel, levels) → parameters`, to be called once per channel, in order,
+            with `[B, C]` levels (it reads only the earlier channels), and a function that returns
+            the state for the next pixel, given this pixel's levels.
         """
         left, previous = state
         links, *head = (start[column] for start in starts)
@@ -127,7 +127,7 @@ class CachedPixelCNN:
         inputs = ops.reshape(self._cast(left), (-1, self.left_first.shape[0]))
         first = ops.matmul(inputs, self.left_first)
         gates = [self._split_groups(layer) for layer in (links[0] + first, *links[1:])]
-        horizontal = [[] for _ in self.network.layers]  # features so far, a list of groups a layer
+        horizontal = [[] for _ in self.network.layers]  # features so far: groups of each layer
         gated = [[] for _ in self.network.layers]
         if self.network.neighbours is not None:
             value_to_left = left[:, -1, : self.distribution.channels]
@@ -137,7 +137,7 @@ class CachedPixelCNN:
         def run_group(group, levels):
             inputs = self._cast(self.network.pixel_features(levels))
             for index, (kernel, mixing, bias) in enumerate(self.weights[group]):
-                if index > 0:  # what this pixel has so far, and the pixels to the left
+                if index > 0:  # this pixel's features so far, and the pixels to the left
                     inputs = join([*horizontal[index - 1], previous[index - 1]])
                 total = gates[index][group] + ops.matmul(inputs, kernel)
                 gated[index].append(gate(total))
@@ -164,10 +164,10 @@ class CachedPixelCNN:
         return channel_params, end_pixel
 
     def _prepare_weights(self):
-        """Cuts the masked kernels into one piece a channel group, outside every loop."""
+        """Cuts the masked kernels by channel group, outside every loop."""
         network, features = self.network, self.network.features
         slices = group_slices(network.layers[0].groups, network.num_groups)
-        # Within 2F gates, tanh and σ halves of one group side by side, groups in order.
+        # Order of the 2F gates by channel group: the tanh and σ halves of a group side by side.
         self.order = np.concatenate(
             [np.r_[start:end, features + start : features + end] for start, end in slices]
         )
@@ -203,32 +203,32 @@ class CachedPixelCNN:
         if conditioning is None:
             return
         shares = [ops.split(share, 2, axis=-1) for share in self.network.project(conditioning)]
-        # Rows first, so that a row is read by its index: [H or 1, B, W or 1, 2F] a layer.
+        # Rows first, so that a row is read by its index: [H or 1, B, W or 1, 2F] per layer.
         self.conditioning = [
             [ops.transpose(share, (1, 0, 2, 3)) for share in (vertical, self._ordered(horizontal))]
             for vertical, horizontal in shares
         ]
 
     def _ordered(self, gates):
-        """`[..., 2F]` of the horizontal gates as the pixels take them, group by group."""
+        """`[..., 2F]` horizontal gates, reordered by channel group."""
         return gates if self.network.num_groups == 1 else ops.take(gates, self.order, axis=-1)
 
     def _split_groups(self, gates):
-        """`[B, 2F]` → one piece a channel group."""
+        """`[B, 2F]` → one piece per channel group."""
         if not self.gate_starts:
             return [gates]
         return ops.split(gates, self.gate_starts, axis=-1)
 
     def _predict_row(self, above, row):
-        """A list of `[W, B, C]`: the prediction that was given, or the share of the pixels above in
-        ours; or of nothing."""
+        """A list of `[W, B, C]`: the given prediction, or the share of the pixels above in the
+        network's own; empty without a prediction."""
         if self.network.neighbours is None:
             return [prediction[row] for prediction in self.prediction]
         values = above[:, -1, :, : self.distribution.channels]
         return [ops.transpose(ops.matmul(values, self.prediction_kernel[1]), (1, 0, 2))]
 
     def _conditioning_row(self, layer, row):
-        """Shares of the vertical and horizontal gates, `[B, 1, W or 1, 2F]`; zeros without one."""
+        """Shares of both stacks' gates, `[B, 1, W or 1, 2F]`; zeros without conditioning."""
         if self.conditioning is None:
             return 0.0, 0.0
         return [
@@ -243,7 +243,7 @@ class CachedPixelCNN:
 
 
 def _pushed(kept, new):
-    """`kept` along axis 1, without its first entries and with `new` behind: as many as before."""
+    """`kept` with `new` appended on axis 1 and as many first entries dropped."""
     entries = new.shape[1]
     if kept.shape[1] == entries:
         return new

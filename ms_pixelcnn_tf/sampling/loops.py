@@ -1,9 +1,10 @@
-"""Decoding: one uniform a sub-pixel in, one level a sub-pixel out. The loops are here.
+"""The loops of decoding: one uniform per sub-pixel in, one level per sub-pixel out.
 
-Every function maps `uniforms` in [0, 1), float32 or float64, to integer levels by inverse CDF, and
-returns beside them the log-probabilities that were sampled (nats a sub-pixel, the uniforms' dtype),
-or None where `score` is false. Different samplers of one model are different orders of the same
-computation: the same uniforms give the same image.
+`decode_pixels`, `decode_raster` and `decode_naive` map `uniforms` in [0, 1), float32 or float64, to
+integer levels by inverse CDF. They also return the log-probabilities of these levels (nats per
+sub-pixel, in the uniforms' dtype); if `score` is false, `decode_raster` returns None instead.
+Different samplers of one model only order the same computation differently: the same uniforms give
+the same image.
 
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
@@ -16,9 +17,9 @@ from keras import ops
 from ms_pixelcnn_tf.sampling.per_core import by_cores
 from ms_pixelcnn_tf.types import Tensor
 
-# Pixels from which on a raster is one program of XLA's. Compiling takes seconds for each batch
-# size, which smaller images would not pay back; and many small ones at once, such as type B's
-# patches, take twice as long by XLA.
+# From this many pixels on, XLA compiles the whole raster as one program. Compiling takes seconds
+# for each batch size, which smaller images do not pay back; and many small images at once, such as
+# type B's patches, take twice as long with XLA.
 FUSED_FROM = 64
 
 
@@ -28,9 +29,9 @@ def decode_pixels(
     """Decodes pixels that do not depend on one another, channel by channel.
 
     Args:
-        distribution: their law.
-        channel_params: `(channel, levels [..., C]) → parameters`, for channels in order; levels of
-            `channel` and later are zeros.
+        distribution: the distribution of a pixel.
+        channel_params: `(channel, levels [..., C]) → parameters`, called once per channel, in
+            order; the levels of `channel` and of later channels are zeros.
         uniforms: `[..., C]`.
 
     Returns:
@@ -50,18 +51,19 @@ def decode_pixels(
 def decode_raster(
     network: Any, cache: Callable, uniforms: Tensor, score: bool = True, **given: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Decodes images in raster order, in one graph, by a network that remembers.
+    """Decodes images in raster order, in one graph, by a network with a cache.
 
-    The loops are many small operations, so each core has its part of the images: from `FUSED_FROM`
-    pixels on of the whole raster, which is one program then, else of the loop over a row's pixels.
+    The loops consist of many small operations, so each core runs them on its own part of the batch
+    (`by_cores`): from `FUSED_FROM` pixels on the whole raster, below that the loop over the pixels
+    of a row.
 
     Args:
-        network: what parametrises a pixel.
-        cache: `(network, batch, (height, width), **given)` → what remembers for it, as the class
-            `sampling.cached_pixelcnn.CachedPixelCNN`, or anything with its verbs.
+        network: the network that parametrises the pixels.
+        cache: `(network, batch, (height, width), **given)` → the cache of the network, such as the
+            class `sampling.cached_pixelcnn.CachedPixelCNN`; any object with its methods will do.
         uniforms: `[B, H, W, C]`.
         score: whether to return log-probabilities.
-        **given: what the network is given beside the image, tensors `[B, …]`; Nones are left out.
+        **given: the other inputs of the network, tensors `[B, …]`; Nones are left out.
 
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities or None.
@@ -71,13 +73,13 @@ def decode_raster(
 
     def decode(uniforms, given):
         steps = cache(network, ops.shape(uniforms)[0], (height, width), **given)
-        uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by their index
+        uniforms = ops.transpose(uniforms, (1, 2, 0, 3))  # rows and pixels are read by index
 
         def decode_pixel(column, carry, starts, row_uniforms):
             state, *row = carry
             channel_params, end_pixel = steps.begin_pixel(state, starts, column)
             pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
-            # Without `score` nothing is kept of the log-probabilities: `row` is shorter.
+            # Without `score`, `row` has no log-probabilities, and `zip` drops those of `pixel`.
             return end_pixel(pixel[0]), *(
                 _push(kept, new) for kept, new in zip(row, pixel, strict=False)
             )
@@ -115,16 +117,16 @@ def decode_naive(
     distribution: Any, all_params: Callable, uniforms: Tensor, by_channel: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Decodes in raster order with one full evaluation of the network per sub-pixel, or per pixel
-    where the law does not order the channels.
+    if the distribution does not order the channels.
 
-    The honest baseline: what "ancestral sampling" costs without a cache.
+    This is the baseline: the cost of ancestral sampling without a cache.
 
     Args:
-        distribution: the law of a pixel.
+        distribution: the distribution of a pixel.
         all_params: `levels [B, H, W, C] → [B, H, W, distribution.num_params]`, causal.
         uniforms: `[B, H, W, C]`.
-        by_channel: whether a channel of all pixels comes before the next one; for laws that order
-            the channels.
+        by_channel: whether to decode one channel of all pixels before the next; only for
+            distributions that order the channels.
 
     Returns:
         `[B, H, W, C]` int32 levels, `[B, H, W, C]` log-probabilities.
@@ -141,7 +143,7 @@ def decode_naive(
 
 
 def naive_start(uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """What `decode_naive` starts from: levels and log-probabilities, all zeros."""
+    """The start of `decode_naive`: levels and log-probabilities, all zeros."""
     return ops.zeros_like(uniforms, dtype="int32"), ops.zeros_like(uniforms)
 
 
@@ -153,16 +155,16 @@ def decode_naive_pixel(
     image: Any,
     own_channels: Sequence[int] | None = None,
 ) -> Any:
-    """One pixel of `decode_naive`.
+    """Decodes one pixel of `decode_naive`.
 
     Args:
-        distribution, all_params, uniforms: as there.
+        distribution, all_params, uniforms: as for `decode_naive`.
         position: the pixel's number in raster order.
         image: levels and log-probabilities so far.
-        own_channels: those to decode, in order; None: all.
+        own_channels: the channels to decode, in order; None: all.
 
     Returns:
-        The same with this pixel's.
+        `image` with the levels and log-probabilities of this pixel filled in.
     """
     _, height, width, channels = uniforms.shape
     row, column = position // width, position % width
@@ -186,11 +188,11 @@ def decode_naive_pixel(
 
 
 def _push(kept, new):
-    """Drops the first entry and appends `new`: after as many pushes as entries, all in order."""
+    """Drops the first entry and appends `new`; as many pushes as entries fill `kept` in order."""
     return ops.concatenate([kept[1:], new[None]], axis=0)
 
 
 def _blank(uniforms, score):
-    """Zeros to push levels, and log-probabilities if asked for, into."""
+    """Zeros for `_push` to replace: levels and, with `score`, log-probabilities."""
     levels = ops.zeros_like(uniforms, dtype="int32")
     return (levels, ops.zeros_like(uniforms)) if score else (levels,)

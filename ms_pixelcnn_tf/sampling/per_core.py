@@ -1,4 +1,4 @@
-"""Many small operations as one program, which each core calls for its part of a batch."""
+"""Runs a function of many small operations on all cores, each with its part of the batch."""
 
 import contextlib
 import contextvars
@@ -14,19 +14,19 @@ _allowed = contextvars.ContextVar("allowed", default=True)
 
 
 def by_cores(function: Callable, fused: bool, batch_axis: int) -> Callable:
-    """`function` as a program of its own, called for a part of the batch on each core at a time.
+    """Makes `function` a program of its own, which each core runs on its part of the batch.
 
-    A program of small operations fills one core only. On other backends than TensorFlow, which
-    compile whole graphs anyway, the function is left as it is.
+    One program of small operations keeps only one core busy. Other backends than TensorFlow compile
+    whole graphs anyway: there, as inside `unfused`, the function is returned unchanged.
 
     Args:
-        function: of trees of tensors, to a list of tensors; the batch is the same axis of all.
+        function: maps trees of tensors to a list of tensors; all have the batch on the same axis.
         fused: whether XLA compiles it, once for each shape of its arguments; if not, TensorFlow
-            starts each operation by itself.
-        batch_axis: which, 0 or -2.
+            starts each operation separately.
+        batch_axis: axis of the batch, 0 or -2.
 
     Returns:
-        A function of the same arguments. Fewer images than parts are one call.
+        A function of the same arguments. It does not split a batch of fewer images than parts.
     """
     if keras.backend.backend() != "tensorflow" or not _allowed.get():
         return function
@@ -40,7 +40,7 @@ def by_cores(function: Callable, fused: bool, batch_axis: int) -> Callable:
         return tf.shape(tf.nest.flatten(arguments)[0])[batch_axis]
 
     def in_parts(*arguments):
-        # All parts have one size, so that one compilation serves them: zeros fill the last.
+        # All parts have the same size, so one compilation serves them; zeros fill the last one.
         batch = batch_of(arguments)
         fill = -batch % parts
 
@@ -68,7 +68,7 @@ def by_cores(function: Callable, fused: bool, batch_axis: int) -> Callable:
 
 
 def _program(function, fused):
-    """A `tf.function` that stays one in the graphs that call it."""
+    """A `tf.function` that stays a function of its own in the graphs that call it."""
     import tensorflow as tf
 
     if fused:
@@ -78,7 +78,7 @@ def _program(function, fused):
 
 
 def _parts():
-    """One for each core that TensorFlow computes on, up to `MOST_PARTS`; 1 where a GPU computes."""
+    """Parts of a batch: one per core that TensorFlow uses, up to `MOST_PARTS`; 1 with a GPU."""
     import tensorflow as tf
 
     if tf.config.get_visible_devices("GPU"):
@@ -91,7 +91,7 @@ def _parts():
 
 @contextlib.contextmanager
 def unfused() -> Iterator[None]:
-    """While entered, graphs are traced without: for programs that have no XLA, as servers."""
+    """Turns off `by_cores` in its context, for graphs that have to run without XLA."""
     token = _allowed.set(False)
     try:
         yield

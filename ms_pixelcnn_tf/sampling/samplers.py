@@ -1,7 +1,7 @@
-"""The two ways to decode: with a cache, and naively. A model hands either one its maps of pixels.
+"""The cached and the naive sampler, either of which decodes all pixels of a model.
 
-Both have the same verbs, which map uniforms `[B, H, W, C]` to int32 levels and their
-log-probabilities per sub-pixel (nats), as the functions of `loops` do.
+Both have `independent`, `raster` and `group`, which map uniforms `[B, H, W, C]` to int32 levels and
+their log-probabilities per sub-pixel (nats), as the functions of `loops` do.
 
 Reference: Reed et al. (2017), section 3.1; caching as in Ramachandran et al. (2017).
 """
@@ -24,7 +24,7 @@ CACHES: dict[type, Callable] = {
 
 
 class CachedSampler:
-    """Computes nothing twice.
+    """Decodes with caches, so that hardly anything is computed twice.
 
     Args:
         score: whether to return log-probabilities; if not, they may be None.
@@ -36,8 +36,8 @@ class CachedSampler:
     def independent(
         self, distribution: Any, params: Callable[[], Tensor], uniforms: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Sub-pixels that do not look at one another, each a pixel of a law of one channel:
-        `params()` → parameters of all."""
+        """Decodes sub-pixels that do not depend on one another. `distribution` has one channel;
+        `params()` returns the parameters of all sub-pixels."""
         all_params = params()
         decoded = loops.decode_pixels(
             distribution, lambda channel, levels: all_params, uniforms[..., None]
@@ -47,7 +47,7 @@ class CachedSampler:
     def pixels(
         self, distribution: Any, channel_params: Callable, uniforms: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Pixels that do not look at one another; see `loops.decode_pixels`."""
+        """Decodes pixels that do not depend on one another; see `loops.decode_pixels`."""
         return loops.decode_pixels(distribution, channel_params, uniforms)
 
     def raster(
@@ -57,22 +57,25 @@ class CachedSampler:
         conditioning: Tensor | None = None,
         prediction: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Pixels in raster order, by one of the networks of `CACHES`."""
+        """Decodes pixels in raster order; the type of `network` must be in `CACHES`."""
         given = {"conditioning": conditioning, "prediction": prediction}
         return loops.decode_raster(network, CACHES[type(network)], uniforms, self.score, **given)
 
     def group(self, upscaler: Any, encoded: Any, uniforms: Tensor) -> tuple[Tensor, Tensor | None]:
-        """A group of a scale, from what its upscaler's trunk knows of it."""
+        """Decodes a group of a scale, from the context that its upscaler's trunk encoded."""
         return upscaler.decode(encoded, uniforms, self)
 
 
 class NaiveSampler:
-    """Evaluates the whole network once for each sub-pixel: what "ancestral sampling" costs."""
+    """Evaluates the whole network once per sub-pixel: the cost of ancestral sampling.
+
+    If the distribution does not order the channels, once per pixel.
+    """
 
     def independent(
         self, distribution: Any, params: Callable[[], Tensor], uniforms: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As for `CachedSampler`."""
+        """As `CachedSampler.independent`."""
         height, width, channels = uniforms.shape[1:]
         row = ops.reshape(uniforms, (-1, height, width * channels, 1))  # one channel each
 
@@ -90,13 +93,13 @@ class NaiveSampler:
         conditioning: Tensor | None = None,
         prediction: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Pixels in raster order."""
+        """Decodes pixels in raster order."""
         return loops.decode_naive(
             network.distribution, lambda levels: network(levels, conditioning, prediction), uniforms
         )
 
     def group(self, upscaler: Any, encoded: Any, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-        """A group of a scale, in the order in which its upscaler generates it."""
+        """Decodes a group of a scale, in the order in which its upscaler generates it."""
         return loops.decode_naive(
             upscaler.distribution,
             lambda levels: upscaler(encoded, levels),

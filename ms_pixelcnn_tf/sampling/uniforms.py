@@ -1,8 +1,8 @@
-"""The uniforms of a seed: each a pure function of seed, image and sub-pixel.
+"""Uniforms from a seed: each is a pure function of the seed, the image and the sub-pixel.
 
-So an image is the same however many are drawn with it, in however many parts, on any backend, and
-in an exported graph. The function is the cipher Threefry-2x32 with 20 rounds: its key is the seed;
-it enciphers the number of the image and that of a pair of sub-pixels.
+So an image does not depend on how many images are drawn with it, in how many parts, or on which
+backend, and is the same in an exported graph. The function is the cipher Threefry-2x32 with 20
+rounds. Its key is the seed; it enciphers the number of an image and of a pair of sub-pixels.
 
 Reference: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3, section 4.2.
 """
@@ -16,13 +16,13 @@ from keras import ops
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.types import Tensor
 
-MAX_SEED = 2**63 - 1  # what an int64 holds
+MAX_SEED = 2**63 - 1  # the largest int64
 ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)  # bits, four rounds each, in turn
 PARITY = 0x1BD11BDA
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:
-    """Raises UserError unless `seed` is an integer that seeds can be."""
+    """Raises UserError unless `seed` is an integer from 0 to MAX_SEED."""
     if not hasattr(seed, "__index__") or isinstance(seed, bool) or not 0 <= int(seed) <= MAX_SEED:
         raise UserError(f"{name} is {seed!r}; valid: integers from 0 to {MAX_SEED}")
 
@@ -33,17 +33,17 @@ def draw(seed: Any, first: Any, num: Any, shape: Sequence[int]) -> Tensor:
     Args:
         seed: a Python integer from 0 to MAX_SEED, or an int64 tensor holding one.
         first, num: integers; `num` may be a tensor.
-        shape: of an image's, such as `(H, W, C)`.
+        shape: shape of one image's uniforms, such as `(H, W, C)`.
 
     Returns:
-        float32 `[num, *shape]`, multiples of 2⁻²⁴ from 0 up to, not including, 1.
+        float32 `[num, *shape]`, multiples of 2⁻²⁴ in [0, 1).
     """
     size = math.prod(shape)
     pairs = -(-size // 2)
     images = ops.cast(ops.arange(num) + first, "uint32")[:, None]
     words = threefry(_key(seed), images, ops.cast(ops.arange(pairs), "uint32")[None])
     bits = ops.reshape(ops.stack(words, axis=-1), (-1, 2 * pairs))[:, :size]
-    # Those that a float32 holds; an int32 has room for them, which more backends can cast.
+    # Keep the 24 bits that a float32 holds. They fit an int32, which more backends can cast.
     values = ops.cast(ops.cast(ops.right_shift(bits, _word(8)), "int32"), "float32")
     return ops.reshape(values * 2.0**-24, (-1, *shape))
 
@@ -73,7 +73,7 @@ def threefry(key: Sequence[Tensor], left: Tensor, right: Tensor) -> tuple[Tensor
 
 
 def _key(seed):
-    """A seed's lower and upper 32 bits."""
+    """The lower and the upper 32 bits of a seed."""
     if not ops.is_tensor(seed):
         return _word(int(seed) & 0xFFFFFFFF), _word(int(seed) >> 32)
     return ops.cast(seed, "uint32"), ops.cast(

@@ -1,1 +1,1 @@
-"""Training: one step as a function, the loop around it, checkpoints and what to look at."""
+"""Training: the loop, its step, optimizers, replicas, and the metrics that it writes."""

@@ -1,7 +1,7 @@
-"""TensorBoard's files, cut back to what a run that goes on has behind it.
+"""Reads TensorBoard's event files, and removes the events of steps that a run repeats.
 
-A run that goes on from step s takes the steps after it again. What it wrote of them before would
-be in TensorBoard twice.
+A run that resumes from step s repeats the steps after it. Without the removal, TensorBoard would
+show their events twice.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ FILES = "events.out.tfevents.*"
 
 
 def cut(folder: AnyPath, is_kept: Callable[[int, str], bool]) -> None:
-    """Removes events from all files in a folder; damaged records go too, as the one that a dying
-    process cut short.
+    """Removes events from all files in a folder, and files that have none left. Damaged records
+    are removed, too, such as one that a dying process cut short.
 
     Args:
-        folder: of a run's event files.
-        is_kept: `(step, tag) → bool`, asked of every value.
+        folder: the folder of a run's event files.
+        is_kept: `(step, tag) → bool`, called for every value.
     """
     for path in sorted(pathlib.Path(folder).glob(FILES)):
         records, whole = _records(path)
@@ -43,7 +43,7 @@ def cut(folder: AnyPath, is_kept: Callable[[int, str], bool]) -> None:
 
 
 def values(folder: AnyPath) -> Iterator[tuple[int, str, Any]]:
-    """Every value in a folder's files: `(step, tag, tf.compat.v1.Summary.Value)`."""
+    """Yields every value in a folder's files: `(step, tag, tf.compat.v1.Summary.Value)`."""
     for path in sorted(pathlib.Path(folder).glob(FILES)):
         for record in _records(path)[0]:
             event = tf.compat.v1.Event.FromString(record)
@@ -52,8 +52,8 @@ def values(folder: AnyPath) -> Iterator[tuple[int, str, Any]]:
 
 
 def _records(path):
-    """The sound records of a file, and whether they are all of it. Behind a record whose length is
-    damaged none is found."""
+    """The sound records of a file, and whether they are the whole file. Reading stops at a record
+    whose length is damaged."""
     records, whole = [], True
     with path.open("rb") as file, contextlib.suppress(UserError):
         for offset, length in places(path):
@@ -66,7 +66,7 @@ def _records(path):
 
 
 def _kept(record, is_kept):
-    """A record less the values that are not kept; None if nothing is left of it."""
+    """A record without the values that are not kept; None if none is left."""
     event = tf.compat.v1.Event.FromString(record)
     values = [value for value in event.summary.value if is_kept(event.step, value.tag)]
     if len(values) == len(event.summary.value):

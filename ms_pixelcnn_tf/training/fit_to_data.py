@@ -1,4 +1,4 @@
-"""A run and its data: what the data tells is filled in, the rest checked against it."""
+"""Fits a run to its data: fills in the fields that the data determines and checks the rest."""
 
 import dataclasses
 
@@ -17,10 +17,12 @@ HISTOGRAM_CLIPS = 100
 
 
 def fit_to_source(run: RunConfig, source: Source) -> RunConfig:
-    """`run` with what conditions an image model filled in from the data, checked against it.
+    """`run`, checked against the data, with the conditions of an image model filled in from it.
 
     Raises:
-        UserError: if the model's images, videos or conditions are not the data's.
+        UserError: if the split train or validation is missing or empty; if the model's images,
+            videos or conditions are not the data's; if the data does not allow a change to
+            examples that training would make.
     """
     check_kind(run, source.name, source.is_video)
     for split in ("train", "validation"):
@@ -54,8 +56,8 @@ def fit_to_source(run: RunConfig, source: Source) -> RunConfig:
 
 
 def level_histogram(source: Source, config: ModelConfig | VideoConfig) -> np.ndarray:
-    """int64 `[C, L]`: how often each level stands in each channel, over examples evenly spaced in
-    the training split."""
+    """int64 `[C, L]`: how often each level occurs in each channel, in examples evenly spaced over
+    the split train."""
     field, count = source.example_field, HISTOGRAM_CLIPS if source.is_video else HISTOGRAM_EXAMPLES
     indices = np.linspace(0, source.size("train") - 1, count).astype("int64")
     examples = source.examples("train", np.unique(indices), (field,))[field]
@@ -69,7 +71,7 @@ def level_histogram(source: Source, config: ModelConfig | VideoConfig) -> np.nda
 
 
 def _check_video(model, source):
-    """Raises UserError unless the model's clips, actions and states are the data's."""
+    """Raises UserError unless clips, actions and states of the model match the data's."""
     if model.num_frames != source.num_frames:
         raise UserError(
             f"the model is of {model.num_frames} frames, {source.name} of {source.num_frames}"
@@ -84,7 +86,7 @@ def _check_video(model, source):
 
 
 def _with_conditions(run, source):
-    """The model's configuration, conditioned on what `run.data.conditions` names."""
+    """The model's configuration, with the conditions that `run.data.conditions` names."""
     held = {
         "num_classes": ("label", source.num_classes),
         "text": ("text", bool(source.num_captions)),

@@ -1,5 +1,4 @@
-"""SIGINT (Ctrl-C) and SIGTERM (preemption): the current step is finished and saved, then the run
-ends."""
+"""SIGINT (Ctrl-C) and SIGTERM (preemption): the run finishes its step, saves it and ends."""
 
 import contextlib
 import os
@@ -11,10 +10,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, and has saved its state.
+    """A run, or work that can be given up midway, was asked to stop.
 
     Args:
-        message: one line for the user.
+        message: one line for the user; from a run, it says whether the last step is saved.
         number: of the signal; the process exits with 128 more: 130 for SIGINT, 143 for SIGTERM.
     """
 
@@ -25,13 +24,13 @@ class Interrupted(KeyboardInterrupt):
 
 class InterruptGuard:
     """While entered, the first of `SIGNALS` only sets `requested`; a second one ends the process at
-    once, by the operating system, whatever it is doing. Nothing saved before is lost by that.
+    once, whatever it is doing. Saved checkpoints are not affected.
 
     Args:
-        say: takes a line for the user.
+        say: called with a line for the user.
 
     Attributes:
-        requested: number of the signal that came; 0 for none.
+        requested: number of the first signal; 0 for none.
     """
 
     def __init__(self, say: Callable[[str], object] = lambda line: None) -> None:
@@ -40,7 +39,7 @@ class InterruptGuard:
         self._previous = {}
 
     def raise_if_requested(self) -> None:
-        """Raises Interrupted if a signal came: for work that can be given up in its midst."""
+        """Raises Interrupted if a signal came; for work that can be given up midway."""
         if self.requested:
             raise Interrupted("asked to stop", self.requested)
 
@@ -59,11 +58,11 @@ class InterruptGuard:
         for each in SIGNALS:
             signal.signal(each, _end if os.getpid() == 1 else signal.SIG_DFL)
         self.requested = int(number)
-        with contextlib.suppress(RuntimeError):  # it came in the midst of another print
+        with contextlib.suppress(RuntimeError):  # the signal came during another print
             self._say("stopping at the next step, saved; again: at once, unsaved")
 
 
 def _end(number, frame):
-    """What the default does, which a container's first process is spared."""
+    """Ends the process as SIG_DFL would, which a container's first process ignores."""
     del frame
     os._exit(128 + number)

@@ -1,8 +1,8 @@
-"""The training loop. It is our own: `keras.Model.fit` cannot run a step on several workers.
+"""The training loop: trains or resumes a run, in one process or several.
 
-The state after step s depends on the configuration and the data alone, so a resumed run equals one
-that was never interrupted. For your own arrays and Keras' callbacks use `model.fit`
-(`models.keras_training`) instead.
+It replaces `keras.Model.fit`, which cannot run a step on several workers. The state after step s
+depends only on the configuration and the data, so a resumed run equals an uninterrupted one. For
+your own arrays and Keras callbacks, use `model.fit` (`models.keras_training`) instead.
 """
 
 import contextlib
@@ -55,27 +55,26 @@ def train(
     replicas: Replicas | None = None,
     progress: Callable[[int, int], Progress] = Progress,
 ) -> MultiscalePixelCNN | VideoPixelCNN:
-    """Trains a run to its last step, or goes on with the one in `workdir`.
+    """Trains a run to its last step; resumes the run in `workdir` if there is one.
+
+    The random state of Python, NumPy and the backend is left as it was.
 
     Args:
         run: a `RunConfig`.
-        workdir: folder of the run (see `checkpoint.py` for what it holds); of several workers one
-            that all of them see.
-        source: the data set; by default the one `run` names.
+        workdir: the run folder (its files: see `runs.checkpoint`); several workers must all see it.
+        source: the data set; by default the one that `run` names.
         replicas: the `Replicas` of this process; by default made here.
-        progress: makes the live line from the number of steps taken and that of all steps.
+        progress: makes the progress display from the steps taken and the total of steps.
 
     Returns:
-        The model that holds the averaged weights.
+        The model with the averaged weights.
 
     Raises:
         UserError: for a configuration that does not fit the data or the folder, a folder in which
             another process trains, too many steps in a row that were not finite, a checkpoint that
-            cannot be saved, or a worker that is gone. The last checkpoint is then left as it was.
+            cannot be saved, or a worker that is gone. The last checkpoint stays as it was.
         Interrupted: after SIGINT or SIGTERM, with the state saved unless the last step was
             skipped.
-
-    The random state of Python, NumPy and the backend is left as it was.
     """
     replicas = replicas or Replicas()
     if run.train.deterministic:
@@ -83,7 +82,7 @@ def train(
     source = source or load_source(run)
     run = fit_to_source(run, source)
     check_path(workdir)
-    replicas.rows(run.train.batch_size)  # too few for all are told before anything is written
+    replicas.rows(run.train.batch_size)  # raises before anything is written
     with contextlib.ExitStack() as stack:
         old = None
         if replicas.is_chief:
@@ -111,12 +110,12 @@ def train(
 def batches_of(
     run: RunConfig, source: Source, rows: tuple[int, int] | None = None, start_step: int = 0
 ) -> tf.data.Dataset:
-    """The batches that a run trains on (see `training_batches`), without an end.
+    """The endless batches that a run trains on (see `training_batches`).
 
     Args:
         run: a `RunConfig` that fits the source (`fit_to_source`).
         source: the data set.
-        rows: `(first, stop)` of each batch; None: all.
+        rows: `(first, stop)`, the rows to take of each batch; None: all.
         start_step: the step of the first batch.
     """
     config, model = run.train, run.model
@@ -140,12 +139,12 @@ def batches_of(
 
 
 class _Session:
-    """From a checkpoint, or the start, to the last step or an interruption."""
+    """Trains from a checkpoint, or the start, to the last step or an interruption."""
 
     def __init__(self, run, workdir, source, replicas):
         self._run, self._workdir = run, pathlib.Path(workdir)
         self._source, self._replicas = source, replicas
-        self._first_reason = None  # why the first of the steps skipped in a row was
+        self._first_reason = None  # why the first of several steps in a row was skipped
         config = run.train
         if replicas.workers > 1:
             agreed = dataclasses.replace(run, data=dataclasses.replace(run.data, data_dir=""))
@@ -166,7 +165,7 @@ class _Session:
             )
         self._train_step = make_train_step(self._model, self.averaged, optimizer, config, replicas)
         self.state = self._checkpoints.restore()
-        if replicas.workers > 1:  # one may have read what another could not
+        if replicas.workers > 1:  # one may have had to read an older checkpoint
             replicas.check_agreement("checkpoint", str(self.state.step))
         examples = "clips" if source.is_video else "images"
         monitor = Monitor if replicas.is_chief else NoMonitor
@@ -175,17 +174,17 @@ class _Session:
             self.monitor.begin(run, self._model)
         rows = replicas.rows(config.batch_size)
         self._batches = batches_of(run, source, rows, self.state.step)
-        if self.monitor.evaluated_step == self.state.step:  # validated after it was saved
+        if self.monitor.evaluated_step == self.state.step:  # the validation followed the save
             self._forget_recent()
 
     def run(self, progress, interrupt):
         config, state = self._run.train, self.state
         if state.step:
             progress.say(f"going on from step {state.step}")
-            self._look(progress, interrupt)  # the run may have been stopped before it
+            self._look(progress, interrupt)  # the last session may have stopped before it
         alone = self._replicas.workers == 1
         logged_step, logged_seconds = state.step, state.seconds
-        due = False  # a checkpoint that waits for a step that is not skipped
+        due = False  # whether a checkpoint waits for a step that is not skipped
         with contextlib.closing(iterate(self._batches)) as batches:
             while state.step < config.steps:
                 stop = interrupt.requested
@@ -199,7 +198,7 @@ class _Session:
                     rate = examples / max(state.seconds - logged_seconds, 1e-9)
                     self.monitor.train(state.step, metrics, state.skipped_steps, rate)
                     logged_step, logged_seconds = state.step, state.seconds
-                # First of all: what comes after may take long, or fail.
+                # Save first: sampling and validation may take long, or fail.
                 due = due or last or state.step % config.checkpoint_every == 0
                 if due and self._save():
                     due = False
@@ -208,12 +207,12 @@ class _Session:
             progress.say(
                 f"the last step was skipped, so that it is not saved; {self._last_saved()}"
             )
-        if self.monitor.evaluated_step != state.step and alone:  # stopped in the last validation
+        if self.monitor.evaluated_step != state.step and alone:  # stopped while it validated
             self._stop(interrupt.requested)
 
     def _take_step(self, batches, stop, progress):
-        """One step, whose metrics it keeps as floats. False, and no step, if any process asked to
-        stop."""
+        """Takes one step and keeps its metrics as floats. Returns False, without a step, if any
+        process was asked to stop."""
         state = self.state
         started = time.perf_counter(), time.process_time()
         batch = next(batches)
@@ -254,9 +253,9 @@ class _Session:
         )
 
     def _save(self):
-        """Saves, and returns whether it did: not after a skipped step. The weights may have
-        diverged by then, and would take the place of sound checkpoints. Nothing is lost: whoever
-        goes on from the last one takes the same steps again."""
+        """Saves, except after a skipped step; returns whether it did. The weights may have diverged
+        by then, and would replace sound checkpoints. Nothing is lost: a run that resumes from the
+        last checkpoint repeats the same steps."""
         if self.state.skipped_in_a_row:
             return False
         if self._replicas.is_chief:
@@ -271,12 +270,12 @@ class _Session:
         return f"the last checkpoint, of step {step}, was saved before them"
 
     def _look(self, progress, interrupt):
-        """Samples and validates if it is time, and not done already. Given up, and left for the
-        next session, if the run is asked to stop."""
+        """Samples and validates if due and not done yet. If the run is asked to stop, it gives up
+        and leaves them to the next session."""
         config, step = self._run.train, self.state.step
         if self.monitor.evaluated_step == step:
             return
-        # The other workers wait for the last validation, and cannot be told that it was given up.
+        # The other workers wait for the last validation and would not learn that it was given up.
         waited_for = self._replicas.workers > 1 and step == config.steps
         give_up = (lambda: None) if waited_for else interrupt.raise_if_requested
         shown = config.sample_every and self._run.model.scale == "all"
@@ -314,14 +313,14 @@ class _Session:
         saved = "saved" if self._save() else f"which was skipped; {self._last_saved()}"
         raise Interrupted(
             f"stopped after step {self.state.step}, {saved}; the same command goes on",
-            number or signal.SIGTERM,  # another process was asked
+            number or signal.SIGTERM,  # 0: another process was asked to stop
         )
 
 
 @contextlib.contextmanager
 def _seeded(seed):
-    """Seeds Python's generator, from which Keras draws the seeds of initial weights, and puts it
-    back afterwards."""
+    """Seeds Python's generator, from which Keras draws the seeds of initial weights, and restores
+    it afterwards."""
     before = random.getstate()
     random.seed(seed)
     try:
@@ -331,7 +330,7 @@ def _seeded(seed):
 
 
 def _not_finite(metrics):
-    """The first fault of a skipped step: "term base is nan", say."""
+    """The first fault of a skipped step, such as "term base is nan"."""
     for name, bits in metrics["terms"].items():
         if not math.isfinite(bits):
             return f"term {name} is {bits}"

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: metrics.jsonl (the validation curve) and TensorBoard's files."""
+"""Writes a run's metrics: metrics.jsonl (the validation curve) and TensorBoard's files."""
 
 import contextlib
 import dataclasses
@@ -27,12 +27,12 @@ from ms_pixelcnn_tf.types import AnyPath
 
 TENSORBOARD = "tensorboard"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-TRAIN = "train/"  # scalars of steps, which are written before a checkpoint
+TRAIN = "train/"  # prefix of the scalars that are written before a step's checkpoint
 
 
 @contextlib.contextmanager
 def told_of_a_full_disk(workdir: AnyPath) -> Iterator[None]:
-    """Turns the errors of writing to a disk that is full into a UserError."""
+    """Turns errors from writing to a full disk into a UserError."""
     try:
         yield
     except (tf.errors.OpError, OSError) as error:
@@ -46,20 +46,20 @@ def told_of_a_full_disk(workdir: AnyPath) -> Iterator[None]:
 
 
 class Monitor:
-    """Writes the metrics of a run that starts, or goes on, at `step`.
+    """Writes the metrics of a run that starts or resumes at `step`.
 
-    What was written of later steps, which will be taken again, is removed first; so is what was
-    written after that step's checkpoint, unless the line in metrics.jsonl, which comes last, says
-    that it is all there.
+    It first removes the metrics of later steps, which the run will repeat. It also removes those
+    written after the checkpoint of `step`, unless metrics.jsonl has a line of that step: the line
+    is written last, so all others are there.
 
     Args:
-        workdir: the run's folder.
-        step: steps taken at the checkpoint that it goes on from.
-        examples: what an example is called: "images" or "clips".
+        workdir: the run folder.
+        step: steps taken at the checkpoint from which the run resumes.
+        examples: the word for examples: "images" or "clips".
 
     Attributes:
-        evaluated_step: of the last line; None without one.
-        best_bits: the lowest "validation_bits" of all lines; infinite without one.
+        evaluated_step: the step of the last line; None without one.
+        best_bits: the lowest finite "validation_bits" of all lines; infinite without one.
     """
 
     def __init__(self, workdir: AnyPath, step: int, examples: str = "images") -> None:
@@ -88,7 +88,7 @@ class Monitor:
     def train(
         self, step: int, metrics: dict[str, Any], skipped_steps: int, examples_per_second: float
     ) -> None:
-        """Scalars of a training step, from `make_train_step`; `skipped_steps` so far."""
+        """Writes scalars of a step: `metrics` of `make_train_step`, and `skipped_steps` so far."""
         with self._writer.as_default(step):
             tf.summary.scalar(TRAIN + "bits", metrics["bits"])
             tf.summary.scalar(TRAIN + "skipped_steps", skipped_steps)
@@ -99,16 +99,16 @@ class Monitor:
             tf.summary.scalar(f"{TRAIN}{self._examples}_per_second", examples_per_second)
 
     def flush(self) -> None:
-        """Returns when all that was given stands in the files."""
+        """Returns once everything written so far is in the files."""
         self._writer.flush()
 
     def validation(self, state: State, evaluation: Evaluation, examples: int) -> None:
-        """One line of metrics.jsonl and the same as scalars.
+        """Writes one line of metrics.jsonl, and its validation bits and nats as scalars.
 
         Args:
             state: the run's `checkpoint.State`.
-            evaluation: an `Evaluation`.
-            examples: training examples seen.
+            evaluation: the `Evaluation` on the split validation.
+            examples: training examples so far.
         """
         step = state.step
         train_bits = state.recent_bits / state.recent_steps if state.recent_steps else None
@@ -130,15 +130,16 @@ class Monitor:
             for name, bits in terms.items():
                 tf.summary.scalar(f"validation/terms/{name}", bits)
         self.flush()
-        with self._path.open("a", encoding="utf-8") as file:  # last: it says that all is there
+        with self._path.open("a", encoding="utf-8") as file:  # last: it marks the step as complete
             file.write(json.dumps(line) + "\n")
         self.evaluated_step = step
-        if evaluation.bits_per_dim < self.best_bits:  # false of one that is not finite
+        if evaluation.bits_per_dim < self.best_bits:  # false if not finite
             self.best_bits = evaluation.bits_per_dim
 
     def begin(self, run: RunConfig, model: keras.Model) -> None:
-        """Writes what a run is, at its start: its hyperparameters, beside which TensorBoard sets
-        the validation bits of several runs, and the graph of its likelihood.
+        """Writes a run's hyperparameters and the graph of its likelihood, at its start.
+
+        TensorBoard compares the validation bits of several runs by their hyperparameters.
 
         Args:
             run: the `RunConfig`.
@@ -157,7 +158,7 @@ class Monitor:
         self.flush()
 
     def shown(self, step: int, shown: Shown) -> None:
-        """A `showcase.Shown`: its pictures, and its levels beside the data's as histograms."""
+        """Writes a `showcase.Shown`: its pictures, and histograms of its levels and the data's."""
         with self._writer.as_default(step):
             for name, picture in shown.pictures.items():
                 tf.summary.image(name, picture[None])
@@ -167,7 +168,7 @@ class Monitor:
 
 
 class NoMonitor:
-    """Stands in for a `Monitor` in workers that write nothing."""
+    """Replaces `Monitor` in workers that write nothing."""
 
     evaluated_step = None
 

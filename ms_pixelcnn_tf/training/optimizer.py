@@ -1,10 +1,10 @@
 """Optimizers and learning-rate schedules by name, from a `TrainConfig`.
 
-The paper trains images with RMSprop, ε = 1e-8, from 1e-4 down to 1e-5 over 200K steps; it does not
-say along which curve. "exponential" (a straight line in the logarithm) is our choice. Videos it
-trains with centred RMSprop, at a rate of 1e-4 that drops to 0.3 of itself at 83K and 113K steps.
-RMSprop is TensorFlow 1's, as in the paper: ε is inside the root, and the mean square starts at 1
-(`rmsprop_start`), which makes the first hundred steps small.
+The paper trains images with RMSprop, ε = 1e-8, at a rate that decays from 1e-4 to 1e-5 over 200K
+steps; it does not say along which curve. "exponential" (a straight line in the logarithm) is our
+choice. It trains videos with centred RMSprop, at a rate of 1e-4 that is multiplied by 0.3 at 83K
+and again at 113K steps. Its RMSprop is TensorFlow 1's: ε is inside the root, as here, and the mean
+square starts at 1 (here with `rmsprop_start`), which makes the first hundred steps small.
 """
 
 import math
@@ -22,8 +22,8 @@ from ms_pixelcnn_tf.types import Tensor
 class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up to `learning_rate`, then decay.
 
-    With schedule "steps" the rate is multiplied by `drop_factor` from each of `drop_steps` on;
-    otherwise it decays to `final_learning_rate` at step `steps`.
+    With schedule "steps", the rate is multiplied by `drop_factor` at each of `drop_steps`; with
+    "exponential" or "cosine", it decays to `final_learning_rate` at step `steps`.
     """
 
     def __init__(
@@ -67,14 +67,13 @@ class RMSprop(keras.optimizers.RMSprop):
     """Keras' RMSprop, with two changes.
 
     The mean square may start at 1. The variance of `centered` is never below 0: rounding can put
-    the mean square below the square of the mean, and the root of that would be NaN.
+    the mean square below the square of the mean, and the root of that would be NaN. The variables
+    have the same paths as in Keras' RMSprop without momentum.
 
     Args:
-        learning_rate, rho, epsilon, centered: as Keras has them.
-        start: of the mean square: 0, as in Keras, or 1, as in TensorFlow 1.
-        **options: of every Keras optimizer.
-
-    Variables have the paths of Keras' RMSprop without momentum.
+        learning_rate, rho, epsilon, centered: as in Keras.
+        start: start of the mean square: 0, as in Keras, or 1, as in TensorFlow 1.
+        **options: options of every Keras optimizer.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class RMSprop(keras.optimizers.RMSprop):
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        """Updates one variable, and its means, by its gradient."""
+        """Updates one variable and its means with its gradient."""
         index, rho = self._get_variable_index(variable), self.rho
         gradient = ops.cast(gradient, variable.dtype)
         mean_square = self._velocities[index]
@@ -108,7 +107,7 @@ class RMSprop(keras.optimizers.RMSprop):
         if self.centered:
             mean = self._average_gradients[index]
             self.assign(mean, rho * mean + (1 - rho) * gradient)
-            # The order of Keras' sum: another one rounds otherwise, and runs go on bit for bit.
+            # Keras' order of the sum: another rounds differently, and runs must resume exactly.
             divisor = ops.maximum(mean_square - ops.square(mean) + self.epsilon, self.epsilon)
         rate = ops.cast(learning_rate, variable.dtype)
         self.assign_sub(variable, rate * gradient / ops.sqrt(divisor))
@@ -120,7 +119,7 @@ class RMSprop(keras.optimizers.RMSprop):
 
 
 def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
-    """The optimizer of a `TrainConfig`."""
+    """Builds the optimizer of a `TrainConfig`."""
     schedule = WarmupThenDecay(
         config.learning_rate,
         config.final_learning_rate,

@@ -1,4 +1,4 @@
-"""The live line on stderr: step, steps/s, bits per sub-pixel, time left."""
+"""The progress display on stderr: step, steps/s, bits per sub-pixel, time left."""
 
 import math
 import sys
@@ -8,7 +8,7 @@ from typing import TextIO
 import tqdm
 
 SMOOTHING = 0.95  # weight of the past in the shown bits per sub-pixel
-SECONDS_BETWEEN_LINES = 30  # where stderr is not a terminal
+SECONDS_BETWEEN_LINES = 30  # if stderr is not a terminal
 BAR_FORMAT = "step {n_fmt}/{total_fmt} |{bar}| {rate_fmt}{postfix}, {remaining} left"
 
 
@@ -38,8 +38,8 @@ class Progress:
         self._bar.close()
 
     def update(self, step: int, bits: float) -> None:
-        """After each step: its number, counted from 1, and its bits per sub-pixel, which are shown
-        where they are finite."""
+        """Call this after each step, with its number, counted from 1, and its bits per sub-pixel,
+        which are ignored if they are not finite."""
         if math.isfinite(bits):
             past = bits if math.isnan(self._smoothed) else self._smoothed
             self._smoothed = SMOOTHING * past + (1 - SMOOTHING) * bits
@@ -58,5 +58,5 @@ class Progress:
             self._line_step, self._line_time = step, time.monotonic()
 
     def say(self, line: str) -> None:
-        """Prints a line without tearing the bar."""
+        """Prints a line without breaking the bar."""
         tqdm.tqdm.write(line, file=self._stream)

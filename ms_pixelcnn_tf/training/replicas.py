@@ -1,8 +1,8 @@
-"""One training on many devices, or many machines: which rows of a batch are whose, and who writes.
+"""Replicas: one run on several devices or machines, each with a share of every batch's rows.
 
-The batch is the configuration's, whatever the number R of replicas: replica r takes rows
-⌊r·B/R⌋ … ⌊(r+1)·B/R⌋ of it, and the gradient is the sum of their parts. So the loss curve is the
-one of a single process, but for the rounding of sums.
+The batch size B is that of the configuration, for any number R of replicas. Replica r takes the
+rows from ⌊r·B/R⌋ up to, but not including, ⌊(r+1)·B/R⌋, and the gradient is the sum of the
+replicas' parts. So the loss curve equals that of a single process, except for the rounding of sums.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ import tensorflow as tf
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.types import Tensor
 
-CHECKED_DIGITS = 6  # hexadecimal, of a hash: sums of its square are exact in float64
+CHECKED_DIGITS = 6  # of a hexadecimal hash: sums of its square are exact in float64
 
-LOSSES = (  # what TensorFlow raises when a peer of a collective operation is lost
+LOSSES = (  # TensorFlow's errors when a collective operation loses a peer
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -30,22 +30,22 @@ LOSSES = (  # what TensorFlow raises when a peer of a collective operation is lo
 
 
 class Replicas:
-    """What a process has to know of the others. To be made before TensorFlow does anything.
+    """The place of a process among the replicas. Make it before TensorFlow does anything.
 
     Args:
-        strategy: a `tf.distribute.Strategy`. By default several workers in TF_CONFIG make it a
-            `MultiWorkerMirroredStrategy`, several GPUs a `MirroredStrategy`; otherwise it is
+        strategy: a `tf.distribute.Strategy`. The default is a `MultiWorkerMirroredStrategy` if
+            TF_CONFIG names several workers, a `MirroredStrategy` with several GPUs, and otherwise
             TensorFlow's own default, which does nothing.
 
     Attributes:
         strategy: the strategy.
-        number: of replicas, R.
-        workers: how many processes there are.
+        number: number of replicas, R.
+        workers: number of processes.
         worker: this process's number, from 0.
-        is_chief: whether this process writes what the run leaves; the first one does.
+        is_chief: whether this process writes the run's files; the first one does.
 
     Raises:
-        UserError: for a TF_CONFIG that is no cluster's.
+        UserError: if TF_CONFIG does not describe a cluster, or the cluster cannot be joined.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
@@ -68,7 +68,7 @@ class Replicas:
         self.is_chief = self.worker == 0
 
     def rows(self, batch_size: int) -> tuple[int, int]:
-        """`(first, stop)`: the rows of each batch that this process's replicas take.
+        """`(first, stop)`: the rows of each batch for the replicas of this process.
 
         Raises:
             UserError: if there are more replicas than rows.
@@ -83,15 +83,15 @@ class Replicas:
         return _bound(first, batch_size, self.number), _bound(first + here, batch_size, self.number)
 
     def share(self, batch: Mapping[str, Tensor], batch_size: int) -> tuple[Any, Any]:
-        """This process's rows, shared out among its replicas.
+        """Shares out this process's rows among its replicas.
 
         Args:
-            batch: dict of tensors, the rows of `rows`.
-            batch_size: rows of all replicas.
+            batch: dict of tensors that hold the rows of `rows`.
+            batch_size: number of rows of all replicas.
 
         Returns:
-            `(rows, first)` as `strategy.run` takes them: each replica's rows, and the number of
-            its first one in the whole batch.
+            `(rows, first)`, arguments for `strategy.run`: each replica's rows, and the number of
+            its first row in the whole batch.
         """
         if self.number == 1:
             return batch, tf.constant(0)
@@ -107,7 +107,7 @@ class Replicas:
 
     @contextlib.contextmanager
     def told_of_losses(self) -> Iterator[None]:
-        """Turns TensorFlow's errors about a worker that is gone into a UserError."""
+        """Turns TensorFlow's errors about a lost worker into a UserError."""
         try:
             yield
         except LOSSES as error:
@@ -120,14 +120,14 @@ class Replicas:
             ) from error
 
     def wait_for_all(self) -> None:
-        """Returns when all workers have come here: before that none may end."""
+        """Returns once all workers have called it: no worker may end before."""
         if self.workers > 1:
             self.sum([0.0])
 
     def check_agreement(self, what: str, text: str) -> None:
-        """Raises UserError unless all workers give the same text. Waits for the last of them."""
+        """Raises UserError unless all workers give the same text. Waits for all workers."""
         own = float(int(hashlib.sha256(text.encode()).hexdigest()[:CHECKED_DIGITS], 16))
-        # All are the same just if their mean is this one's, and their variance 0.
+        # All are the same if and only if their mean is this one's and their variance is 0.
         total, squares = self.sum([own, own**2])
         if (total, squares) != (self.number * own, self.number * own**2):
             raise UserError(
@@ -136,7 +136,7 @@ class Replicas:
             )
 
     def sum(self, numbers: Sequence[float]) -> np.ndarray:
-        """The sums of numbers over all replicas, float64. Waits for all workers."""
+        """Sums each number over all replicas, in float64. Waits for all workers."""
 
         @tf.function(autograph=False)
         def total(values):
@@ -147,14 +147,14 @@ class Replicas:
 
 
 def sum_over_replicas(tensors: Any) -> Any:
-    """In a replica: a structure of tensors, summed over all of them."""
-    # What came as an argument has no device yet, and TensorFlow asks it for the place of the sum.
+    """Sums a structure of tensors over all replicas; call it in each of them."""
+    # An argument has no device yet, and TensorFlow takes the device of the sum from it.
     tensors = tf.nest.map_structure(tf.identity, tensors)
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
 
 
 def _reason(error):
-    """What TensorFlow's error says first, in up to 200 characters."""
+    """The first line of TensorFlow's message, in up to 200 characters."""
     lines = [
         line
         for line in str(error).splitlines()
@@ -168,7 +168,7 @@ def _bound(replica, batch_size, number):
 
 
 def _place_in_cluster():
-    """This worker's number, 0 for the chief, and how many TF_CONFIG names; (0, 1) without one."""
+    """This worker's number (0: the chief) and the number of workers; (0, 1) without a cluster."""
     try:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         tasks = [

@@ -1,7 +1,7 @@
-"""Scheduled sampling: video models are trained to predict frames from their own samples, too.
+"""Scheduled sampling: trains video models to predict frames from their own samples, too.
 
-A model that has only seen true frames drifts when it samples, because each fault leads to the next.
-`past_samples` passes replace past frames by samples, each a frame further from the true ones.
+A model that has seen only true frames drifts when it samples, because each error leads to the next.
+`past_samples` passes replace past frames with samples, each pass one frame further from true ones.
 
 Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not frame by frame, as in
 Mihaylova and Martins (2019).
@@ -15,9 +15,9 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 def choose(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> dict[str, Tensor]:
-    """Adds "chosen" to a batch with "chances" (uniforms): which frames each pass replaces.
+    """Adds "chosen", the frames that each pass replaces, to a batch with "chances" (uniforms).
 
-    None are in the first half of the steps. Then their share grows evenly, up to
+    In the first half of the steps it chooses none. Then their share grows linearly, up to
     `past_samples_share`.
     """
     if "chances" not in batch:
@@ -27,7 +27,7 @@ def choose(batch: dict[str, Tensor], step: Tensor, config: TrainConfig) -> dict[
 
 
 def sample_past(model: keras.Model, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Adds "past_frames" to a batch with "chosen": the frames with the chosen ones sampled."""
+    """Adds "past_frames", the frames with the chosen ones sampled, to a batch with "chosen"."""
     if "chosen" not in batch:
         return batch
     frames, times = batch["frames"], tf.range(model.config.num_frames)
@@ -37,6 +37,6 @@ def sample_past(model: keras.Model, batch: dict[str, Tensor]) -> dict[str, Tenso
     past_frames = tf.cond(
         tf.reduce_any(chosen),
         lambda: model.sampled_past(frames, batch["uniforms"], chosen, conditions),
-        lambda: tf.cast(frames, tf.int32),  # nothing to sample: the step is as fast as without
+        lambda: tf.cast(frames, tf.int32),  # nothing to sample, so no time is lost
     )
     return batch | {"past_frames": past_frames}

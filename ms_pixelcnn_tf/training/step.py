@@ -1,4 +1,4 @@
-"""One training step: a function of (batch, step), compiled, so that a resumed run repeats it."""
+"""The compiled training step: a function of batch and step, so that a resumed run repeats it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,15 +16,14 @@ from ms_pixelcnn_tf.types import Tensor
 def train_log_prob_terms(
     model: keras.Model, batch: Mapping[str, Tensor], offsets: Tensor, config: TrainConfig
 ) -> dict[str, Tensor]:
-    """The terms to maximise; on random crops where the examples are larger than the crop; of videos
-    predicted from the batch's "past_frames", if it has any.
+    """The terms of the log-likelihood to maximise. Examples larger than the crop are scored on
+    random crops; with "past_frames" in the batch, frames are predicted from those.
 
     Args:
         model: an image or a video model.
-        batch: the model's `example_field`, integer levels `[B, …, H, W, C]`, and the fields that
-            condition it.
+        batch: the model's `example_field`, integer levels `[B, …, H, W, C]`, and its conditions.
         offsets: `[B, 2]` uniforms in [0, 1) that place the crops (`crop_offsets`).
-        config: `TrainConfig`.
+        config: a `TrainConfig`.
 
     Returns:
         dict name → `[B]` float32, nats.
@@ -51,25 +50,25 @@ def make_train_step(
     config: TrainConfig,
     replicas: Replicas | None = None,
 ) -> Callable[..., dict[str, Any]]:
-    """Builds the step.
+    """Builds the training step.
 
     Args:
-        model: the model that is trained.
-        averaged: a model of the same build whose weights follow as a moving average, or `model`
-            itself for none.
+        model: the model to train.
+        averaged: a model of the same configuration that takes the moving average of the weights, or
+            `model` itself for none.
         optimizer: a Keras optimizer, built on the model's trainable variables.
-        config: `TrainConfig`. With `micro_batch_size` the gradient is summed over parts of the
-            batch in turn, each of so many examples of a replica.
-        replicas: the `Replicas` in whose strategy's scope all of them were made; None: there is
-            one.
+        config: a `TrainConfig`. With `micro_batch_size`, the gradient is summed over parts of the
+            batch, one after another, each of that many examples per replica.
+        replicas: the `Replicas` in whose strategy's scope all of these were made; None:
+            `Replicas()`.
 
     Returns:
-        `(batch, step, stop=False) → metrics`, the batch being this process's rows. It updates the
-        weights, the optimizer and the averages, unless a term, the gradient or an updated weight is
-        not finite, or any process gave `stop`: such a step changes nothing. Metrics are float32
-        scalars of the weights before the update: "bits" (bits per sub-pixel of the whole image),
-        "gradient_norm" (of the loss that `loss_weights` makes, over all variables, before
-        clipping), "learning_rate", "terms", a dict name → bits per sub-pixel of that term,
+        `(batch, step, stop=False) → metrics`, where `batch` holds this process's rows. It updates
+        the weights, the optimizer and the averages. It changes nothing if a term, the gradient or
+        an updated weight is not finite, or if any process gave `stop`. Metrics are float32 scalars,
+        of the weights before the update: "bits" (bits per sub-pixel of the whole example),
+        "gradient_norm" (of the loss weighted by `loss_weights`, over all variables, before
+        clipping), "learning_rate", "terms" (a dict name → bits per sub-pixel of that term),
         "skipped" (1 or 0) and "stop" (above 0 if any process gave `stop`).
     """
     replicas = replicas or Replicas()
@@ -80,7 +79,7 @@ def make_train_step(
     clipped_together = [variables] if config.clip_by == "all" else model.networks()
 
     def contribution(batch, offsets):
-        """What some rows add to the gradient of the batch's loss, and to each term's mean nats."""
+        """The part of some rows in the gradient of the loss and in each term's mean nats."""
         batch = scheduled_sampling.sample_past(model, batch)
         with tf.GradientTape() as tape:
             terms = train_log_prob_terms(model, batch, offsets, config)
@@ -114,8 +113,8 @@ def make_train_step(
         return [by_path[variable.path] for variable in variables]
 
     def update(gradients, step):
-        """Whether the updated weights are finite. If not, all is put back: that costs a copy of
-        the weights and the optimizer's variables, for the length of the update."""
+        """Updates, and returns whether the new weights are finite; if not, restores all variables.
+        This needs a copy of the weights and the optimizer's variables during the update."""
         held = [variable.value for variable in (*variables, *optimizer.variables)]
         before = [tf.identity(variable) for variable in held]
 
@@ -133,7 +132,7 @@ def make_train_step(
         finite = [tf.reduce_all(tf.math.is_finite(variable.value)) for variable in variables]
         return tf.cond(tf.reduce_all(finite), keep, put_back)
 
-    # Without AutoGraph, which would read and rewrite the source of every layer first.
+    # AutoGraph would first read and rewrite the source of every layer.
     @tf.function(autograph=False)
     def whole_step(batch, first, step, stop):
         reduced = strategy.run(on_replica, (batch, first, step, stop))
@@ -165,8 +164,8 @@ def make_train_step(
 
 
 def _loss_parts(term_dims, loss_weights):
-    """The parts that the loss adds up: `(names of terms, sub-pixels)`, their nats being divided by
-    their sub-pixels. A part is the whole image, or a scale ("8to16" of "8to16/group2")."""
+    """The parts of the loss, `(names of terms, sub-pixels)`. The loss divides each part's nats by
+    its sub-pixels. A part is the whole example, or a scale ("8to16" of "8to16/group2")."""
     parts = {}
     for name, dims in term_dims.items():
         scale = name.rpartition("/")[0] if loss_weights == "per_scale" else ""
@@ -176,20 +175,20 @@ def _loss_parts(term_dims, loss_weights):
 
 
 def _total(terms):
-    """The sum of scalars. (Not `add_n`, which the graph's optimiser puts into an order that can
-    change from one trace to the next, and with it the last bit.)"""
+    """The sum of scalars. (Not `add_n`: TensorFlow's graph optimizer may change its order from one
+    trace to the next, and with it the last bit.)"""
     return tf.reduce_sum(tf.stack(terms))
 
 
 def _sum_over_parts(function, rows, size):
     """The sum of `function(*part)`, a structure of tensors, over parts of up to `size` rows.
 
-    The loop is the graph's, one part after the other, so that one at a time is in memory.
+    The graph runs one part after another, so that memory holds only one.
 
     Args:
-        function: of a structure of tensors of some rows.
-        rows: the structure of all of them, `[n, …]`.
-        size: of a part; the first one may be smaller.
+        function: takes the structures in `rows`, with the rows of one part.
+        rows: tuple of structures of tensors `[n, …]`.
+        size: rows of a part; the first part may be smaller.
     """
     count = tf.nest.flatten(rows)[0].shape[0]
     start = count % size or min(size, count)
@@ -215,8 +214,8 @@ def _sum_over_parts(function, rows, size):
 
 
 def _dense(gradient, variable):
-    """A gradient as a tensor: a lookup's is sparse, and its rows would count apart in the norm;
-    where there is none it is 0."""
+    """A gradient as a dense tensor; zeros if it is None. (A lookup's gradient is sparse, and the
+    norm would count its rows separately.)"""
     if gradient is None:
         return tf.zeros(variable.shape, variable.dtype)
     return tf.ensure_shape(tf.convert_to_tensor(gradient), variable.shape)
@@ -234,6 +233,6 @@ def update_average(averaged: keras.Model, model: keras.Model, step: Tensor, deca
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives `target` the weights of `source`, variable by variable."""
+    """Copies all variables of `source` into `target`."""
     for new, old in zip(source.variables, target.variables, strict=True):
         old.assign(new)

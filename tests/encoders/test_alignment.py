@@ -87,8 +87,8 @@ def test_tf1_is_tensorflow_1s(size, atol):
 @pytest.mark.parametrize("size", [(4, 4), (16, 8), (32, 32), (64, 128)])
 def test_a_crop_is_cut_of_the_whole_map(method, size):
     generator = np.random.default_rng(0)
-    shapes = (4, 1, 1, 3), (4, MAP_SIZE, MAP_SIZE, 5), (5, 3)
-    code = Code(*(ops.convert_to_tensor(generator.normal(size=shape)) for shape in shapes))
+    shapes = (4, 1, 1, 3), (4, MAP_SIZE, MAP_SIZE, 3)
+    code = Code(*(ops.convert_to_tensor(generator.normal(size=shape)) for shape in shapes), True)
     resizing = {"method": method, "image_size": (256, 256)}
     offsets = np.array([[0.0, 0.0], [0.99, 0.4], [0.5, 0.99], [0.3, 0.7]], "float32")
     places = Crop((2 * size[0], 2 * size[1]), 8, offsets).places

@@ -42,7 +42,7 @@ def test_the_joint_layers_multiply_vector_and_maps(model, conditions):
     encoder = model.encoders[0]
     code = encoder(conditions)
     assert tuple(code.vector.shape) == (BATCH, 1, 1, 6)
-    assert tuple(code.maps.shape) == (BATCH, 32, 32, 5 + 5)
+    assert code.maps.shape[:3] == (BATCH, 32, 32)
     vector = np.concatenate([encoder.vectors[n](conditions[n]) for n in ("label", "text")], axis=-1)
     maps = [encoder.maps[name](conditions[name]) for name in ("keypoints", "segmentation")]
     maps = np.concatenate(maps, axis=-1)
@@ -62,8 +62,8 @@ def test_in_depth_vectors_are_tiled_behind_the_maps(conditions, size):
     model = random_model(4, 0.4, **ALL, condition_join="depth")
     encoder = model.encoders[0]
     assert not encoder.joint
-    vector, maps, kernel = code = encoder(conditions)
-    assert (vector.shape[-1], maps.shape[-1], kernel) == (3 + 4, 5 + 5, None)
+    vector, maps, product = code = encoder(conditions)
+    assert (vector.shape[-1], maps.shape[-1], product) == (3 + 4, 5 + 5, False)
     at = np.asarray(code.at(size))
     assert at.shape == (BATCH, *size, model.config.conditioning_features)
     np.testing.assert_array_equal(at[..., :10], resize(maps, size))
@@ -72,10 +72,10 @@ def test_in_depth_vectors_are_tiled_behind_the_maps(conditions, size):
 
 @pytest.mark.parametrize("size", [(2, 2), (8, 4), (32, 32), (64, 64)])
 def test_at_a_size_maps_are_resized_before_they_are_multiplied(model, conditions, size):
-    """Wherever its kernel is applied: below 32x32 after resizing, else before."""
-    vector, maps, kernel = code = model.encoders[0](conditions)
+    vector, maps, product = code = model.encoders[0](conditions)
+    assert product
     at = np.asarray(code.at(size))
-    expected = (1 + np.asarray(resize(maps, size)) @ np.asarray(kernel)) * np.asarray(vector)
+    expected = (1 + np.asarray(resize(maps, size))) * np.asarray(vector)
     assert at.shape[-1] == model.config.conditioning_features
     np.testing.assert_allclose(at, expected, atol=1e-5)
     np.testing.assert_array_equal(Code(maps=maps).at(size), resize(maps, size))
@@ -121,7 +121,7 @@ def test_in_bfloat16_all_parts_and_what_is_made_of_them_are(size):
     given = check_conditions(model.config, random_conditions(model, BATCH, seed=1), BATCH)
     code = model.encoders[0](given)
     exact = random_model(4, 0.4, **ALL).encoders[0](given)
-    for part in (*code, code.at(size)):
+    for part in (code.vector, code.maps, code.at(size)):
         assert standardize_dtype(part.dtype) == "bfloat16"
     found, expected = (np.asarray(ops.cast(c.at(size), "float32")) for c in (code, exact))
     np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())

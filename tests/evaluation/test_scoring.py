@@ -123,6 +123,6 @@ def test_folders_in_folders_are_read_and_the_rest_is_told(tmp_path):
 def test_a_heat_map_is_brightest_where_the_surprise_is(tmp_path):
     bits = np.zeros((4, 4, 1), "float32")
     bits[1, 2] = 8.0
-    picture = grids.heat_map(np.zeros((4, 4, 1), "uint8"), bits, 2, highest=8.0, scale=1)
+    picture = grids.heat_map(np.zeros((4, 4, 1), "uint8"), bits, highest=8.0, scale=1)
     right = picture[2:6, 8:12].astype(int).sum(axis=-1)
     assert np.unravel_index(right.argmax(), right.shape) == (1, 2) and right[0, 0] == 0

@@ -166,6 +166,7 @@ def test_points_that_cannot_be_are_left_out_and_counted(tmp_path):
         ({"scale": -1.0}, "without"),
         ({"scale": math.nan}, "without"),
         ({"scale": 1e6}, "impossible scale"),
+        ({"scale": 1e-9}, "impossible scale"),
         ({"centre": np.array([math.inf, 0])}, "without"),
         ({"centre": np.array([1e30, 0])}, "outside"),
     ],

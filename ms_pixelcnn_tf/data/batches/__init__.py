@@ -1,1 +1,1 @@
-"""From a `Source` to the batches that training and evaluation take."""
+"""Turns a `Source` into the batches for training and evaluation."""

@@ -1,7 +1,7 @@
-"""Clips changed at random: mirrored, and jittered. Pure functions of clips and uniforms.
+"""Random changes of clips, mirroring and jitter, as pure functions of clips and uniforms.
 
-A model that has seen one camera may learn its view by heart; both make more views of it.
-Reed et al. (2017), section 4.3, propose them for what is seen from a new angle.
+A model that has seen only one camera may memorise its view; both changes vary the view. Reed et al.
+(2017), section 4.3, propose them for new camera angles.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,21 +10,21 @@ import numpy as np
 
 from ms_pixelcnn_tf.types import Levels
 
-SHIFT = 16  # a clip is shifted by up to this part of its side
-GAIN = 0.1  # a colour becomes up to so much brighter or darker
+SHIFT = 16  # a clip shifts by up to 1/SHIFT of its side
+GAIN = 0.1  # each channel is scaled by 1 - GAIN to 1 + GAIN
 
 
 def mirror(
     examples: Mapping[str, np.ndarray], coins: np.ndarray, lateral: Mapping[str, Sequence[int]]
 ) -> dict[str, np.ndarray]:
-    """The clips, those whose coin is true mirrored left to right.
+    """Mirrors the clips whose coin is true, left to right.
 
     Args:
         examples: dict field → array whose first axis is n: "frames" `[n, T, H, W, C]`, "actions"
-            `[n, T, A]`, "states" `[n, T, S]`; other fields stay.
+            `[n, T, A]`, "states" `[n, T, S]`. Other fields stay unchanged.
         coins: bool `[n]`.
-        lateral: dict field → numbers of the components of it that tell left from right, each 0 at
-            the middle of the picture: a mirror negates them.
+        lateral: dict field → indices of the components that distinguish left from right. These are
+            0 in the middle of the picture, so a mirror negates them.
     """
     mirrored = dict(examples)
     if "frames" in examples:
@@ -40,15 +40,15 @@ def mirror(
 
 
 def jitter(frames: Levels, uniforms: np.ndarray) -> Levels:
-    """Each clip shifted as a whole, its edges repeated, and each of its colours scaled.
+    """Shifts each clip as a whole, repeating its edges, and scales each of its channels.
 
-    All frames of a clip are changed alike. The shift is by a whole number of pixels, up to
-    1/`SHIFT` of the side; the gain is within `GAIN` of 1. States and actions are not shifted along:
-    at 32 pixels a shift of 2 is about what `shapes_push`'s gripper moves in a frame.
+    All frames of a clip change in the same way. The shift is a whole number of pixels, up to
+    1/`SHIFT` of the side; the gain is within `GAIN` of 1. States and actions do not shift: at 32
+    pixels, a shift of 2 is about how far the gripper of `shapes_push` moves in one frame.
 
     Args:
         frames: uint8 `[n, T, H, W, C]`.
-        uniforms: `[n, 2 + C]` in [0, 1): the shift down and to the right, and the gains.
+        uniforms: `[n, 2 + C]` in [0, 1): the shifts down and to the right, then the gains.
 
     Returns:
         uint8 `[n, T, H, W, C]`.

@@ -1,4 +1,4 @@
-"""Training goes on where single examples are damaged: others stand in for them, up to a limit."""
+"""Replaces damaged examples with sound ones during training, up to a limit."""
 
 import threading
 import warnings
@@ -14,8 +14,8 @@ from ms_pixelcnn_tf.errors import DamagedExample, UserError
 class Tolerance:
     """Reads examples of a split for training.
 
-    In the place of a damaged example comes the next one that is sound, so that what a batch holds
-    is still a function of its indices and the files. Every damaged example is warned of once.
+    The next sound example replaces a damaged one, so a batch remains a function of its indices and
+    the files. Each damaged example causes one warning.
 
     Args:
         source: a `Source`.
@@ -31,10 +31,11 @@ class Tolerance:
     def examples(
         self, indices: np.ndarray, fields: Iterable[str], **more: Any
     ) -> dict[str, np.ndarray]:
-        """As `Source.examples`.
+        """Like `Source.examples`, with damaged examples replaced.
 
         Raises:
-            UserError: as that; if more than the limit are damaged, naming the last of them.
+            UserError: like `Source.examples`; also if more than `limit` examples or the whole split
+                are damaged, naming the last one found.
         """
         try:
             return self._source.examples(self._split, indices, fields, **more)
@@ -43,7 +44,7 @@ class Tolerance:
             return self._source.examples(self._split, sound, fields, **more)
 
     def _sound(self, index, fields):
-        """The index itself, or the next one whose example is sound."""
+        """The index itself if its example is sound, else the next sound one."""
         while True:
             if index not in self._damaged:
                 try:

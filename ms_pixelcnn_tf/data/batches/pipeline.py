@@ -1,9 +1,9 @@
-"""From a `Source` to batches of tensors: `tf.data` pipelines that can be resumed and are exact.
+"""Turns a `Source` into batches of tensors, by `tf.data` pipelines that are exact and resumable.
 
 The batch at step s is a pure function of (seed, s). Position p = s·batch_size + i in the stream of
 examples belongs to epoch p // size and takes the example at place p % size of that epoch's
-permutation, so each example comes once an epoch and a batch may straddle two. What is drawn for a
-position is in `draws`.
+permutation. So each example comes once per epoch, and a batch may straddle two epochs. `draws`
+gives the random numbers for a position.
 """
 
 import functools
@@ -53,46 +53,47 @@ def training_batches(
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches.
 
-    Each example is changed as it is drawn, image and conditions together: crop, mirror, jitter.
-    Then keypoints are moved, and the conditions become the maps and codes that models take, some of
-    which change once more.
+    Image and conditions of each example first change together: crop, mirror, jitter. Then keypoints
+    move, and the conditions become the maps and codes that models take. Finally, maps get wrong
+    classes or are emptied. All random changes are drawn again in each epoch.
 
     Args:
         source: a `Source`.
         split: the split to draw from.
-        batch_size: examples a batch.
-        rows: `(first, stop)`: only these rows of each batch, the part of one of several processes;
-            None: all.
-        seed: of the order and the mirroring; an integer of 0 or above.
-        start_step: the step of the first batch: a stream started at s equals one started at 0
-            after s batches.
-        flip: mirror each image left to right by a coin of its own, drawn anew each epoch, and with
-            it all that tells of sides. Only for the source's `mirrored_fields`.
-        random_crop: cut each image, or start each video, at a place of its own, where the source
-            has more than it gives.
-        augment: of videos, some of "mirror" (the same as `flip` for images) and "jitter" (see
-            `augment`), drawn anew each epoch.
-        map_dropout: the part of the examples, drawn anew each epoch, whose maps are left empty.
-        maps_from: the first step whose maps are not all left empty.
-        map_noise: the part of the examples, drawn anew each epoch, whose segmentation names other
-            classes than are there (`conditions.with_other_classes`), or whose keypoints are moved
+        batch_size: examples per batch.
+        rows: `(first, stop)`: only these rows of each batch, for one of several processes; None:
+            all.
+        seed: seed of the order and of all random changes; an integer of 0 or above.
+        start_step: the step of the first batch. A stream that starts at s equals one that started
+            at 0, after s batches.
+        flip: mirror images left to right at random, and their conditions with them. Only for the
+            source's `mirrored_fields`.
+        random_crop: crop each image, or start each clip, at a random place. Only if the source
+            takes `places`.
+        augment: for videos, any of "mirror" (like `flip` for images) and "jitter" (see `augment`).
+        map_dropout: fraction of the examples whose maps are left empty.
+        maps_from: the first step that shows maps; before it, all are left empty.
+        map_noise: fraction of the examples whose segmentation gets wrong classes
+            (`conditions.with_other_classes`) and, drawn separately, of those whose keypoints move
             (`conditions.with_moved_points`).
-        past_samples: of videos, passes P in which the model samples what it looks back at: adds the
-            fields "uniforms", float32 `[B, P, T, H, W, C]`, to sample with, and "chances", float64
-            `[B, P, T]`, both in [0, 1) and drawn anew each epoch. 0: no such fields.
-        max_damaged: how many damaged examples may be replaced by others (`Tolerance`).
-        num_levels: images and frames are quantised to this many levels, 2…256.
-        fields: the fields wanted.
+        past_samples: for videos, P, the number of passes of scheduled sampling, which replace past
+            frames with the model's own samples. Adds the fields "uniforms", float32
+            `[B, P, T, H, W, C]`, for sampling, and "chances", float64 `[B, P, T]`, for choosing the
+            frames to replace, both in [0, 1). 0: no such fields.
+        max_damaged: how many damaged examples may be replaced (`Tolerance`).
+        num_levels: number of levels to which images and frames are quantised, 2…256.
+        fields: the fields to return.
 
     Returns:
-        A `tf.data.Dataset` of dicts, B being `batch_size`, or the number of `rows`: images uint8
-        `[B, H, W, C]` in 0…`num_levels`-1, labels int32 `[B]`; "text" int32 `[B, 201]`, the codes
-        (`captions.encode`) of one caption of each example's, drawn anew each epoch; "keypoints"
-        uint8 `[B, 32, 32, P]` and "segmentation" uint8 `[B, 32, 32, S]`, maps; further fields as
-        the source has them.
+        A `tf.data.Dataset` of dicts. B is `batch_size`, or the number of `rows`. Images are uint8
+        `[B, H, W, C]` and frames uint8 `[B, T, H, W, C]`, in 0…`num_levels`-1; labels are int32
+        `[B]`; "text" is int32 `[B, 201]`, the codes (`captions.encode`) of one caption per example,
+        drawn again in each epoch; "keypoints", uint8 `[B, 32, 32, P]`, and "segmentation", uint8
+        `[B, 32, 32, S]`, are maps. Further fields are as in the source.
 
     Raises:
-        UserError: for an empty or unknown split, an unknown field, or an option out of range.
+        UserError: for an empty or unknown split, an unknown field, an option out of range, or a
+            change that does not suit the source or its fields.
     """
     _check_integer("batch_size", batch_size, 1)
     _check_integer("seed", seed, 0)
@@ -111,7 +112,7 @@ def training_batches(
     reader = Tolerance(source, split, max_damaged)
 
     def drawn(frames, positions):
-        """Fields that the source does not have."""
+        """The random fields, which the source does not have."""
         if not past_samples:
             return {}
         shape = (past_samples, *frames.shape[1:])
@@ -120,7 +121,7 @@ def training_batches(
             "chances": draws.chances(seed, positions, shape[:2]),
         }
 
-    @functools.lru_cache(maxsize=2)  # a batch straddles two epochs, seldom more
+    @functools.lru_cache(maxsize=2)  # a batch seldom straddles more than two epochs
     def permutation(epoch):
         return draws.epoch_permutation(size, seed, epoch)
 
@@ -178,17 +179,18 @@ def evaluation_batches(
 ) -> tf.data.Dataset:
     """One exact pass: each example once, in order; the last batch may be smaller.
 
-    With the field "text" each example comes once for each of its captions, one after the other.
+    With the field "text", each example comes once for each of its first `source.num_captions`
+    captions, one after the other.
 
     Args:
         source, split, batch_size, num_levels, fields: as for `training_batches`.
-        limit: only the first `limit` examples; None or 0: all.
+        limit: use only the first `limit` examples; None or 0: all.
 
     Returns:
-        A finite `tf.data.Dataset` of dicts, its `cardinality` known.
+        A finite `tf.data.Dataset` of dicts, whose `cardinality` is known.
 
     Raises:
-        UserError: as `training_batches`.
+        UserError: for an empty or unknown split, an unknown field, or an option out of range.
     """
     _check_integer("batch_size", batch_size, 1)
     _check_integer("limit", limit or 0, 0)
@@ -219,7 +221,7 @@ def check_changes(
     random_crop: bool = False,
     augment: Sequence[str] = (),
 ) -> None:
-    """Raises UserError if a change would make a field untrue, or is not for the source."""
+    """Raises UserError if a change would make a field wrong or does not suit the source."""
     kept = [field for field in fields if field not in source.mirrored_fields]
     if flip and kept:
         raise UserError(
@@ -240,10 +242,10 @@ def check_changes(
 
 
 def iterate(dataset: tf.data.Dataset) -> Generator[dict[str, Tensor], None, None]:
-    """Yields the batches of a dataset of this module, in such a way that
+    """Yields the batches of a dataset of this module.
 
-    * a `UserError` raised while reading comes out as itself, where TensorFlow wraps it in pages;
-    * closing the generator (`contextlib.closing`) ends the reading ahead.
+    A `UserError` raised while reading comes out as itself, not wrapped in TensorFlow's long error.
+    Closing the generator (`contextlib.closing`) ends the prefetching.
     """
     iterator = iter(dataset)
     try:
@@ -261,7 +263,7 @@ def iterate(dataset: tf.data.Dataset) -> Generator[dict[str, Tensor], None, None
 
 
 def _as_models_take(examples, source):
-    """The examples with keypoints and segmentation as maps, and one caption each as codes."""
+    """The examples, with keypoints and segmentation as maps and one caption each as codes."""
     convert = {
         "text": captions.encode,
         "keypoints": lambda points: conditions.keypoint_maps(points, source.image_size),
@@ -278,14 +280,15 @@ def _no_draws(frames, positions):
 
 
 def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn=_no_draws):
-    """`batch`, a function of the step that returns a dict of arrays, as a `tf.data` pipeline.
+    """Turns `batch`, a function from step to dict of arrays, into a `tf.data` pipeline.
 
-    `drawn` gives the fields that are not the source's, of frames and positions; none by default.
+    `drawn` computes fields that the source does not have, from frames and positions; none by
+    default.
     """
     _check_integer("num_levels", num_levels, 2, 256)
     if not fields:
         raise UserError('no fields were asked for; give at least one, such as "image"')
-    # One example tells the types and shapes, which tf.data wants before the first batch.
+    # tf.data needs the types and shapes before the first batch; one example gives them.
     probe = reader.examples(np.zeros(1, "int64"), fields)
     if "text" in fields:
         probe["text"] = [""]
@@ -300,7 +303,7 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn
             try:
                 examples = batch(int(step))
             except RuntimeError as error:
-                if SHUT_DOWN in str(error):  # a source's threads go before the interpreter
+                if SHUT_DOWN in str(error):  # a source's threads end before the interpreter
                     raise StopIteration from None
                 raise
         for field in fields:
@@ -316,8 +319,8 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn
             value.set_shape((batch_size,) + probe[field].shape[1:])
         return dict(zip(fields, values, strict=True))
 
-    # One call at a time, unless the source has threads of its own, which a second call keeps busy
-    # while the first is put together. One thread running ahead leaves the cores to the model.
+    # A single call at a time leaves the cores to the model. If the source has threads of its own, a
+    # second call keeps them busy while the first batch is put together.
     options = tf.data.Options()
     options.experimental_optimization.map_parallelization = False
     calls = 2 if source.has_threads else None
@@ -326,7 +329,7 @@ def _batches(steps, batch, reader, source, fields, num_levels, batch_size, drawn
 
 
 def _size(source, split):
-    """Number of examples in the split; raises UserError where there are none."""
+    """Number of examples in the split; raises UserError if it is empty."""
     size = source.size(split)
     if not size:
         raise UserError(f"{source.name} has no examples in split {split}")

@@ -1,4 +1,4 @@
-"""Who is reading a batch, so that a program can end while batches are read ahead."""
+"""Waits for the threads that read batches, so that a program can exit during prefetching."""
 
 import atexit
 import threading
@@ -8,8 +8,8 @@ import time
 class Readers:
     """A context that each reader enters.
 
-    TensorFlow's threads must not be in Python when the interpreter goes, or neither would end: so
-    `close` waits for them, and lets no other in.
+    If one of TensorFlow's threads runs Python while the interpreter exits, neither ends. So `close`
+    waits for all readers and admits no more.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Readers:
     def __enter__(self) -> None:
         with self._changed:
             if self._closed:
-                raise StopIteration  # of this TensorFlow writes nothing to the log
+                raise StopIteration  # TensorFlow does not log this error
             self._count += 1
 
     def __exit__(self, *exception: object) -> None:
@@ -28,11 +28,11 @@ class Readers:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Returns when nobody reads."""
+        """Admits no more readers and waits until none is left."""
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._count == 0)
-        time.sleep(0.05)  # for the few calls more, which end at once
+        time.sleep(0.05)  # for calls refused in the meantime, which end at once
 
 
 readers = Readers()

@@ -1,15 +1,15 @@
 """`folder`: any directory tree of images, decoded once and kept as pixels in the cache folder.
 
-What is read: every file below `data_dir` that is not hidden (a name that starts with a dot), links
-followed, a directory reached twice read once. `decode` states how a file becomes pixels. A file
-that gives no image is skipped and counted, its path and the reason going to the log: no file ends a
-run unless all are bad.
+It reads every file below `data_dir`, except hidden files and directories (names that start with a
+dot). It follows links and reads each directory once. `decode` describes how a file becomes pixels.
+A file that cannot be decoded is skipped and counted, and the log gives its path and the reason. The
+run ends only if no file is usable.
 
-The split is decided by a picture's content: the SHA-256 of its full-size RGB pixels, so it is the
-same at every target size, and copies fall together under any name, in any lossless format, with any
-metadata. Different files that become equal at the target size fall together too, which may move a
-file at that size. Near-duplicates, such as the same photograph saved twice as JPEG, are not
-recognised this way.
+A picture's content decides its split: the SHA-256 of its full-size RGB pixels. So the split is the
+same at every target size, and copies go to the same split under any name, in any lossless format,
+with any metadata. Different files that become equal at the target size go to the same split too,
+which may move a file at that size. Near-duplicates, such as the same photograph saved twice as
+JPEG, are not recognised.
 """
 
 import contextlib
@@ -35,13 +35,13 @@ class Folder(ArraySource):
         data_dir: the directory.
         image_size: `(height, width)` that every image is cropped and resized to, in pixels.
         channels: 1 (gray) or 3 (RGB).
-        labels: "folders": the directories right below `data_dir` that hold an image are the
-            classes, sorted by name, and images outside them are skipped; "none".
-        validation_fraction: the part of the images that content assigns to validation.
+        labels: "folders": the directories directly below `data_dir` that hold an image are the
+            classes, sorted by name, and images outside them are skipped; "none": no labels.
+        validation_fraction: expected fraction of the images that go to validation.
 
     Raises:
-        UserError: where `data_dir` is no readable directory, holds no files, or no image that can
-            be decoded.
+        UserError: for an invalid option, or if `data_dir` is not a readable directory, holds no
+            files, or holds no usable image.
     """
 
     name = "folder"
@@ -91,7 +91,7 @@ class Folder(ArraySource):
         self._digest.update(
             repr([paths[kept[row]] for row in rows] if self.num_classes else None).encode()
         )
-        # By content, so that the first examples are a fair part of all, of every class.
+        # By digest, so that the first examples are a fair sample of all classes.
         in_order = np.array(sorted(rows[validation], key=lambda row: digests[row]), "int64")
         for split, chosen in (("train", rows[~validation]), ("validation", in_order)):
             if len(chosen):
@@ -103,7 +103,7 @@ class Folder(ArraySource):
         )
 
     def fingerprint(self) -> str:
-        """Of every image's content, and of its folder where folders are labels."""
+        """A hash of every image's content and, with labels, of every image's path."""
         return self._digest.hexdigest()[:16]
 
     def check_split(self, split: str) -> None:
@@ -122,7 +122,7 @@ def in_validation(digest: bytes, fraction: float) -> bool:
 
 
 def printable(path: str | os.PathLike) -> str:
-    """A path as one line of plain text, whatever bytes its name is made of."""
+    """A path as one line of plain text, whatever bytes it contains."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
@@ -131,7 +131,7 @@ def _list_files(root):
     """Files below the directory `root`.
 
     Returns:
-        Relative paths sorted by their bytes, and a list of (path, reason) of directories that
+        Relative paths sorted by their bytes, and a list of (path, reason) for directories that
         cannot be read.
     """
     if not os.path.isdir(root):
@@ -144,7 +144,7 @@ def _list_files(root):
     for parent, directories, files in os.walk(root, followlinks=True, onerror=failed):
         with contextlib.suppress(OSError):
             status = os.stat(parent)
-            if (status.st_dev, status.st_ino) in seen:  # a link back, or a second way here
+            if (status.st_dev, status.st_ino) in seen:  # a cycle, or a second path to it
                 directories.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
@@ -166,7 +166,7 @@ def _log_failures(data_dir, failures):
 
 
 def _nothing(data_dir, failures):
-    """Why there is no image at all."""
+    """The error message if no image is usable."""
     if not failures:
         return f"folder {data_dir} holds no files; give a folder of images"
     path, reason = failures[0]

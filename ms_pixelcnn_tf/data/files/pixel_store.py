@@ -1,8 +1,8 @@
-"""The pixels of a folder's images, decoded by one parallel pass and kept in the cache folder.
+"""Decodes a folder's images in one parallel pass and keeps their pixels in the cache folder.
 
-Two files an entry: the pixels of all usable images, end to end, to be memory-mapped; and an index
-of what they are and why the others were skipped. The entry's key changes with the list of files and
-with the size, time of change or permissions of any one.
+Each entry has two files: the pixels of all usable images, end to end, for memory-mapping; and an
+index of those images and of the reasons why the others were skipped. The entry's key changes with
+the list of files and with the size, modification time or permissions of any file.
 """
 
 import concurrent.futures
@@ -17,27 +17,27 @@ from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache, decode
 from ms_pixelcnn_tf.types import Levels
 
-CACHE_VERSION = 1  # raise it with any change to what is decoded
-CHUNK = 256  # files decoded between two looks at an interrupt
-PROGRESS_FILES = 500  # more files than this get a progress bar
+CACHE_VERSION = 1  # raise it with any change to the decoded pixels
+CHUNK = 256  # files decoded between two checks for an interrupt
+PROGRESS_FILES = 500  # a progress bar appears above this number of files
 MAX_THREADS = 8
 
 
 def decoded(
     root: str, paths: list[str], image_size: tuple[int, int], channels: int
 ) -> tuple[Levels, np.ndarray, list[bytes], list[tuple[int, str]]]:
-    """Pixels of all usable files, from the cache where it has them.
+    """The pixels of all usable files, from the cache if it has them.
 
     Args:
         root: the directory.
-        paths: paths of files below it, in the order in which they are to stand.
+        paths: paths of the files below it, in the order of the result.
         image_size, channels: as for `decode.decode_file`.
 
     Returns:
         images: uint8 `[N, H, W, C]`, memory-mapped or in memory.
-        kept: int64 `[N]`, the place in `paths` of each.
-        digests: N × bytes, by which the split is decided.
-        reasons: list of (place in `paths`, reason) of the files skipped.
+        kept: int64 `[N]`, the position of each image in `paths`.
+        digests: N × bytes, which decide the split.
+        reasons: list of (position in `paths`, reason) of the files skipped.
     """
     key = cache.key_of(
         CACHE_VERSION, os.path.realpath(root), image_size, channels, _stats(root, paths)
@@ -67,7 +67,7 @@ def decoded(
 
 
 def _decode_all(root, paths, image_size, channels, write):
-    """Decodes every file in order, handing the pixels' bytes to `write`."""
+    """Decodes every file in order and passes the pixels' bytes to `write`."""
 
     def attempt(path):
         try:
@@ -93,8 +93,8 @@ def _decode_all(root, paths, image_size, channels, write):
                     sources.append(result.digest)
                     targets.append(hashlib.sha256(content).digest())
                 progress.update()
-    # Files that differ but are equal at the target size must not be split either: the smallest of
-    # their digests speaks for all.
+    # Files that differ but are equal at the target size must go to the same split: they share the
+    # smallest of their digests.
     smallest = {}
     for source, target in zip(sources, targets, strict=True):
         smallest[target] = min(source, smallest.get(target, source))
@@ -102,13 +102,13 @@ def _decode_all(root, paths, image_size, channels, write):
 
 
 def _stats(root, paths):
-    """What changes when a file does: its path, size in bytes, time of change in ns, permissions."""
+    """The path, size in bytes, modification time in ns and permissions of each file."""
     stats = []
     for path in paths:
         try:
             status = os.stat(os.path.join(root, path))
             state = (status.st_size, status.st_mtime_ns, status.st_mode)
-        except OSError:  # a broken link; decoding gives the reason
+        except OSError:  # a broken link; decoding reports it
             state = ()
         stats.append((os.fsencode(path), state))
     return stats
@@ -127,7 +127,7 @@ def _write_index(path, stored):
 
 
 def _read_index(path):
-    """What `_write_index` wrote, or None where there is nothing or it is damaged."""
+    """The index that `_write_index` wrote, or None if it is missing or damaged."""
     with contextlib.suppress(*cache.DAMAGED):
         with np.load(path, allow_pickle=False) as stored:
             digests = [row.tobytes() for row in stored["digests"]]
@@ -137,6 +137,6 @@ def _read_index(path):
 
 
 def _is_whole(path, kept, image_size, channels):
-    """Whether the pixel file is there at full length."""
+    """Whether the pixel file exists at full length."""
     length = len(kept) * image_size[0] * image_size[1] * channels
     return path.is_file() and path.stat().st_size == length

@@ -1,12 +1,11 @@
 """`tiny-imagenet-32`: real photographs at 32×32, from Stanford's tiny-imagenet-200.
 
-Each 64×64 JPEG is averaged over 2×2 boxes and rounded to uint8, a half rounding up; gray ones
-become RGB with three equal channels. Training and validation images are the archive's own (its
-unlabelled test images are not used), each ordered by plain string sort of the file's name: val_10
-comes before val_2. Numbers on it compare only with one another, never with published ImageNet
-results.
+Each 64×64 JPEG is averaged over 2×2 boxes and rounded to uint8, halves up. Gray images become RGB
+with three equal channels. The splits train and validation are the archive's own; its unlabelled
+test images are not used. Each split is sorted by file name as a plain string: val_10 comes before
+val_2. Compare results only with one another, never with published ImageNet results.
 
-Labels number the identifiers of `wnids.txt` in sorted order; `words.txt` names them.
+A label is the position of an identifier in the sorted `wnids.txt`; `words.txt` gives its name.
 """
 
 import concurrent.futures
@@ -30,21 +29,22 @@ from ms_pixelcnn_tf.sizes import format_size
 from ms_pixelcnn_tf.types import Levels
 
 ARCHIVE = "tiny-imagenet-200"
-CACHE_VERSION = 1  # raise it with any change to what is decoded
+CACHE_VERSION = 1  # raise it with any change to the decoded pixels
 THREADS = 8
-CHUNK = 1024  # images decoded between two looks at an interrupt
+CHUNK = 1024  # images decoded between two checks for an interrupt
 
 
 class TinyImageNet32(ArraySource):
     """The data set, decoded at first use and then read from the cache folder.
 
     Args:
-        data_dir: `tiny-imagenet-200.zip`, the folder it was unpacked to, or a folder holding
+        data_dir: `tiny-imagenet-200.zip`, the folder it was unpacked to, or a folder that holds
             either.
-        image_size: `(32, 32)`: the data set has no other.
+        image_size: `(32, 32)`, the only size.
 
     Raises:
-        UserError: for another size, a missing or foreign archive, or a broken image in it.
+        UserError: for another size, or if the archive is missing, is not tiny-imagenet-200, or
+            holds a damaged image.
     """
 
     name = "tiny-imagenet-32"
@@ -67,7 +67,7 @@ class TinyImageNet32(ArraySource):
 
 
 def box_average(image: Levels) -> Levels:
-    """uint8 `[64, 64, C]` → uint8 `[32, 32, C]`: means of 2×2 boxes, a half rounded up."""
+    """uint8 `[64, 64, C]` → uint8 `[32, 32, C]`: means of 2×2 boxes, halves rounded up."""
     image = image.astype("uint16")
     total = image[0::2, 0::2] + image[0::2, 1::2] + image[1::2, 0::2] + image[1::2, 1::2]
     return ((total + 2) // 4).astype("uint8")
@@ -85,7 +85,7 @@ def _find(data_dir):
 
 
 class _Archive:
-    """Reads members by their path below the archive's top folder, from a zip or a folder."""
+    """Reads members by their path below the archive's top folder, from a zip file or a folder."""
 
     def __init__(self, path):
         self._path = path
@@ -115,7 +115,7 @@ class _Archive:
     def read(self, name):
         """The file's bytes."""
         if self._zip:
-            with self._lock:  # one file position serves all threads
+            with self._lock:  # all threads share one file position
                 return self._zip.read(self._top + name)
         return (self._path / name).read_bytes()
 
@@ -124,7 +124,7 @@ class _Archive:
 
 
 def _cached(path):
-    """The decoded arrays, from the cache where it has them whole."""
+    """The decoded arrays, from the cache if it has all of them."""
     members = [path] if path.is_file() else sorted(filter(pathlib.Path.is_file, path.rglob("*")))
     stats = [(member, member.stat()) for member in members]
     state = [(str(member), status.st_size, status.st_mtime_ns) for member, status in stats]
@@ -146,7 +146,7 @@ _FIELDS = ("train_images", "train_labels", "validation_images", "validation_labe
 
 
 def _decode(path):
-    """Reads and decodes the whole archive: about 15,000 small images, some seconds."""
+    """Reads and decodes the whole archive."""
     try:
         archive = _Archive(path)
     except (OSError, zipfile.BadZipFile) as error:
@@ -181,7 +181,7 @@ def _decode(path):
 
 
 def _decode_all(archive, path, names):
-    """uint8 `[len(names), 32, 32, 3]`."""
+    """The decoded images: uint8 `[len(names), 32, 32, 3]`."""
 
     def decode(name):
         try:

@@ -1,1 +1,1 @@
-"""The built-in data sets: synthetic pictures and videos, generated as they are asked for."""
+"""The built-in data sets: synthetic pictures and videos, generated on demand."""

@@ -1,7 +1,7 @@
-"""An episode of `shapes_push`: what lies on the table, what the arm is told, what happens.
+"""Episodes of `shapes_push`: the objects on the table, the commands to the arm, and their effects.
 
-The arm is told to push: it chooses an object and a direction, comes down behind the object, goes
-through it, lifts, and chooses again.
+The commands make the arm push: it chooses an object and a direction, comes down behind the object,
+pushes it along, lifts, and chooses again.
 """
 
 import math
@@ -23,21 +23,21 @@ from ms_pixelcnn_tf.data.procedural.push_physics import (
 NUM_OBJECTS = (2, 4)
 RADIUS = (0.17, 0.25)
 GAP = 0.03
-# The most a command asks for in one frame, by component of the pose.
+# The largest change that a command asks for in one frame, by component of the pose.
 STRIDE = (0.2, 0.2, 1.1, 0.4, 0.4)
-JITTER = (0.012, 0.012, 0.02, 0.02, 0.02)  # standard deviation of a command about its plan
-HIGH, LOW = 0.3, -0.85  # heights for travelling and for pushing
-REACHED, REACHED_HEIGHT = 0.07, 0.3  # a waypoint is left behind at this distance
-STALLED = 0.02  # a push that moves less than this in a frame is given up
+JITTER = (0.012, 0.012, 0.02, 0.02, 0.02)  # standard deviation of a command around its plan
+HIGH, LOW = 0.3, -0.85  # heights for travelling, for pushing
+REACHED, REACHED_HEIGHT = 0.07, 0.3  # distances at which a waypoint counts as reached
+STALLED = 0.02  # a push is abandoned if the gripper moves less in a frame
 RUN_UP = 0.06  # free space between gripper and object before a push
 PUSH_LENGTH = (0.45, 1.0)
 TRIES = 60
-REACH = 1 - GRIPPER_RADIUS  # the gripper's centre keeps off the walls
-BOUNDS = (REACH, REACH, 1, 1, 1)  # of a command
+REACH = 1 - GRIPPER_RADIUS  # keeps the gripper inside the walls
+BOUNDS = (REACH, REACH, 1, 1, 1)  # of a command's components
 
 
 class Object(NamedTuple):
-    """What an object looks like; its radius is also that of its disc on the table."""
+    """The look of an object; its radius is also the radius of its disc on the table."""
 
     kind: str
     colour: str
@@ -46,24 +46,24 @@ class Object(NamedTuple):
 
 
 class Episode(NamedTuple):
-    """What happens in one video of T frames with N objects."""
+    """The course of one video of T frames with N objects."""
 
     objects: tuple[Object, ...]
-    positions: np.ndarray  # float64 [T, N, 2], where the objects are
+    positions: np.ndarray  # float64 [T, N, 2], the objects' positions
     states: np.ndarray  # float64 [T, 5], the gripper's pose
-    actions: np.ndarray  # float64 [T, 5], the pose commanded at each frame, for the next
+    actions: np.ndarray  # float64 [T, 5], the pose commanded at each frame for the next
 
 
 def draw_episode(
     generator: np.random.Generator, num_frames: int, kinds: Sequence[str], colours: Sequence[str]
 ) -> Episode:
-    """An `Episode` drawn from a `np.random.Generator`.
+    """Draws an `Episode` at random.
 
     Args:
-        generator: what chooses the objects, the pushes and the commands' jitter.
+        generator: draws the objects, the pushes and the jitter of the commands.
         num_frames: T.
         kinds: names of `raster.OUTLINES` to choose from.
-        colours: names of `raster.COLOURS`; no two objects share one.
+        colours: names of `raster.COLOURS` to choose from; no two objects share one.
     """
     table, objects = _lay_table(generator, kinds, colours)
     waypoints = []
@@ -83,12 +83,12 @@ def draw_episode(
         if max(missing[X], missing[Y]) < REACHED and missing[HEIGHT] < REACHED_HEIGHT:
             waypoints = waypoints[1:]
         elif max(abs(a - b) for a, b in zip(table.pose[:YAW], before, strict=False)) < STALLED:
-            waypoints = [[*table.pose[:HEIGHT], HIGH, *table.pose[YAW:]]]  # lift, and plan anew
+            waypoints = [[*table.pose[:HEIGHT], HIGH, *table.pose[YAW:]]]  # lift, then plan again
     return Episode(objects, np.array(positions), np.array(states), np.array(actions))
 
 
 def _lay_table(generator, kinds, colours):
-    """A `Table` with objects that do not touch, the gripper above it."""
+    """A `Table`, its objects apart and the gripper above it, and the tuple of its `Object`s."""
     number = int(generator.integers(NUM_OBJECTS[0], NUM_OBJECTS[1] + 1))
     names = [colours[i] for i in generator.permutation(len(colours))[:number]]
     placed, objects = [], []
@@ -115,11 +115,11 @@ def _lay_table(generator, kinds, colours):
 
 
 def _plan_push(generator, table):
-    """The poses to pass: above the start of a push, down, through the object, up again.
+    """The poses of a push: above its start, down, through the object, up again.
 
-    Of the pushes drawn, the first whose start is on the table and clear of everything, and which
-    the walls do not stop; if there is none, the last one drawn. One of the two nearest objects is
-    preferred.
+    Takes the first push drawn that starts on the table, clear of all objects, and that the walls do
+    not stop; if none does, the last one. The first half of the tries choose among the two nearest
+    objects.
     """
     x, y = table.pose[X], table.pose[Y]
     nearest = sorted(
@@ -138,12 +138,12 @@ def _plan_push(generator, table):
         start = [table.positions[i][axis] - back * along[axis] for axis in (0, 1)]
         end = [start[axis] + length * along[axis] for axis in (0, 1)]
         free = max(map(abs, start)) <= REACH and not table.touching(start)
-        # The object should have room: pushed to the end, it lies inside the walls.
+        # At the end of the push, the object should still lie inside the walls.
         ahead = GRIPPER_RADIUS + table.radii[i]
         room = max(abs(end[axis] + ahead * along[axis]) for axis in (0, 1)) < 1 - table.radii[i]
         if free and room:
             break
-    # The fingers stand side by side across the push. They look alike turned by half a turn.
+    # The fingers stand side by side across the push, and look the same after half a turn.
     yaw = (2 * angle / math.pi + 1) % 2 - 1
     return [
         [*start, HIGH, yaw, opening],
@@ -154,9 +154,9 @@ def _plan_push(generator, table):
 
 
 def _towards(pose, target, generator):
-    """The next command on the way from a pose to the target: a stride, a little off."""
+    """The next command on the way from a pose to the target: one stride, plus noise."""
     steps = [min(max(b - a, -most), most) for a, b, most in zip(pose, target, STRIDE, strict=True)]
-    # Both lateral strides shrink together, so that the path is straight.
+    # The strides in x and y shrink together, so that the path is straight.
     dx, dy = target[X] - pose[X], target[Y] - pose[Y]
     shrink = min(1, STRIDE[X] / max(math.hypot(dx, dy), 1e-9))
     steps[X], steps[Y] = dx * shrink, dy * shrink

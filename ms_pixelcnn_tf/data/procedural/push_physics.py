@@ -1,41 +1,42 @@
-"""The table of `shapes_push`: how a gripper moves, and how it moves what lies on the table.
+"""The physics of `shapes_push`: how the gripper moves, and how it pushes objects on the table.
 
 The table is the square -1…1 in x (to the right) and y (towards the viewer). Pushing is
-quasi-static: friction outweighs inertia, so a thing moves only while it is pushed and stops at
+quasi-static: friction outweighs inertia, so an object moves only while it is pushed and stops at
 once.
 
-- The gripper and every object are discs on the table. The gripper touches only when it is low.
-- A disc that the gripper overlaps is displaced along the line of centres until it only touches.
-- Two objects that overlap are displaced by half of the overlap each; one that was pushed so pushes
-  others in turn. Repeated until nothing overlaps.
-- Walls around the table stop objects. If no arrangement without overlap is found, something is
-  jammed: then the gripper stalls where it was, and nothing moves.
+- The gripper and all objects are discs on the table. The gripper touches objects only when it is
+  low.
+- An object that the gripper overlaps moves along the line of centres until the two only touch.
+- Two objects that overlap each move by half of the overlap, so a pushed object pushes others. This
+  repeats until nothing overlaps.
+- Walls around the table stop objects. If the overlaps do not end, something is jammed: the gripper
+  stalls where it was, and nothing moves.
 - A gripper that comes down on an object stays above it.
 
-The gripper covers the fraction FOLLOW of the way to the commanded pose each frame.
+In each frame, the gripper covers the fraction FOLLOW of the way to the commanded pose.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 
-# Components of a pose, each in −1…1.
+# Components of a pose, each in -1…1.
 POSE = ("x", "y", "height", "yaw", "opening")
 X, Y, HEIGHT, YAW, OPENING = range(5)
 GRIPPER_RADIUS = 0.18
-CONTACT_HEIGHT = -0.5  # from here down the gripper touches
+CONTACT_HEIGHT = -0.5  # at and below this height, the gripper touches objects
 FOLLOW = 0.85
-SUBSTEPS = 6  # of a frame: no step is longer than a gripper's radius
-TOLERANCE = 1e-4  # overlaps up to this are none
+SUBSTEPS = 6  # per frame, so that no step is longer than the gripper's radius
+TOLERANCE = 1e-4  # overlaps up to this are ignored
 ROUNDS = 60
 
 
 class Table:
-    """Objects and a gripper.
+    """A table with objects and a gripper.
 
     Attributes:
-        positions: list of `[x, y]`, one an object.
+        positions: list of `[x, y]`, one per object.
         radii: the objects' radii.
-        pose: the gripper's, list of the components of POSE.
+        pose: the gripper's pose, a list of the components of POSE.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Table:
         self.pose = list(pose)
 
     def step(self, command: Sequence[float]) -> None:
-        """One frame: the gripper goes for the commanded pose and pushes what is in its way."""
+        """Advances one frame: the gripper moves towards the commanded pose and pushes objects."""
         change = [
             FOLLOW * (end - start) / SUBSTEPS for start, end in zip(self.pose, command, strict=True)
         ]
@@ -78,8 +79,8 @@ def settle(
     """Pushes objects out of the gripper, each other and the walls.
 
     Returns:
-        The new positions; those of objects that nothing overlaps are the old ones exactly. None if
-        ROUNDS do not end all overlaps: something is jammed.
+        The new positions; objects that nothing overlaps keep theirs exactly. None if overlaps
+        remain after ROUNDS rounds: something is jammed.
     """
     positions = [list(position) for position in positions]
     for _ in range(ROUNDS):
@@ -108,7 +109,7 @@ def settle(
 
 
 def _overlap(centre, radius, other, other_radius):
-    """How deep two discs overlap, and the unit vector from the first centre to the other."""
+    """The depth of two discs' overlap, and the unit vector from the first centre to the other."""
     dx, dy = other[0] - centre[0], other[1] - centre[1]
     distance = math.hypot(dx, dy)
     if distance == 0:

@@ -1,7 +1,7 @@
-"""Pictures of an episode of `shapes_push`, as a camera above the table takes them.
+"""Draws the frames of an episode of `shapes_push`, as seen by a camera above the table.
 
-The camera looks straight down. It may be moved, turned and zoomed; light comes from the table's far
-left. The gripper grows with its height, and its shadow runs away from it: that is how height shows.
+The camera looks straight down. It may be moved, turned and zoomed. Light comes from the table's far
+left. Height shows in two ways: a higher gripper is larger, and its shadow is further away.
 """
 
 import math
@@ -13,26 +13,26 @@ from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.push_episode import Episode
 from ms_pixelcnn_tf.data.procedural.push_physics import HEIGHT, OPENING, YAW, X, Y
 
-SHOULDER = (0.0, -1.8)  # where the arm comes from, beyond the far wall
-ARM_WIDTH = 0.075  # half
-FINGER = (0.09, 0.05)  # half of the sides: along the push, across it
-SPREAD = (0.06, 0.13)  # of a finger's centre from the gripper's: closed, open
-PALM = 0.055  # half of its side along the push
+SHOULDER = (0.0, -1.8)  # start of the arm, beyond the far wall
+ARM_WIDTH = 0.075  # half the width
+FINGER = (0.09, 0.05)  # half the sides: along the push, across it
+SPREAD = (0.06, 0.13)  # distance of a finger's centre from the gripper's: closed, open
+PALM = 0.055  # half its side along the push
 ARM_COLOUR = (0.66, 0.68, 0.72)
 PALM_COLOUR = (0.36, 0.38, 0.44)
 FINGER_COLOUR = (0.93, 0.92, 0.88)
-WALL_WIDTH, WALL_LIGHT, FLOOR_LIGHT = 0.06, 1.7, 0.45  # brightness in terms of the table's
-GROWTH = 0.3  # of the gripper, from the lowest to the highest
+WALL_WIDTH, WALL_LIGHT, FLOOR_LIGHT = 0.06, 1.7, 0.45  # brightness relative to the table's
+GROWTH = 0.3  # of the gripper, from lowest to highest
 SHADOW_SHIFT, SHADOW_DEPTH = 0.2, 0.4
-OBJECT_SHADOW, OBJECT_SHADOW_WIDTH = 0.35, 0.2  # in nominal radii
+OBJECT_SHADOW, OBJECT_SHADOW_WIDTH = 0.35, 0.2  # the width in nominal radii
 SHADING, BEVEL, BEVEL_WIDTH = 0.14, 0.22, 0.2
 WAVES = 6
 
 
 class Camera(NamedTuple):
-    """Where the camera looks, in units of the table."""
+    """The camera's view, in units of the table."""
 
-    view: float  # the length that the frame's shorter side spans
+    view: float  # length that the frame's shorter side spans
     angle: float  # radians
     centre: tuple[float, float]
 
@@ -55,13 +55,13 @@ class Picture:
         sine = camera.view * math.sin(camera.angle)
         self._to_table = np.array([[cosine, -sine], [sine, cosine]])
         x, y = x - np.float32(self._middle[0]), y - np.float32(self._middle[1])
-        # Where on the table each pixel looks: float32 [H, W] each. And how much of it one spans.
+        # Each pixel's place on the table, float32 [H, W] each, and a pixel's side in its units.
         self._x = cosine * x - sine * y + camera.centre[0]
         self._y = sine * x + cosine * y + camera.centre[1]
         self._pixel = pixel * camera.view
 
     def draw(self, episode: Episode, generator: np.random.Generator) -> np.ndarray:
-        """The frames before noise: float32 `[3, T, H, W]`; the table's wood is drawn at random."""
+        """The frames before noise: float32 `[3, T, H, W]`. The table's wood is drawn at random."""
         table = self._table(generator)
         moved = (episode.positions != episode.positions[:1]).any(axis=(0, 2))
         for number in np.flatnonzero(~moved):
@@ -76,7 +76,7 @@ class Picture:
         return frames
 
     def _table(self, generator):
-        """Wood with a grain, walls around it, the floor beyond: float32 `[3, H, W]`."""
+        """The wooden table, the walls around it and the floor beyond: float32 `[3, H, W]`."""
         light, warmth = generator.uniform(0.2, 0.3), generator.uniform(-0.25, 0.25)
         grain = generator.uniform(0, math.pi)
         lengths = np.concatenate([generator.uniform(0.1, 0.4, 2), generator.uniform(1, 4, 4)])
@@ -86,7 +86,7 @@ class Picture:
         phases = generator.uniform(0, 2 * math.pi, WAVES)
         strength = np.array([0.12, 0.08, 0.05, 0.05, 0.04, 0.04])
         frequencies = lengths[:, None] * np.stack([np.cos(directions), np.sin(directions)], axis=1)
-        # The waves live on the table; the sum is over the frame's own rows and columns.
+        # The waves are given in units of the table; the sum needs those of the frame.
         seen = frequencies @ self._to_table
         phases = phases + 2 * math.pi * (frequencies @ self._camera.centre - seen @ self._middle)
         waves = raster.plane_waves(*self._grid, seen, phases, strength[None])[0]
@@ -100,7 +100,7 @@ class Picture:
         return colour.astype("float32")[:, None, None] * brightness
 
     def _paint_object(self, canvas, thing, centre):
-        """`centre`: `(x, y)`, numbers or float32 `[T, 1, 1]`."""
+        """Paints an object at `centre`, `(x, y)`: numbers, or float32 `[T, 1, 1]` each."""
         u, v = raster.turned(self._x, self._y, centre, thing.radius, thing.angle)
         distance = raster.OUTLINES[thing.kind](u, v)
         canvas *= 1 - OBJECT_SHADOW * np.clip(1 - distance / OBJECT_SHADOW_WIDTH, 0, 1)
@@ -111,7 +111,7 @@ class Picture:
         raster.paint(canvas, alpha, colour.reshape((3,) + (1,) * lit.ndim) * lit)
 
     def _paint_arm(self, frames, states):
-        """The gripper's shadow, the arm, and the gripper's palm and fingers."""
+        """Paints the gripper's shadow, the arm, and the gripper's palm and fingers."""
         pose = states.T[:, :, None, None]
         height = (pose[HEIGHT] + 1) / 2
         scale = 1 + GROWTH * height
@@ -127,7 +127,7 @@ class Picture:
         raster.paint(frames, raster.coverage(fingers, self._pixel), FINGER_COLOUR)
 
     def _paint_shadow(self, frames, centre, pose, height):
-        """Fainter and softer with height."""
+        """Paints the gripper's shadow, fainter and softer with height."""
         fingers, palm = self._gripper(centre, pose, 1)
         softness = self._pixel + 0.15 * height
         dark = np.clip(0.5 - np.minimum(fingers, palm) / softness, 0, 1)

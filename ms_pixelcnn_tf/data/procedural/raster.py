@@ -1,8 +1,8 @@
-"""What the procedural data sets draw with: outlines as signed distances, edges as smooth coverage.
+"""Drawing functions of the procedural data sets, with outlines as signed distances.
 
-A signed distance is negative inside an outline and positive outside. The coverage of a pixel is
-read off the distance at its centre, which anti-aliases every edge at any resolution. A canvas has
-its colour planes first, float32 `[C, ...]` in 0…1, since numpy is fast over long last axes.
+A signed distance is negative inside an outline and positive outside. The distance at a pixel's
+centre gives the pixel's coverage, which anti-aliases every edge at any resolution. A canvas has its
+colour planes first, float32 `[C, ...]` in 0…1, because numpy is fast over long last axes.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from ms_pixelcnn_tf.types import Array, Levels
 
-# All saturated, named as people would name them.
+# Saturated colours with everyday names.
 COLOURS = {
     "red": (0.87, 0.13, 0.14),
     "orange": (0.96, 0.53, 0.10),
@@ -26,7 +26,7 @@ COLOURS = {
 }
 LUMA = np.array([0.299, 0.587, 0.114], "float32")  # ITU-R BT.601
 
-# Outlines of nominal radius 1: sized so that all kinds look about equally large.
+# Outlines of nominal radius 1, sized so that all kinds look about equally large.
 CIRCLE_RADIUS = 0.88
 SQUARE_HALF = 0.76
 TRIANGLE_RADIUS = 1.15  # of the corners; the sides lie at half of it
@@ -34,13 +34,14 @@ STAR_RADIUS, STAR_INNER = 1.15, 0.575  # of the tips and of the notches
 CROSS_LENGTH, CROSS_WIDTH = 0.95, 0.34  # half the length and the width of a bar
 RING_RADIUS, RING_HALF = 0.68, 0.24
 MOON_RADIUS, MOON_BITE, MOON_SHIFT = 1.0, 0.78, 0.52
-REACH = 1.15  # no outline goes further from its centre
+REACH = 1.15  # no outline extends further from its centre
 
 
 def pixel_centres(image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, float]:
-    """Where the pixels are: x float32 `[1, W]`, y float32 `[H, 1]`, and the side of a pixel.
+    """The pixels' centres, x float32 `[1, W]` and y float32 `[H, 1]`, and the side of a pixel.
 
-    The unit is the shorter side of the image; x grows to the right, y downwards, from the corner.
+    The unit is the shorter side of the image. From the upper left corner, x grows to the right and
+    y downwards.
     """
     height, width = image_size
     pixel = 1 / min(height, width)
@@ -52,7 +53,7 @@ def pixel_centres(image_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, 
 def turned(
     x: np.ndarray, y: np.ndarray, centre: Iterable[Any], radius: float, angle: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points in the frame of an outline: moved to its centre, turned back, in units of its radius.
+    """Points in an outline's own coordinates: from its centre, turned back, in units of its radius.
 
     Args:
         x, y: the points; arrays that broadcast together.
@@ -62,7 +63,7 @@ def turned(
     """
     cosine, sine = math.cos(angle) / radius, math.sin(angle) / radius
     centre_x, centre_y = centre
-    # Constants are taken off first and together: where x is a row and y a column, each result
+    # Constants are combined and subtracted first: if x is a row and y a column, each result then
     # costs one operation over all pixels.
     u = (cosine * x - (cosine * centre_x + sine * centre_y)) + sine * y
     v = (cosine * y - (cosine * centre_y - sine * centre_x)) - sine * x
@@ -78,13 +79,13 @@ def square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Points upwards; equilateral."""
+    """An equilateral triangle that points upwards."""
     slopes = math.sqrt(0.75) * np.abs(u) - 0.5 * v
     return np.maximum(slopes, v) - TRIANGLE_RADIUS / 2
 
 
 def star(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Five tips, one upwards: the plane is folded at the mirror lines until one edge is left."""
+    """Five tips, one upwards. The plane is folded at the mirror lines until one edge is left."""
     sine, cosine = math.sin(math.pi / 5), math.cos(math.pi / 5)
     u, v = np.abs(u), -v
     for normal_u in (cosine, -cosine):
@@ -139,7 +140,7 @@ OUTLINES = {
 
 
 def coverage(distance: np.ndarray, pixel: float) -> np.ndarray:
-    """The part of each pixel inside the outline, 0…1; both arguments in the same unit."""
+    """The fraction of each pixel inside the outline, 0…1; both arguments in the same unit."""
     return np.clip(0.5 - distance / np.float32(pixel), 0, 1)
 
 
@@ -149,7 +150,7 @@ def paint(canvas: np.ndarray, alpha: np.ndarray, colour: Array) -> None:
     Args:
         canvas: float32 `[C, ...]`.
         alpha: float32 `[...]`, the paint's coverage.
-        colour: float32 `[C]`, or `[C, ...]` for one that varies from pixel to pixel.
+        colour: float32 `[C]`, or `[C, ...]` if it varies from pixel to pixel.
     """
     if np.ndim(colour) == 1:
         colour = np.asarray(colour, "float32").reshape((-1,) + (1,) * alpha.ndim)
@@ -164,12 +165,12 @@ def plane_waves(
     phases: np.ndarray,
     amplitudes: np.ndarray,
 ) -> np.ndarray:
-    """A sum of plane waves, each averaged over every pixel's area, so that none can alias.
+    """A sum of plane waves, each averaged over the area of every pixel so that none can alias.
 
     Args:
         x, y, pixel: from `pixel_centres`.
-        frequencies: `[K, 2]`, cycles a unit of x and of y.
-        phases: `[K]`, radians.
+        frequencies: `[K, 2]`, in cycles per unit of x and of y.
+        phases: `[K]`, in radians.
         amplitudes: `[C, K]`.
 
     Returns:
@@ -178,7 +179,7 @@ def plane_waves(
     inside = np.sinc(frequencies[:, 0] * pixel) * np.sinc(frequencies[:, 1] * pixel)
     across = (2 * np.pi * frequencies[:, 0, None] * x + phases[:, None]).astype("float32")
     down = (2 * np.pi * y * frequencies[:, 1]).astype("float32")
-    # cos(a + b) = cos a cos b - sin a sin b: sines of rows and columns only, then one product.
+    # cos(a + b) = cos a cos b - sin a sin b: only rows and columns need sines, then one product.
     columns = np.concatenate([np.cos(across), -np.sin(across)])
     rows = np.concatenate([np.cos(down), np.sin(down)], axis=1)
     weights = np.tile(amplitudes * inside, 2).astype("float32")
@@ -186,12 +187,12 @@ def plane_waves(
 
 
 def to_uint8(canvas: np.ndarray, generator: np.random.Generator, noise: float) -> Levels:
-    """Rounds a canvas to 0…255 after adding sensor noise.
+    """Adds sensor noise to a canvas and rounds it to 0…255.
 
     Args:
         canvas: float32 `[C, ...]`, overwritten.
-        generator: the `np.random.Generator` to draw the noise from.
-        noise: its standard deviation, in levels of 255.
+        generator: the `np.random.Generator` that draws the noise.
+        noise: its standard deviation, in levels.
 
     Returns:
         uint8 `[..., C]`.

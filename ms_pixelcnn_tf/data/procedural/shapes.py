@@ -1,10 +1,10 @@
-"""`shapes`: one to three coloured shapes on a textured ground, generated as they are asked for.
+"""`shapes`: images of one to three coloured shapes on a textured ground, generated on demand.
 
-Synthetic through and through: no photograph is involved, and a likelihood on it says nothing about
-photographs. Example `index` of a split is a pure function of (seed, split, index) and of the
-image's proportions: at 32×32 and at 64×64 it shows the same scene. Edges are anti-aliased, shapes
-shaded from the upper left, and every sub-pixel carries its own sensor noise of NOISE levels. The
-noise sets the floor of any lossless code at about log2(NOISE·√(2πe)) = 2.6 bits per sub-pixel.
+The images are fully synthetic: a likelihood on them says nothing about photographs. The scene of
+example `index` of a split is a pure function of (seed, split, index) and of the image's
+proportions: 32×32 and 64×64 show the same scene. Edges are anti-aliased, shapes are shaded from the
+upper left, and every sub-pixel has its own sensor noise of NOISE levels. The noise sets the floor
+of any lossless code at about log2(NOISE·√(2πe)) = 2.6 bits per sub-pixel.
 """
 
 from collections.abc import Iterable
@@ -27,42 +27,43 @@ from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES
 from ms_pixelcnn_tf.types import Array
 
 SIZES = {"train": TRAIN_EXAMPLES, "validation": 2_000, "test": 2_000, "novel": 2_000}
-NOISE = 1.5  # standard deviation, levels of 255
+NOISE = 1.5  # standard deviation, in levels
 SIDES = (8, 256)
 FIELDS = ("image", "label", "text", "keypoints", "segmentation")
-SHADING = 0.16  # how much lighter the lit side is, and darker the far one
+SHADING = 0.16  # how much lighter the lit side is, and how much darker the other
 BEVEL, BEVEL_WIDTH = 0.22, 0.2  # darkening at the outline; its width in nominal radii
-SHADOW, SHADOW_WIDTH = 0.35, 0.22  # darkening of the ground beside the outline
+SHADOW, SHADOW_WIDTH = 0.35, 0.22  # darkening of the ground around the outline
 
 
 class Shapes(Source):
-    """The data set. Its examples have the fields
+    """The data set. Its examples have these fields:
 
     - "image": uint8 `[n, H, W, C]`.
     - "label": int32 `[n]`, the kind of the main shape, which is the largest: an index into
       `class_names`.
     - "text": object `[n, 5]`, five different English captions, each true of the image. They
       name no colours where `channels` is 1.
-    - "keypoints": float32 `[n, 15, 3]`, (x, y, visible). Five points a shape, in the order of
+    - "keypoints": float32 `[n, 15, 3]`, (x, y, visible). Five points per shape, in the order of
       `keypoint_names`: the centre and the outline's topmost, lowest, leftmost and rightmost point;
       the main shape first, then the others by size. x and y are in pixels from the upper left
-      corner of the image, so the first pixel's centre is at (0.5, 0.5). Absent: (0, 0, 0).
-    - "segmentation": uint8 `[n, H, W]`, 0 for the ground and 1 + kind for a shape, an index into
-      `segment_names`, by whether the centre of the pixel is inside the outline. No two shapes of an
-      image share a kind.
+      corner of the image, so the first pixel's centre is at (0.5, 0.5). Absent points are
+      (0, 0, 0).
+    - "segmentation": uint8 `[n, H, W]`, 0 for the ground and 1 + kind for a pixel whose centre is
+      inside a shape; the kind is an index into `segment_names`. No two shapes of an image share a
+      kind.
 
-    Five combinations of kind and colour, `shapes_scene.NOVEL_PAIRS`, are held out: no shape of the
-    splits train, validation and test is one of them. In split novel the main shape always is, the
-    others never are.
+    Five combinations of kind and colour, `shapes_scene.NOVEL_PAIRS`, are held out: no shape in the
+    splits train, validation and test is one of them. In the split novel, the main shape always is
+    one, and the others never are.
 
     Args:
         image_size: `(height, width)`, each from 8 to 256 pixels.
         channels: 3 (RGB) or 1 (gray: the luma of the coloured picture).
         seed: another seed gives other images.
-        train_examples: how many images the split train has; the first ones are the same.
+        train_examples: number of images in the split train; it does not change the first ones.
 
     Raises:
-        UserError: for a size out of range.
+        UserError: for a size out of range or another number of channels.
     """
 
     name = "shapes"
@@ -139,12 +140,12 @@ class Shapes(Source):
         return found
 
     def scene(self, split: str, index: int) -> Scene:
-        """The `Scene` that example `index` shows: what is true of it."""
+        """The `Scene` that example `index` shows."""
         (index,) = self.check_indices(split, [index])
         return self._scene(split, index)[0]
 
     def _scene(self, split, index):
-        """The scene, and the generator in the state in which the noise is drawn."""
+        """The scene, and the generator in the state that draws the noise."""
         entropy = [self.seed, self.splits.index(split), int(index)]
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
         return draw_scene(generator, self.image_size, novel=split == "novel"), generator
@@ -182,7 +183,7 @@ class Shapes(Source):
         return found
 
     def _outline(self, shape):
-        """`(u, v) → distance` of a shape."""
+        """The function `(u, v) → distance` of a shape."""
         return raster.OUTLINES[KINDS[shape.kind]]
 
     def _turned(self, shape):

@@ -1,12 +1,12 @@
-"""English sentences that are true of a scene of `shapes`."""
+"""Captions of `shapes`: English sentences that are true of a scene."""
 
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES, KINDS, Scene, Shape
 
 NUM_CAPTIONS = 5
-# Nominal radius, in units of the image's shorter side: "small" up to the one, "large" from the
-# other. Beside the main shape all are small.
+# Nominal radius, in units of the image's shorter side: a shape is "small" up to the first and
+# "large" from the second. All shapes but the main one are small.
 SMALL, LARGE = 0.19, 0.26
-# A centre within these fractions of the width, or height, counts as in its middle.
+# A centre between these fractions of the width or height counts as in the middle.
 MIDDLE = (0.4, 0.6)
 RELATIONS = ("above", "below", "to the left of", "to the right of")
 PLACES = {
@@ -27,7 +27,7 @@ def captions(scene: Scene, coloured: bool) -> list[str]:
 
     Args:
         scene: a `Scene`.
-        coloured: whether to name colours; not of a gray image, which does not show them.
+        coloured: whether to name colours; False for a gray image, which does not show them.
     """
     main, *others = scene.shapes
     ground = "light" if scene.ground.light else "dark"
@@ -71,7 +71,7 @@ def captions(scene: Scene, coloured: bool) -> list[str]:
 
 
 def place(shape: Shape, extent: tuple[float, float]) -> str:
-    """Where in the picture the shape's centre lies: one of PLACES."""
+    """Where the shape's centre lies in the picture: one of the values of PLACES."""
     row, column = (
         (position > MIDDLE[1] * length) - (position < MIDDLE[0] * length)
         for position, length in ((shape.y, extent[1]), (shape.x, extent[0]))
@@ -95,7 +95,7 @@ def _with_article(noun):
 
 
 def _relation(shape, other):
-    """Where the first lies as seen from the second, along the direction that sets them apart."""
+    """Where the shape lies relative to the other, along the axis on which they differ most."""
     across, down = shape.x - other.x, shape.y - other.y
     above, below, left, right = RELATIONS
     if abs(down) > abs(across):

@@ -1,16 +1,16 @@
-"""`shapes_push`: a video of an arm pushing objects over a table, generated as it is asked for.
+"""`shapes_push`: videos of an arm that pushes objects on a table, generated on demand.
 
-Synthetic: a stand-in for the robot pushing data of the paper's Table 2, with the same fields and
-splits, not comparable with it. What moves, and why, is in `push_physics`; what the arm is told in
-`push_episode`; how it looks in `push_picture`. Video `index` of a split is a pure function of
-(seed, split, index), and of the frame's size only in its pixels.
+The videos are synthetic: a stand-in for the robot pushing data of the paper's Table 2, with the
+same fields and splits, but not comparable with it. `push_physics` moves the objects, `push_episode`
+commands the arm, and `push_picture` draws the frames. Video `index` of a split is a pure function
+of (seed, split, index) and the number of frames; the frame's size changes only its pixels.
 
-The splits train, validation and test_seen share the kinds and colours of their objects, and a
-camera. In test_novel all kinds and colours are others, and the camera is moved, turned and zoomed.
+The splits train, validation and test_seen share the kinds and colours of their objects, and the
+camera. In test_novel, all kinds and colours differ, and the camera is moved, turned and zoomed.
 
-Table, arm and physics are symmetric, and the camera of all splits but test_novel looks at the
-middle. So a mirrored video of theirs is a possible one, except for the light, which comes from the
-left.
+Table, arm and physics are symmetric. In all splits but test_novel, the camera is centred between
+the left and right walls. So mirrored videos of these splits are possible videos, except for the
+light, which comes from the left.
 """
 
 import math
@@ -27,7 +27,7 @@ from ms_pixelcnn_tf.sizes import TRAIN_EXAMPLES, format_size
 from ms_pixelcnn_tf.types import Array
 
 SIZES = {"train": TRAIN_EXAMPLES, "validation": 1_000, "test_seen": 1_000, "test_novel": 1_000}
-FIRST_STREAM = 16  # keeps the splits' random streams off those of `shapes`
+FIRST_STREAM = 16  # keeps the splits' random streams apart from those of `shapes`
 SEEN_KINDS, SEEN_COLOURS = (
     ("circle", "square", "triangle", "cross"),
     ("red", "yellow", "green", "blue", "orange"),
@@ -35,31 +35,31 @@ SEEN_KINDS, SEEN_COLOURS = (
 NOVEL_KINDS, NOVEL_COLOURS = ("star", "ring", "moon"), ("turquoise", "purple", "pink")
 SEEN_CAMERA = Camera(view=2.3, angle=0.0, centre=(0.0, -0.05))
 NOVEL_CAMERA = Camera(view=2.55, angle=math.radians(20), centre=(0.1, -0.08))
-NOISE = 1.5  # standard deviation, levels of 255
+NOISE = 1.5  # standard deviation, in levels
 SIDES = (8, 256)
 FIELDS = ("frames", "actions", "states")
 LATERAL = (push_physics.X, push_physics.YAW)
 
 
 class ShapesPush(Source):
-    """The data set. Its examples have the fields
+    """The data set. Its examples have these fields:
 
     - "frames": uint8 `[n, T, H, W, 3]`.
     - "states": float32 `[n, T, 5]`, the gripper's pose in each frame, each component in -1…1:
-      0 x, lateral: -1 at the left wall, 1 at the right one (mirrored videos negate it, and yaw);
+      0 x, lateral: -1 at the left wall, 1 at the right one (a mirror negates it, and yaw);
       1 y, depth: -1 at the far wall, 1 at the near one;
-      2 height: -1 on the table, 1 highest; the gripper touches from -0.5 down;
+      2 height: -1 on the table, 1 highest; at -0.5 and below, the gripper touches objects;
       3 yaw: -1 and 1 are a quarter turn from 0, where the fingers push to the left and right;
       4 opening: -1 closed, 1 wide open.
-    - "actions": float32 `[n, T, 5]`, the pose commanded at each frame, for the next one, in the
-      same units. The gripper gets 85 % of the way there, or less when it jams an object. The last
-      frame's command has no frame to show it.
+    - "actions": float32 `[n, T, 5]`, the pose commanded at each frame for the next one, in the same
+      units. The gripper covers 85 % of the way, or less when it jams an object. No frame shows the
+      effect of the last command.
 
     Args:
         image_size: `(height, width)` of a frame, each from 8 to 256 pixels.
         num_frames: T, 1 or more.
         seed: another seed gives other videos.
-        train_examples: how many videos the split train has; the first ones are the same.
+        train_examples: number of videos in the split train; it does not change the first ones.
 
     Raises:
         UserError: for a size or a number of frames out of range.
@@ -126,12 +126,12 @@ class ShapesPush(Source):
         return found
 
     def episode(self, split: str, index: int) -> Episode:
-        """The `Episode` that video `index` shows: what truly lies where, in every frame."""
+        """The `Episode` that video `index` shows, with the true positions in every frame."""
         (index,) = self.check_indices(split, [index])
         return self._episode(split, index)[0]
 
     def _episode(self, split, index):
-        """The episode, and the generator in the state in which the picture is drawn."""
+        """The episode, and the generator in the state that draws the picture."""
         stream = FIRST_STREAM + self.splits.index(split)
         seeds = np.random.SeedSequence([self.seed, stream, int(index)])
         generator = np.random.Generator(np.random.PCG64(seeds))

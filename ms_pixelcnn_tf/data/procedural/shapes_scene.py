@@ -1,6 +1,6 @@
-"""What is in a picture of `shapes`: drawn from a generator, in units free of any resolution.
+"""Random scenes of `shapes`: the content of a picture, independent of its resolution.
 
-The unit is the shorter side of the image, the origin its upper left corner, x to the right and y
+The unit is the shorter side of the image. From the upper left corner, x grows to the right and y
 downwards. A scene depends on the image's proportions, never on its number of pixels.
 """
 
@@ -13,7 +13,7 @@ from ms_pixelcnn_tf.data.procedural import raster
 
 KINDS = ("circle", "square", "triangle", "star", "cross")
 COLOUR_NAMES = tuple(raster.COLOURS)
-# Kind and colour of one shape that split "novel" alone shows, in its main shapes.
+# Combinations of kind and colour that only the split "novel" shows, in its main shapes.
 NOVEL_PAIRS = (
     ("circle", "red"),
     ("square", "blue"),
@@ -24,13 +24,13 @@ NOVEL_PAIRS = (
 MAX_SHAPES = 3
 KEYPOINTS = ("centre", "top", "bottom", "left", "right")  # of each shape
 
-# Nominal radius of the main shape, by the number of shapes beside it.
+# Nominal radius of the main shape, by the number of other shapes.
 MAIN_RADIUS = ((0.22, 0.34), (0.20, 0.29), (0.19, 0.26))
-OTHER_RADIUS = (0.48, 0.65)  # of the main one's: that is the largest by area too, of any kind
-MAX_TURN = 0.26  # radians: little enough that every kind keeps its looks
+OTHER_RADIUS = (0.48, 0.65)  # relative to the main one's, so that its area is the largest too
+MAX_TURN = 0.26  # radians; small enough that every kind keeps its look
 GAP = 0.02  # between shapes, and between a shape and the border
 TRIES = 40  # places tried for a shape before it is left out
-BRIGHT = 0.5  # luma from which a shape wants a dark ground
+BRIGHT = 0.5  # luma from which a shape gets a dark ground
 WAVES = 7
 
 
@@ -46,17 +46,17 @@ class Shape(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """What lies behind the shapes: a muted colour, and waves that vary it."""
+    """The ground behind the shapes: a muted colour, and waves that vary it."""
 
     light: bool
     colour: np.ndarray  # [3], 0…1
-    frequencies: np.ndarray  # [WAVES, 2], cycles a unit
+    frequencies: np.ndarray  # [WAVES, 2], cycles per unit
     phases: np.ndarray  # [WAVES], radians
     amplitudes: np.ndarray  # [3, WAVES]
 
 
 class Scene(NamedTuple):
-    """A picture's content; `shapes` holds one to three, the largest first."""
+    """The content of a picture; `shapes` holds one to three shapes, the largest first."""
 
     shapes: tuple[Shape, ...]
     ground: Ground
@@ -72,10 +72,10 @@ def extent(image_size: tuple[int, int]) -> tuple[float, float]:
 def draw_scene(
     generator: np.random.Generator, image_size: tuple[int, int], novel: bool = False
 ) -> Scene:
-    """A `Scene` drawn from a `np.random.Generator`.
+    """Draws a `Scene` at random.
 
     Args:
-        generator: what all is drawn from.
+        generator: the `np.random.Generator` to draw from.
         image_size: `(height, width)` in pixels.
         novel: whether the main shape is one of NOVEL_PAIRS; no other shape ever is.
     """
@@ -102,12 +102,12 @@ def draw_scene(
 
 
 def is_novel(kind: int, colour: int) -> bool:
-    """Whether a shape's kind and colour, as indices, are one of NOVEL_PAIRS."""
+    """Whether a kind and a colour, given as indices, are one of NOVEL_PAIRS."""
     return (KINDS[kind], COLOUR_NAMES[colour]) in NOVEL_PAIRS
 
 
 def _free_place(places, radius, shapes, frame):
-    """The first of the places (fractions) where a shape fits between the others; None: nowhere."""
+    """The first of the places (fractions) where the shape fits, as `(x, y)`; None if none does."""
     border = raster.REACH * radius + GAP
     for across, down in places:
         x = border + across * (frame[0] - 2 * border)
@@ -121,7 +121,7 @@ def _free_place(places, radius, shapes, frame):
 
 
 def _draw_ground(generator, shapes):
-    """Two broad gradients, three finer waves, and in half of the pictures stripes."""
+    """A `Ground`: two broad gradients, three finer waves, and stripes in half of the pictures."""
     colours = [raster.COLOURS[COLOUR_NAMES[shape.colour]] for shape in shapes]
     lumas = [float(raster.LUMA @ colour) for colour in colours]
     light = bool(generator.random() < 0.6) and max(lumas) < BRIGHT
@@ -139,12 +139,12 @@ def _draw_ground(generator, shapes):
     striped = generator.random() < 0.5
     strength = np.array([0.04, 0.02, 0.008, 0.008, 0.008, 0.022 * striped, 0.006 * striped])
     amplitudes = np.tile(strength, (3, 1))
-    amplitudes[:, 1] *= tint  # the second gradient is one of colour
+    amplitudes[:, 1] *= tint  # the second gradient varies the colour
     return Ground(light, colour, frequencies, generator.uniform(0, 2 * np.pi, WAVES), amplitudes)
 
 
 def keypoints(shape: Shape) -> list[tuple[float, float]]:
-    """`[(x, y)]` of KEYPOINTS: the centre, and the outline's extreme points in the image."""
+    """The KEYPOINTS as `[(x, y)]`: the centre, then the outline's extreme points in the image."""
     if KINDS[shape.kind] == "circle":
         reach = raster.CIRCLE_RADIUS * shape.radius
         extremes = [(0, -reach), (0, reach), (-reach, 0), (reach, 0)]

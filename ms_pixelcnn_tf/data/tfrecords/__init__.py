@@ -1,1 +1,1 @@
-"""Data sets that `bin/make_tfrecords` or TFDS has built."""
+"""Readers of the data sets that `bin/make_tfrecords` or TFDS has built."""

@@ -1,8 +1,8 @@
-"""Which built data a data set's name stands for, and what its pixels are.
+"""Finds the built data of a data set by its name, and describes the data's pixels.
 
-A name covers what `tfrecords_tools` builds and what TFDS's own builders hold of the same data.
-Two versions of ImageNet at 32x32 and 64x64 exist whose bits per sub-pixel do not compare; the name
-of the version goes into every description.
+A name covers the builds of `tfrecords_tools` and those of TFDS's own builders for the same data.
+ImageNet at 32x32 and 64x64 exists in two versions whose bits per sub-pixel cannot be compared, so
+every description names the version.
 """
 
 import pathlib
@@ -11,7 +11,7 @@ from typing import Any
 
 from ms_pixelcnn_tf.errors import UserError
 
-# Name → patterns of `dataset/config` that hold it.
+# Name → patterns of the `dataset/config` of its builds.
 BUILDS = {
     "cub": (r"cub/.*",),
     "mpii": (r"mpii/.*",),
@@ -30,7 +30,7 @@ BUILDS = {
     "robot_pushing": (r"robot_pushing/.*",),
     "bair_robot_pushing_small": (r"bair_robot_pushing_small/?.*",),
 }
-MAX_SIDE = 1024  # pixels, of what bin/make_tfrecords stores
+MAX_SIDE = 1024  # pixels; the largest side that bin/make_tfrecords stores
 OTHERS = {
     "imagenet_resized": "ImageNet {} new (Chrabaszcz et al.), by TFDS",
     "downsampled_imagenet": "ImageNet {} old (van den Oord et al.), by TFDS",
@@ -38,16 +38,16 @@ OTHERS = {
 
 
 def find_builder(name: str, data_dir: pathlib.Path, side: int) -> Any:
-    """The TFDS builder of the data, found by its folder.
+    """Finds the TFDS builder of a data set that is built in a folder.
 
     Args:
         name: a key of `BUILDS`.
-        data_dir: where it was built (a `pathlib.Path`), or the folder of one build.
-        side: the longer side wanted, in pixels. Of several builds the smallest stored size of at
-            least that is taken, or the largest.
+        data_dir: `pathlib.Path` of the folder of all built data, or of one build.
+        side: the longer side of the target, in pixels. Of several builds, the one with the smallest
+            stored size of at least `side` is chosen; without such a build, the largest.
 
     Raises:
-        UserError: if there is none, or builds of several variants.
+        UserError: if there is no build, several variants, or several builds of the chosen size.
     """
     import tensorflow_datasets as tfds
 
@@ -79,7 +79,7 @@ def find_builder(name: str, data_dir: pathlib.Path, side: int) -> Any:
     enough = [size for size in sizes.values() if size >= side]
     best = min(enough) if enough else max(sizes.values())
     folders = [folder for folder, size in sizes.items() if size == best]
-    if len(variants) > 1:  # other splits, or other pixels: not for us to choose
+    if len(variants) > 1:  # their splits or pixels differ: the user has to choose
         folders = sorted(found)
     if len(folders) > 1:
         raise UserError(
@@ -90,7 +90,7 @@ def find_builder(name: str, data_dir: pathlib.Path, side: int) -> Any:
 
 
 def describe(name: str, builder: Any) -> str:
-    """One line on what the pixels are, with the version's name where versions do not compare."""
+    """One line that says what the pixels are, with the version if there are several."""
     metadata = builder.info.metadata or {}
     if "description" in metadata:
         return metadata["description"]
@@ -101,9 +101,11 @@ def describe(name: str, builder: Any) -> str:
 
 
 def _parts(config):
-    """A configuration's name → its variant, and the side in pixels of what is stored; endless where
-    images are as in the source."""
+    """A configuration's name → its variant and the stored side in pixels.
+
+    The side is infinite if the name has none: images then have their builder's default size.
+    """
     match = re.fullmatch(r"(.*)-(\d+)|(\d+)", config)
-    if not match or int(match[2] or match[3]) > MAX_SIDE:  # a year is no size
+    if not match or int(match[2] or match[3]) > MAX_SIDE:  # a year, not a size
         return config, float("inf")
     return match[1] or "", int(match[2] or match[3])

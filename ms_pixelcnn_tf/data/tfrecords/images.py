@@ -1,8 +1,8 @@
-"""Built data sets of images, with whatever conditions their records hold.
+"""Built data sets of images, with the conditions that their records hold.
 
-An image is cut to the target's proportions (the centre, or a place that the caller draws) and
-averaged over the area of each target pixel; keypoints move with it. Decoded images are kept in
-memory as far as `CACHE_BYTES` goes.
+An image is cropped to the target's proportions, at the centre or at a place that the caller draws,
+and averaged over the area of each target pixel. Keypoints move with it. If a whole split fits into
+`CACHE_BYTES`, its centre crops are cached for calls that ask for images only.
 """
 
 import functools
@@ -17,7 +17,7 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 from ms_pixelcnn_tf.types import Array
 
-CACHE_BYTES = 2**30  # of decoded images a split
+CACHE_BYTES = 2**30  # of decoded images per split
 # Feature of the records → field of the examples.
 FIELDS = {
     "image": "image",
@@ -29,17 +29,17 @@ FIELDS = {
 
 
 class Built(RecordSource):
-    """The data set. Its examples have, as far as the records do, the fields
+    """A built data set of images. Its examples have these fields, if the records do:
 
     - "image": uint8 `[n, H, W, C]`.
     - "label": int32 `[n]`.
     - "text": object `[n]`, each a tuple of captions.
-    - "keypoints": float32 `[n, P, 3]`, (x, y, visible), in pixels of the image as returned;
-      (0, 0, 0) for those that are not seen, or that the crop leaves out.
-    - "segmentation": uint8 `[n, M, M, S]`, of square images only.
+    - "keypoints": float32 `[n, P, 3]`, (x, y, visible) in pixels of the returned image; (0, 0, 0)
+      for keypoints that are not visible or outside the crop.
+    - "segmentation": uint8 `[n, M, M, S]`, for square images only.
 
     Args:
-        name, data_dir, image_size, channels: as for `RecordSource`.
+        name, data_dir, image_size, channels: see `RecordSource`.
     """
 
     mirrored_fields = tuple(FIELDS.values())
@@ -75,8 +75,11 @@ class Built(RecordSource):
         fields: Iterable[str] | None = None,
         places: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
-        """As `Source.examples`; `places`, `[n, 2]` in [0, 1), cut the images elsewhere than at
-        their centres (`decode.crop_box`)."""
+        """See `Source.examples`.
+
+        `places`, `[n, 2]` in [0, 1), gives the places of the crops (`decode.crop_box`); None: the
+        centres.
+        """
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, self.fields)
         each = [None] * len(indices) if places is None else places
@@ -111,7 +114,7 @@ class Built(RecordSource):
         return found
 
     def _cache_of(self, split):
-        """Decoded images and which are there; None where they would take too much memory."""
+        """`(decoded images, which of them are there)`; None if the split exceeds `CACHE_BYTES`."""
         if split not in self._cache:
             count, shape = self.size(split), (*self.image_size, self.channels)
             fits = count * np.prod(shape) <= CACHE_BYTES
@@ -122,7 +125,7 @@ class Built(RecordSource):
 
 
 def _moved(keypoints, box, image_size):
-    """Keypoints in pixels of the stored image → of the crop, resized to `image_size`."""
+    """Keypoints in pixels of the stored image → in pixels of its crop, resized to `image_size`."""
     left, top, right, bottom = box
     points, (height, width) = np.array(keypoints, "float32"), image_size
     points[:, 0] = (points[:, 0] - left) * (width / (right - left))
@@ -133,7 +136,7 @@ def _moved(keypoints, box, image_size):
 
 
 def _stacked(values):
-    """A list of equal arrays as one array; tuples as an object array."""
+    """A list of arrays of one shape as one array; a list of tuples as an object array."""
     if isinstance(values[0], tuple):
         stacked = np.empty(len(values), object)
         stacked[:] = values

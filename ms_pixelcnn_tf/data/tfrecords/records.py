@@ -1,9 +1,9 @@
-"""TFRecord files with random access: where each record lies, and its bytes, their checksum proven.
+"""Random access to the records of TFRecord files, with verified checksums.
 
-A record is its length (8 bytes), the checksum of that (4), the data and its checksum (4). The
-index is found by one walk over the lengths, without reading the data.
+A record consists of its length (8 bytes), the length's checksum (4), the data and its checksum (4).
+The index is built in one pass over the lengths, without reading the data.
 
-Format: the comment in TensorFlow's `record_writer.h`; the checksum is CRC-32C, masked.
+Reference: the comment in TensorFlow's `record_writer.h`. The checksum is a masked CRC-32C.
 """
 
 import os
@@ -23,16 +23,16 @@ def index_of(path: str | os.PathLike) -> np.ndarray:
     """Finds the records of a file.
 
     Returns:
-        int64 `[n, 2]`: offset and length, in bytes, of the data of each.
+        int64 `[n, 2]`: offset and length of each record's data, in bytes.
 
     Raises:
-        UserError: naming the file and the offset at which it is damaged or cut short.
+        UserError: if the file is damaged or cut short; it names the file and the offset.
     """
     return np.array(list(places(path)), "int64").reshape(-1, 2)
 
 
 def places(path: str | os.PathLike) -> Iterator[tuple[int, int]]:
-    """Yields offset and length of each record's data, up to where it raises as `index_of`."""
+    """Yields offset and length of each record's data. Raises UserError at the first damaged one."""
     size = os.path.getsize(path)
     offset = 0
     with open(path, "rb") as file:
@@ -52,17 +52,17 @@ def places(path: str | os.PathLike) -> Iterator[tuple[int, int]]:
 
 
 def read_record(file: BinaryIO, path: str | os.PathLike, offset: int, length: int) -> bytes:
-    """A record's data.
+    """Reads a record's data.
 
     Args:
         file: the file, opened for reading bytes.
         path: its name, for messages.
-        offset, length: from `index_of`.
+        offset, length: a row of `index_of`.
 
     Raises:
-        DamagedExample: if the data is not what was written.
+        DamagedExample: if the data is cut short or its checksum does not match.
     """
-    # At a place of its own, so that threads may share the file.
+    # `pread` uses no shared position, so threads may share the file.
     content = os.pread(file.fileno(), int(length) + FOOTER, int(offset))
     data, footer = content[:-FOOTER], content[-FOOTER:]
     if len(content) != length + FOOTER:
@@ -75,7 +75,7 @@ def read_record(file: BinaryIO, path: str | os.PathLike, offset: int, length: in
 
 
 def records_of(path: str | os.PathLike) -> Iterator[bytes]:
-    """Yields the data of each record of a file, in order. Raises as the other two."""
+    """Yields each record's data, in order. Raises as `index_of` and `read_record` do."""
     index = index_of(path)
     with open(path, "rb") as file:
         for offset, length in index:

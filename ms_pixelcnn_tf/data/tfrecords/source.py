@@ -1,8 +1,8 @@
-"""Built data as numbered records: TFRecords that describe themselves, read where they lie.
+"""Base of the built data sets: random access to the examples in TFRecords.
 
-What `tfrecords_tools` has built, or TFDS itself, is found by its folder and read through the
-feature specification stored in it (`tfds.builder_from_directory`): the builders are not imported.
-The places of the records are found once and kept in the cache folder.
+Data that `tfrecords_tools` or TFDS has built is found by its folder and read through the feature
+specification stored there (`tfds.builder_from_directory`), so no builder is imported. The index of
+the records is built once and kept in the cache folder.
 """
 
 import concurrent.futures
@@ -25,24 +25,25 @@ from ms_pixelcnn_tf.data.tfrecords.catalogue import describe, find_builder
 from ms_pixelcnn_tf.errors import DamagedExample, UserError, first_line
 from ms_pixelcnn_tf.types import Levels
 
-INDEX_VERSION = 1  # raise it with any change to what the index holds
+INDEX_VERSION = 1  # increase it whenever the content of the index changes
 THREADS = min(8, os.cpu_count() or 1)
-AT_A_TIME = 8  # examples that a thread takes
-SPLIT_NAMES = {"valid": "validation", "val": "validation"}  # of TFDS's builders → ours
+AT_A_TIME = 8  # examples per job of a thread
+SPLIT_NAMES = {"valid": "validation", "val": "validation"}  # TFDS's name → ours
 
 
 class RecordSource(Source):
-    """Base of the built data sets: `raw` gives a record's features, `map` works with threads.
+    """Base of the built data sets: `raw` reads a record's features, `map` runs on several threads.
 
     Args:
         name: the data set's name.
-        data_dir: where it was built, or the folder of the very build.
+        data_dir: the folder of all built data, or of one build.
         image_size: `(height, width)` in pixels.
         channels: 1 (gray) or 3 (RGB).
-        encoded: from TFDS's `SkipDecoding` to its `decoders`: what is to be left encoded.
+        encoded: a function from TFDS's `SkipDecoding()` to its `decoders` (a dict of the features
+            to leave encoded, or None).
 
     Raises:
-        UserError: if there is no such build, or more than one that would fit.
+        UserError: if there is no such build, or if more than one fits.
     """
 
     takes_places = True
@@ -78,9 +79,9 @@ class RecordSource(Source):
         return self._sizes[split]
 
     def map(self, function: Callable[..., Any], *arguments: Iterable) -> list:
-        """A list of `function` of each, by several threads.
+        """Like the built-in `map`, but on several threads, and returns a list.
 
-        A thread takes a few at a time: handing over each alone costs a tenth of reading it.
+        A thread takes a few calls at a time: handing them over one by one costs a tenth of reading.
         """
         calls = list(zip(*arguments, strict=True))
         length = min(AT_A_TIME, -(-len(calls) // THREADS)) or 1
@@ -89,24 +90,24 @@ class RecordSource(Source):
         return [result for part in results for result in part]
 
     def raw(self, split: str, index: int, names: tuple[str, ...] | None = None) -> dict[str, Any]:
-        """The features of a record, those of `encoded` as bytes.
+        """The features of a record; those in `encoded` as bytes.
 
         Args:
-            split, index: of the example.
-            names: tuple of the features wanted, which alone are decoded; None: all.
+            split, index: the example.
+            names: tuple of the features to decode and return; None: all.
 
         Raises:
-            DamagedExample: naming the file and the place, if the record is damaged or of another
-                set.
+            DamagedExample: if the record is damaged or from another data set; it names the file and
+                the offset.
         """
         file_of, offsets, lengths = self._index(split)
         path, offset = self._paths[split][file_of[index]], offsets[index]
-        with open(path, "rb") as file:  # a thousand shards are more than may stay open
+        with open(path, "rb") as file:  # not kept open: there may be a thousand shards
             data = records.read_record(file, path, offset, lengths[index])
         try:
             features, decoders = self._wanted(names)
             return features.deserialize_example_np(data, decoders=decoders)
-        except Exception as error:  # the parser raises many types for what is no such record
+        except Exception as error:  # the parser raises many types for other records
             raise DamagedExample(
                 f"{path}, the record at byte {offset}: no example of {self.name}: "
                 f"{first_line(error)}"
@@ -115,17 +116,20 @@ class RecordSource(Source):
     def pixels(
         self, split: str, index: int, content: bytes, place: np.ndarray | None = None
     ) -> tuple[Levels, tuple[int, int, int, int]]:
-        """Decodes an image.
+        """Decodes an image, crops and resizes it.
 
         Args:
-            split, index: of the example, for messages.
+            split, index: the example, for messages.
             content: the encoded bytes.
-            place: `[2]` in [0, 1), where the crop lies between its first and last place, across and
-                down; None: the centre.
+            place: `[2]` in [0, 1), where the crop lies between its first and its last position,
+                across and down; None: the centre.
 
         Returns:
-            uint8 `[H, W, C]`, and the crop, (left, top, right, bottom) in pixels of the stored
+            uint8 `[H, W, C]`, and the crop: (left, top, right, bottom) in pixels of the stored
             image.
+
+        Raises:
+            DamagedExample: if the image cannot be decoded.
         """
         height, width = self.image_size
         try:
@@ -144,17 +148,17 @@ class RecordSource(Source):
 
     @functools.cache  # noqa: B019 (a source lives as long as its run)
     def _wanted(self, names):
-        """The features of those names, and which of them stay encoded."""
+        """The features with these names, and the decoders of those that stay encoded."""
         if names is None:
             return self.features, self._decoders
-        kind = type(self.features)  # a dict of features or, of videos, a sequence of such dicts
+        kind = type(self.features)  # a dict of features, or a sequence of such dicts for videos
         features = kind({name: self.features[name] for name in names})
         decoders = {n: decoder for n, decoder in (self._decoders or {}).items() if n in names}
         return features, decoders or None
 
     @functools.cache  # noqa: B019 (as above)
     def _index(self, split):
-        """`(file number, offset, length)` of each record, int64 `[N]` each."""
+        """File number, offset and length of each record: int64 `[3, N]`."""
         paths = self._paths[split]
         try:
             state = [(path, os.path.getsize(path), os.stat(path).st_mtime_ns) for path in paths]

@@ -1,4 +1,4 @@
-"""Built data sets of videos with actions and states: Google's robot pushing, and BAIR's."""
+"""Built data sets of videos with actions and states: Google's and BAIR's robot pushing."""
 
 import functools
 import os
@@ -14,11 +14,11 @@ from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.sizes import format_size
 from ms_pixelcnn_tf.types import Array
 
-HELD_OUT = 20  # one in so many training sequences validates, where a build has no such split
+HELD_OUT = 20  # if a build has no validation split, one training sequence in so many is for it
 
 
 class Layout(NamedTuple):
-    """Features of the records, and the numbers of an action and of a state."""
+    """The records' names of the features, and the sizes of an action and of a state."""
 
     frames: str
     actions: str
@@ -34,26 +34,26 @@ LAYOUTS = {
 
 
 class BuiltVideo(RecordSource):
-    """The data set. Its examples, clips of T = `num_frames` steps, have the fields
+    """A built data set of videos. Its examples are clips of T = `num_frames` steps with the fields
 
     - "frames": uint8 `[n, T, H, W, 3]`.
     - "actions": float32 `[n, T, A]`, A = 5 (BAIR: 4).
     - "states": float32 `[n, T, S]`, S = 5 (BAIR: 3).
 
     Only frames can be mirrored. Poses are in each robot's own coordinates (a position, pitch and
-    yaw; BAIR: a position, and an action's displacements), and neither data set says where its
-    cameras stand in them: which component is lateral, and where the picture's middle lies on it, is
-    not known, so an action or a state cannot be made to fit a mirrored picture.
+    yaw; BAIR: a position, and an action's displacements). Neither data set says where its cameras
+    are in these coordinates. So it is unknown which component is lateral and where the middle of
+    the image lies on it, and actions and states cannot be mirrored to match the image.
 
-    BAIR comes without a validation split: every `HELD_OUT`th training sequence makes one.
+    BAIR has no validation split: every `HELD_OUT`th training sequence is used for one.
 
     Args:
-        name, data_dir, image_size: as for `RecordSource`.
+        name, data_dir, image_size: see `RecordSource`.
         num_frames: T, 1 or more.
 
     Raises:
-        UserError: as `RecordSource`; for frames stored smaller than wanted; for a sequence that is
-            shorter than a clip, or whose actions or states are not finite.
+        UserError: see `RecordSource`; also if `num_frames` is below 1, or if the stored frames are
+            smaller than `image_size`.
     """
 
     is_video = True
@@ -77,7 +77,7 @@ class BuiltVideo(RecordSource):
         self.description = (
             f"{self.built_line}; clips of {num_frames} frames, {format_size(self.image_size)}, RGB"
         )
-        self._rows = {}  # split → (stored split, rows of it), where they are not the same
+        self._rows = {}  # split → (stored split, its rows), if they differ
         if name == "bair_robot_pushing_small" and "validation" not in self.splits:
             self._hold_out()
 
@@ -100,7 +100,7 @@ class BuiltVideo(RecordSource):
         )
 
     def _hold_out(self):
-        """Makes every `HELD_OUT`th sequence of the training split one of validation."""
+        """Moves every `HELD_OUT`th training sequence to a validation split."""
         rows = np.arange(super().size("train")) if "train" in self.splits else np.arange(0)
         held_out = rows % HELD_OUT == HELD_OUT - 1
         if held_out.any():
@@ -121,8 +121,15 @@ class BuiltVideo(RecordSource):
         fields: Iterable[str] | None = None,
         places: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
-        """As `Source.examples`; `places`, `[n, 2]` in [0, 1), start the clips elsewhere than at the
-        sequence's first step (the first of the two numbers)."""
+        """See `Source.examples`.
+
+        `places`, `[n, 2]` in [0, 1), gives the first steps of the clips by its first column; None:
+        the first steps of the sequences.
+
+        Raises:
+            UserError: also if a sequence is shorter than a clip, or if a clip's actions or states
+                are not finite.
+        """
         indices = self.check_indices(split, indices)
         fields = self.check_fields(fields, self.fields)
         each = [None] * len(indices) if places is None else places

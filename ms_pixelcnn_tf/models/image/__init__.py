@@ -1,1 +1,1 @@
-"""Models of images."""
+"""The image models."""

@@ -1,10 +1,11 @@
-"""log p of images, factor by factor, and its inverse: what `MultiscalePixelCNN` compiles.
+"""The likelihood of an image model, factor by factor, and its inverse, decoding.
 
 log p(x) = log p(x_base) + Σ over scales Σ over groups 2, 3, 4 of log p(x_group | groups before it)
 
-`factors` walks up the scales on known images. `_decode` walks the same way and fills in what it is
-not given: base first, then group by group (`models.scale`). Each function takes the model, then
-tensors: images or uniforms `[B, H, W, C]`, and a dict of conditions.
+`factors` goes up the scales of known images. `_decode` goes the same way and fills in unknown
+pixels: the base first, then group by group (`models.scale`). Each function takes the model, then
+tensors: images or uniforms `[B, H, W, C]`, and a dict of conditions. `ImageGraphs` compiles these
+functions.
 
 Reference: Reed et al. (2017), section 3, equations 1 to 3.
 """
@@ -31,17 +32,17 @@ def factors(
     offsets: Tensor | None = None,
     halo: int = 0,
 ) -> Iterator[tuple[int, Tensor, float]]:
-    """The factors that the model holds, in order.
+    """Yields the factors that the model holds, in order.
 
     Args:
         model: a `MultiscalePixelCNN`.
         images: `[B, H, W, C]` levels.
         conditions: dict of tensors.
-        crop_size, offsets, halo: as for `cropped_log_prob_terms`; None: whole images.
+        crop_size, offsets, halo: as for `cropped_log_prob_terms`; `crop_size` None: whole images.
 
     Yields:
-        The number of its size in `model.sizes`, log p of its sub-pixels `[B, h, w, C]` in nats, and
-        the ratio of the scale's area to the crop's.
+        The index in `model.sizes` of the factor's scale, log p of its sub-pixels `[B, h, w, C]` in
+        nats, and the ratio of the scale's area to the crop's.
     """
     codes = model.encode(conditions)
     scales = pixels.pyramid(images, len(model.sizes))
@@ -92,7 +93,7 @@ def log_prob_by_pixel(
 def decode_cached(
     model: "MultiscalePixelCNN", uniforms: Tensor, conditions: Mapping[str, Tensor], score: bool
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """uint8 levels `[B, H, W, C]`; with `score` also their log p, `[B]`, nats."""
+    """Decodes uint8 levels `[B, H, W, C]`; with `score` also returns their log p, `[B]` nats."""
 
     levels, log_probs = _decode(model, uniforms, conditions, CachedSampler(score))
     return (levels, sum(map(sum_image, log_probs))) if score else levels
@@ -101,7 +102,7 @@ def decode_cached(
 def decode_naive(
     model: "MultiscalePixelCNN", uniforms: Tensor, conditions: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """uint8 levels and their log p, with one full evaluation of a network a sub-pixel."""
+    """Decodes uint8 levels and their log p without a cache (`NaiveSampler`)."""
 
     levels, log_probs = _decode(model, uniforms, conditions, NaiveSampler())
     return levels, sum(map(sum_image, log_probs))
@@ -114,19 +115,19 @@ def upscale(
     conditions: Mapping[str, Tensor],
     start: int,
 ) -> Tensor:
-    """uint8 levels of the uniforms' size, from levels of the model's size of number `start`."""
+    """Decodes uint8 levels of the uniforms' size, given levels of size `model.sizes[start]`."""
     sampler = CachedSampler(score=False)
     levels, _ = _decode_upward(model, start, levels, uniforms, model.encode(conditions), sampler)
     return ops.cast(levels, "uint8")
 
 
 def sum_image(log_probs: Tensor) -> Tensor:
-    """Σ over an image's sub-pixels: `[B, H, W, C]` → `[B]`."""
+    """Sums over the sub-pixels of each image: `[B, H, W, C]` → `[B]`."""
     return ops.sum(log_probs, axis=(1, 2, 3))
 
 
 def _decode(model, uniforms, conditions, sampler):
-    """uint8 levels, and the list of the factors' log-probabilities."""
+    """uint8 levels, and a list of the factors' log-probabilities."""
     codes = model.encode(conditions)
     smallest = pixels.subsample(uniforms, 2 ** (len(model.sizes) - 1))
     levels, base_log_probs = sampler.raster(model.base, smallest, model.conditioning(codes, 0))
@@ -135,7 +136,7 @@ def _decode(model, uniforms, conditions, sampler):
 
 
 def _decode_upward(model, start, levels, uniforms, codes, sampler):
-    """Levels of the uniforms' size, and the list of the factors' log-probabilities."""
+    """Levels of the uniforms' size, and a list of the factors' log-probabilities."""
     num_steps = (uniforms.shape[1] // levels.shape[1]).bit_length() - 1
     log_probs = []
     for index, drawn in enumerate(pixels.pyramid(uniforms, num_steps + 1)[1:], start + 1):

@@ -1,5 +1,4 @@
-"""What an image model compiles: the functions of `factorisation`, each as one graph of
-any batch."""
+"""The compiled functions of an image model."""
 
 import functools
 from collections.abc import Callable
@@ -14,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class ImageGraphs:
-    """The compiled functions of a `MultiscalePixelCNN`, which traces each when it is first called.
+    """The compiled functions of a `MultiscalePixelCNN`, each traced when it is first called.
 
     Attributes:
-        log_prob_terms, log_prob_by_pixel: of `(images, conditions)`. `likelihood` is the first.
-        decode, decode_scored, decode_naive: of `(uniforms, conditions)`; the last two give log p
-            beside the levels.
+        log_prob_terms, log_prob_by_pixel: take `(images, conditions)`. `likelihood` is the first.
+        decode, decode_scored, decode_naive: take `(uniforms, conditions)`; the last two also return
+            log p.
     """
 
     def __init__(self, model: "MultiscalePixelCNN") -> None:
         self._model = model
         self._conditions = condition_shapes(model.config)
-        self._upscale = {}  # (number of the smaller size, of the larger) → function
+        self._upscale = {}  # (index of the smaller size, of the larger) → function
         images = self._map(model.config.image_size, "int32")
         uniforms = self._map(model.config.image_size, uniforms_dtype(model.config))
         self.log_prob_terms, self.log_prob_by_pixel = (
@@ -43,8 +42,8 @@ class ImageGraphs:
         )
 
     def upscale(self, start: int, end: int) -> Callable:
-        """`factorisation.upscale` between two of `model.sizes`, by number: of `(levels, uniforms,
-        conditions)`."""
+        """`factorisation.upscale` from one of `model.sizes` to another, given their indices; takes
+        `(levels, uniforms, conditions)`."""
         if (start, end) not in self._upscale:
             config = self._model.config
             smaller, larger = (self._model.sizes[index] for index in (start, end))

@@ -1,6 +1,7 @@
-"""Image models: `OlogN`, the multiscale PixelCNN, and `ON`, the same with no scale but its base.
+"""Image models: `OlogN`, the multiscale PixelCNN, and `ON`, which is only a base at full size.
 
-`factorisation` has the equations and their inverse. Departures are listed in README.md.
+`factorisation` has the equations and their inverse. docs/departures.md lists the departures from
+the paper.
 """
 
 import dataclasses
@@ -45,22 +46,23 @@ SAMPLES_AT_ONCE = 256
 class MultiscalePixelCNN(KerasTraining):
     """Exact likelihood and sampling of images of integer levels.
 
-    Sampling is decoding: `decode` maps one uniform a sub-pixel to that sub-pixel by the inverse CDF
-    of its own conditional. `sample` draws the uniforms; nothing else is random.
+    Sampling is decoding: `decode` maps one uniform per sub-pixel to a level, by the inverse CDF of
+    the sub-pixel's conditional distribution. `sample` draws the uniforms; nothing else is random.
 
     Args:
         config: a `configs.ModelConfig`.
 
-    All variables exist after construction. `conditions` is a dict by field, of just the fields in
-    `config.conditions` (`checks.check_conditions` says how each looks), or None without any.
+    All variables exist after construction. `conditions` is a dict with exactly the fields in
+    `config.conditions`, or None without any; `checks.check_conditions` describes each field.
 
-    A model may hold some of its scales only (`config.scale`): scales are trained apart. It then has
-    the terms of those scales; what needs another one raises a UserError that names it.
+    Scales can be trained apart, so a model may hold only some of them (`config.scale`). It then has
+    the terms of those scales only, and methods that need another scale raise a UserError that names
+    it.
     """
 
-    example_field, input_name = "image", "images"  # in a batch of `data`, in a dict given to `fit`
+    example_field, input_name = "image", "images"  # keys: in a batch of `data`, in a dict for `fit`
     check_inputs = staticmethod(check_images)
-    base: Any  # a GatedPixelCNN; None unless the model holds that scale
+    base: Any  # a GatedPixelCNN, or None if the model does not hold the base
 
     def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
@@ -92,7 +94,7 @@ class MultiscalePixelCNN(KerasTraining):
                 **shared,
             )
             self.term_dims["base"] = math.prod(self.sizes[0]) * config.channels
-        self.scales = {  # number of its size → `Scale`
+        self.scales = {  # index in `self.sizes` → `Scale`
             index: make_scale(
                 config, self.distribution, self.sizes[index], names="{prefix}group{group}", **shared
             )
@@ -114,7 +116,8 @@ class MultiscalePixelCNN(KerasTraining):
             conditions: see the class.
 
         Returns:
-            `{"base": [B], "8to16/group2": [B], …}` float32, keys as in `self.term_dims`.
+            `{"base": [B], "8to16/group2": [B], …}` with the keys of `self.term_dims`; float32, or
+            float64 for a model of that dtype.
 
         Raises:
             UserError: for images or conditions of a wrong shape, dtype or range.
@@ -122,7 +125,7 @@ class MultiscalePixelCNN(KerasTraining):
         return self.graphs.log_prob_terms(*check_images(self.config, images, conditions))
 
     def log_prob(self, images: Array, conditions: Conditions = None) -> Tensor:
-        """`[B]` float32 log p(images) in nats: the sum of `log_prob_terms`."""
+        """`[B]` log p(images) in nats: the sum of `log_prob_terms`."""
         self.check_held()
         return sum(self.log_prob_terms(images, conditions).values())
 
@@ -140,24 +143,25 @@ class MultiscalePixelCNN(KerasTraining):
         offsets: Tensor,
         halo: int = 0,
     ) -> dict[str, Tensor]:
-        """An estimate of `log_prob_terms` to train on, whose cost does not grow with the target.
+        """An estimate of `log_prob_terms` for training: large scales are scored on crops.
 
-        A scale larger than `crop_size` is scored on one crop an image, at even offsets so that the
-        2x2 blocks stay whole, and its terms are scaled up by the ratio of the areas. Without a halo
-        it is a little biased: pixels near the image's border fall into fewer crops, and a crop's
-        border hides what lies beyond it. Compare it with nothing but itself. With a halo the crops
-        are the image's tiles, and the terms are unbiased if the halo covers the receptive field (of
-        type A 2 · (1 + residual_blocks) pixels; blocks of two 3x3 convolutions count twice).
+        A scale larger than `crop_size` is scored on one crop per image, so its cost does not grow
+        with its size. Crops lie at even offsets so that the 2x2 blocks stay whole, and the terms
+        are scaled up by the ratio of the areas. Without a halo the estimate is slightly biased:
+        pixels near the image's border fall into fewer crops, and a crop hides what lies beyond its
+        border. Compare such estimates only with one another. With a halo the crops are the image's
+        tiles, and the estimate is unbiased if the halo covers the receptive field (for type A
+        2 · (1 + residual_blocks) pixels; blocks of two 3x3 convolutions count twice).
 
         Args:
             images, conditions: as for `log_prob_terms`.
-            crop_size: side of the crops, pixels, even; None: none is cropped.
+            crop_size: side of the crops, pixels, even; None: no crops.
             offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
-            halo: pixels around a crop that are read but not scored, even; less where the image
-                ends.
+            halo: pixels around a crop that are read but not scored, even; fewer on a side where
+                the image ends.
 
         Raises:
-            UserError: as `log_prob_terms`, and for a crop or a halo of a wrong size.
+            UserError: as for `log_prob_terms`, and for a crop or a halo of a wrong size.
 
         Reference: Reed et al. (2017), section 4: 32x32 crops.
         """
@@ -167,17 +171,17 @@ class MultiscalePixelCNN(KerasTraining):
         return factorisation.log_prob_terms(self, levels, conditions, crop_size, offsets, halo)
 
     def log_prob_by_pixel(self, images: Array, conditions: Conditions = None) -> Tensor:
-        """log p of each sub-pixel given those before it: `[B, H, W, C]` float32 nats, which add up
-        to `log_prob`. Its negative is the surprise."""
+        """log p of each sub-pixel given those before it: `[B, H, W, C]` nats that sum to
+        `log_prob`. The negative is the surprise."""
         self.check_held()
         return self.graphs.log_prob_by_pixel(*check_images(self.config, images, conditions))
 
     # -- sampling ---------------------------------------------------------------------------------
 
     def sample(self, num: int, conditions: Conditions = None, seed: int = 0) -> Levels:
-        """`num` images, uint8 levels `[num, H, W, C]`; the same for the same seed.
+        """Samples `num` images: uint8 levels `[num, H, W, C]`, the same for the same seed.
 
-        Many are decoded in parts, so that memory does not grow with them.
+        Many images are decoded in parts, which limits the memory.
         """
         self.check_held()
         conditions = check_request(self.config, num, conditions, seed)
@@ -195,12 +199,13 @@ class MultiscalePixelCNN(KerasTraining):
     def decode(
         self, uniforms: Array, conditions: Conditions = None, sampler: str = "cached"
     ) -> Levels:
-        """Images from uniforms, by inverse CDF.
+        """Decodes images from uniforms by inverse CDF.
 
         Args:
             uniforms: `[B, H, W, C]` floats in [0, 1).
             conditions: see the class.
-            sampler: "cached", or "naive" (one full network evaluation a sub-pixel).
+            sampler: "cached", or "naive", which evaluates the networks again for each sub-pixel, or
+                for each pixel with a DMOL.
 
         Returns:
             `[B, H, W, C]` uint8 levels (numpy).
@@ -214,7 +219,7 @@ class MultiscalePixelCNN(KerasTraining):
     def decode_with_log_prob(
         self, uniforms: Array, conditions: Conditions = None, sampler: str = "cached"
     ) -> tuple[Levels, np.ndarray]:
-        """`decode`, and log p of each image as accumulated on the way: `[B]`, nats (numpy)."""
+        """`decode`, and log p of each image, summed while decoding: `[B]` nats (numpy)."""
         if sampler not in SAMPLERS:
             raise UserError(f"unknown sampler {sampler!r}; valid: {', '.join(SAMPLERS)}")
         self.check_held()
@@ -231,19 +236,18 @@ class MultiscalePixelCNN(KerasTraining):
         uniforms: Array | None = None,
         seed: int = 0,
     ) -> Levels:
-        """Super-resolution: larger images of which the given one is the sub-sampled part.
+        """Super-resolution: samples larger images that keep the given pixels.
 
         Args:
-            low_resolution: `[B, h, w, C]` integer levels, of one of `self.sizes`. Its pixels are
-                kept exactly: of the result, every `H/h`-th of every `H/h`-th row.
-            to: a larger one of `self.sizes`, an int or `(height, width)`; None: the target.
+            low_resolution: `[B, h, w, C]` integer levels, of one of `self.sizes`. They are every
+                `H/h`-th pixel of every `H/h`-th row of the result, unchanged.
+            to: a larger one of `self.sizes`, an int or `(height, width)`; None: the largest.
             conditions: see the class.
             uniforms: `[B, H, W, C]` in [0, 1); those of given pixels are not used. None: drawn.
-            seed: of the uniforms that are drawn.
+            seed: seed of the uniforms that are drawn.
 
         Returns:
-            `[B, H, W, C]` uint8 levels (numpy), in one compiled call, or one for each of several
-            parts of a batch that is too large for the memory.
+            `[B, H, W, C]` uint8 levels (numpy), by one compiled call, or several for a large batch.
 
         Raises:
             UserError: for sizes that the model does not have, or scales that it does not hold.
@@ -283,13 +287,13 @@ class MultiscalePixelCNN(KerasTraining):
         return self.sizes.index(tuple(size))
 
     def trajectory(self, images: Array) -> list[Levels]:
-        """The pyramid of sampled images: a list of uint8 arrays `[B, h, w, C]`, base … target."""
+        """The pyramid of images: a list of arrays `[B, h, w, C]`, from base to full size."""
         return [np.asarray(scale) for scale in pixels.pyramid(np.asarray(images), len(self.sizes))]
 
     # -- scales and conditions --------------------------------------------------------------------
 
     def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
-        """Variables of the networks of `scales`, and of their encoders, as far as they are held."""
+        """Trainable variables of the networks and encoders of `scales` that the model holds."""
         owners = [self.base] if "base" in scales and self.base is not None else []
         for index, scale in self.scales.items():
             if self.config.scale_names[index] in scales:
@@ -300,8 +304,8 @@ class MultiscalePixelCNN(KerasTraining):
         return [v for v in self.trainable_variables if id(v) in owned]
 
     def networks(self) -> list[list[keras.Variable]]:
-        """The trainable variables in lists: of each scale, its networks and the encoder that it
-        alone uses; of each encoder that several scales share, its own."""
+        """The trainable variables in lists: one list per scale, for its networks and the encoder
+        that it alone uses, and one list per encoder that several scales share."""
         paths = {
             name: {v.path for v in self.variables_of([name])} for name in self.config.held_scales
         }
@@ -312,23 +316,23 @@ class MultiscalePixelCNN(KerasTraining):
         return list(groups.values())
 
     def held_indices(self) -> list[int]:
-        """Numbers in `self.sizes` of the held scales above the base."""
+        """Indices in `self.sizes` of the held scales above the base."""
         names = self.config.scale_names
         return [index for index in range(1, len(names)) if names[index] in self.config.held_scales]
 
     def encode(self, conditions: Mapping[str, Tensor]) -> dict[str, Code]:
-        """Conditions → the `Code` of each encoder, by its name."""
+        """Encodes the conditions: name of each encoder → its `Code`."""
         return {encoder.name: encoder(conditions) for encoder in self.encoders}
 
     def conditioning(
         self, codes: Mapping[str, Code], index: int, places: Sequence[Tensor | None] = (None, None)
     ) -> Tensor | None:
-        """Conditioning of the networks that lead to the size of number `index`: a vector
-        `[B, 1, 1, E]`, a map of their own size (or of the `places` of it), or None."""
+        """Conditioning of the networks of the scale at `index`: a vector `[B, 1, 1, E]`, a map of
+        the networks' own size (or of `places` in it), or None."""
         name = self.encoder_of.get(self.config.scale_names[index])
         if name is None:
             return None
-        # Groups work on the maps of the size below, whose pixels are the blocks' corners.
+        # Maps of groups have the next smaller size, whose pixels are the blocks' corners.
         return codes[name].at(
             self.sizes[max(index - 1, 0)],
             places,
@@ -339,7 +343,7 @@ class MultiscalePixelCNN(KerasTraining):
     # -- construction -----------------------------------------------------------------------------
 
     def start_at_marginal(self, histogram: Array) -> None:
-        """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
+        """Starts a softmax with a tent at the data's marginal; see `marginal`."""
         biases = [network.output_bias for network in self._networks()]
         start_at_marginal(self.config, biases, histogram)
 
@@ -354,9 +358,9 @@ class MultiscalePixelCNN(KerasTraining):
         return [*([] if self.base is None else [self.base]), *self.upscalers]
 
     def _build_encoders(self):
-        """One encoder for every group of scales that share one; or, where they share the text
-        encoder alone, one for every scale."""
-        self.encoders, self.encoder_of = [], {}  # the latter: scale → name of its encoder
+        """Makes one encoder per group of scales that share one, or, if the scales share only the
+        text encoder, one encoder per scale."""
+        self.encoders, self.encoder_of = [], {}  # encoder_of: scale → name of its encoder
         for name, scales in self.config.encoder_groups().items():
             shared = Encoder(self.config, name=name)
             own: dict[str, Encoder] = {scale: shared for scale in scales}

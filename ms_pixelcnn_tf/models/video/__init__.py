@@ -1,1 +1,1 @@
-"""Models of videos."""
+"""The video models."""

@@ -1,4 +1,4 @@
-"""What callers hand to a video model, checked before it reaches a graph; see `models.checks`."""
+"""Checks the arguments of a video model before they reach a graph; see `models.checks`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ DTYPE = "float32"  # of actions and states
 def check_frames(
     config: VideoConfig, frames: Any, conditions: Conditions
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """`frames` as int32 levels and `conditions` as a dict of tensors.
+    """Checks frames and conditions; returns int32 levels and a dict of tensors.
 
     Args:
         config: the model's `VideoConfig`.
@@ -26,7 +26,7 @@ def check_frames(
         conditions: as for `check_conditions`.
 
     Raises:
-        UserError: for a wrong shape, dtype or range, or a condition too many or too few.
+        UserError: for a wrong shape, dtype or range, or a missing or unexpected condition.
     """
     levels = check_levels(config, "frames", frames, config.num_frames, config.image_size)
     return levels, check_conditions(config, conditions, levels.shape[0])
@@ -35,18 +35,19 @@ def check_frames(
 def check_given(
     config: VideoConfig, given: Any, conditions: Conditions
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The given frames `[B, G, H, W, C]` and the conditions of the whole clip, likewise."""
+    """`check_frames` for given frames `[B, G, H, W, C]` and conditions of the whole clip."""
     levels = check_levels(config, "given_frames", given, config.given_frames, config.image_size)
     return levels, check_conditions(config, conditions, levels.shape[0])
 
 
 def check_low(config: VideoConfig, low: Any, given: Any) -> tuple[Tensor, Tensor]:
-    """`OT_upscaler`'s frames at half their size, `[B, T, H/2, W/2, C]`, and the given ones.
+    """Checks the frames of `OT_upscaler` at half their size, `[B, T, H/2, W/2, C]`, and the given
+    frames `[B, G, H, W, C]`; returns both as int32 levels.
 
-    It sees one frame back, so T and the number G of given frames are free: 1 or more, below T.
+    The model reads only the previous frame, so T and G are free; G is from 1 to T - 1.
 
     Raises:
-        UserError: as `check_frames`, and where the given frames are not those of `low`, larger.
+        UserError: as for `check_frames`, and if `low` does not hold the pixels of the given frames.
     """
     low, given = checks.as_array("low_frames", low), checks.as_array("given_frames", given)
     length, count = (
@@ -72,7 +73,9 @@ def check_low(config: VideoConfig, low: Any, given: Any) -> tuple[Tensor, Tensor
 def check_uniforms(
     config: VideoConfig, uniforms: Any, batch_size: int, length: int | None = None
 ) -> Tensor:
-    """Uniforms `[B, length, H, W, C]` in the dtype that decoding takes; T - G of them if not told.
+    """Checks uniforms `[B, length, H, W, C]`; returns them in the dtype that decoding takes.
+
+    The default `length` is T - G.
 
     Raises:
         UserError: for a wrong shape, or values outside [0, 1).
@@ -87,7 +90,7 @@ def check_uniforms(
 def check_draws(
     config: VideoConfig, uniforms: Any, chosen: Any, batch_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Uniforms `[B, P, T, H, W, C]` of P passes, as `check_uniforms`, and bool `[B, P, T]`."""
+    """Checks and returns uniforms `[B, P, T, H, W, C]` of P passes, and bool `[B, P, T]`."""
     chosen = checks.as_array("chosen", chosen)
     kind = keras.backend.standardize_dtype(chosen.dtype)
     if kind != "bool" or len(chosen.shape) != 3:
@@ -113,17 +116,18 @@ def condition_shapes(config: VideoConfig) -> dict[str, tuple[tuple[int, ...], st
 def check_conditions(
     config: VideoConfig, conditions: Conditions, batch_size: int | None
 ) -> dict[str, Tensor]:
-    """Conditions as a dict of float32 tensors.
+    """Checks conditions; returns them as a dict of float32 tensors.
 
     Args:
         config: the model's `VideoConfig`.
-        conditions: None, or a dict: "actions" `[B, T, A]` and "states" `[B, T, S]` finite numbers,
-            just those that the model was built with; T is the whole clip's. The last frame's lead
-            nowhere: they may be any, and are 0 in what is returned.
-        batch_size: B, or None if that is not known yet.
+        conditions: None, or a dict with exactly the fields that the model was built with: "actions"
+            `[B, T, A]` and "states" `[B, T, S]`, finite numbers for the whole clip. Those of the
+            last frame are not used: they may have any value, and are returned as 0.
+        batch_size: B, or None if it is not known yet.
 
     Raises:
-        UserError: for a wrong shape, a number that is not finite, or a condition too many or few.
+        UserError: for a wrong shape, a number that is not finite, or a missing or unexpected
+            condition.
     """
     conditions = {} if conditions is None else conditions
     if not isinstance(conditions, dict):
@@ -153,7 +157,7 @@ def _check_condition(name, values, shape, batch_size):
     known = checks.concrete(used)
     if known is not None and not np.isfinite(known).all():
         where = tuple(int(index) for index in np.argwhere(~np.isfinite(known))[0])
-        own = np.asarray(values)[where]  # finite itself if it is too large for DTYPE
+        own = np.asarray(values)[where]  # may be finite, but too large for DTYPE
         raise UserError(f"{name} hold {own} at {where}; valid: finite numbers in {DTYPE}")
     return ops.pad(used, ((0, 0), (0, 1), (0, 0)))
 
@@ -161,7 +165,7 @@ def _check_condition(name, values, shape, batch_size):
 def check_levels(
     config: VideoConfig, name: str, frames: Any, length: int, size: Sequence[int]
 ) -> Tensor:
-    """`[B, length, *size, C]` as int32."""
+    """Checks frames `[B, length, *size, C]`; returns them as int32 levels."""
     frames = checks.as_array(name, frames)
     checks.check_shape(name, frames, (length, *size, config.channels))
     return checks.check_levels(config, name, frames)

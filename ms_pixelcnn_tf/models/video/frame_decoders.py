@@ -1,6 +1,8 @@
-"""The factorisations of a frame given the past: one class a kind of variant.
+"""The decoders of a frame given the past, one class per factorisation.
 
-Reference: Reed et al. (2017), section 4.3 and Table 2. Departures are listed in README.md.
+docs/departures.md lists the departures from the paper.
+
+Reference: Reed et al. (2017), section 4.3 and Table 2.
 """
 
 import math
@@ -29,10 +31,11 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 class IndependentDecoder(FrameDecoder):
-    """`OT_baseline`: every sub-pixel by itself. One term, "frame".
+    """`OT_baseline`: sub-pixels are independent given the past. One term, "frame".
 
-    Residual multiplicative blocks, unmasked, at the hidden state's size, then to full size and a
-    1x1 head. The paper's O(T) baseline is VPN's: the same with nothing of the frame itself.
+    Unmasked residual multiplicative blocks work at the hidden state's size. Their maps are then
+    expanded to full size for a 1x1 head. The paper's O(T) baseline is that of the Video Pixel
+    Network (VPN): the VPN without the frame itself as an input.
     """
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
@@ -49,7 +52,7 @@ class IndependentDecoder(FrameDecoder):
         self.hidden = keras.layers.Dense(
             self.stride**2 * config.head_features, activation="relu", dtype=policy, name="hidden"
         )
-        rows = np.kron(np.eye(channels), law.channel_rows())  # a channel's own prediction
+        rows = np.kron(np.eye(channels), law.channel_rows())  # each channel reads its own
         self.head = keras.layers.Dense(
             channels * law.num_params,
             kernel_initializer=output_kernel(self.previous.prediction_path, rows),
@@ -75,7 +78,7 @@ class IndependentDecoder(FrameDecoder):
         return {"frame": math.prod(self.config.image_size) * self.config.channels}
 
     def params(self, context: FrameContext) -> Tensor:
-        """`[N, H, W, C, num_params]`."""
+        """The parameters of every sub-pixel: `[N, H, W, C, num_params]`."""
         maps, prediction = self.previous(context.previous, context.hidden["past"])
         maps = self.entry(maps)
         for block in self.blocks:
@@ -139,10 +142,10 @@ class RasterDecoder(FrameDecoder):
 
 
 class GroupsDecoder(FrameDecoder):
-    """`OT`: groups 1 to 4 of the full size, group 1 from the past alone; terms "group1" … "group4".
+    """`OT`: groups 1 to 4 at full size, group 1 from the past alone. Terms "group1" … "group4".
 
-    `OT_upscaler`: groups 2 to 4, group 1 being the frame given at half its size; terms
-    "64to128/group2" and so on.
+    `OT_upscaler`: groups 2 to 4; group 1 is the frame at half its size, which is given. Terms such
+    as "64to128/group2".
     """
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
@@ -179,9 +182,9 @@ class GroupsDecoder(FrameDecoder):
 
 
 class PyramidDecoder(FrameDecoder):
-    """`OTlogN`: an autoregressive base, then groups 2 to 4 of each scale; terms as an image's.
+    """`OTlogN`: an autoregressive base, then groups 2 to 4 of each scale. Terms as for images.
 
-    It has those scales that the configuration holds (`config.scale`).
+    It has only the scales that the model holds (`config.scale`).
     """
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
@@ -262,11 +265,12 @@ class PyramidDecoder(FrameDecoder):
         return self.config.scale_names[index]
 
     def _hidden(self, context, index):
-        """The state of the encoder of the past that a scale has, by the number of its size."""
+        """The hidden state for the scale at `index`, from the encoder of the past that it uses."""
         return context.hidden[self.encoder_of[self._name(index)]]
 
     def _given(self, context, previous):
-        """Conditioning and prediction of the base; it predicts by itself if it is given None."""
+        """Conditioning and prediction for the base. The prediction is None if the base does not see
+        the previous frame, or if `prediction_path` is "none"."""
         return self.previous(previous, self.conditioning(self._hidden(context, 0)))
 
 

@@ -1,7 +1,7 @@
-"""What the factorisations of a frame share: what they are given, the two verbs, and one scale.
+"""The shared parts of the decoders of a frame: their context, their base class, and one scale.
 
-Each decoder splits log p(frame | past) into *factors*, conditional laws of whole maps of pixels.
-Scoring evaluates all factors on a true frame; decoding fills the frame factor by factor.
+Each decoder splits log p(frame | past) into *factors*, conditional distributions of whole maps of
+pixels. Scoring evaluates all factors on a true frame; decoding fills the frame factor by factor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,17 +20,18 @@ from ms_pixelcnn_tf.types import Tensor
 
 
 class FrameContext(NamedTuple):
-    """What a frame is predicted from; N is frames, of any number of videos."""
+    """The inputs from which frames are predicted; N counts frames, of any number of videos."""
 
-    previous: Any  # [N, H, W, C] levels of the frame before
-    hidden: Any = None  # name of an encoder → its ConvLSTM's state after it, [N, h, w, F]; or None
-    low: Any = None  # [N, H/2, W/2, C] levels of the frame itself at half its size, where given
+    previous: Any  # [N, H, W, C] levels of the previous frame
+    hidden: Any = None  # name of an encoder → its state after that frame, [N, h, w, F]; or None
+    low: Any = None  # [N, H/2, W/2, C] levels of the frame itself at half its size, if given
 
 
 class FrameDecoder(keras.layers.Layer):
-    """A factorisation of a frame given the past; `self.distribution` is the law of its pixels.
+    """A factorisation of a frame given the past: the base class of the decoders.
 
-    Sub-classes have the verbs that raise NotImplementedError here; `_decode` is handed a sampler.
+    `self.distribution` is the distribution of a pixel. Sub-classes implement the methods that raise
+    NotImplementedError here.
     """
 
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
@@ -45,15 +46,15 @@ class FrameDecoder(keras.layers.Layer):
         )
 
     def term_dims(self) -> dict[str, int]:
-        """Name of each term → its sub-pixels, of one frame."""
+        """Name of each term → number of its sub-pixels in one frame."""
         raise NotImplementedError
 
     def output_biases(self) -> list[keras.Variable]:
-        """The bias of each network's parameters, channel by channel: a list of variables."""
+        """Variables: the bias of each network's output parameters, channel by channel."""
         raise NotImplementedError
 
     def factors(self, context: FrameContext, frame: Tensor) -> Iterator[Factor]:
-        """The `Factor`s in order, given the true frame `[N, H, W, C]`."""
+        """Yields the `Factor`s in order, given the true frame `[N, H, W, C]`."""
         raise NotImplementedError
 
     def log_prob_terms(self, context: FrameContext, frame: Tensor) -> dict[str, Tensor]:
@@ -66,7 +67,7 @@ class FrameDecoder(keras.layers.Layer):
     def decode(
         self, context: FrameContext, uniforms: Tensor, score: bool = True
     ) -> tuple[Tensor, Tensor | None]:
-        """One frame, with nothing computed twice.
+        """Decodes one frame with a cache, so that nothing is computed twice.
 
         Args:
             context: a `FrameContext`.
@@ -80,25 +81,26 @@ class FrameDecoder(keras.layers.Layer):
         return levels, sum(map(sum_frame, log_probs)) if score else None
 
     def decode_naive(self, context: FrameContext, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-        """`decode`, with one full evaluation of a network a sub-pixel."""
+        """`decode` without a cache (`NaiveSampler`)."""
         levels, log_probs = self._decode(context, uniforms, NaiveSampler())
         return levels, sum(map(sum_frame, log_probs))
 
     def _decode(self, context, uniforms, sampler):
-        """Levels, and a list of log-probabilities per sub-pixel."""
+        """Levels, and a list of each factor's log-probabilities per sub-pixel."""
         raise NotImplementedError
 
 
 class ScaleDecoder(keras.layers.Layer):
-    """A scale of a frame, given the past at that scale: the ConvLSTM's state and, if the networks
-    see it, the previous frame.
+    """One scale of a frame, given the past at that scale.
+
+    The past is the ConvLSTM's state and, if the networks see it, the previous frame.
 
     Args:
         config: a `configs.VideoConfig`.
-        distribution: the law of a pixel.
+        distribution: the distribution of a pixel.
         size: `(height, width)` of the scale.
-        groups: which are modelled; those before the first are given.
-        prefix: of the terms' names; None: such as "8to16/".
+        groups: the groups to model; those before the first are given.
+        prefix: prefix of the terms' names; None: made from the sizes, such as "8to16/".
         conditioning_features: width of the conditioning; 0 for none.
     """
 
@@ -138,11 +140,11 @@ class ScaleDecoder(keras.layers.Layer):
             upscaler.build()
 
     def output_biases(self) -> list[keras.Variable]:
-        """As `FrameDecoder.output_biases`."""
+        """As for `FrameDecoder.output_biases`."""
         return [upscaler.output_bias for upscaler in self.upscalers]
 
     def factors(self, previous: Tensor, frame: Tensor, hidden: Tensor | None) -> Iterator[Factor]:
-        """The groups' `Factor`s; `previous` and `frame` are `[N, H, W, C]` at this scale."""
+        """Yields each group's `Factor`; `previous` and `frame` are `[N, H, W, C]` at this scale."""
         return self.scale.factors(frame, self._conditioning(hidden), self.previous_groups(previous))
 
     def decode(
@@ -153,7 +155,7 @@ class ScaleDecoder(keras.layers.Layer):
         hidden: Tensor | None,
         sampler: CachedSampler | NaiveSampler,
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """As `Scale.decode`."""
+        """As for `Scale.decode`."""
         conditioning, groups = self._conditioning(hidden), self.previous_groups(previous)
         return self.scale.decode(given, uniforms, conditioning, sampler, groups)
 
@@ -162,10 +164,10 @@ class ScaleDecoder(keras.layers.Layer):
 
 
 def no_groups(frames: Tensor) -> list[Tensor]:
-    """`[N, 2H, 2W, C]` → one map `[N, H, W, 0]`: the networks do not see the previous frame."""
+    """`[N, 2H, 2W, C]` → one empty map `[N, H, W, 0]`, to hide the previous frame."""
     return [frames[:, ::2, ::2, :0]]
 
 
 def sum_frame(log_probs: Tensor) -> Tensor:
-    """Σ over all but the first axis."""
+    """Sums over all axes but the first."""
     return ops.sum(log_probs, axis=tuple(range(1, len(log_probs.shape))))

@@ -1,4 +1,4 @@
-"""What a video model compiles: `rollout`'s functions, each as one graph of any batch."""
+"""The compiled functions of a video model."""
 
 import functools
 from collections.abc import Callable
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class VideoGraphs:
-    """The compiled functions of a `VideoPixelCNN`, which traces each when it is first called.
+    """The compiled functions of a `VideoPixelCNN`, each traced when it is first called.
 
     Attributes:
-        log_prob_by_frame, also `likelihood`: of `(frames, conditions)`.
-        start: of `(given, sequences)`, these as far as the given frames.
+        log_prob_by_frame: takes `(frames, conditions)`. `likelihood` is the same.
+        start: takes `(given, sequences)`, the sequences up to the last given frame.
         step: `rollout.decode_step`.
-        naive: `(uniforms, a FrameContext as a dict)` → one frame, naively, and its log p.
+        naive: takes `(uniforms, a FrameContext as a dict)`; returns one frame, decoded naively, and
+            its log p.
     """
 
     def __init__(self, model: "VideoPixelCNN") -> None:
@@ -42,7 +43,7 @@ class VideoGraphs:
                 "hidden": {name: own["hidden"] for name, own in state.items()},
             }
         clip = self._levels((config.num_frames, *config.image_size))
-        # G and T when decoding: OT_upscaler takes any.
+        # OT_upscaler decodes clips with any G and T.
         any_length = not model.pasts
         given, total = (None, None) if any_length else (config.given_frames, config.num_frames)
         self._given, self._total = self._levels((given, *config.image_size)), total
@@ -67,7 +68,7 @@ class VideoGraphs:
         )
 
     def decode(self, length: int, score: bool) -> Callable:
-        """`rollout.decode_cached` of `length` frames after those given: `(uniforms, given,
+        """`rollout.decode_cached` of `length` frames after the given ones; takes `(uniforms, given,
         sequences)`."""
         if (length, score) not in self._decode:
             config = self._model.config
@@ -87,7 +88,7 @@ class VideoGraphs:
         return (*size, self._model.config.channels), "int32"
 
     def _sequences(self, *length):
-        """What is given all along, of `length` frames (None: any number), or of one."""
+        """Shapes of the inputs of `length` frames (None: any number); without it, of one frame."""
         config = self._model.config
         if not self._model.pasts:
             return {"low": self._levels((*length, *config.sizes[0]))}

@@ -1,13 +1,13 @@
-"""Video models: frames given the frames, actions and states before them.
+"""Video models: each frame given earlier frames, actions and states.
 
 log p(frames G … T-1 | frames 0 … G-1, actions, states) =
     Σ over t of log p(frame t | frames, actions and states 0 … t-1)
 
-The variant says how a frame is factorised (`frame_decoders`). State t is the gripper's pose in
-frame t, action t is commanded at t for t+1; a frame sees neither its own nor later ones.
+The variant sets how a frame is factorised (`frame_decoders`). State t is the gripper's pose in
+frame t. Action t is commanded at time t for t+1. A frame sees only earlier states and actions.
+docs/departures.md lists the departures from the paper.
 
-Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b). Departures are listed in
-README.md.
+Reference: Reed et al. (2017), section 4.3; Kalchbrenner et al. (2016b).
 """
 
 import contextlib
@@ -39,21 +39,21 @@ SAMPLERS = ("cached", "stepwise", "naive")
 class VideoPixelCNN(KerasTraining):
     """Exact likelihood and sampling of videos of integer levels, given their first frames.
 
-    Sampling is decoding, as of images: one uniform a sub-pixel, and nothing else is random. Many
-    videos are decoded in parts, so that memory does not grow with them.
+    Sampling is decoding, as in the image models: it takes one uniform per sub-pixel, and nothing
+    else is random. Many videos are decoded in parts, which limits the memory.
 
     Args:
         config: a `configs.VideoConfig`.
 
-    All variables exist after construction. `conditions` is a dict of just the fields in
-    `config.conditions`: "actions" `[B, T, A]` and "states" `[B, T, S]`, numbers, of the whole clip
-    (the last frame's are not looked at, so they may be any); or None without any.
+    All variables exist after construction. `conditions` is a dict with exactly the fields in
+    `config.conditions`, or None without any: "actions" `[B, T, A]` and "states" `[B, T, S]`,
+    numbers for the whole clip. Those of the last frame are not used and may have any value.
 
-    A model of `OTlogN` may hold some scales only (`config.scale`), as one of images. Scales that
-    are trained apart each have an encoder of the past of their own (a departure).
+    A model of variant `OTlogN` may hold only some scales (`config.scale`), like an image model.
+    Scales that are trained apart have separate encoders of the past (a departure from the paper).
 
-    Of `OT_upscaler` a frame is given at half its size, with the frame before and nothing else: its
-    verb is `upscale`, in place of `decode` and `sample`.
+    A model of variant `OT_upscaler` is given each frame at half its size and the previous frame,
+    and nothing else. Use its method `upscale` instead of `decode` and `sample`.
     """
 
     example_field = input_name = "frames"
@@ -84,7 +84,8 @@ class VideoPixelCNN(KerasTraining):
             conditions: see the class.
 
         Returns:
-            Name → `[B]` float32, keys as in `self.term_dims`.
+            Name → `[B]`, with the keys of `self.term_dims`; float32, or float64 for a model of that
+            dtype.
 
         Raises:
             UserError: for frames or conditions of a wrong shape, dtype or range.
@@ -92,12 +93,12 @@ class VideoPixelCNN(KerasTraining):
         return _sum_time(self.log_prob_by_frame(frames, conditions))
 
     def log_prob(self, frames: Array, conditions: Conditions = None) -> Tensor:
-        """`[B]` float32 nats: the sum of `log_prob_terms`."""
+        """`[B]` nats: the sum of `log_prob_terms`."""
         self.check_held()
         return sum(self.log_prob_terms(frames, conditions).values())
 
     def log_prob_by_frame(self, frames: Array, conditions: Conditions = None) -> dict[str, Tensor]:
-        """`log_prob_terms` of each predicted frame: name → `[B, T - G]`."""
+        """`log_prob_terms` of each predicted frame: name → `[B, T - G]` nats."""
         checked = checks.check_frames(self.config, frames, conditions)
         return self.graphs.log_prob_by_frame(*checked)
 
@@ -110,18 +111,19 @@ class VideoPixelCNN(KerasTraining):
     def log_prob_terms_given(
         self, frames: Array, past_frames: Array, conditions: Conditions = None
     ) -> dict[str, Tensor]:
-        """`log_prob_terms` of frames predicted from others, `past_frames`: to train on a past with
-        faults.
+        """`log_prob_terms` of `frames`, predicted from `past_frames` in their place.
+
+        Use it to train on a past with errors, such as that of `sampled_past`.
 
         Args:
             frames, past_frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
             conditions: see the class.
 
         Returns:
-            Name → `[B]` float32, nats.
+            As for `log_prob_terms`.
 
         Raises:
-            UserError: as `log_prob_terms`.
+            UserError: as for `log_prob_terms`.
         """
         levels, conditions = checks.check_frames(self.config, frames, conditions)
         length, size = self.config.num_frames, self.config.image_size
@@ -133,23 +135,26 @@ class VideoPixelCNN(KerasTraining):
     def sampled_past(
         self, frames: Array, uniforms: Array, chosen: Array, conditions: Conditions = None
     ) -> Tensor:
-        """The frames, some replaced by what the model samples from the ones before: to look back at
-        in training (`log_prob_terms_given`), or, in one pass of all, one frame ahead.
+        """Replaces chosen frames by the model's samples, each predicted from the frames before it.
+
+        Use the result as `past_frames` of `log_prob_terms_given` in training. One pass that
+        replaces all frames predicts each of them one frame ahead.
 
         Args:
             frames: `[B, T, H, W, C]` integers in 0…num_levels-1.
             uniforms: `[B, P, T, H, W, C]` in [0, 1), for each of P passes; those of the given
                 frames are not used.
-            chosen: bool `[B, P, T]`, which frames a pass replaces; the others are the true ones.
+            chosen: bool `[B, P, T]`, the frames that each pass replaces; the others are the true
+                ones.
             conditions: see the class.
 
         Returns:
-            `[B, T, H, W, C]` int32 levels. A pass looks back at what the one before has made, so a
-            frame is up to P samples away from true ones. The given frames stay.
+            `[B, T, H, W, C]` int32 levels. Each pass predicts from the result of the previous pass,
+            so a frame is up to P samples away from true frames. The given frames stay unchanged.
 
         Raises:
-            UserError: as `log_prob_terms`, for uniforms or a choice of a wrong shape, dtype or
-                range, and for a model of `OT_upscaler`.
+            UserError: as for `log_prob_terms`; for `uniforms` or `chosen` of a wrong shape, dtype
+                or range; and for a model of `OT_upscaler`.
         """
         self._check_upscales(False)
         levels, conditions = checks.check_frames(self.config, frames, conditions)
@@ -166,20 +171,21 @@ class VideoPixelCNN(KerasTraining):
         offsets: Tensor,
         halo: int = 0,
     ) -> dict[str, Tensor]:
-        """An estimate of `log_prob_terms` to train `OT_upscaler` on, on one crop a clip.
+        """An estimate of `log_prob_terms` for training; it scores `OT_upscaler` on crops.
 
-        All frames of a clip are cropped alike, at even offsets, and the terms are scaled up by the
-        ratio of the areas; see the image models. Other variants look at the whole frame through
-        their ConvLSTM: they are scored whole.
+        All frames of a clip have the same crop, at even offsets, and the terms are scaled up by the
+        ratio of the areas; see the image models. Other variants read the whole frame through their
+        ConvLSTM, so they are scored on whole frames.
 
         Args:
             frames, conditions: as for `log_prob_terms`.
-            crop_size: side of the crops, pixels, even; None: none is cropped.
+            crop_size: side of the crops, pixels, even; None: no crops.
             offsets: `[B, 2]` uniforms in [0, 1) that place the crop (row, column).
-            halo: 0; models of images can have one.
+            halo: must be 0; only image models take a halo.
 
         Raises:
-            UserError: as `log_prob_terms`, for an odd `crop_size`, and for a halo.
+            UserError: as for `log_prob_terms`, for a halo, and, with `OT_upscaler`, for an odd
+                `crop_size`.
         """
         if halo:
             raise UserError(f"crop_halo is {halo}; valid for models of videos: 0")
@@ -189,7 +195,7 @@ class VideoPixelCNN(KerasTraining):
         if not self.upscales:
             return _sum_time(rollout.log_prob_by_frame(self, levels, conditions))
         crop = Crop(self.config.image_size, crop_size, offsets)
-        # Time stands in depth while they are cut.
+        # `Crop` takes images, so time is folded into the channels.
         length, channels = self.config.num_frames, self.config.channels
         maps = ops.transpose(levels, (0, 2, 3, 1, 4))
         maps = crop.cut_image(ops.reshape(maps, (-1, *maps.shape[1:3], length * channels)))
@@ -201,12 +207,12 @@ class VideoPixelCNN(KerasTraining):
     # -- sampling ---------------------------------------------------------------------------------
 
     def sample(self, given_frames: Array, conditions: Conditions = None, seed: int = 0) -> Levels:
-        """One future a row of `given_frames`, the same for the same seed.
+        """Samples one future per row of `given_frames`, the same for the same seed.
 
         Args:
             given_frames: `[B, G, H, W, C]` integer levels; repeat a row for several futures.
             conditions: see the class.
-            seed: of the uniforms.
+            seed: seed of the uniforms.
 
         Returns:
             `[B, T - G, H, W, C]` uint8 levels (numpy).
@@ -222,15 +228,16 @@ class VideoPixelCNN(KerasTraining):
         conditions: Conditions = None,
         sampler: str = "cached",
     ) -> Levels:
-        """The predicted frames from uniforms, by inverse CDF.
+        """Decodes the predicted frames from uniforms by inverse CDF.
 
         Args:
             uniforms: `[B, T - G, H, W, C]` floats in [0, 1).
             given_frames: `[B, G, H, W, C]` integer levels.
             conditions: see the class.
-            sampler: "cached" (one compiled call that carries the ConvLSTM's state from frame to
-                frame), "stepwise" (one compiled call a frame) or "naive" (all of the past again
-                for each frame, and one full network evaluation a sub-pixel).
+            sampler: "cached" (one compiled call per part of the batch, which carries the ConvLSTM's
+                state from frame to frame), "stepwise" (one compiled call per frame) or "naive"
+                (reads the whole past again for each frame, and evaluates the networks again for
+                each sub-pixel, or for each pixel with a DMOL).
 
         Returns:
             `[B, T - G, H, W, C]` uint8 levels (numpy).
@@ -246,7 +253,7 @@ class VideoPixelCNN(KerasTraining):
         conditions: Conditions = None,
         sampler: str = "cached",
     ) -> tuple[Levels, np.ndarray]:
-        """`decode`, all videos at once, and log p of each as accumulated on the way: `[B]`, nats
+        """`decode` of all videos at once, and log p of each, summed while decoding: `[B]` nats
         (numpy)."""
         return self._decode(sampler, *self._checked(uniforms, given_frames, conditions))
 
@@ -258,16 +265,16 @@ class VideoPixelCNN(KerasTraining):
         seed: int = 0,
         sampler: str = "cached",
     ) -> Levels:
-        """Videos of twice the size, of which the given ones are the sub-sampled part.
+        """Super-resolution: samples videos of twice the size that keep the given pixels.
 
         Args:
-            low_frames: `[B, T, H/2, W/2, C]` integer levels, kept exactly: every second pixel of
-                every second row of the result.
-            given_frames: `[B, G, H, W, C]`: the first of them at full size. G is any number from 1
-                to T - 1, whatever the model was trained on.
-            uniforms: `[B, T - G, H, W, C]` in [0, 1); those of kept pixels are not used. None:
+            low_frames: `[B, T, H/2, W/2, C]` integer levels. They are every second pixel of every
+                second row of the result, unchanged.
+            given_frames: `[B, G, H, W, C]`: the first G frames at full size. T and G may differ
+                from those of training; G is from 1 to T - 1.
+            uniforms: `[B, T - G, H, W, C]` in [0, 1); those of given pixels are not used. None:
                 drawn.
-            seed: of the uniforms that are drawn.
+            seed: seed of the uniforms that are drawn.
             sampler: as for `decode`.
 
         Returns:
@@ -295,7 +302,7 @@ class VideoPixelCNN(KerasTraining):
             raise UserError(f"this model is of variant {self.config.variant}; {right}")
 
     def _decode_in_parts(self, given, sequences, length, uniforms=None, seed=0, sampler="cached"):
-        """`length` frames after the given ones, from uniforms, or drawn ones if there are none."""
+        """Decodes `length` frames after the given ones; draws the uniforms if they are None."""
         check_seed(seed)
         shape = (length, *self.config.image_size, self.config.channels)
         at_once = videos_at_once(self.config, self.decoder.distribution.num_params, length)
@@ -325,26 +332,26 @@ class VideoPixelCNN(KerasTraining):
 
     @property
     def past(self) -> PastEncoder | None:
-        """The encoder of the past, of scales trained apart the first; OT_upscaler has none."""
+        """The encoder of the past, the first if there are several; None for OT_upscaler."""
         return next(iter(self.pasts.values()), None)
 
     def variables_of(self, scales: Sequence[str]) -> list[keras.Variable]:
-        """Variables of `scales` of a frame, and of the encoders of the past that they share."""
+        """Trainable variables of `scales` and of the encoders of the past that they use."""
         groups = self.config.encoder_groups().items()
         owners = {name for name, own in groups if set(own) & set(scales)}
         owners |= {("decoder", scale) for scale in scales}
         return [v for v in self.trainable_variables if self._owner(v) in owners]
 
     def networks(self) -> list[list[keras.Variable]]:
-        """The trainable variables in lists: of each scale of a frame, and of each encoder of the
-        past, which scales share."""
+        """The trainable variables in lists: one list per scale of a frame, and one list per encoder
+        of the past."""
         groups = {}
         for variable in self.trainable_variables:
             groups.setdefault(self._owner(variable), []).append(variable)
         return list(groups.values())
 
     def _owner(self, variable):
-        """The name of an encoder of the past, or "decoder" and the name of a scale."""
+        """The name of an encoder of the past, or the pair "decoder" and the name of a scale."""
         owner, part, *_ = variable.path.split("/")
         if owner != "decoder":
             return owner
@@ -352,7 +359,7 @@ class VideoPixelCNN(KerasTraining):
         return owner, self.config.scale_names[int(number or 0)]
 
     def start_at_marginal(self, histogram: Array) -> None:
-        """Sets a softmax's free logits to the data's marginal; see `marginal.start_at_marginal`."""
+        """Starts a softmax with a tent at the data's marginal; see `marginal`."""
         start_at_marginal(self.config, self.decoder.output_biases(), histogram)
 
     def get_config(self) -> dict[str, Any]:
@@ -364,13 +371,13 @@ class VideoPixelCNN(KerasTraining):
 
 
 def _sum_time(terms):
-    """Name → `[B, T - G]` → name → `[B]`."""
+    """Sums terms over time: name → `[B, T - G]` becomes name → `[B]`."""
     return {name: ops.sum(term, axis=1) for name, term in terms.items()}
 
 
 def _recomputing(config):
-    """Blocks that are made within keep nothing for the backward pass but what they read, if the
-    configuration asks for it."""
+    """A scope: with `recompute_blocks`, blocks that are made in it keep only their inputs for the
+    backward pass."""
     if not config.recompute_blocks:
         return contextlib.nullcontext()
     most = max(config.frame_blocks, config.frame_decoder_blocks, config.residual_blocks)

@@ -1,14 +1,15 @@
-"""A video model over time: all frames at once where they are known, frame by frame where not.
+"""A video model over time: known frames are scored all at once, unknown ones decoded in order.
 
-Functions that `VideoPixelCNN` compiles, or loops around those. Each takes the model, then tensors:
+`VideoGraphs` compiles some of these functions; `decode_stepwise` and `decode_naive` loop over
+compiled ones. Each takes the model, then tensors:
 
 * `frames` `[B, T, H, W, C]` or `given` `[B, G, H, W, C]`, integer levels (or floats holding them);
 * `uniforms` `[B, T - G, H, W, C]`;
-* `sequences`: a dict of what is given all along, `[B, T, ...]`: the model's conditions, or, of
+* `sequences`: a dict of inputs for the whole clip, `[B, T, ...]`: the model's conditions, or, for
   OT_upscaler, "low", the frames at half their size.
 
-A frame is predicted from the frame before it and the ConvLSTM's state, which has read all frames,
-actions and states before it. One step reads one frame, never the past again.
+Each frame is predicted from the previous frame and the ConvLSTM's state, which has read all earlier
+frames, actions and states. A step reads one frame, never the past again (except `decode_naive`).
 """
 
 from collections.abc import Mapping
@@ -33,9 +34,9 @@ def teacher_forced(
     sequences: Mapping[str, Tensor],
     past_frames: Tensor | None = None,
 ) -> tuple[FrameContext, Tensor]:
-    """The `FrameContext` of all frames to predict, and the frames; time is folded into the batch.
+    """The `FrameContext` of all frames to predict, and those frames; time is folded into the batch.
 
-    They are predicted from `past_frames`; None: from the true ones.
+    They are predicted from `past_frames`, or from the true frames if it is None.
     """
     count, shown = model.config.given_frames, frames if past_frames is None else past_frames
     previous, own = shown[:, count - 1 : -1], frames[:, count:]
@@ -70,13 +71,13 @@ def sampled_past(
     uniforms: Tensor,
     chosen: Tensor,
 ) -> Tensor:
-    """The frames, those `chosen` `[B, P, T]` replaced by samples of a frame ahead, in P passes.
+    """The frames, with those that are `chosen` `[B, P, T]` replaced by samples, in P passes.
 
-    A pass samples all frames at once, with its uniforms `[B, P, T, H, W, C]`, each frame given what
-    the pass before has made of the frames before it: so P passes lead up to P frames away from the
-    true ones. The given frames stay.
+    Each pass samples all frames at once from its part of `uniforms` `[B, P, T, H, W, C]`, and
+    predicts each frame from the result of the previous pass. So P passes lead up to P samples away
+    from the true frames. The given frames stay unchanged.
 
-    Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not one by one, as in
+    Reference: Bengio et al. (2015), "Scheduled Sampling"; in passes, not frame by frame, as in
     Mihaylova and Martins (2019).
     """
     count, past_frames = model.config.given_frames, frames
@@ -93,7 +94,7 @@ def sampled_past(
 
 
 def start(model: "VideoPixelCNN", given: Tensor, sequences: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The state after all given frames but the last: of each ConvLSTM, by its encoder's name."""
+    """The state after all given frames but the last: encoder name → state of its ConvLSTM."""
     if not model.pasts or given.shape[1] == 1:  # OT_upscaler's number of frames may be unknown
         return initial_state(model, ops.shape(given)[0])
     count = given.shape[1] - 1
@@ -111,15 +112,16 @@ def initial_state(model: "VideoPixelCNN", batch: int | Tensor) -> dict[str, Any]
 def advance(
     model: "VideoPixelCNN", state: dict[str, Any], previous: Tensor, inputs: Mapping[str, Tensor]
 ) -> tuple[dict[str, Any], FrameContext]:
-    """Reads one frame.
+    """Reads one frame and prepares the next.
 
     Args:
-        state: before it.
-        previous: the frame, `[B, H, W, C]` levels.
-        inputs: dict `[B, ...]`: its action and state; or, of OT_upscaler, "low" of the next frame.
+        state: the state before the frame.
+        previous: the frame to read, `[B, H, W, C]` levels.
+        inputs: dict `[B, ...]` of its action and state, or, for OT_upscaler, of "low" of the next
+            frame.
 
     Returns:
-        The state after it, and the `FrameContext` of the next frame.
+        The state after the frame, and the `FrameContext` of the next one.
     """
     if not model.pasts:
         return state, FrameContext(previous, low=inputs["low"])
@@ -137,7 +139,7 @@ def decode_step(
     state: dict[str, Any],
     inputs: Mapping[str, Tensor],
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """One frame: int32 levels, their log p `[B]`, and the state that has read the one before."""
+    """Decodes one frame: int32 levels, their log p `[B]`, and the state after `previous`."""
     state, past = advance(model, state, previous, inputs)
     frame, log_prob = model.decoder.decode(past, uniforms)
     return frame, log_prob, state
@@ -150,9 +152,9 @@ def decode_cached(
     sequences: Mapping[str, Tensor],
     score: bool,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """The predicted frames, uint8 `[B, T - G, H, W, C]`, in one loop over time.
+    """Decodes the predicted frames, uint8 `[B, T - G, H, W, C]`, in one loop over time.
 
-    With `score` also their log p, `[B]`.
+    With `score` also returns their log p, `[B]` nats.
     """
     length, uniforms = uniforms.shape[1], _time_first(uniforms)
     inputs = _step_inputs(model, sequences, length)
@@ -174,7 +176,7 @@ def decode_cached(
 def decode_stepwise(
     model: "VideoPixelCNN", uniforms: Tensor, given: Tensor, sequences: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The same, by a Python loop over `model.graphs.step`; the log p always."""
+    """`decode_cached` as a Python loop over `model.graphs.step`; always returns log p."""
     state, previous = model.graphs.start(given, _until(sequences, given.shape[1])), given[:, -1]
     length, uniforms = uniforms.shape[1], _time_first(uniforms)
     inputs, frames, total = _step_inputs(model, sequences, length), [], 0.0
@@ -190,10 +192,10 @@ def decode_stepwise(
 def decode_naive(
     model: "VideoPixelCNN", uniforms: Tensor, given: Tensor, sequences: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The same with nothing remembered, which is what ancestral sampling costs.
+    """`decode_cached` without a cache: what ancestral sampling costs. Always returns log p.
 
-    For every frame all of its past is read again, and for every sub-pixel a network is evaluated
-    on the whole frame.
+    It reads the whole past again for each frame, and evaluates a network on a whole map for each
+    sub-pixel, or for each pixel with a DMOL.
     """
     length, frames, total = uniforms.shape[1], given, 0.0
     inputs = _step_inputs(model, sequences, length)
@@ -214,16 +216,16 @@ def decode_naive(
 
 
 def _step_inputs(model, sequences, length):
-    """What `advance` is given at each step, time first: `[T - G, B, ...]`; `length` is T - G.
+    """The `inputs` of `advance` at each step, time first: `[T - G, B, ...]`; `length` is T - G.
 
-    Of the conditions those of the frame before: the last frame's are not looked at.
+    The conditions are those of the previous frame, so those of the last frame are not used.
     """
     part = slice(-length, None) if not model.pasts else slice(-length - 1, -1)
     return {name: _time_first(values[:, part]) for name, values in sequences.items()}
 
 
 def _dtype(model):
-    """Of log-probabilities that are added up."""
+    """The dtype in which log-probabilities are added up."""
     return uniforms_dtype(model.config)
 
 
@@ -241,11 +243,11 @@ def _time_first(values):
 
 
 def _push(kept, new):
-    """Drops the first entry and appends `new`: after as many pushes as entries, all in order."""
-    # All is copied each time: clips are short, and it takes no scatter.
+    """Drops the first entry and appends `new`; one push per entry fills `kept` in order."""
+    # This copies everything at each step, but clips are short, and it needs no scatter.
     return ops.concatenate([kept[1:], ops.cast(new, kept.dtype)[None]], axis=0)
 
 
 def _blank(values, dtype):
-    """Zeros of the shape of `values`, to push into."""
+    """Zeros of the shape of `values`."""
     return ops.zeros_like(values, dtype=dtype)

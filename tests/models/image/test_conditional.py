@@ -254,8 +254,8 @@ def test_a_vector_has_no_place():
 @pytest.mark.parametrize("size", [(4, 4), (16, 8), (32, 32), (64, 128)])
 def test_conditioning_of_a_crop_is_cut_of_the_whole_map(size):
     generator = np.random.default_rng(0)
-    shapes = (4, 1, 1, 3), (4, 32, 32, 5), (5, 3)
-    code = Code(*(ops.convert_to_tensor(generator.normal(size=shape)) for shape in shapes))
+    shapes = (4, 1, 1, 3), (4, 32, 32, 3)
+    code = Code(*(ops.convert_to_tensor(generator.normal(size=shape)) for shape in shapes), True)
     whole = np.asarray(code.at(size))
     crop = Crop((2 * size[0], 2 * size[1]), 8, OFFSETS)
     cut = np.asarray(code.at(size, crop.places))
@@ -279,13 +279,13 @@ def test_conditioning_of_a_crop_costs_the_same_whatever_the_target():
 
     def largest(side):
         @tf.function
-        def conditioning(vector, maps, kernel, offsets):
-            return Code(vector, maps, kernel).at(
+        def conditioning(vector, maps, offsets):
+            return Code(vector, maps, True).at(
                 (side, side), Crop((2 * side,) * 2, 8, offsets).places
             )
 
         graph = conditioning.get_concrete_function(
-            *map(tf.TensorSpec, ((4, 1, 1, 2), (4, 32, 32, 2), (2, 2), (4, 2)))
+            *map(tf.TensorSpec, ((4, 1, 1, 2), (4, 32, 32, 2), (4, 2)))
         ).graph
         return max(
             output.shape.num_elements() or 0
