@@ -307,7 +307,7 @@ def test_quiet_start_hides_the_log_unless_it_fails(monkeypatch, capfd):
     ["demo", "evaluate", "export", "inspect_data", "report", "sample", "score", "train", "upscale"],
 )
 def test_wrong_flags_need_no_tensorflow(name):
-    """A command imports Keras and TensorFlow, which takes seconds, only once its flags are right."""
+    """A command imports Keras and TensorFlow, which takes seconds, once its flags are right."""
     code = f"import sys, ms_pixelcnn_tf.cli.{name}; print('keras' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "False\n"
