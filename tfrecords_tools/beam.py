@@ -4,8 +4,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 
 from tfrecords_tools.archives import Tree
-from tfrecords_tools.builder import COUNTERS, jobs_of
-from tfrecords_tools.tasks import Convert, Skipped, Task, converted
+from tfrecords_tools.tasks import COUNTERS, Convert, Skipped, Task, converted, jobs_of
 
 
 def conversion(convert: Convert, tree: Tree, tasks: list[Task]) -> beam.PTransform:

@@ -10,20 +10,27 @@ import functools
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools.archives import Content, Tree
-from tfrecords_tools.tasks import Examples, Plan, Skipped, Task, convert_all, counts_told
+from tfrecords_tools.archives import Tree
+from tfrecords_tools.tasks import (
+    COUNTERS,
+    Examples,
+    Plan,
+    Skipped,
+    convert_all,
+    counts_told,
+    jobs_of,
+)
 
 Description: TypeAlias = tuple[str, tfds.features.FeaturesDict, dict[str, Any]]
 
 VERSION = "1.0.0"
-COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a pipeline's counters, one per reason
 tfds.disable_progress_bar()  # ours knows the total
 
 
@@ -154,13 +161,3 @@ class PaperBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _skip(self, reason, count=1):
         if count:
             self.skipped[reason] += count
-
-
-def jobs_of(tree: Tree, tasks: Iterable[Task]) -> Iterator[tuple[Task, Content]]:
-    """Yields `(Task, Member or bytes)` of each task, in the order of `Tree.contents`."""
-    by_name = collections.defaultdict(list)
-    for task in tasks:
-        by_name[task.name].append(task)
-    for name, content in tree.contents(by_name):
-        for task in by_name[name]:
-            yield task, content

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from ms_pixelcnn_tf.errors import UserError
-from tfrecords_tools.archives import Content
+from tfrecords_tools.archives import Content, Tree
 
+COUNTERS = "ms_pixelcnn_tf skipped"  # namespace of a Beam pipeline's counters, one per reason
 JOBS_AHEAD = 8  # per worker: enough to keep it busy, few enough to bound memory
 
 
@@ -122,3 +123,13 @@ def convert_all(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def jobs_of(tree: Tree, tasks: Iterable[Task]) -> Iterator[tuple[Task, Content]]:
+    """Yields `(Task, Member or bytes)` of each task, in the order of `Tree.contents`."""
+    by_name = collections.defaultdict(list)
+    for task in tasks:
+        by_name[task.name].append(task)
+    for name, content in tree.contents(by_name):
+        for task in by_name[name]:
+            yield task, content

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
         "--splits",
         default="",
         metavar="NAMES",
-        help="splits to score anew for the card, as validation,test (default: what the "
+        help="splits to score for the card, such as validation,test (default: what the "
         "run's last validation found)",
     )
     parser.add_argument(

@@ -30,8 +30,8 @@ FRAME_SIDE = 128  # pixels, to which frames are magnified approximately
 def add_video_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that only video models take; all are None unless given."""
     group = parser.add_argument_group(
-        "videos: real beside sampled, the given frames with a coloured border; an animation "
-        "(--out=FILE.gif or .webp) with a film strip beside it, or the strip alone (.png)"
+        "videos: real and sampled, the given frames with a coloured border; an animation "
+        "(--out=FILE.gif or .webp) with a film strip, or the strip alone (.png)"
     )
     group.add_argument("--dataset", metavar="NAME", help="whose clips to go on (default the run's)")
     group.add_argument(
@@ -116,7 +116,7 @@ def sample(options: argparse.Namespace, trained: "Run") -> None:
         f"{config.given_frames} frames given, {config.predicted_frames} sampled"
     )
     if options.actions is not None:
-        print(f"driven by {options.actions}: no real video stands beside")
+        print(f"driven by {options.actions}, so no real video is shown")
 
 
 def set_defaults(options: argparse.Namespace, size: tuple[int, int]) -> None:

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         "--heatmaps",
         type=os.path.expanduser,
         metavar="DIR",
-        help="write each image beside its surprise, −log p of its sub-pixels, as a PNG; "
+        help="write each image next to its surprise, −log p of its sub-pixels, as a PNG; "
         f"brightest from {BRIGHTEST} times the bits of a uniform guess on",
     )
     parser.add_argument(
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> None:
     conditions = prompts.to_conditions([prompt], config) or None
     if options.heatmaps is not None:
         size = grids.grid_size(2, config.image_size, 2, options.scale)
-        flags.check_picture_size(size, "an image beside its surprise", options)
+        flags.check_picture_size(size, "an image next to its surprise", options)
     names, images, skipped = scoring.read_folder(options.images, config)
     flags.show_skipped(skipped, len(names))
     model = run.model(checkpoint=options.checkpoint)

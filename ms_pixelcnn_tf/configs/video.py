@@ -43,12 +43,12 @@ class VideoConfig(DensityConfig):
         "residual multiplicative blocks of the decoder of OTN and OT_baseline", 12
     )
     recompute_blocks: bool = doc(
-        "compute blocks anew in the backward pass: far less memory, up to a third more time", False
+        "recompute blocks in the backward pass: far less memory, up to a third more time", False
     )
 
     previous_frame: str = departure(
         "whether each network also reads the previous frame's pixels: given or none (the ConvLSTM "
-        "alone tells of the past); OT_upscaler, which has nothing else, always does",
+        "alone holds the past); OT_upscaler, which has nothing else, always does",
         "given",
         "none",
         "A frame is first of all the one before it.",

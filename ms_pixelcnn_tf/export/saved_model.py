@@ -23,7 +23,7 @@ from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN
 from ms_pixelcnn_tf.pretrained import versions
 from ms_pixelcnn_tf.runs import card
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET
-from ms_pixelcnn_tf.runs.scales import CONFIG
+from ms_pixelcnn_tf.runs.folder import CONFIG
 from ms_pixelcnn_tf.runs.snapshots import by_name
 from ms_pixelcnn_tf.sampling.per_core import unfused
 from ms_pixelcnn_tf.types import AnyPath

@@ -142,10 +142,7 @@ class Subject:
             return
         shown = showcase.show(model, self.source, seed, split)
         beside = set(config.conditions) - {"label"}
-        yield (
-            f"Samples{', beside what was asked for' if beside else ''}",
-            shown.pictures["samples"],
-        )
+        yield (f"Samples{' and what was asked for' if beside else ''}", shown.pictures["samples"])
         if "trajectories" in shown.pictures:
             sizes = ", ".join("x".join(map(str, size)) for size in model.sizes)
             yield f"The pyramid of samples: {sizes}", shown.pictures["trajectories"]

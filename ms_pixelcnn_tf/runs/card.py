@@ -48,11 +48,11 @@ def check(folder: AnyPath, pattern: str) -> None:
     weights = [path for path in pathlib.Path(folder).glob(pattern) if path.is_file()]
     for path in weights:
         if str(path.relative_to(folder)) not in hashes:
-            raise UserError(f"{path} is not in {CARD} beside it; fetch or export the model again")
+            raise UserError(f"{path} is not listed in {CARD}; fetch or export the model again")
     for name, expected in hashes.items():
         path = pathlib.Path(folder) / name
         if not path.is_file():
-            raise UserError(f"{path} is missing, which {CARD} beside it names")
+            raise UserError(f"{path} is missing, but {CARD} lists it")
         found = _sha256(path)
         if found != expected:
             raise UserError(

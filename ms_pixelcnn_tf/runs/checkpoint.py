@@ -24,8 +24,8 @@ from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
 from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs.folder import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
 from ms_pixelcnn_tf.runs.run import Run
-from ms_pixelcnn_tf.runs.scales import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
 from ms_pixelcnn_tf.runs.snapshots import by_name
 from ms_pixelcnn_tf.types import AnyPath
 

@@ -11,7 +11,7 @@ from typing import Any
 from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
-from ms_pixelcnn_tf.runs.scales import SCALES
+from ms_pixelcnn_tf.runs.folder import SCALES
 from ms_pixelcnn_tf.types import AnyPath
 
 DATASHEET = "data.json"
@@ -104,7 +104,7 @@ def _check(workdir, source, names):
             raise UserError(
                 f"the data is not what {workdir} was trained on: {name} was "
                 f"{_short(sheet[name])}, now {_short(now[name])}; give the data it had, by "
-                "--data_dir, or train anew"
+                "--data_dir, or train again"
             )
 
 

@@ -4,10 +4,8 @@ The folder of an export or of a shipped model is read like a run folder: it hold
 config.json and data.json, and weights with the same names.
 """
 
-import collections
 import dataclasses
 import itertools
-import json
 import pathlib
 from typing import Any, TypeVar
 
@@ -18,8 +16,8 @@ from ms_pixelcnn_tf.data.source import Source
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models import MultiscalePixelCNN, VideoPixelCNN, make_model
 from ms_pixelcnn_tf.runs import card, datasheet, scales, snapshots
+from ms_pixelcnn_tf.runs.folder import BEST, CHECKPOINTS, latest_checkpoint
 from ms_pixelcnn_tf.runs.metrics import read_metrics
-from ms_pixelcnn_tf.runs.scales import BEST, CHECKPOINTS, CONFIG, latest_checkpoint
 from ms_pixelcnn_tf.runs.snapshots import by_name
 from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.types import AnyPath
@@ -48,13 +46,7 @@ class Run:
 
     def __init__(self, workdir: AnyPath) -> None:
         self.workdir = pathlib.Path(workdir)
-        if (self.workdir / CONFIG).is_file():
-            self.parts = {self.workdir: scales.read_config(self.workdir / CONFIG)}
-        else:
-            self.parts = trained_parts(workdir)
-            if not self.parts:
-                raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
-            _check_same_data(self.parts)
+        self.parts = scales.trained_parts(workdir)
         self.config = scales.assembled(self.parts)
 
     @property
@@ -135,29 +127,6 @@ def _read_weights(folder, variables, model, checkpoint):
         card.check(folder, f"{choice}/step-*")
     if snapshots.read_newest(weights, folder / choice) is None:
         raise UserError(f"{folder} has no {checkpoint} checkpoint: it was not validated yet")
-
-
-def trained_parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
-    """The scales trained apart that have a checkpoint: folder → `RunConfig`."""
-    there = scales.parts(workdir).items()
-    return {folder: run for folder, run in there if latest_checkpoint(folder)}
-
-
-def _check_same_data(folders):
-    """Raises UserError, naming a part unlike most, unless all were trained on the same data."""
-    sheets = {folder: datasheet.read(folder) for folder in folders}
-    for field in ("class_names", "examples", "fingerprint"):
-        values = {folder: json.dumps(sheet[field]) for folder, sheet in sheets.items() if sheet}
-        counted = collections.Counter(values.values()).most_common()
-        if len(counted) > 1:
-            (most, _), *_, (odd, _) = counted
-            folder, other = (
-                next(f for f, value in values.items() if value == wanted) for wanted in (odd, most)
-            )
-            raise UserError(
-                f"{folder} was trained on other data than {other}: {field} {odd[:80]}, not "
-                f"{most[:80]}; train that scale anew, or take its folder away"
-            )
 
 
 def _is_export(folder):

@@ -8,21 +8,19 @@ The processes share only the file system, and none waits for another. A folder w
 before its first checkpoint is ignored.
 """
 
+import collections
 import dataclasses
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from ms_pixelcnn_tf.configs import RunConfig
 from ms_pixelcnn_tf.errors import UserError
-from ms_pixelcnn_tf.runs import snapshots
+from ms_pixelcnn_tf.runs import datasheet
+from ms_pixelcnn_tf.runs.folder import CONFIG, SCALES, latest_checkpoint, read_config
 from ms_pixelcnn_tf.runs.lock import is_trained_in
 from ms_pixelcnn_tf.types import AnyPath
-
-SCALES = "scales"
-CONFIG = "config.json"
-CHECKPOINTS = "checkpoints"
-BEST = "best"
 
 
 def folder_of(workdir: AnyPath, run: RunConfig) -> pathlib.Path:
@@ -64,19 +62,22 @@ def parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
     }
 
 
-def latest_checkpoint(workdir: AnyPath) -> str | None:
-    """Path of the newest checkpoint; None without one."""
-    folder = pathlib.Path(workdir) / CHECKPOINTS
-    there = snapshots.steps(folder)
-    return snapshots.path_of(folder, there[-1]) if there else None
+def trained_parts(workdir: AnyPath) -> dict[pathlib.Path, RunConfig]:
+    """The parts of a run that have a checkpoint: folder → `RunConfig`. A run of all scales is its
+    only part, with or without a checkpoint.
 
-
-def read_config(path: pathlib.Path) -> RunConfig:
-    """The `RunConfig` in a file. Raises UserError, naming the file, if it holds none."""
-    try:
-        return RunConfig.from_json(path.read_text(encoding="utf-8"))
-    except (UserError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {error}") from error
+    Raises:
+        UserError: if there is no run; if the parts were not trained on the same data.
+    """
+    workdir = pathlib.Path(workdir)
+    if (workdir / CONFIG).is_file():
+        return {workdir: read_config(workdir / CONFIG)}
+    there = parts(workdir).items()
+    trained = {folder: run for folder, run in there if latest_checkpoint(folder)}
+    if not trained:
+        raise UserError(f"{workdir} is not a run's folder: it has no {CONFIG}")
+    _check_same_data(trained)
+    return trained
 
 
 def assembled(parts_there: Mapping[Any, RunConfig]) -> RunConfig:
@@ -97,6 +98,23 @@ def assembled(parts_there: Mapping[Any, RunConfig]) -> RunConfig:
     if not others:
         return first
     return _with_parts(first, [",".join(run.model.held_scales) for run in checked.values()])
+
+
+def _check_same_data(folders):
+    """Raises UserError, naming a part unlike most, unless all were trained on the same data."""
+    sheets = {folder: datasheet.read(folder) for folder in folders}
+    for field in ("class_names", "examples", "fingerprint"):
+        values = {folder: json.dumps(sheet[field]) for folder, sheet in sheets.items() if sheet}
+        counted = collections.Counter(values.values()).most_common()
+        if len(counted) > 1:
+            (most, _), *_, (odd, _) = counted
+            folder, other = (
+                next(f for f, value in values.items() if value == wanted) for wanted in (odd, most)
+            )
+            raise UserError(
+                f"{folder} was trained on other data than {other}: {field} {odd[:80]}, not "
+                f"{most[:80]}; train that scale again, or remove its folder"
+            )
 
 
 def _with_parts(run, scales):

@@ -103,7 +103,7 @@ def _with_conditions(run, source):
             nothing = "false" if field == "text" else 0
             raise UserError(
                 f"the model is conditioned on {condition}, which {source.name} does not have here; "
-                f"build it anew with its {condition}, or give --{field}={nothing}"
+                f"build it again with its {condition}, or give --{field}={nothing}"
             )
         if getattr(model, field) not in (0, value):
             raise UserError(

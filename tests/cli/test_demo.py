@@ -6,7 +6,8 @@ from PIL import Image
 
 from ms_pixelcnn_tf.cli import demo
 from ms_pixelcnn_tf.drawing import contact_sheet
-from ms_pixelcnn_tf.runs.checkpoint import CONFIG, latest_step
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
+from ms_pixelcnn_tf.runs.folder import CONFIG
 from support.errors import refuses
 
 pytestmark = pytest.mark.slow

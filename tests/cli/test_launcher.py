@@ -10,7 +10,7 @@ import pytest
 
 from ms_pixelcnn_tf.cli import evaluate, launcher, train
 from ms_pixelcnn_tf.runs.checkpoint import latest_step
-from ms_pixelcnn_tf.runs.scales import SCALES
+from ms_pixelcnn_tf.runs.folder import SCALES
 from support.errors import missing_facts, refuses
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from ms_pixelcnn_tf.configs import DataConfig, RunConfig, TrainConfig, VideoConf
 from ms_pixelcnn_tf.data.procedural.push_physics import FOLLOW
 from ms_pixelcnn_tf.drawing import animation, film
 from ms_pixelcnn_tf.models import VideoPixelCNN
+from ms_pixelcnn_tf.runs.folder import CONFIG
 from ms_pixelcnn_tf.runs.run import Run
-from ms_pixelcnn_tf.runs.scales import CONFIG
 from support.commands import exit_status
 from support.errors import missing_facts
 from support.fake_run import make_fake_run

@@ -16,9 +16,10 @@ from ms_pixelcnn_tf.cli import evaluate, sample, train, upscale
 from ms_pixelcnn_tf.drawing import contact_sheet
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.runs.checkpoint import claim, latest_step
+from ms_pixelcnn_tf.runs.folder import CONFIG, SCALES
 from ms_pixelcnn_tf.runs.lock import training_in
 from ms_pixelcnn_tf.runs.run import Run
-from ms_pixelcnn_tf.runs.scales import CONFIG, SCALES, folder_of, parts
+from ms_pixelcnn_tf.runs.scales import folder_of, parts
 from support.errors import missing_facts, refuses
 from support.models import as_flags, random_conditions, random_levels, small_image
 from support.runs import state

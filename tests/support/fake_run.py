@@ -8,8 +8,8 @@ from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.runs import datasheet
+from ms_pixelcnn_tf.runs.folder import CONFIG
 from ms_pixelcnn_tf.runs.run import Run
-from ms_pixelcnn_tf.runs.scales import CONFIG
 from support.models import small_image
 
 # Of a model that is built in a second.

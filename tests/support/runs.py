@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.data.source import ArraySource, Source
+from ms_pixelcnn_tf.runs.folder import latest_checkpoint
 from ms_pixelcnn_tf.runs.metrics import read_metrics
-from ms_pixelcnn_tf.runs.scales import latest_checkpoint
 from ms_pixelcnn_tf.training import events, loop
 from ms_pixelcnn_tf.training.monitor import TENSORBOARD
 from support.models import small_image, small_video

@@ -14,10 +14,10 @@ from support.errors import missing_facts, refuses
 from support.written_cub import CLASSES, PART_NAMES, colour_of, write_cub
 from tfrecords_tools.archives import Tree
 from tfrecords_tools.build import build
-from tfrecords_tools.builder import Options, jobs_of
+from tfrecords_tools.builder import Options
 from tfrecords_tools.cub import MIRROR, PARTS, Cub
 from tfrecords_tools.images import decoded
-from tfrecords_tools.tasks import Skipped, converted
+from tfrecords_tools.tasks import Skipped, converted, jobs_of
 
 REAL = os.environ.get("MS_PIXELCNN_REAL_DATA")
 

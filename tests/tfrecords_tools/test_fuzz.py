@@ -21,13 +21,13 @@ from ms_pixelcnn_tf.errors import UserError
 from support.written_cub import write_cub
 from tfrecords_tools import zips
 from tfrecords_tools.archives import Tree
-from tfrecords_tools.builder import Options, jobs_of
+from tfrecords_tools.builder import Options
 from tfrecords_tools.coco import Coco
 from tfrecords_tools.cub import Cub
 from tfrecords_tools.imagenet import Imagenet
 from tfrecords_tools.mpii import Mpii
 from tfrecords_tools.robot_pushing import RobotPushing
-from tfrecords_tools.tasks import converted
+from tfrecords_tools.tasks import converted, jobs_of
 
 MAX_EXAMPLES = 150
 bounded = settings(

@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 
 from ms_pixelcnn_tf.data.batches.draws import epoch_permutation
-from ms_pixelcnn_tf.runs.checkpoint import CONFIG, latest_step
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET, read_names
+from ms_pixelcnn_tf.runs.folder import CONFIG
 from ms_pixelcnn_tf.runs.metrics import METRICS, read_metrics
 from ms_pixelcnn_tf.runs.run import Run
 from ms_pixelcnn_tf.training import loop, step

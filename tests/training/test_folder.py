@@ -12,8 +12,8 @@ from ms_pixelcnn_tf.configs import make_run
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.models import MultiscalePixelCNN
 from ms_pixelcnn_tf.runs import snapshots
-from ms_pixelcnn_tf.runs.checkpoint import CONFIG
 from ms_pixelcnn_tf.runs.datasheet import DATASHEET
+from ms_pixelcnn_tf.runs.folder import CONFIG
 from ms_pixelcnn_tf.runs.lock import training_in
 from ms_pixelcnn_tf.runs.metrics import read_metrics
 from ms_pixelcnn_tf.runs.run import Run

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from ms_pixelcnn_tf.runs import snapshots
-from ms_pixelcnn_tf.runs.checkpoint import CHECKPOINTS, latest_step
+from ms_pixelcnn_tf.runs.checkpoint import latest_step
+from ms_pixelcnn_tf.runs.folder import CHECKPOINTS
 from support.commands import train_tiny
 from support.runs import assert_same_run
 

@@ -91,7 +91,7 @@ class BuiltVideo(RecordSource):
         sizes = "{}x{}, smaller than {}x{}".format(*stored, *self.image_size)
         if self.name == "robot_pushing":
             raise UserError(
-                f"{self.name} is built at {sizes}; build it anew with "
+                f"{self.name} is built at {sizes}; build it again with "
                 f"--image_size={max(self.image_size)}"
             )
         raise UserError(

@@ -5,8 +5,8 @@ import pytest
 
 from ms_pixelcnn_tf.cli import evaluate, train
 from ms_pixelcnn_tf.configs import VideoConfig, make_run
+from ms_pixelcnn_tf.runs.folder import SCALES
 from ms_pixelcnn_tf.runs.run import Run
-from ms_pixelcnn_tf.runs.scales import SCALES
 from support.errors import missing_facts, refuses
 from support.models import (
     as_flags,
