@@ -81,7 +81,7 @@ def decode_raster(
             pixel = decode_pixels(steps.distribution, channel_params, row_uniforms[column])
             # Without `score`, `row` has no log-probabilities, and `zip` drops those of `pixel`.
             return end_pixel(pixel[0]), *(
-                _push(kept, new) for kept, new in zip(row, pixel, strict=False)
+                push(kept, new) for kept, new in zip(row, pixel, strict=False)
             )
 
         def decode_pixels_of_row(starts, row_uniforms):
@@ -100,7 +100,7 @@ def decode_raster(
             decoded = decode_pixels_of_row(starts, uniforms[row])  # of [W, B, C]
             levels = ops.transpose(decoded[0], (1, 0, 2))
             state = steps.end_row(state, current, levels)
-            return state, *(_push(kept, new) for kept, new in zip(image, decoded, strict=True))
+            return state, *(push(kept, new) for kept, new in zip(image, decoded, strict=True))
 
         empty = steps.first_row(), *_blank(uniforms, score)
         _, *image = ops.fori_loop(0, height, decode_row, empty)
@@ -187,12 +187,13 @@ def decode_naive_pixel(
     return image
 
 
-def _push(kept, new):
-    """Drops the first entry and appends `new`; as many pushes as entries fill `kept` in order."""
+def push(kept: Tensor, new: Tensor) -> Tensor:
+    """Drops the first entry and appends `new`; as many pushes as entries fill `kept` in order. It
+    copies everything, but needs no scatter."""
     return ops.concatenate([kept[1:], new[None]], axis=0)
 
 
 def _blank(uniforms, score):
-    """Zeros for `_push` to replace: levels and, with `score`, log-probabilities."""
+    """Zeros for `push` to replace: levels and, with `score`, log-probabilities."""
     levels = ops.zeros_like(uniforms, dtype="int32")
     return (levels, ops.zeros_like(uniforms)) if score else (levels,)

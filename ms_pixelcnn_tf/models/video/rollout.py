@@ -20,6 +20,7 @@ from keras import ops
 from ms_pixelcnn_tf.encoders.past import fold, unfold
 from ms_pixelcnn_tf.models.checks import uniforms_dtype
 from ms_pixelcnn_tf.models.video.frame_factors import FrameContext
+from ms_pixelcnn_tf.sampling import loops
 from ms_pixelcnn_tf.types import Tensor
 
 if TYPE_CHECKING:
@@ -164,10 +165,15 @@ def decode_cached(
         state, past = advance(model, state, previous, _at(inputs, index))
         frame, log_prob = model.decoder.decode(past, uniforms[index], score)
         total = [ops.cast(log_prob, _dtype(model)) + total[0]] if score else []
-        return state, frame, _push(video, ops.cast(frame, "uint8")), *total
+        return state, frame, loops.push(video, ops.cast(frame, "uint8")), *total
 
-    total = [_blank(given[:, 0, 0, 0, 0], _dtype(model))] if score else []
-    carry = start(model, given, sequences), given[:, -1], _blank(uniforms, "uint8"), *total
+    total = [ops.zeros_like(given[:, 0, 0, 0, 0], dtype=_dtype(model))] if score else []
+    carry = (
+        start(model, given, sequences),
+        given[:, -1],
+        ops.zeros_like(uniforms, dtype="uint8"),
+        *total,
+    )
     _, _, video, *total = ops.fori_loop(0, length, step, carry)
     video = _time_first(video)
     return (video, total[0]) if score else video
@@ -240,14 +246,3 @@ def _at(inputs, index):
 def _time_first(values):
     """`[B, T, ...]` ↔ `[T, B, ...]`."""
     return ops.swapaxes(values, 0, 1)
-
-
-def _push(kept, new):
-    """Drops the first entry and appends `new`; one push per entry fills `kept` in order."""
-    # This copies everything at each step, but clips are short, and it needs no scatter.
-    return ops.concatenate([kept[1:], ops.cast(new, kept.dtype)[None]], axis=0)
-
-
-def _blank(values, dtype):
-    """Zeros of the shape of `values`."""
-    return ops.zeros_like(values, dtype=dtype)
