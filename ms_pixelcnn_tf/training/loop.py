@@ -38,7 +38,7 @@ from ms_pixelcnn_tf.runs.lock import training_in
 from ms_pixelcnn_tf.runs.source import load_source
 from ms_pixelcnn_tf.training.fit_to_data import fit_to_source, level_histogram
 from ms_pixelcnn_tf.training.interrupt import Interrupted, InterruptGuard
-from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor, told_of_a_full_disk
+from ms_pixelcnn_tf.training.monitor import Monitor, NoMonitor, reporting_a_full_disk
 from ms_pixelcnn_tf.training.optimizer import build_optimizer
 from ms_pixelcnn_tf.training.progress import Progress
 from ms_pixelcnn_tf.training.replicas import Replicas
@@ -91,8 +91,8 @@ def train(
                 check_same_data(workdir, source)
             old = claim(workdir, run)
             write_datasheet(workdir, source)
-        stack.enter_context(replicas.told_of_losses())
-        stack.enter_context(told_of_a_full_disk(workdir))
+        stack.enter_context(replicas.reporting_lost_workers())
+        stack.enter_context(reporting_a_full_disk(workdir))
         session = _Session(run, workdir, source, replicas)
         stack.enter_context(session.monitor)
         line = stack.enter_context(progress(session.state.step, run.train.steps))

@@ -31,7 +31,7 @@ TRAIN = "train/"  # prefix of the scalars that are written before a step's check
 
 
 @contextlib.contextmanager
-def told_of_a_full_disk(workdir: AnyPath) -> Iterator[None]:
+def reporting_a_full_disk(workdir: AnyPath) -> Iterator[None]:
     """Turns errors from writing to a full disk into a UserError."""
     try:
         yield

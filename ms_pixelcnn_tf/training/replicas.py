@@ -106,7 +106,7 @@ class Replicas:
         return self.strategy.experimental_distribute_values_from_function(of_replica)
 
     @contextlib.contextmanager
-    def told_of_losses(self) -> Iterator[None]:
+    def reporting_lost_workers(self) -> Iterator[None]:
         """Turns TensorFlow's errors about a lost worker into a UserError."""
         try:
             yield
