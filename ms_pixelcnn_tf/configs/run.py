@@ -25,12 +25,22 @@ class DataConfig:
 
     dataset: str = doc("name of the data set", "shapes")
     data_dir: str = doc("folder or archive of the data set, if it needs one", "")
-    labels: str = doc("folder data: 'folders' takes sub-folders as classes", "none")
+    labels: str = doc(
+        "folder data: 'folders' takes sub-folders as classes, 'metadata' the field label of "
+        "metadata.jsonl or metadata.csv",
+        "none",
+    )
     conditions: str = doc(
         "what of the data conditions an image model: some of label,text,keypoints,segmentation",
         "none",
     )
     validation_fraction: float = doc("folder data: the part kept for validation", 0.1)
+    split_by: str = doc(
+        "folder data: a field of the metadata; images with the same value go to the same split", ""
+    )
+    background: str = doc(
+        "folder data: colour that transparent pixels are laid over, a CSS name or r,g,b", "white"
+    )
     data_seed: int = doc("seed of the procedural sets", 0)
     train_examples: int = doc("training examples of the procedural sets", TRAIN_EXAMPLES)
     source_size: int = doc(
@@ -40,7 +50,7 @@ class DataConfig:
     )
 
     def __post_init__(self):
-        check_choice(self, "labels", ("none", "folders"))
+        check_choice(self, "labels", ("none", "folders", "metadata"))
         for name in self.condition_names:
             if name not in CONDITIONS:
                 raise unknown("condition", name, CONDITIONS)
@@ -53,9 +63,9 @@ class DataConfig:
 
     @property
     def condition_names(self) -> tuple[str, ...]:
-        """`conditions` as a tuple, plus "label" if sub-folders are classes."""
+        """`conditions` as a tuple, plus "label" if a folder has labels."""
         names = () if self.conditions == "none" else tuple(self.conditions.split(","))
-        return (*names, *(["label"] if self.labels == "folders" and "label" not in names else []))
+        return (*names, *(["label"] if self.labels != "none" and "label" not in names else []))
 
 
 @dataclasses.dataclass(frozen=True)

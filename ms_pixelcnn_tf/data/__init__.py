@@ -27,6 +27,9 @@ DEFAULTS = {
     "validation_fraction": 0.1,
     "num_frames": None,
     "train_examples": TRAIN_EXAMPLES,
+    "captions": False,
+    "background": "white",
+    "split_by": "",
 }
 CLIP_FRAMES = 20  # per clip, as in Reed et al. (2017), section 4.3
 
@@ -72,7 +75,16 @@ _ENTRIES = {
     "folder": _Entry(
         "files.folder",
         "Folder",
-        ("image_size", "channels", "data_dir", "labels", "validation_fraction"),
+        (
+            "image_size",
+            "channels",
+            "data_dir",
+            "labels",
+            "validation_fraction",
+            "captions",
+            "background",
+            "split_by",
+        ),
         required=(
             ("data_dir", "the folder of images"),
             ("image_size", "the size to crop and resize to, such as 32"),
@@ -118,6 +130,9 @@ def load(
     num_frames: int | None = None,
     source_size: int = 0,
     train_examples: int = DEFAULTS["train_examples"],
+    captions: bool = False,
+    background: str = "white",
+    split_by: str = "",
 ) -> Source:
     """Opens a data set.
 
@@ -128,7 +143,8 @@ def load(
         channels: 1 (gray) or 3 (RGB).
         data_dir: path of the files (folder, tiny-imagenet-32) or of the built TFRecords.
         seed: seed of generated data (shapes, shapes_push).
-        labels: "folders": the sub-folders of `data_dir` are the classes (folder only); "none": no
+        labels: "folders": the sub-folders of `data_dir` are the classes; "metadata": the field
+            "label" of its metadata.jsonl or metadata.csv gives them (both folder only); "none": no
             labels.
         validation_fraction: fraction of a folder that is kept for validation, above 0, below 1.
         num_frames: frames per clip, videos only; None: 20.
@@ -136,6 +152,12 @@ def load(
             longer side of `image_size`. Only every n-th pixel is kept (`Subsampled`). 0: that of
             `image_size`.
         train_examples: number of generated examples in the split train (shapes, shapes_push).
+        captions: whether to read the captions of a folder from the field "text" of its metadata;
+            other data sets always give the captions that they have.
+        background: colour that transparent pixels of a folder's images are laid over, a CSS name or
+            "r,g,b".
+        split_by: field of a folder's metadata; images with the same value go to the same split.
+            "": none.
 
     Returns:
         A `Source`.
@@ -156,6 +178,9 @@ def load(
         "validation_fraction": validation_fraction,
         "num_frames": num_frames,
         "train_examples": train_examples,
+        "captions": captions,
+        "background": background,
+        "split_by": split_by,
     }
     for option, value in given.items():
         if option not in entry.options and value != DEFAULTS[option]:

@@ -33,7 +33,7 @@ MAX_PIXELS = 2**26
 # Larger images are decoded one at a time, however many threads there are: each needs several
 # copies, up to a gigabyte.
 LARGE_PIXELS = 2**24
-GROUND = (255, 255, 255, 255)
+WHITE = (255, 255, 255)
 SPARE = 2
 
 _one_large_image = threading.Lock()
@@ -56,13 +56,20 @@ class Unusable(Exception):
     """The reason why a file cannot be decoded, in one line."""
 
 
-def decode_file(path: str | bytes, image_size: tuple[int, int], channels: int) -> Decoded:
+def decode_file(
+    path: str | bytes,
+    image_size: tuple[int, int],
+    channels: int,
+    background: tuple[int, int, int] = WHITE,
+) -> Decoded:
     """Reads an image file.
 
     Args:
         path: its path, str or bytes.
         image_size: `(height, width)` wanted, in pixels.
         channels: 1 (gray) or 3 (RGB).
+        background: (red, green, blue), each 0…255, that transparent pixels are laid over. The
+            digest is that of the image over white, whatever the background.
 
     Returns:
         A `Decoded`.
@@ -79,7 +86,7 @@ def decode_file(path: str | bytes, image_size: tuple[int, int], channels: int) -
         with Image.open(path, formats=FORMATS) as image:
             large = image.width * image.height > LARGE_PIXELS
             with _one_large_image if large else contextlib.nullcontext():
-                return _decode(image, image_size, channels)
+                return _decode(image, image_size, channels, background)
     except Unusable:
         raise
     except UnidentifiedImageError as error:
@@ -92,13 +99,16 @@ def decode_file(path: str | bytes, image_size: tuple[int, int], channels: int) -
         raise Unusable(f"{type(error).__name__}: {_one_line(error)}") from error
 
 
-def _decode(image, image_size, channels):
+def _decode(image, image_size, channels, background):
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Unusable(f"{width}x{height} is more than {MAX_PIXELS} pixels")
     image.load()
-    image = to_rgb(_upright(image))
+    upright = _upright(image)
+    image = to_rgb(upright)
     digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+    if background != WHITE:
+        image = to_rgb(upright, background)
     image = crop_and_resize(image, image_size)
     pixels = np.asarray(image.convert("L") if channels == 1 else image)
     return Decoded(pixels.reshape(tuple(image_size) + (channels,)), digest)
@@ -111,8 +121,8 @@ def _upright(image):
     return image
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode → RGB, 8 bits per channel, transparency over white."""
+def to_rgb(image: Image.Image, background: tuple[int, int, int] = WHITE) -> Image.Image:
+    """Any mode → RGB, 8 bits per channel, transparency over a colour."""
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image  # a conversion would copy
@@ -120,7 +130,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype("uint8"))
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, GROUND), image)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (*background, 255)), image)
     return image.convert("RGB")
 
 

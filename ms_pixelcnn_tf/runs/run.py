@@ -109,14 +109,16 @@ class Run:
         model = make_model(sampled_config(config) if to_sample else config)
         for folder, part in self.parts.items():
             own = part.model
-            held = own.held_scales if own.scale != "all" else ()
-            _read_weights(folder, model.variables_of(held) if held else None, model, checkpoint)
+            variables = model.trainable_variables
+            if own.scale != "all":
+                variables = model.variables_of(own.held_scales)
+            _read_weights(folder, variables, checkpoint)
         return model
 
 
-def _read_weights(folder, variables, model, checkpoint):
-    """Reads a folder's averaged weights into `variables`; None: into all that are trained."""
-    weights = tf.train.Checkpoint(averaged=by_name(variables or model.trainable_variables))
+def _read_weights(folder, variables, checkpoint):
+    """Reads a folder's averaged weights into `variables`."""
+    weights = tf.train.Checkpoint(averaged=by_name(variables))
     if _is_export(folder):
         card.check(folder, f"{VARIABLES}.*")
         snapshots.read(weights, str(folder / VARIABLES))

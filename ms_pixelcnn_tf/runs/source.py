@@ -26,7 +26,14 @@ def load_source(run: RunConfig, data_dir: str | None = None) -> Source:
         num_frames=getattr(run.model, "num_frames", None),
         source_size=run.data.source_size,
         train_examples=run.data.train_examples,
+        captions=name == "folder" and _takes_captions(run),
+        background=run.data.background,
+        split_by=run.data.split_by,
     )
+
+
+def _takes_captions(run):
+    return "text" in run.data.condition_names or getattr(run.model, "text", False)
 
 
 def _is_of_videos(run):

@@ -2,19 +2,23 @@
 
 Each entry has two files: the pixels of all usable images, end to end, for memory-mapping; and an
 index of those images and of the reasons why the others were skipped. The entry's key changes with
-the list of files and with the size, modification time or permissions of any file.
+the list of files, with the size, modification time or permissions of any file, and with the
+background.
 """
 
 import concurrent.futures
 import contextlib
 import hashlib
 import os
+import re
 
 import numpy as np
+from PIL import ImageColor
 from tqdm import tqdm
 
 from ms_pixelcnn_tf import files
 from ms_pixelcnn_tf.data import cache, decode
+from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.types import Levels
 
 CACHE_VERSION = 1  # raise it with any change to the decoded pixels
@@ -23,8 +27,35 @@ PROGRESS_FILES = 500  # a progress bar appears above this number of files
 MAX_THREADS = 8
 
 
+def parse_colour(background: str) -> tuple[int, int, int]:
+    """A colour as (red, green, blue), each 0…255.
+
+    Args:
+        background: a CSS name, or "r,g,b".
+
+    Raises:
+        UserError: for anything else.
+    """
+    name = background.strip().lower() if isinstance(background, str) else ""
+    if name in ImageColor.colormap:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+        return red, green, blue
+    if re.fullmatch(r"[0-9]{1,3}(,[0-9]{1,3}){2}", name):
+        red, green, blue = map(int, name.split(","))
+        if max(red, green, blue) <= 255:
+            return red, green, blue
+    raise UserError(
+        f"background is {background!r}; valid: the CSS name of a colour, such as white, or r,g,b, "
+        "each from 0 to 255"
+    )
+
+
 def decoded(
-    root: str, paths: list[str], image_size: tuple[int, int], channels: int
+    root: str,
+    paths: list[str],
+    image_size: tuple[int, int],
+    channels: int,
+    background: tuple[int, int, int] = decode.WHITE,
 ) -> tuple[Levels, np.ndarray, list[bytes], list[tuple[int, str]]]:
     """The pixels of all usable files, from the cache if it has them.
 
@@ -32,15 +63,22 @@ def decoded(
         root: the directory.
         paths: paths of the files below it, in the order of the result.
         image_size, channels: as for `decode.decode_file`.
+        background: (red, green, blue), each 0…255, that transparent pixels are laid over.
 
     Returns:
         images: uint8 `[N, H, W, C]`, memory-mapped or in memory.
         kept: int64 `[N]`, the position of each image in `paths`.
-        digests: N × bytes, which decide the split.
+        digests: N × bytes, which decide the split. They are those of the images over white,
+            whatever the background.
         reasons: list of (position in `paths`, reason) of the files skipped.
     """
     key = cache.key_of(
-        CACHE_VERSION, os.path.realpath(root), image_size, channels, _stats(root, paths)
+        CACHE_VERSION,
+        os.path.realpath(root),
+        image_size,
+        channels,
+        _stats(root, paths),
+        *([] if background == decode.WHITE else [background]),
     )
     pixels_path = cache.cache_folder() / f"folder-{key}.pixels"
     index_path = cache.cache_folder() / f"folder-{key}.npz"
@@ -48,12 +86,12 @@ def decoded(
     if stored is None or not _is_whole(pixels_path, stored[0], image_size, channels):
         try:
             with files.replacing(pixels_path) as temporary, open(temporary, "wb") as file:
-                stored = _decode_all(root, paths, image_size, channels, file.write)
+                stored = _decode_all(root, paths, image_size, channels, background, file.write)
             _write_index(index_path, stored)
         except OSError as error:
             cache.log_unwritable(error)
             chunks = bytearray()
-            stored = _decode_all(root, paths, image_size, channels, chunks.extend)
+            stored = _decode_all(root, paths, image_size, channels, background, chunks.extend)
             pixels_path = None
     kept, digests, reasons = stored
     shape = (len(kept),) + tuple(image_size) + (channels,)
@@ -66,12 +104,12 @@ def decoded(
     return images, kept, digests, reasons
 
 
-def _decode_all(root, paths, image_size, channels, write):
+def _decode_all(root, paths, image_size, channels, background, write):
     """Decodes every file in order and passes the pixels' bytes to `write`."""
 
     def attempt(path):
         try:
-            return decode.decode_file(os.path.join(root, path), image_size, channels)
+            return decode.decode_file(os.path.join(root, path), image_size, channels, background)
         except decode.Unusable as error:
             return str(error)
 
