@@ -10,6 +10,11 @@ from ms_pixelcnn_tf.configs import unknown
 
 SIDE, FRAME_SIDE, FRAMES = 160, 96, 10
 VIDEO_FIELDS = ("frames", "actions", "states")
+FOLDER_FLAGS = {
+    "labels": "'folders' or 'metadata' gives the classes (none)",
+    "background": "colour that transparent pixels are laid over (white)",
+    "split_by": "field of the metadata; equal values go to the same split",
+}
 IMAGE_FIELDS = ("image", "label", "text", "keypoints", "segmentation")
 
 
@@ -31,7 +36,11 @@ def main(arguments: Sequence[str]) -> None:
         metavar="INT",
         help="size to read at, of which every n-th pixel is kept (image_size's own)",
     )
-    parser.add_argument("--labels", default="none", help="folder data: 'folders' for classes")
+    for name, meaning in FOLDER_FLAGS.items():
+        parser.add_argument(
+            f"--{name}", default=data.DEFAULTS[name], help=f"folder data: {meaning}"
+        )
+    parser.add_argument("--captions", action="store_true", help="folder data: show its captions")
     parser.add_argument(
         "--num_frames", type=flags.positive, metavar="INT", help="of a video (default 20)"
     )
@@ -61,7 +70,8 @@ def main(arguments: Sequence[str]) -> None:
             options.dataset,
             image_size=options.image_size,
             data_dir=options.data_dir,
-            labels=options.labels,
+            captions=options.captions,
+            **{name: getattr(options, name) for name in FOLDER_FLAGS},
             num_frames=options.num_frames,
             source_size=options.source_size,
         )
