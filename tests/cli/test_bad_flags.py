@@ -8,7 +8,7 @@ from ms_pixelcnn_tf.cli import train
 from ms_pixelcnn_tf.configs import ModelConfig, field_table
 from support.errors import missing_facts, refuses
 
-FREE = {"data_dir"}  # any text may be a folder's name
+FREE = {"data_dir", "background", "split_by"}  # text that is checked when the data is read
 
 
 def wrong_values(name, default):
