@@ -1,7 +1,7 @@
 """Measures what each departure from the paper is worth, at equal time and at equal examples.
 
     bin/benchmark departures train --only=images --data_dir=tiny-imagenet-200.zip --core=0
-    bin/benchmark departures train --only=conditions --only=videos --core=1
+    bin/benchmark departures train --only=conditions,videos --core=1
     bin/benchmark departures report
 
 The runs form three groups, each on data that its departures concern: photographs (images), `shapes`
@@ -9,14 +9,12 @@ with captions and keypoints (conditions), and the clips of `shapes_push` (videos
 our values (GROUP-ours), our values with another seed (GROUP-ours-again), the paper's values
 (GROUP-paper) and, for each departure, our values except for that one (GROUP-ours-less-NAME). The
 reverse, the paper's values except for one (GROUP-paper-plus-NAME), is trained only if --only names
-it. The departures of other groups keep our values. `bin/train --help` and docs/departures.md
-describe each departure.
+it. The departures of other groups keep our values; docs/departures.md describes each departure.
 
 `train` first measures the cost of a step of each run, alternating with a step of our values. It
 gives each run as many steps as fit into --minutes of processor time, so that each learning-rate
-schedule ends within the same time. Once all runs are measured, other work on the machine only
-changes how long the training takes. Runs go one after the other on one core; the same command
-resumes them. `calibrate` only measures the cost.
+schedule ends within the same time. The same command resumes them. `calibrate` only measures the
+cost.
 """
 
 import json
@@ -28,13 +26,11 @@ import conditioning
 import density
 import video
 from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig, make_run, unknown
+from ms_pixelcnn_tf.configs import ModelConfig, TrainConfig, VideoConfig, make_run
 from ms_pixelcnn_tf.configs.shared import DensityConfig, departures
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.files import write_text
-from parts import rounds
-from parts.processes import pin, train_each
-from parts.tables import add_out
+from parts import rounds, runs
 
 EXCLUDED = {"rmsprop_start": "concerns RMSprop, and every run here trains with Adam"}
 EVERY = {**departures(DensityConfig), **departures(TrainConfig)}
@@ -71,7 +67,7 @@ def _all_runs():
 RUNS = _all_runs()
 
 
-def configuration(name, steps, data_dir="", **overrides):
+def configuration(name, steps, data_dir=""):
     """The `RunConfig` of one of `RUNS`; the warm-up and the intervals scale with `steps`."""
     group, values, seed = RUNS[name]
     often = max(steps // VALIDATIONS, 1)
@@ -81,14 +77,11 @@ def configuration(name, steps, data_dir="", **overrides):
         scaled["data_dir"] = data_dir and os.path.abspath(os.path.expanduser(data_dir))
     if group == "conditions":
         scaled["maps_from"] = steps // 20
-    return make_run(**(SHARED[group] | values | scaled | {"seed": seed} | overrides))
+    return make_run(**(SHARED[group] | values | scaled | {"seed": seed}))
 
 
 def selected(only):
     """Names of the runs that `--only` selects, by run or by group; None: all but paper-plus."""
-    for name in only or ():
-        if name not in (*FIELDS, *RUNS):
-            raise unknown("run", name, (*FIELDS, *RUNS))
     groups = [name for name in only or FIELDS if name in FIELDS]
     return [
         name
@@ -106,21 +99,16 @@ def train(options):
             "the runs of images need"
         )
     if len(names) > 1:
-        handed_on = ("workdir", "data_dir", "core", "minutes")
-        for mode in ("calibrate", "train")[: 1 if options.mode == "calibrate" else 2]:
-            train_each([__file__, mode], names, options, handed_on)
-        return
-    pin(options.core)
-    with flags.quiet_start():
-        import tensorflow as tf
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    train_one(names[0], options)
+        modes = ("calibrate", "train") if options.mode == "train" else ("calibrate",)
+        for options.mode in modes:
+            runs.train_each(__file__, options, names)
+    else:
+        runs.use_one_core(options.core)
+        train_one(names[0], options)
 
 
 def train_one(name, options):
     """Calibrates a run, unless that is done, and trains it if the mode is "train"."""
-    from ms_pixelcnn_tf.training import loop
-
     found = calibrate(name, options)
     if found["minutes"] != options.minutes:
         raise UserError(
@@ -129,7 +117,7 @@ def train_one(name, options):
         )
     if options.mode == "train":
         run = configuration(name, found["steps"], options.data_dir or "")
-        loop.train(run, pathlib.Path(options.workdir) / name)
+        runs.train_into(pathlib.Path(options.workdir) / name, run)
 
 
 def calibrate(name, options):
@@ -151,11 +139,10 @@ def calibrate(name, options):
         found, facts = calibrate(ours, options), {}
     else:
         times, facts = measure_steps([ours, name], options)
-        each = [own / of_ours for own, of_ours in zip(times[name], times[ours], strict=True)]
+        each = [own / base for own, base in zip(times[name], times[ours], strict=True)]
         found["over_ours"] = statistics.median(each)
-        found["seconds_per_step"] = (
-            found["over_ours"] * calibrate(ours, options)["seconds_per_step"]
-        )
+        of_ours = calibrate(ours, options)["seconds_per_step"]
+        found["seconds_per_step"] = found["over_ours"] * of_ours
     found |= facts.get(name, {})
     found["steps"] = max(int(60 * options.minutes / found["seconds_per_step"]), 1)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -166,61 +153,29 @@ def calibrate(name, options):
 def measure_steps(names, options):
     """Name → processor seconds per step in each round, and name → facts about its model."""
     subjects = {
-        name: ("parts.step_subject:StepSubject", configuration(name, 100, options.data_dir or ""))
+        name: ("parts.subjects:StepSubject", configuration(name, 100, options.data_dir or ""))
         for name in names
     }
     times, facts = rounds.run(subjects, ROUNDS)
     return {name: [one["seconds"] for one in times[name]] for name in names}, facts
 
 
-def report(options):
-    """Writes departures.md and departures.json."""
-    with flags.quiet_start():
-        from parts import departures_report
-    print(departures_report.write(options, RUNS, FIELDS, EXCLUDED))
-
-
 def parse(arguments):
     """Flags → an argparse namespace with `mode`, one of `MODES`."""
-    mode = arguments[0] if arguments and arguments[0] in MODES else None
-    parser = flags.Parser("benchmark departures", __doc__)
-    parser.add_argument("mode", choices=MODES)
-    parser.add_argument(
-        "--workdir",
-        default="runs/departures",
-        metavar="DIR",
-        help="holds one folder per run (runs/departures)",
-    )
-    if mode != "report":
-        parser.add_argument(
-            "--only",
-            action="append",
-            metavar="NAME",
-            help=f"a run, or one of {', '.join(FIELDS)}; may be repeated (all)",
-        )
-        parser.add_argument(
-            "--data_dir", metavar="PATH", help="tiny-imagenet-200.zip or its folder"
-        )
-        parser.add_argument("--core", type=int, metavar="N", help="the core to run on (the first)")
-        parser.add_argument(
-            "--minutes",
-            type=flags.positive,
-            default=10,
-            metavar="N",
-            help="processor time of each run (10)",
-        )
-    if mode in (None, "report"):
-        add_out(parser)
-        parser.add_argument(
-            "--note", action="append", default=[], metavar="TEXT", help="a sentence for the page"
-        )
+    parser = runs.RunsParser("departures", __doc__, (*FIELDS, *RUNS), MODES)
+    parser.add_argument("--data_dir", metavar="PATH", help="tiny-imagenet-200.zip or its folder")
+    parser.number("--minutes", 10, "processor time of each run")
     return parser.parse(arguments)
 
 
 def main(arguments):
     """Runs `calibrate`, `train` or `report`."""
     options = parse(arguments)
-    return report(options) if options.mode == "report" else train(options)
+    if options.mode != "report":
+        return train(options)
+    with flags.quiet_start():
+        from parts import departures_report
+    departures_report.write(options, RUNS, EXCLUDED)
 
 
 if __name__ == "__main__":

@@ -2,48 +2,40 @@
 
     bin/benchmark input --data_dir=DIR
 
-Each data set that is built in --data_dir is measured in rounds, so that a drift of the machine
-affects all measurements alike:
-
-* the ceiling: libjpeg (or the PNG decoder) alone, on the encoded bytes of the same examples, held
-  in memory, with as many threads;
-* the pipeline: `training_batches` with its shuffling, crops, captions and maps, in images/s (each
-  frame of a video counts);
-* repeated reading: the same images once they are decoded and kept in memory (not for videos);
-* the demand: images/s of a training step of the `small` preset on 32x32 crops of such images.
+Measures each data set that is built in --data_dir in rounds, in images/s (each frame of a video
+counts): the decoder alone on the same bytes in memory, with as many threads; `training_batches`
+with its shuffling, crops, captions and maps; the same images once they are decoded and kept in
+memory (not for videos); and a training step of the `small` preset on 32x32 crops.
 """
 
 import concurrent.futures
 import io
+import math
 import statistics
 import sys
 import time
-
-import numpy as np
 
 from ms_pixelcnn_tf import data
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.data.tfrecords.source import THREADS
 from ms_pixelcnn_tf.errors import UserError
-from parts.tables import add_out, markdown_table, shown_command, write_results
-from parts.timing import seconds_of, spread
+from parts import machine
+from parts.pages import publish, table
+from parts.parser import Parser
+from parts.rounds import seconds_of, spread
 
 BUILT = ("cub", "mpii", "coco", "imagenet", "robot_pushing")
 
 
 def parse(arguments):
     """Flags → an argparse namespace."""
-    parser = flags.Parser("benchmark input", __doc__)
-    number = {"type": flags.positive, "metavar": "N"}
+    parser = Parser("input", __doc__)
     parser.add_argument("--data_dir", required=True, metavar="DIR", help="where data is built")
-    parser.add_argument(
-        "--datasets", default=",".join(BUILT), metavar="NAMES", help="of what is built there (all)"
-    )
-    parser.add_argument("--size", default=64, help="side of the images, pixels (64)", **number)
-    parser.add_argument("--batch", default=32, help="examples a batch (32)", **number)
-    parser.add_argument("--examples", default=512, help="examples a reading (512)", **number)
-    parser.add_argument("--repeats", default=5, help="rounds (5)", **number)
-    add_out(parser)
+    parser.name("--datasets", ",".join(BUILT), "data sets, as far as they are built there")
+    parser.number("--size", 64, "side of the images, pixels")
+    parser.number("--batch", 32, "examples a batch")
+    parser.number("--examples", 512, "examples a reading")
+    parser.number("--repeats", 5, "rounds")
     return parser.parse(arguments)
 
 
@@ -51,56 +43,47 @@ class Subject:
     """One data set to measure."""
 
     def __init__(self, name, options):
-        self.name = name
-        self._options = options
-        self._source = data.load(name, data_dir=options.data_dir, image_size=options.size)
-        self._feature = "frames" if self._source.is_video else "image"
-        count = min(options.examples, self._source.size("train"))
-        self._indices = np.arange(count)
-        encoded = [self._source.raw("train", i)[self._feature] for i in self._indices]
-        self._encoded = [b for e in encoded for b in (e if self._source.is_video else [e])]
-        self._images = len(self._encoded)
-        self.description = self._source.description
+        self.name, self._options = name, options
+        source = self._load()
+        self.description, self._is_video = source.description, source.is_video
+        self._feature = "frames" if source.is_video else "image"
+        count = min(options.examples, source.size("train"))
+        encoded = [source.raw("train", index)[self._feature] for index in range(count)]
+        self._encoded = sum(map(list, encoded), []) if source.is_video else encoded
         self.readings = {"decoder": [], "pipeline": [], "kept": []}
 
     def measure(self):
         """Measures one round, in images/s."""
-        self.readings["decoder"].append(self._images / seconds_of(self._decode_alone))
-        fresh = data.load(self.name, data_dir=self._options.data_dir, image_size=self._options.size)
-        fields = fresh.fields
-        seconds, images = self._stream(fresh, fields, random_crop=True)
-        self.readings["pipeline"].append(images / seconds)
-        if not fresh.is_video:
-            self._stream(fresh, ("image",), random_crop=False)
-            seconds, images = self._stream(fresh, ("image",), random_crop=False)
-            self.readings["kept"].append(images / seconds)
+        seconds = seconds_of(self._decode_alone)
+        self.readings["decoder"].append(len(self._encoded) / seconds)
+        fresh = self._load()
+        self.readings["pipeline"].append(self._rate(fresh, fresh.fields, random_crop=True))
+        if not self._is_video:
+            self._rate(fresh, ("image",), random_crop=False)
+            self.readings["kept"].append(self._rate(fresh, ("image",), random_crop=False))
+
+    def _load(self):
+        options = self._options
+        return data.load(self.name, data_dir=options.data_dir, image_size=options.size)
 
     def _decode_alone(self):
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(_decode, self._encoded))
 
-    def _stream(self, source, fields, random_crop):
-        """Seconds of reading and images read, without the first batch, which starts the threads."""
+    def _rate(self, source, fields, random_crop):
+        """Images/s of reading, without the first batch, which starts the threads."""
         from ms_pixelcnn_tf.data.batches.pipeline import training_batches
 
-        steps = max(2, self._options.examples // self._options.batch)  # repeats a small data set
-        batches = (
-            training_batches(
-                source,
-                batch_size=self._options.batch,
-                seed=0,
-                fields=fields,
-                random_crop=random_crop,
-            )
-            .take(steps + 1)
-            .as_numpy_iterator()
+        size = self._options.batch
+        steps = max(2, self._options.examples // size)  # repeats a small data set
+        batches = training_batches(
+            source, batch_size=size, seed=0, fields=fields, random_crop=random_crop
         )
+        batches = batches.take(steps + 1).as_numpy_iterator()
         next(batches)
-        started = time.perf_counter()
-        images = sum(
-            np.prod(b[self._feature].shape[: 2 if source.is_video else 1]) for b in batches
-        )
-        return time.perf_counter() - started, int(images)
+        started, axes = time.perf_counter(), 2 if self._is_video else 1
+        images = sum(math.prod(batch[self._feature].shape[:axes]) for batch in batches)
+        return images / (time.perf_counter() - started)
 
     def results(self):
         """A summary of the rounds, as a dict for JSON."""
@@ -111,9 +94,7 @@ class Subject:
             "decoder_images_per_second": spread(self.readings["decoder"]),
             "pipeline_images_per_second": spread(self.readings["pipeline"]),
             "pipeline_over_decoder": spread([ours / ceiling for ours, ceiling in pairs]),
-            "kept_images_per_second": spread(self.readings["kept"])
-            if self.readings["kept"]
-            else None,
+            "kept_images_per_second": self.readings["kept"] and spread(self.readings["kept"]),
         }
 
 
@@ -126,22 +107,19 @@ def _decode(content):
 
 def appetite(options):
     """Images/s that a training step of the `small` preset consumes."""
-    from parts.floor_subject import FloorSubject
+    from parts.subjects import TrainedSubject
 
     fields = {"image_size": options.size, "batch_size": options.batch, "crop_size": 32}
-    model = FloorSubject({"preset": "small"} | fields, samples=False)
-    seconds = [model.measure()["training"] for _ in range(options.repeats)]
+    model = TrainedSubject({"preset": "small"} | fields)
+    model.train()  # traces
+    seconds = [seconds_of(model.train) for _ in range(options.repeats)]
     return options.batch / statistics.median(seconds)
 
 
 def main(arguments):
-    """Measures, prints the page and writes `input.md` and `input.json`."""
+    """Measures, and writes the page `input`."""
     options = parse(arguments)
-    with flags.quiet_start():
-        import tensorflow as tf
-
-        import machine
-    tf.get_logger().setLevel("ERROR")
+    machine.start_tensorflow()
     subjects = []
     for name in options.datasets.split(","):
         try:
@@ -154,55 +132,38 @@ def main(arguments):
         for subject in subjects:
             subject.measure()
     results = {
-        "command": shown_command("input", arguments),
-        "machine": machine.describe(),
         "threads": THREADS,
-        "size": options.size,
-        "batch": options.batch,
         "training_images_per_second": appetite(options),
         "datasets": [subject.results() for subject in subjects],
     }
-    page = markdown(results, machine.sentences(results["machine"]))
-    print(page)
-    write_results(options.out, "input", page, results)
+    publish(options, "input", "Input pipeline", results, body)
 
 
-def markdown(results, where):
-    """The page as Markdown."""
-    rows = [
-        [
-            entry["dataset"],
-            _rate(entry["decoder_images_per_second"]),
-            _rate(entry["pipeline_images_per_second"]),
-            f"**{entry['pipeline_over_decoder']['median']:.2f}**",
-            _rate(entry["kept_images_per_second"]),
-        ]
-        for entry in results["datasets"]
+def body(results):
+    """The page's paragraphs."""
+    size, found = results["settings"]["size"], results["datasets"]
+    columns = [
+        ("data set", lambda one: one["dataset"]),
+        ("decoder alone", lambda one: _rate(one["decoder_images_per_second"])),
+        ("pipeline", lambda one: _rate(one["pipeline_images_per_second"])),
+        ("ratio", lambda one: f"**{one['pipeline_over_decoder']['median']:.2f}**"),
+        ("once decoded", lambda one: _rate(one["kept_images_per_second"])),
     ]
-    notes = "\n".join(
-        f"- {entry['dataset']}: {entry['description']}" for entry in results["datasets"]
-    )
-    return "\n".join(
-        [
-            "# Input pipeline\n",
-            f"`{results['command']}`. {where} Images/s at {results['size']}x{results['size']}, "
-            f"{results['threads']} threads; medians of rounds, a ratio is the median of the "
-            "rounds' own.\n",
-            markdown_table(
-                ["data set", "decoder alone", "pipeline", "ratio", "once decoded"], rows
-            ),
-            "The pipeline reads records, proves their checksums, decodes, crops at random, "
-            "resizes and makes maps, shuffled; the decoder alone gets the same bytes from memory. "
-            "Once decoded: central crops are kept in memory. A video's frames count one by one.\n",
-            "A training step of the `small` preset takes "
-            f"{results['training_images_per_second']:.0f} images/s here.\n",
-            notes + "\n",
-        ]
-    )
+    return [
+        f"Images/s at {size}x{size}, {results['threads']} threads; medians of rounds, a ratio is "
+        "the median of the rounds' own.",
+        table(columns, found),
+        "The pipeline reads records, checks their checksums, decodes, crops at random, resizes and "
+        "makes maps, shuffled; the decoder alone gets the same bytes from memory. Once decoded: "
+        "central crops are kept in memory. A video's frames count one by one.",
+        "A training step of the `small` preset takes "
+        f"{results['training_images_per_second']:.0f} images/s here.",
+        "\n".join(f"- {one['dataset']}: {one['description']}" for one in found),
+    ]
 
 
 def _rate(reading):
-    return "–" if reading is None else f"{reading['median']:,.0f}"
+    return f"{reading['median']:,.0f}" if reading else "–"
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ is worth.
 import numpy as np
 
 from ms_pixelcnn_tf.cli import flags
-from ms_pixelcnn_tf.configs.checks import unknown
-from parts.tables import add_out, markdown_table, shown_command, write_results
+from parts.pages import publish, table
+from parts.parser import Parser
 
 HELD_OUT = ("ring", "moon")
 SCORES = {"bits_per_dim": "bits", "corrected_bits_per_dim": "less PNG", "peak_bits": "peak"}
 TASKS = {
     "kind": "the main shape is of a kind that training never shows: a ring or a moon",
-    "pair": (
-        "the main shape is of a pair of kind and colour that training never shows (split novel)"
-    ),
+    "pair": "the main shape is of a pair of kind and colour that training never shows",
     "scratch": "a line across, two pixels wide, of one colour",
     "spot": "a square of 4x4 pixels of one colour",
     "blank": "one colour and nothing else",
@@ -40,9 +38,8 @@ def odd(task, source, count):
     if task == "pair":
         return source.examples("novel", np.arange(count), ("image",))["image"]
     if task == "blank":
-        return np.broadcast_to(colours[:, None, None], (count, *source.image_size, 3)).astype(
-            "uint8"
-        )
+        shape = (count, *source.image_size, 3)
+        return np.broadcast_to(colours[:, None, None], shape).astype("uint8")
     if task == "noise":
         return generator.integers(0, 256, (count, *source.image_size, 3)).astype("uint8")
     # From other scenes than the usual images, so that none repeats a usual one.
@@ -85,11 +82,7 @@ def measure(model, source, count, tasks=TASKS):
     for task in tasks:
         of_odd = scored(odd(task, source, count))
         results[task] = {score: auroc(of_usual[score], of_odd[score]) for score in SCORES}
-        print(
-            task,
-            {SCORES[name]: round(value, 3) for name, value in results[task].items()},
-            flush=True,
-        )
+        print(task, results[task], flush=True)
     return results
 
 
@@ -126,53 +119,36 @@ def _spot(image, colour, generator):
 
 
 def main(arguments):
-    """Measures, prints the page and writes `odd_images.md` and `odd_images.json`."""
-    parser = flags.Parser("benchmark odd_images", __doc__)
-    parser.add_argument(
-        "--model",
-        default="shapes-tiny",
-        metavar="NAME|DIR",
-        help="an unconditional model of shapes (shapes-tiny)",
-    )
-    parser.add_argument(
-        "--count", type=flags.positive, default=500, metavar="N", help="images of each task (500)"
-    )
-    parser.add_argument("--only", metavar="TASK", help=f"one of {', '.join(TASKS)} (all)")
-    add_out(parser)
+    """Measures, and writes the page `odd_images`."""
+    parser = Parser("odd_images", __doc__)
+    parser.name("--model", "shapes-tiny", "an unconditional model of shapes, or its folder")
+    parser.number("--count", 500, "images of each task")
+    parser.add_argument("--only", choices=TASKS, help="(all)")
     options = parser.parse(arguments)
-    if options.only is not None and options.only not in TASKS:
-        raise unknown("task", options.only, TASKS)
     with flags.quiet_start():
-        import machine
         from ms_pixelcnn_tf.pretrained import find
         from ms_pixelcnn_tf.runs.run import Run
-        from ms_pixelcnn_tf.runs.source import load_source
-
-        described = machine.describe()
     run = Run(find(options.model))
-    model, source = run.model(), load_source(run.config)
-    results = measure(model, source, options.count, [options.only] if options.only else TASKS)
-    command = shown_command("odd_images", arguments, ("--out",))
-    rows = [
-        (TASKS[task], *(f"{found[score]:.3f}" for score in SCORES))
-        for task, found in results.items()
+    tasks = [options.only] if options.only else TASKS
+    results = {"auroc": measure(run.model(), run.source(), options.count, tasks)}
+    publish(options, "odd_images", "Finding odd images", results, body)
+
+
+def body(results):
+    """The page's paragraphs."""
+    settings, found = results["settings"], results["auroc"]
+    columns = [
+        ("what is odd", TASKS.get),
+        *((name, lambda task, s=score: f"{found[task][s]:.3f}") for score, name in SCORES.items()),
     ]
-    page = (
-        f"# Finding odd images\n\n`{command}`: {machine.sentences(described)} Model "
-        f"{options.model}, {options.count} usual images and as many odd ones a task.\n\nAUROC: the "
-        "chance that an odd image scores higher than a usual one. Bits: the model's, per "
-        "sub-pixel, as likelihoods rank. Less PNG: those less the bits of a PNG of the same pixels "
-        "(Serrà et al., 2020). Peak, by which `bin/score` ranks unless it is told: the mean of the "
-        "most surprising hundredth of an image's sub-pixels.\n\n"
-        + markdown_table(("what is odd", *SCORES.values()), rows)
-    )
-    write_results(
-        options.out,
-        "odd_images",
-        page,
-        {"command": command, "machine": described, "count": options.count, "auroc": results},
-    )
-    print(page)
+    return [
+        f"Model {settings['model']}, {settings['count']} usual images and as many odd ones a task.",
+        "AUROC: the chance that an odd image scores higher than a usual one. Bits: the model's, "
+        "per sub-pixel, as likelihoods rank. Less PNG: those less the bits of a PNG of the same "
+        "pixels (Serrà et al., 2020). Peak, by which `bin/score` ranks by default: the mean of the "
+        "most surprising hundredth of an image's sub-pixels.",
+        table(columns, found),
+    ]
 
 
 if __name__ == "__main__":

@@ -8,16 +8,15 @@ in `float32` again from another seed, which shows how far two equal runs differ.
 images/s bfloat16 trains, at the paper's widths, is measured by `bin/benchmark floor`.
 """
 
-import pathlib
 import sys
 import tempfile
 
-import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run, replace
-from parts.tables import add_out, markdown_table, shown_command, write_results, yes
+from parts import machine
+from parts.pages import goals_table, publish, table
+from parts.parser import Parser
 
-GOAL = 0.01  # largest difference, bits per sub-pixel
 RUNS = {
     "float32": {"dtype": "float32"},
     "mixed_bfloat16": {"dtype": "mixed_bfloat16"},
@@ -28,13 +27,11 @@ SPLITS = ("validation", "novel")
 
 def parse(arguments):
     """Flags → an argparse namespace."""
-    parser = flags.Parser("benchmark precision", __doc__)
-    number = {"type": flags.positive, "metavar": "N"}
-    parser.add_argument("--preset", default="tiny", metavar="NAME", help="recipe (tiny)")
-    parser.add_argument("--size", default=32, help="side of an image, pixels (32)", **number)
-    parser.add_argument("--steps", default=1000, help="of a run (1000)", **number)
-    parser.add_argument("--examples", default=500, help="images scored a split (500)", **number)
-    add_out(parser)
+    parser = Parser("precision", __doc__)
+    parser.name("--preset", "tiny", "recipe")
+    parser.number("--size", 32, "side of an image, pixels")
+    parser.number("--steps", 1000, "of a run")
+    parser.number("--examples", 500, "images scored a split")
     return parser.parse(arguments)
 
 
@@ -54,10 +51,9 @@ def configuration(name, options):
 
 
 def measure(options):
-    """Trains and scores each run: dict name → "bits" → split → bits per sub-pixel."""
+    """Trains and scores each run: dict name → split → bits per sub-pixel."""
     from ms_pixelcnn_tf.evaluation.splits import evaluate
     from ms_pixelcnn_tf.models import make_model
-    from ms_pixelcnn_tf.runs.run import Run
     from ms_pixelcnn_tf.runs.source import load_source
     from ms_pixelcnn_tf.training import loop
     from ms_pixelcnn_tf.training.step import copy_weights
@@ -68,61 +64,41 @@ def measure(options):
         run = configuration(name, options)
         source = load_source(run)
         with tempfile.TemporaryDirectory() as folder:
-            folder = pathlib.Path(folder)
-            loop.train(loop.fit_to_source(run, source), folder, source)
-            trained = Run(folder).model()
+            trained = loop.train(run, folder, source)
         model = make_model(replace(trained.config, dtype="float32"))
         copy_weights(trained, model)
         found[name] = {
-            "bits": {
-                split: evaluate(model, source, split, 50, options.examples).bits_per_dim
-                for split in SPLITS
-            }
+            split: evaluate(model, source, split, 50, options.examples).bits_per_dim
+            for split in SPLITS
         }
     return found
 
 
-def markdown(results):
-    """The page as Markdown."""
-    settings, runs = results["settings"], results["runs"]
-    plain = runs["float32"]["bits"]
-    rows = [
-        (
-            name,
-            *(f"{one['bits'][split]:.4f}" for split in SPLITS),
-            *(f"{one['bits'][split] - plain[split]:+.4f}" for split in SPLITS),
-        )
-        for name, one in runs.items()
-    ]
-    gap = abs(runs["mixed_bfloat16"]["bits"]["validation"] - plain["validation"])
-    return (
-        "# Training in bfloat16\n\n"
-        f"`{results['command']}`: {machine.sentences(results['machine'])}\n\n"
+def body(results):
+    """The page's paragraphs."""
+    settings, bits = results["settings"], results["bits"]
+    plain = bits["float32"]
+    gap = abs(bits["mixed_bfloat16"]["validation"] - plain["validation"])
+    columns = [("run", lambda name: name)]
+    columns += [(s, lambda name, s=s: f"{bits[name][s]:.4f}") for s in SPLITS]
+    for s in SPLITS:
+        columns.append((f"{s}, less float32", lambda n, s=s: f"{bits[n][s] - plain[s]:+.4f}"))
+    return [
         f"`shapes` at {settings['size']}×{settings['size']}, preset {settings['preset']}, "
         f"{settings['steps']:,} steps; bits per sub-pixel of {settings['examples']} images a "
-        "split. All runs are scored in float32.\n\n"
-        + markdown_table(("run", *SPLITS, *(f"{split}, less float32" for split in SPLITS)), rows)
-        + f"\nValidation of the two within {GOAL} bits: {yes(gap <= GOAL)} ({gap:.4f}).\n"
-    )
+        "split. All runs are scored in float32.",
+        table(columns, bits),
+        goals_table([("difference of the two dtypes, validation", "≤ 0.01 bits", f"{gap:.4f}")]),
+    ]
 
 
 def main(arguments):
-    """Trains, prints the page and writes `precision.md` and `precision.json`."""
+    """Trains, and writes the page `precision`."""
     options = parse(arguments)
     configuration("float32", options)  # reports a wrong value before anything is trained
-    machine.require_tensorflow()
-    with flags.quiet_start():
-        import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")  # TensorFlow warns of retracing if models share code
-    results = {
-        "command": shown_command("precision", arguments),
-        "machine": machine.describe(),
-        "settings": {k: v for k, v in vars(options).items() if k != "out"},
-        "runs": measure(options),
-    }
-    page = markdown(results)
-    print(page)
-    write_results(options.out, "precision", page, results)
+    machine.start_tensorflow()
+    results = {"bits": measure(options)}
+    publish(options, "precision", "Training in bfloat16", results, body)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@
     bin/benchmark soak --steps=100000
 
 Trains a tiny model, with checkpoints, validations and TensorBoard as in any run, and reads the
-process's resident memory at regular steps (--every). The slope is that of the least-squares line
-over the second half, when caches and thread pools are full. Then calls `sample` and `log_prob` with
-batch sizes that change from call to call, and counts the graphs traced after the first two calls of
-each.
+process's resident memory. The slope is that of the least-squares line over the second half, when
+caches and thread pools are full. Then calls `sample` and `log_prob` with changing batch sizes.
 """
 
 import pathlib
@@ -15,44 +13,34 @@ import tempfile
 
 import numpy as np
 
-import machine
 from ms_pixelcnn_tf.cli import flags
 from ms_pixelcnn_tf.configs import make_run
-from parts.tables import add_out, markdown_table, shown_command, write_results, yes
+from parts import machine
+from parts.pages import goals_table, publish
+from parts.parser import Parser
 from parts.worker import resident_memory
 
-SLOPE_GOAL = 1.0  # MiB per thousand steps, at most
-TRACES_GOAL = 0  # new graphs in the calls after the first two
-GROWTH_GOAL = 32.0  # MiB in all calls after the first tenth
 LARGEST_BATCH = 17
 MODEL = {
-    "dataset": "shapes",
     "image_size": 8,
     "base_size": 4,
     "num_levels": 16,
     "base_layers": 1,
-    "base_features": 12,
     "residual_blocks": 1,
-    "features": 12,
-    "head_features": 12,
     "batch_size": 4,
     "evaluation_examples": 16,
-    "evaluate_every": 500,
     "checkpoint_every": 250,
     "log_every": 20,
-    "sample_every": 1000,
-    "ema_decay": 0.99,
+    **dict.fromkeys(("base_features", "features", "head_features"), 12),
 }
 
 
 def parse(arguments):
     """Flags → an argparse namespace."""
-    parser = flags.Parser("benchmark soak", __doc__)
-    number = {"type": flags.positive, "metavar": "N"}
-    parser.add_argument("--steps", default=12_000, help="training steps (12000)", **number)
-    parser.add_argument("--every", default=100, help="steps between readings (100)", **number)
-    parser.add_argument("--calls", default=1000, help="of sample and of log_prob (1000)", **number)
-    add_out(parser)
+    parser = Parser("soak", __doc__)
+    parser.number("--steps", 12_000, "training steps")
+    parser.number("--every", 100, "steps between readings")
+    parser.number("--calls", 1000, "of sample and of log_prob")
     options = parser.parse(arguments)
     if options.steps < 8 * options.every:
         parser.error(f"--steps is {options.steps}; valid: at least 8 times --every")
@@ -117,61 +105,30 @@ def count_traces(model):
 
 
 def main(arguments):
-    """Measures, prints the page and writes `soak.md` and `soak.json`."""
+    """Measures, and writes the page `soak`."""
     options = parse(arguments)
-    machine.require_tensorflow()
-    with flags.quiet_start():
-        described = machine.describe()
+    machine.start_tensorflow()
     model, readings = train(options)
-    results = {
-        "command": shown_command("soak", arguments),
-        "machine": described,
-        "steps": options.steps,
-        "calls": options.calls,
-        "slope": slope(readings),
-        "first": readings[0][1],
-        "middle": readings[len(readings) // 2][1],
-        "last": readings[-1][1],
-        **call(model, options),
-        "readings": readings.tolist(),
-    }
-    page = markdown(results)
-    print(page)
-    write_results(options.out, "soak", page, results)
+    results = {"slope": slope(readings), **call(model, options), "readings": readings.tolist()}
+    publish(options, "soak", "Soak", results, body)
 
 
-def markdown(results):
-    """The page as Markdown."""
-    table = [
-        (
-            f"resident memory in {results['steps']:,} training steps, slope over the second half",
-            f"≤ {SLOPE_GOAL:g} MiB a thousand steps",
-            f"{results['slope']:.2f}",
-            yes(results["slope"] <= SLOPE_GOAL),
-        ),
-        (
-            f"new graphs in {results['calls']:,} calls of `sample` and `log_prob`, batches of 1 to "
-            f"{LARGEST_BATCH}, after two",
-            f"≤ {TRACES_GOAL}",
-            results["traces"],
-            yes(results["traces"] <= TRACES_GOAL),
-        ),
-        (
-            "growth of memory in these, after a tenth of them",
-            f"≤ {GROWTH_GOAL:g} MiB",
-            f"{results['growth']:.1f}",
-            yes(results["growth"] <= GROWTH_GOAL),
-        ),
+def body(results):
+    """The page's paragraphs."""
+    steps, calls = (results["settings"][name] for name in ("steps", "calls"))
+    memory = [mib for _, mib in results["readings"]]
+    trained = f"resident memory in {steps:,} training steps, slope over the second half"
+    called = f"{calls:,} calls of `sample` and `log_prob`, batches of 1 to {LARGEST_BATCH}"
+    goals = [
+        (trained, "≤ 1 MiB a thousand steps", f"{results['slope']:.2f}"),
+        (f"new graphs in {called}, after two", "0", results["traces"]),
+        ("growth of memory in these, after a tenth", "≤ 32 MiB", f"{results['growth']:.1f}"),
     ]
-    return "\n".join(
-        [
-            "# Soak\n",
-            f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
-            f"Resident memory after the first reading {results['first']:.0f} MiB, half way "
-            f"{results['middle']:.0f}, at the end {results['last']:.0f}.\n",
-            markdown_table(("figure", "goal", "found", "met"), table),
-        ]
-    )
+    return [
+        f"Resident memory after the first reading {memory[0]:.0f} MiB, half way "
+        f"{memory[len(memory) // 2]:.0f}, at the end {memory[-1]:.0f}.",
+        goals_table(goals),
+    ]
 
 
 if __name__ == "__main__":

@@ -27,14 +27,6 @@ def lossless_bits(images):
     }
 
 
-def settings():
-    """The encoders' settings as text."""
-    return "; ".join(
-        f"{name}: " + ", ".join(f"{key}={options[key]}" for key in options if key != "format")
-        for name, options in CODECS.items()
-    )
-
-
 def _size(image, options):
     file = io.BytesIO()
     Image.fromarray(image).save(file, **options)

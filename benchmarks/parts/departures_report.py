@@ -4,15 +4,13 @@ import json
 import pathlib
 import sys
 
-import machine
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.runs.metrics import read_metrics
 from parts.curves import bits_at, common_reach
-from parts.tables import markdown_table, write_results, yes
+from parts.pages import publish, shown, table
 
-NAME = "departures"
-COMMAND = f"bin/benchmark {NAME}"
 KINDS = {"time": "equal processor time", "examples": "equal examples"}
+COUNTS = {True: "yes", False: "no", None: "–"}  # whether a difference does
 DATA = {
     "images": "tiny-imagenet-32, the preset `small`",
     "conditions": "`shapes` at 32x32 with captions and keypoints, all scales trained together",
@@ -20,13 +18,12 @@ DATA = {
 }
 
 
-def write(options, runs, fields, excluded):
-    """Reads the finished runs and writes departures.md and departures.json; returns the page.
+def write(options, runs, excluded):
+    """Reads the finished runs, and writes the page `departures`.
 
     Args:
-        options: `workdir`, `out` and `note`.
+        options: `workdir` and `out`.
         runs: name → a tuple that starts with the run's group.
-        fields: group → its departures, by name.
         excluded: name of a departure that has no run → the reason.
 
     Raises:
@@ -46,16 +43,13 @@ def write(options, runs, fields, excluded):
     groups = {group: curves for group, curves in groups.items() if f"{group}-ours" in curves}
     if not groups:
         raise UserError(f"{folder} has no finished run GROUP-ours; train one, such as images-ours")
-    results = {"machine": machine.describe(), "notes": options.note, "groups": {}}
+    results = {"excluded": excluded, "groups": {}}
     for group, curves in groups.items():
         found = summarise(group, curves)
         for name, run in found["runs"].items():
             run |= {"calibration": calibrations[name], "curve": curves[name]}
-        found["verdicts"] = [verdict(group, fields[group], kind, found) for kind in KINDS]
         results["groups"][group] = found
-    page = markdown(results, excluded)
-    write_results(options.out, NAME, page, results)
-    return page
+    publish(options, "departures", "What each departure from the paper is worth", results, body)
 
 
 def summarise(group, curves):
@@ -96,79 +90,47 @@ def summarise(group, curves):
     return {"common_examples": common, "spread": spread, "runs": runs}
 
 
-def verdict(group, fields, kind, found):
-    """One sentence that lists the departures worth keeping, those that make no clear difference,
-    and those that are worse than the paper's value."""
-    sorts = {"worth keeping": [], "no clear difference": [], "better at the paper's value": []}
-    keep, unclear, harm = sorts.values()
-    for name in fields:
-        own = found["runs"].get(f"{group}-ours-less-{name}", {}).get(kind, {"exceeds": None})
-        if own["exceeds"] is not None:
-            place = unclear if not own["exceeds"] else keep if own["difference"] > 0 else harm
-            place.append(f"`{name}`")
-    parts = [f"{sort}: {', '.join(names)}" for sort, names in sorts.items() if names]
-    if not parts:
-        return f"At {KINDS[kind]} no departure can be judged yet."
-    return (
-        f"At {KINDS[kind]} (two seeds differ by {found['spread'][kind]:.4f} bits per sub-pixel), "
-        f"{'; '.join(parts)}."
-    )
-
-
-def markdown(results, excluded):
-    """The page as Markdown."""
-    left_out = "".join(f" `{name}` has no run: it {reason}." for name, reason in excluded.items())
+def body(results):
+    """The page's paragraphs."""
+    excluded = results["excluded"].items()
+    left_out = "".join(f" `{name}` has no run: it {reason}." for name, reason in excluded)
     parts = [
-        "# What each departure from the paper is worth",
-        f"`{COMMAND} train` makes the runs (defined in `benchmarks/departures.py`), `{COMMAND} "
-        f"report` this page. {machine.sentences(results['machine'])}",
-        *results["notes"],
+        "`bin/benchmark departures train` makes the runs (defined in `benchmarks/departures.py`).",
         '[The departures](../../docs/departures.md) are tested one at a time: "ours less" one '
         'of them has the paper\'s value of that field and our values of all others; "paper" has '
-        "the paper's values of all departures in its table, and ours of the others. "
-        "Bits per sub-pixel of the validation "
-        'examples, with averaged weights; differences are to "ours", and above zero the run is '
-        'worse. A difference counts if it is larger than that between "ours" and "ours again", '
-        f"another seed; two seeds show the spread only roughly.{left_out}",
+        "the paper's values of all departures in its table, and ours of the others. Bits per "
+        "sub-pixel of the validation examples, with averaged weights; differences are to "
+        '"ours", and above zero the run is worse. A difference counts if it is larger than that '
+        'between "ours" and "ours again", another seed; two seeds show the spread only roughly.'
+        f"{left_out}",
         'Equal processor time: a step of each run was timed in turn with a step of "ours", and '
         "the run has as many steps as that ratio allows in the time of ours, so that its learning "
         "rate ends its schedule within it; the warm-up is a tenth of the steps. Sampling is not "
         "part of it: what a departure such as `type_a_colour` saves there is not shown. Minutes "
-        "are those that the run took, with building its graph and beside other work. Equal "
-        "examples: read from the validation curves, on straight lines, at the "
-        "smallest number of examples that "
-        "any run of the table saw. The slowest run has ended its schedule there and the others "
-        "have not, which favours the slowest.",
+        "are those that the run took, with building its graph and other work on the machine. Equal "
+        "examples: read from the validation curves, on straight lines, at the smallest number of "
+        "examples that any run of the table saw. The slowest run has ended its schedule there and "
+        "the others have not, which favours the slowest.",
     ]
     for group, found in results["groups"].items():
-        parts += [f"## {group.capitalize()}", f"{DATA[group]}.", _table(group, found).rstrip()]
-        parts += found["verdicts"]
-    return "\n\n".join(parts) + "\n"
+        parts += [f"## {group.capitalize()}", f"{DATA[group]}.", _table(group, found)]
+    return parts
 
 
 def _table(group, found):
-    half = ("less ours", "counts")
-    header = ("run", "parameters", "steps", "seconds/step", "minutes", "examples/s")
-    return markdown_table(
-        (*header, "equal time", *half, f"at {found['common_examples']:,} examples", *half),
-        [
-            (
-                name.removeprefix(f"{group}-").replace("-", " "),
-                f"{run['calibration']['parameters'] / 1e6:.2f} M",
-                f"{run['steps']:,}",
-                f"{run['calibration']['seconds_per_step']:.3f}",
-                f"{run['minutes']:.1f}",
-                f"{run['per_second']:.1f}",
-                *(cell for kind in KINDS for cell in _cells(run[kind])),
-            )
-            for name, run in found["runs"].items()
-        ],
-    )
-
-
-def _cells(own):
-    shown = ("–" if own["bits"] is None else f"{own['bits']:.4f}",)
-    if own["difference"] is None:
-        return (*shown, "–", "–")
-    counts = "–" if own["exceeds"] is None else yes(own["exceeds"])
-    return (*shown, f"{own['difference']:+.4f}", counts)
+    columns = [
+        ("run", lambda item: item[0].removeprefix(f"{group}-").replace("-", " ")),
+        ("parameters", lambda item: f"{item[1]['calibration']['parameters'] / 1e6:.2f} M"),
+        ("steps", lambda item: f"{item[1]['steps']:,}"),
+        ("seconds/step", lambda item: f"{item[1]['calibration']['seconds_per_step']:.3f}"),
+        ("minutes", lambda item: f"{item[1]['minutes']:.1f}"),
+        ("examples/s", lambda item: f"{item[1]['per_second']:.1f}"),
+    ]
+    heads = {"time": "equal time", "examples": f"at {found['common_examples']:,} examples"}
+    for kind, head in heads.items():
+        columns += [
+            (head, lambda item, kind=kind: shown(item[1][kind]["bits"], ".4f")),
+            ("less ours", lambda item, kind=kind: shown(item[1][kind]["difference"], "+.4f")),
+            ("counts", lambda item, kind=kind: COUNTS[item[1][kind]["exceeds"]]),
+        ]
+    return table(columns, found["runs"].items())

@@ -7,7 +7,6 @@ learned. Each pixel is judged by itself; the majority then decides the colour of
 """
 
 import numpy as np
-from scipy import ndimage
 
 from ms_pixelcnn_tf.data.procedural import raster
 
@@ -15,7 +14,6 @@ SHADES = np.linspace(0.55, 1.25, 15)  # brightness of a shape, from its lower ed
 NEAR = 45.0  # largest distance from a shade, in levels of 0…255
 CHROMA = 45.0  # smallest difference in a colour between the largest and the smallest of R, G, B
 CORE = 0.45  # share of a shape's radius: a disc inside the outline of every kind
-MIN_AREA = 0.006  # share of the shorter side squared; half of the smallest shape's area
 # [colours, shades, 3] in 0…255.
 PALETTE = (255 * SHADES[:, None] * np.array(list(raster.COLOURS.values()))[:, None]).clip(0, 255)
 
@@ -55,28 +53,3 @@ def colour_at(images, places):
         if 2 * votes.max() >= len(seen):
             found[number] = votes.argmax()
     return found
-
-
-def find_colours(image):
-    """The coloured regions of an image, largest first.
-
-    Args:
-        image: `[H, W, 3]`, RGB in 0…255, uint8 or float.
-
-    Returns:
-        A list of `(colour, x, y, area)`: an index into `COLOUR_NAMES`, the region's centre in
-        pixels, and its number of pixels. A region has one colour, and its pixels are joined along
-        their sides. Regions below MIN_AREA and lines one pixel wide are left out.
-    """
-    colours = pixel_colours(image)
-    height, width = colours.shape
-    regions = []
-    for colour in np.unique(colours[colours >= 0]).tolist():
-        squares = ndimage.binary_opening(colours == colour, np.ones((2, 2)))
-        labels, count = ndimage.label(squares)
-        for number in range(1, count + 1):
-            rows, columns = np.nonzero(labels == number)
-            if len(rows) >= MIN_AREA * min(height, width) ** 2:
-                centre = float(columns.mean()) + 0.5, float(rows.mean()) + 0.5
-                regions.append((colour, *centre, len(rows)))
-    return sorted(regions, key=lambda region: -region[3])

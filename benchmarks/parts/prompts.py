@@ -83,17 +83,10 @@ def _candidates(source, split, index, form):
     pixels, scene = min(source.image_size), source.scene(split, index)
     shapes, found = scene.shapes, []
     for caption in captions(scene, source.channels == 3):
-        named = _named(caption, shapes)
+        named = [s for s in shapes if f"{COLOUR_NAMES[s.colour]} {KINDS[s.kind]}" in caption]
         is_relation = any(f" {words} " in caption for words in RELATIONS)
         enough = 2 if form == "relation" else len(shapes)
         if shapes[0] in named and is_relation == (form == "relation") and len(named) >= enough:
             asked = [(s.colour, s.x * pixels, s.y * pixels, s.radius * pixels) for s in named]
             found.append((caption, asked))
     return found
-
-
-def _named(caption, shapes):
-    """The shapes that a caption names with their colour."""
-    return [
-        shape for shape in shapes if f"{COLOUR_NAMES[shape.colour]} {KINDS[shape.kind]}" in caption
-    ]

@@ -4,15 +4,15 @@ Everything timed uses `keras.ops`, so the same rows can be measured on JAX.
 """
 
 import math
+import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
-import flops
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import make_run
-from ms_pixelcnn_tf.models import make_model
 from ms_pixelcnn_tf.models.checks import uniforms_dtype
 from ms_pixelcnn_tf.models.compiling import compile_function
 from ms_pixelcnn_tf.models.video import rollout
@@ -20,27 +20,41 @@ from ms_pixelcnn_tf.models.video.frame_factors import FrameContext
 from ms_pixelcnn_tf.networks import MaskedUpscalerA
 from ms_pixelcnn_tf.sampling import loops
 from ms_pixelcnn_tf.sampling.samplers import CachedSampler
-from parts.timing import seconds_of
+from parts import flops
+from parts.rounds import seconds_of
+from parts.subjects import Subject
 from parts.worker import peak_memory
 
 
-class Sampler:
+class Sampler(Subject):
     """Base class of the subjects: the order of the measurements, and the facts.
 
     The clock of the first sample starts before the model is built; imports are not timed. The peak
     memory is read after that sample, before the likelihood is traced.
 
-    Sub-classes define `build`, `sample` and `score`, which return when their results are ready;
-    `flops`, the operations of all network evaluations per example (None: not counted; for naive
-    sampling of videos, without those on past frames); and `network_evaluations`. They may set
-    `scale`, a factor on the seconds of `sample` (above 1: only a part is run).
+    Sub-classes define `prepare`, which builds what only this sampler needs; `sample`, which returns
+    when its results are ready; and `flops`, the operations of all network evaluations per example
+    (for naive sampling of videos, without those on past frames). They may set `scale`, a factor on
+    the seconds of `sample` (above 1: only a part is run), and `network_evaluations`: evaluations of
+    whole networks per example, of a naive sampler all, of `OlogN` its upscalers' (None: not
+    counted).
+
+    Args:
+        fields: of `make_run`.
+        batch: examples at a time.
+        sampler: a way to sample, as in the sub-class.
+        evaluations: evaluations of the network to time for the naive sampler.
     """
 
-    scale = 1.0
+    scale, network_evaluations = 1.0, None
 
-    def __init__(self):
-        before = peak_memory()
-        self.first = seconds_of(self.build) + seconds_of(self.sample)
+    def __init__(self, fields, batch, sampler, evaluations):
+        self._sampler, self._evaluations = sampler, evaluations
+        before, started = peak_memory(), time.perf_counter()
+        super().__init__(make_run(**fields).model, batch)
+        self.prepare()
+        self.sample()
+        self.first = time.perf_counter() - started
         self.memory = before, peak_memory()
         self.score()
 
@@ -53,14 +67,9 @@ class Sampler:
             "memory": self.memory[1],
             "parameters": int(self.model.count_params()),
             "extrapolated_by": self.scale,
-            "flops": self.flops(),
-            "evaluations": self.network_evaluations(),
+            "flops": self.flops() if keras.backend.backend() == "tensorflow" else None,
+            "evaluations": self.network_evaluations,
         }
-
-    def network_evaluations(self):
-        """Evaluations of whole networks that sampling one example takes: one per sub-pixel (or
-        pixel) for a naive sampler, those of the upscalers for `OlogN`; None: not counted."""
-        return None
 
     def measure(self):
         """One round, in seconds: sampling and the likelihood."""
@@ -71,57 +80,31 @@ class Sampler:
 
 
 class ImageSampler(Sampler):
-    """An image model.
+    """An image model. The samplers are "naive" (of ON: some evaluations of the network are timed
+    and extrapolated to `naive_evaluations`), "cached" or "graph" (`decode`, one compiled call), and
+    "steps" (`StepByStep`)."""
 
-    Args:
-        fields: of `make_run`.
-        batch: images at a time.
-        sampler: "naive" (of ON: `evaluations` of the network are timed and extrapolated to
-            `naive_evaluations`), "cached" or "graph" (`decode`, one compiled call), or "steps"
-            (`StepByStep`).
-        evaluations: full evaluations to time for the naive sampler.
-    """
-
-    def __init__(self, fields, batch, sampler, evaluations):
-        self._fields, self._batch = fields, batch
-        self._sampler, self._evaluations = sampler, evaluations
-        super().__init__()
-
-    def build(self):
-        config = make_run(**self._fields).model
-        self.model = make_model(config)
-        shape = (self._batch, *config.image_size, config.channels)
-        generator = np.random.default_rng(0)
-        self._uniforms = generator.random(shape, dtype=uniforms_dtype(config))
-        self._images = generator.integers(0, config.num_levels, shape).astype("int32")
+    def prepare(self):
+        upscalers = len(self.model.upscalers) * group_evaluations(self.model)
+        self.network_evaluations = upscalers or None
         if self._sampler == "naive":
-            self.scale = naive_evaluations(self.model) / self._evaluations
-            self._run = evaluations(self.model, self._evaluations)
+            self.network_evaluations = naive_evaluations(self.model)
+            self.scale = self.network_evaluations / self._evaluations
+            run = evaluations(self.model, self._evaluations)
+            self.sample = lambda: np.asarray(run(self.examples))
         elif self._sampler == "steps":
-            self._run = StepByStep(self.model)
-
-    def sample(self):
-        if self._sampler == "naive":
-            np.asarray(self._run(self._images))
-        elif self._sampler == "steps":
-            np.asarray(self._run(self._uniforms))
+            run = StepByStep(self.model)
+            self.sample = lambda: np.asarray(run(self.uniforms))
         else:
-            self.model.decode(self._uniforms)
-
-    def score(self):
-        for log_prob in self.model.log_prob_terms(self._images).values():
-            np.asarray(log_prob)
+            self.sample = self.decode
 
     def flops(self):
-        base, *groups = flops.forward_flops(self.model).values()
+        shape = (*self.model.sizes[0], self.config.channels)
+        base = flops.graph_flops(self.model.base, tf.TensorSpec((1, *shape), tf.int32))
         if self._sampler == "naive":
             return naive_evaluations(self.model) * base
-        return base + group_evaluations(self.model) * sum(groups)
-
-    def network_evaluations(self):
-        if self._sampler == "naive":
-            return naive_evaluations(self.model)
-        return len(self.model.upscalers) * group_evaluations(self.model) or None
+        groups = flops.likelihood_flops(self.model) - base
+        return base + group_evaluations(self.model) * groups
 
 
 class StepByStep:
@@ -184,72 +167,28 @@ class StepByStep:
 
 
 class VideoSampler(Sampler):
-    """A video model.
+    """A video model. The samplers are "naive" (of OTN: some evaluations of its decoder on a whole
+    frame are timed and extrapolated to one per sub-pixel of all frames; its work on past frames is
+    left out, which flatters it), "cached" (of OTN: one frame is timed and extrapolated to all),
+    "graph" (`decode`, one compiled call), and "steps" (one compiled call per frame)."""
 
-    Args:
-        fields: of `make_run`.
-        batch: clips at a time.
-        sampler: "naive" (of OTN: `evaluations` of its decoder on a whole frame are timed and
-            extrapolated to one per sub-pixel of all frames; its work on past frames is left out,
-            which flatters it), "cached" (of OTN: `frames` frames are timed and extrapolated to
-            all), "graph" (`decode`, one compiled call), or "steps" (one compiled call per frame).
-        evaluations: evaluations to time for the naive sampler.
-        frames: frames to time for the cached sampler.
-    """
-
-    def __init__(self, fields, batch, sampler, evaluations, frames):
-        self._fields, self._batch, self._sampler = fields, batch, sampler
-        self._evaluations, self._timed_frames = evaluations, frames
-        super().__init__()
-
-    def build(self):
-        self._config = config = make_run(**self._fields).model
-        self.model = make_model(config)
-        generator = np.random.default_rng(0)
-        frame = (*config.image_size, config.channels)
-        self._uniforms = generator.random(
-            (self._batch, config.predicted_frames, *frame), dtype=uniforms_dtype(config)
-        )
-        self._frames = generator.integers(
-            0, config.num_levels, (self._batch, config.num_frames, *frame)
-        ).astype("int32")
-        sizes = {"actions": config.action_size, "states": config.state_size}
-        self._conditions = {
-            name: generator.uniform(-1, 1, (self._batch, config.num_frames, sizes[name])).astype(
-                "float32"
-            )
-            for name in config.conditions
-        }
+    def prepare(self):
+        config = self.config
         if self._sampler == "naive":
-            needed = math.prod(frame) * config.predicted_frames
-            self.scale = needed / self._evaluations
-            self._evaluate = frame_evaluations(self.model, self._evaluations)
+            sub_pixels = math.prod(config.image_size) * config.channels * config.predicted_frames
+            self.scale = sub_pixels / self._evaluations
+            run = frame_evaluations(self.model, self._evaluations)
+            hidden = np.zeros((self.batch, *self.model.past.size, config.lstm_features), "float32")
+            self.sample = lambda: np.asarray(run(self.examples[:, 0], hidden))
         elif self._sampler == "cached":
-            self.scale = config.predicted_frames / min(self._timed_frames, config.predicted_frames)
-            self._state = self._start()
-
-    def sample(self):
-        if self._sampler == "naive":
-            hidden = (self._batch, *self.model.past.size, self._config.lstm_features)
-            np.asarray(self._evaluate(self._frames[:, 0], np.zeros(hidden, "float32")))
-        elif self._sampler == "cached":
-            self._first_frames()
+            self.scale = config.predicted_frames
+            self.sample = self._one_frame()
         else:
-            sampler = {"graph": "cached", "steps": "stepwise"}[self._sampler]
-            given = self._frames[:, : self._config.given_frames]
-            self.model.decode(self._uniforms, given, self._conditions, sampler)
-
-    def score(self):
-        terms = self.model.log_prob_terms(self._frames, self._conditions)
-        for log_prob in terms.values():
-            np.asarray(log_prob)
+            way = {"graph": "cached", "steps": "stepwise"}[self._sampler]
+            self.sample = lambda: self.decode(way)
 
     def flops(self):
-        if keras.backend.backend() != "tensorflow":
-            return None  # operations are counted from TensorFlow's graph
-        import tensorflow as tf
-
-        config, model, length = self._config, self.model, self._config.predicted_frames
+        config, model, length = self.config, self.model, self.config.predicted_frames
         shape = (*config.image_size, config.channels)
         frame = tf.TensorSpec((1, *shape), tf.int32)
         if self._sampler == "naive":
@@ -267,23 +206,19 @@ class VideoSampler(Sampler):
             _, past = rollout.advance(model, rollout.initial_state(model, 1), frame, inputs)
             return model.decoder.log_prob_terms(past, frame)
 
-        inputs = {n: tf.TensorSpec((1, v.shape[-1])) for n, v in self._conditions.items()}
+        inputs = {n: tf.TensorSpec((1, v.shape[-1])) for n, v in self.conditions.items()}
         return length * flops.graph_flops(step, frame, inputs)
 
-    def _start(self):
-        given = self._config.given_frames
-        known = {name: values[:, :given] for name, values in self._conditions.items()}
-        return self.model.graphs.start(self._frames[:, :given], known)
-
-    def _first_frames(self):
-        given, state = self._config.given_frames, self._state
-        previous = self._frames[:, given - 1]
-        for index in range(round(self._config.predicted_frames / self.scale)):
-            inputs = {n: values[:, given - 1 + index] for n, values in self._conditions.items()}
-            previous, _, state = self.model.graphs.step(
-                self._uniforms[:, index], previous, state, inputs
-            )
-        np.asarray(previous)
+    def _one_frame(self):
+        """A function that samples the first frame after the given ones."""
+        given, graphs = self.config.given_frames, self.model.graphs
+        known, last = (
+            {name: values[:, part] for name, values in self.conditions.items()}
+            for part in (slice(given), given - 1)
+        )
+        state = graphs.start(self.examples[:, :given], known)
+        previous, uniforms = self.examples[:, given - 1], self.uniforms[:, 0]
+        return lambda: np.asarray(graphs.step(uniforms, previous, state, last)[0])
 
 
 def naive_evaluations(model):

@@ -4,13 +4,12 @@ Samplers that are compared with one another form a group: images with one output
 batch size, or videos. Each group is measured in `rounds`.
 """
 
-import dataclasses
 import sys
+from typing import NamedTuple
 
-import machine
 from parts import paper_models, rounds
-from parts.tables import markdown_table
-from parts.timing import format_spread
+from parts.pages import goals_table, shown, table
+from parts.rounds import format_spread
 
 HOW = {"naive": "naive", "cached": "cached", "steps": "a step a call", "graph": "in-graph"}
 PAPER = {  # Table 4, seconds on a Quadro M4000: 30 images of 32x32, or a frame of 64x64
@@ -23,36 +22,49 @@ PAPER = {  # Table 4, seconds on a Quadro M4000: 30 images of 32x32, or a frame 
     ("OTlogN", "steps"): 3.82,
     ("OTlogN", "graph"): 3.07,
 }
-PAPER_BATCH = 30  # of the images
+PAPERS = "OlogN A, the paper's"  # every departure off: three evaluations of a network per group
+PAPER_BATCH = "batch 30"  # of the images
+HALF = ", encoder at half size"  # ends the name of a video model with the cheaper frame encoder
+VIDEOS = {
+    "OT_baseline": ("graph",),
+    "OTN": ("naive", "cached"),
+    "OT": ("steps", "graph"),
+    "OTlogN": ("steps", "graph"),
+    f"OT{HALF}": ("graph",),
+    f"OTlogN{HALF}": ("graph",),
+}
+MANY, ONE, CLIP = "images, softmax, batch 30", "images, softmax, batch 1", "videos, batch 1"
+RATIOS = {
+    "faster_than_naive": "× naive",
+    "faster_than_cached": "× cached",
+    "sampling_over_likelihood": "sample / likelihood",
+}
+GOALS = (  # group, model, sampler, ratio, goal
+    (MANY, "OlogN A", "graph", "sampling_over_likelihood", "≤ 1.15"),
+    (MANY, "OlogN B", "graph", "sampling_over_likelihood", "≤ 1.4"),
+    (MANY, "ON", "cached", "sampling_over_likelihood", "≤ 1.6"),
+    (MANY, "OlogN A", "graph", "faster_than_naive", "≥ 2,000"),
+    (ONE, "OlogN A", "graph", "faster_than_cached", "≥ 6"),
+    (CLIP, "OT", "graph", "faster_than_naive", "≥ 10,000"),
+    (CLIP, f"OT{HALF}", "graph", "faster_than_naive", "≥ 10,000"),
+    (CLIP, "OTlogN", "graph", "faster_than_naive", "≥ 1,500"),
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One sampler of one model.
+class Row(NamedTuple):
+    """One sampler of one model."""
 
-    Attributes:
-        group: name of the group that it is compared in.
-        model: name to show, such as "OlogN A".
-        variant: as in a configuration.
-        sampler: a key of `HOW`.
-        worker: the arguments of its `Worker`.
-        frames: number of predicted frames; 0 for images.
-    """
-
-    group: str
-    model: str
-    variant: str
-    sampler: str
-    worker: tuple
-    frames: int = 0
+    group: str  # that it is compared in
+    model: str  # name to show, such as "OlogN A"
+    variant: str  # as in a configuration
+    sampler: str  # a key of `HOW`
+    worker: tuple  # the arguments of its `Worker`
+    frames: int = 0  # predicted frames; 0 for images
 
     @property
     def name(self):
         """A name that is unique within the group."""
         return f"{self.model}, {HOW[self.sampler]}"
-
-
-PAPERS = "OlogN A, the paper's"  # every departure off: three evaluations of a network per group
 
 
 def image_rows(options):
@@ -77,41 +89,15 @@ def image_rows(options):
                     )
 
 
-HALF = ", encoder at half size"  # ends the name of a video model with the cheaper frame encoder
-VIDEOS = {
-    "OT_baseline": ("graph",),
-    "OTN": ("naive", "cached"),
-    "OT": ("steps", "graph"),
-    "OTlogN": ("steps", "graph"),
-    f"OT{HALF}": ("graph",),
-    f"OTlogN{HALF}": ("graph",),
-}
-
-
 def video_rows(options):
     """Yields the rows of videos, one group."""
-    shared = {
-        "preset": options.preset,
-        "dataset": "shapes_push",
-        "image_size": options.video_size,
-        "num_frames": options.frames,
-    }
     for model, samplers in VIDEOS.items():
-        variant, stride = (
-            model.removesuffix(HALF),
-            options.frame_stride * (1 + model.endswith(HALF)),
-        )
-        fields = shared | {"variant": variant, "frame_stride": stride}
+        variant = model.removesuffix(HALF)
+        stride = 2 if model.endswith(HALF) else 1
+        fields = paper_models.video_fields(options, variant, frame_stride=stride)
         for sampler in samplers:
-            work = "parts.samplers:VideoSampler", fields, options.video_batch, sampler
-            yield Row(
-                f"videos, batch {options.video_batch}",
-                model,
-                variant,
-                sampler,
-                (*work, options.naive_evaluations, options.cached_frames),
-                options.frames - 2,
-            )
+            work = "parts.samplers:VideoSampler", fields, 1, sampler, options.naive_evaluations
+            yield Row(CLIP, model, variant, sampler, work, options.frames - 2)
 
 
 def measure(rows, repeats):
@@ -127,87 +113,99 @@ def measure(rows, repeats):
 
 
 def _result(row, members, times, facts):
-    own = times[row.name]
-    (naive,) = [facts[other.name] for other in members if other.sampler == "naive"]
-    facts = facts[row.name]
-    result = {
-        "group": row.group,
-        "model": row.model,
-        "variant": row.variant,
-        "sampler": row.sampler,
-        "frames": row.frames,
-        **facts,
+    own, result = times[row.name], row._asdict() | facts[row.name]
+    result |= {
+        "fields": result.pop("worker")[1],
         "sampling_seconds": rounds.spread_of(own, "sampling"),
         "likelihood_seconds": rounds.spread_of(own, "likelihood"),
         "sampling_over_likelihood": rounds.ratios(own, own, "sampling", "likelihood"),
     }
-    for slow in ("naive", "cached"):
-        (baseline,) = [other.name for other in members if other.sampler == slow]
-        result[f"faster_than_{slow}"] = rounds.ratios(times[baseline], own)
-    if naive.get("flops") and facts.get("flops"):
-        result["fewer_flops_than_naive"] = naive["flops"] / facts["flops"]
+    for other in members:
+        if other.sampler in ("naive", "cached"):
+            result[f"faster_than_{other.sampler}"] = rounds.ratios(times[other.name], own)
+        if other.sampler == "naive" and facts[other.name].get("flops"):
+            result["fewer_flops_than_naive"] = facts[other.name]["flops"] / result["flops"]
     return result
 
 
-def find(results, model, sampler):
-    """The first result of a model and a sampler, or None."""
-    for result in results:
-        if (result["model"], result["sampler"]) == (model, sampler):
-            return result
-    return None
-
-
-def table(results):
-    """A Markdown table for each group."""
-    parts = []
-    for group in dict.fromkeys(result["group"] for result in results):
-        members = [result for result in results if result["group"] == group]
-        frames = members[0]["frames"]
-        unit = "s a frame" if frames else "s a batch"
-        header = [
-            "sampler",
-            unit,
-            "× naive",
-            "× cached",
-            "sample / likelihood",
-            "× naive, by operations",
-            "evaluations",
-            "first sample, s",
-            "peak memory, GiB",
-            f"paper, {unit}",
-            "paper, × naive",
-        ]
-        rows = [_cells(result, frames) for result in members]
-        parts.append(f"### {group[0].upper()}{group[1:]}\n\n{markdown_table(header, rows)}\n")
-    return "".join(parts)
-
-
-def _cells(result, frames):
-    per = max(frames, 1)
-    seconds = {k: v / per for k, v in result["sampling_seconds"].items()}
-    extrapolated = result["extrapolated_by"] != 1
-    digits = 0 if seconds["median"] >= 100 else 2 if seconds["median"] >= 1 else 3
-    ratio = result["sampling_over_likelihood"]
-    first, operations = result["first_seconds"], result.get("fewer_flops_than_naive")
-    paper = paper_ratio = None
-    comparable = frames or result["group"].endswith(f"batch {PAPER_BATCH}")
-    if comparable and HALF not in result["model"]:
-        paper = PAPER.get((result["variant"], result["sampler"]))
-        paper_ratio = paper and PAPER["OTN" if frames else "ON", "naive"] / paper
-    memory = result["memory"]
+def body(results):
+    """The page's paragraphs."""
+    rows, settings = results["rows"], results["settings"]
+    before = [row["memory_before"] for row in rows if row["memory_before"]]
+    memory = f", of which {max(before) / 1024:.2f} GiB before the model is built" if before else ""
+    groups = {}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
     return [
-        f"{result['model']}, {HOW[result['sampler']]}",
-        format_spread(seconds, digits) + "\\*" * extrapolated,
-        _times(result["faster_than_naive"]),
-        _times(result["faster_than_cached"]),
-        format_spread(ratio, 0 if ratio["median"] >= 100 else 2),
-        "–" if operations is None else f"{operations:,.0f}",
-        f"{result.get('evaluations') or '–'}",
-        "–" if first is None else f"{first:.1f}",
-        "–" if memory is None else f"{memory / 1024:.2f}",
-        "–" if paper is None else f"{paper:,}",
-        "–" if paper_ratio is None else f"{paper_ratio:,.0f}",
+        _models(settings),
+        f"Medians of {settings['repeats']} rounds (smallest–largest). Each row is a process of its "
+        "own; its first sample counts building the model and tracing; its peak memory is resident, "
+        f"up to that sample{memory}. By operations: the multiply-adds of the naive sampler's "
+        "evaluations (of a video without those on the past) divided by those of the row's "
+        "networks; times would have this ratio if all operations ran equally fast. Evaluations are "
+        "those of whole networks that an image takes: of a naive sampler all, of OlogN its "
+        f"upscalers' (without its base, which makes its pixels one by one). {PAPERS}, has every "
+        "departure of docs/departures.md off, so that a channel-masked network is evaluated once a "
+        'channel; it is compared with the same naive ON, which is ours. "A step a call" is a '
+        "Python loop over compiled steps, as the paper's `sess.run` was: a pixel of OlogN's base "
+        "(each sub-pixel a full evaluation of it), a group of a scale, a frame of a video. "
+        "\\* Extrapolated from a part. The paper's seconds are of a Quadro M4000, 32×32 and 64×64, "
+        "of an upscaler and an output distribution that it does not name: compare its ratios with "
+        "ours, not its times.",
+        *(_group_table(*group) for group in groups.items()),
+        goals_table(list(goals(rows))),
     ]
+
+
+def _models(settings):
+    """Sentences on the models of the page."""
+    size, frames, naive = (settings[k] for k in ("size", "frames", "naive_evaluations"))
+    images = (
+        f"Images: {size}×{size} RGB, 256 levels, {settings['width']} features; OlogN: base "
+        f"{settings['base']}×{settings['base']} with {settings['layers']} gated layers, "
+        f"{settings['blocks']} residual blocks a group, type B with a decoder of "
+        f"{settings['layers']} gated layers on 4×4 patches; ON: {settings['on_layers']} gated "
+        f"layers; naive ON is extrapolated from {naive} evaluations to one per "
+        "sub-pixel with a softmax, one per pixel with a DMOL."
+    )
+    videos = (
+        f"Videos: {settings['video_size']}×{settings['video_size']} RGB, {frames} frames of which "
+        f"2 are given, widths of preset {settings['preset']}; naive OTN is extrapolated from "
+        f"{naive} evaluations of its decoder to one per sub-pixel of {frames - 2} frames, cached "
+        "OTN from one frame."
+    )
+    return {"images": images, "videos": videos}.get(settings["only"], f"{images} {videos}")
+
+
+def _group_table(group, rows):
+    frames = rows[0]["frames"]
+    unit, slow = ("s a frame", "OTN") if frames else ("s a batch", "ON")
+    columns = [
+        ("sampler", lambda row: f"{row['model']}, {HOW[row['sampler']]}"),
+        (unit, _seconds),
+        *((name, lambda row, key=key: _times(row[key])) for key, name in RATIOS.items()),
+        ("× naive, by operations", lambda row: shown(row.get("fewer_flops_than_naive"), ",.0f")),
+        ("evaluations", lambda row: row["evaluations"] or "–"),
+        ("first sample, s", lambda row: shown(row["first_seconds"], ".1f")),
+        ("peak memory, GiB", lambda row: shown(row["memory"], ".2f", 1024)),
+        (f"paper, {unit}", lambda row: shown(_of_paper(row), ",")),
+        ("paper, × naive", lambda row: shown(_of_paper(row, PAPER[slow, "naive"]), ",.0f")),
+    ]
+    return f"### {group[0].upper()}{group[1:]}\n\n{table(columns, rows)}"
+
+
+def _seconds(row):
+    seconds = {k: v / max(row["frames"], 1) for k, v in row["sampling_seconds"].items()}
+    digits = 0 if seconds["median"] >= 100 else 2 if seconds["median"] >= 1 else 3
+    return format_spread(seconds, digits) + "\\*" * (row["extrapolated_by"] != 1)
+
+
+def _of_paper(row, baseline=None):
+    """The paper's seconds of a row, or how often they go into a baseline's; None if it has none."""
+    comparable = row["frames"] or row["group"].endswith(PAPER_BATCH)
+    known = comparable and HALF not in row["model"]
+    seconds = PAPER.get((row["variant"], row["sampler"])) if known else None
+    return baseline / seconds if baseline and seconds else seconds
 
 
 def _times(ratios):
@@ -217,37 +215,9 @@ def _times(ratios):
     return format_spread(ratios, 0 if middle >= 100 else 1 if middle >= 10 else 2)
 
 
-def page(results, how, goals):
-    """The whole page as Markdown.
-
-    Args:
-        results: dict with `command`, `machine`, `rows` and `repeats`.
-        how: Markdown on what was measured.
-        goals: a table of goals as Markdown, or "".
-    """
-    before = [row["memory_before"] for row in results["rows"] if row["memory_before"]]
-    memory = f", of which {max(before) / 1024:.2f} GiB before the model is built" if before else ""
-    return "\n".join(
-        [
-            "# Table 4\n",
-            f"`{results['command']}`: {machine.sentences(results['machine'])}\n",
-            how + "\n",
-            f"Medians of {results['repeats']} rounds (smallest–largest). Each row is a process of "
-            "its own; its first sample counts building the model and tracing; its peak memory is "
-            f"resident, up to that sample{memory}. By operations: the multiply-adds of its "
-            "networks, counted, beside those of the naive sampler's evaluations (of a video "
-            "without what it spends on the past); times would stand so "
-            "if all ran equally fast. Evaluations are those of whole networks that an image takes: "
-            "of a naive sampler all, of OlogN its upscalers' (its base makes its pixels one by one "
-            "beside them). "
-            f"{PAPERS}, has every departure of docs/departures.md off, so that a channel-masked "
-            "network is evaluated once a channel; it stands beside the same naive ON, which is "
-            'ours. "A step a call" is a Python loop over compiled steps, as the '
-            "paper's `sess.run` was: a pixel of OlogN's base (each sub-pixel a full evaluation of "
-            "it), a group of a scale, a frame of a video. \\* Extrapolated from a part. The "
-            "paper's seconds are of a Quadro M4000, 32×32 and 64×64, of an upscaler and a law "
-            "that it does not name: set its ratios beside ours, not its times.\n",
-            table(results["rows"]).rstrip("\n") + "\n",
-            goals,
-        ]
-    )
+def goals(rows):
+    """Yields (figure, goal, found) for each goal of a row that was measured."""
+    for group, model, sampler, ratio, goal in GOALS:
+        for row in rows:
+            if (row["group"], row["model"], row["sampler"]) == (group, model, sampler):
+                yield f"{RATIOS[ratio]}: {model}, {group}", goal, _times(row[ratio])

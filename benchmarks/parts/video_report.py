@@ -5,19 +5,15 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-import machine
 from ms_pixelcnn_tf import data, pixels
-from ms_pixelcnn_tf.data.batches import pipeline
 from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
-from ms_pixelcnn_tf.drawing import film, grids
+from ms_pixelcnn_tf.drawing import film, picture_files
 from ms_pixelcnn_tf.evaluation.splits import evaluate
-from ms_pixelcnn_tf.runs.metrics import read_metrics
 from ms_pixelcnn_tf.runs.run import Run
-from parts.batches import in_batches
-from parts.tables import markdown_table, write_results
+from parts.pages import markdown_table, publish, shown, table
+from parts.scores import in_batches, mean_nats
 
-NAME = "video"
 SPLITS = ("train", "validation", "test_seen", "test_novel")
 # Table 2: nats per sub-pixel on SPLITS; None where the paper has no number.
 PAPER = {
@@ -26,86 +22,60 @@ PAPER = {
     "OT": (1.03, 1.04, 1.04, 1.04),
     "OTlogN": (0.74, 0.74, 1.06, 0.97),
 }
+NONE = (None,) * len(SPLITS)
 ORDER = ("OTN", "OTlogN", "OT", "OT_baseline")  # as the paper has them, best first
 BATCH = 10
+SWAPPED = {"actions": ("actions",), "actions and states": ("actions", "states")}
 PUSHED = 0.35  # displacement of an object that counts as a push, table units
 PUSH_KINDS = {"real_": "real", "copied_": "frame before", "ahead_": "a frame ahead", "": "samples"}
-PUSH_PLACES = {"at_front": "front", "at_push": "moved", "at_end": "end", "at_start": "start"}
+PUSH_PLACES = {"at_front": "front", "at_push": "moved", "at_end": "end"}
 EDGE = 0.7  # place ahead of an object's centre, near its front edge, in radii
 SCALE = 3
 AUGMENTED = "-augmented"  # ends the name of a run that differs from another by augmentation
 
 
-def write(options, runs, command):
-    """Measures, writes the page, its JSON and the film strip; returns the page.
+def write(options, runs):
+    """Measures, and writes the page `video` and the film strip.
 
     Args:
-        options: `workdir`, `out`, `note`, and the numbers `examples`, `pushes` and `rows`.
-        runs: name → fields of its configuration.
-        command: the command as typed.
+        options: `workdir`, `out`, and the numbers `examples`, `pushes` and `rows`.
+        runs: names of the runs.
     """
     found, models = {}, {}
     for name in runs:
-        folder = pathlib.Path(options.workdir) / name
-        model = Run(folder).model()
+        run = Run(pathlib.Path(options.workdir) / name)
+        model, last = run.model(), run.curve[-1]
         source = data.load(
             "shapes_push", image_size=model.config.image_size, num_frames=model.config.num_frames
         )
-        found[name] = training(folder) | {
+        found[name] = {
             "parameters": int(model.count_params()),
+            "past_samples": run.config.train.past_samples,
+            "steps": last["step"],
+            "clips": last["examples"],
+            "cpu_minutes": last["cpu_seconds"] / 60,
             "nats": {
                 split: evaluate(model, source, split, BATCH, options.examples).nats_per_dim
                 for split in SPLITS
             },
             "nats_of_others": {
-                "actions": swapped(model, source, options.examples, ("actions",)),
-                "actions and states": swapped(
-                    model, source, options.examples, ("actions", "states")
-                ),
+                kind: swapped(model, source, options.examples, fields)
+                for kind, fields in SWAPPED.items()
             },
             "pushes": pushes(model, source, options.pushes),
         }
         if name in PAPER:
             models[name] = model
-    results = {
-        "command": command,
-        "machine": machine.describe(),
-        "examples": options.examples,
-        "description": source.description,
-        "notes": options.note,
-        "runs": found,
-    }
-    page = markdown(results)
-    write_results(options.out, NAME, page, results)
+    results = {"description": source.description, "runs": found}
+    publish(options, "video", "Video: Table 2 on shapes_push", results, body)
     picture = strip(models, source, options.rows)
-    grids.write_png(pathlib.Path(options.out) / f"{NAME}.png", picture)
-    return page
+    picture_files.write(pathlib.Path(options.out) / "video.png", picture)
 
 
-def training(folder):
-    """The cost of a training, from its validation curve."""
-    last = read_metrics(folder)[-1]
-    return {
-        "past_samples": Run(folder).config.train.past_samples,
-        "steps": last["step"],
-        "clips": last["examples"],
-        "minutes": last["seconds"] / 60,
-        "cpu_minutes": last["cpu_seconds"] / 60,
-    }
-
-
-def batches(model, source, num, split="test_seen"):
-    """The first `num` clips of a split in the model's format: dict field → numpy array."""
-    fields = ("frames", *model.config.conditions)
-    found = pipeline.evaluation_batches(
-        source,
-        split=split,
-        batch_size=num,
-        num_levels=model.config.num_levels,
-        fields=fields,
-        limit=num,
-    )
-    return {name: np.asarray(v) for name, v in next(pipeline.iterate(found)).items()}
+def clips_of(model, source, indices):
+    """Clips of test_seen: frames as levels, and conditions."""
+    clips = source.examples("test_seen", indices, ("frames", *model.config.conditions))
+    return pixels.quantise(clips.pop("frames"), model.config.num_levels), clips
 
 
 def swapped(model, source, num, fields):
@@ -116,18 +86,13 @@ def swapped(model, source, num, fields):
     Args:
         fields: the fields to swap, of "actions" and "states".
     """
-    clips = batches(model, source, num)
-    frames, given = clips.pop("frames"), model.config.given_frames
-    conditions = dict(clips)
+    frames, clips = clips_of(model, source, np.arange(num))
+    given, conditions = model.config.given_frames, dict(clips)
     for field, first in (("actions", given - 1), ("states", given)):
         if field in fields and field in clips:
             others = np.roll(clips[field], -1, axis=0)
             conditions[field] = np.concatenate([clips[field][:, :first], others[:, first:]], axis=1)
-    total = 0.0
-    for rows in in_batches(num, BATCH):
-        own = {name: values[rows] for name, values in conditions.items()} or None
-        total -= float(np.sum(np.asarray(model.log_prob(frames[rows], own), "float64")))
-    return total / num / sum(model.term_dims.values())
+    return mean_nats(model, frames, conditions, BATCH) / sum(model.term_dims.values())
 
 
 def pushes(model, source, num):
@@ -138,8 +103,7 @@ def pushes(model, source, num):
 
     * "at_front": near its front edge, in the frame in which it moves most;
     * "at_push": around its true place, in the first frame in which it has moved by PUSHED;
-    * "at_end": around its true place, in the last frame;
-    * "at_start": around its place in the last given frame, in the last frame.
+    * "at_end": around its true place, in the last frame.
 
     Returns:
         dict: "objects", their number, and for each place the share of the frames that show the
@@ -147,24 +111,12 @@ def pushes(model, source, num):
         "ahead_at_front", … of samples one frame ahead, given all true frames before; and
         "copied_at_front", … of the frame before, in place of such a sample.
     """
-    config, wanted = model.config, []
-    given = config.given_frames
-    for index in range(source.size("test_seen")):
-        positions = source.episode("test_seen", index).positions
-        moved = np.linalg.norm(positions - positions[given - 1], axis=-1)
-        moved[:given] = 0
-        if moved[-1].max() >= PUSHED:
-            which = int(moved[-1].argmax())
-            wanted.append((index, which, int((moved[:, which] >= PUSHED).argmax())))
-        if len(wanted) == num:
-            break
-    indices = np.array([index for index, *_ in wanted])
-    fields = ("frames", *config.conditions)
-    clips = source.examples("test_seen", indices, fields)
-    frames = pixels.quantise(clips.pop("frames"), config.num_levels)
+    given = model.config.given_frames
+    wanted = pushed_clips(source, given, num)
+    frames, clips = clips_of(model, source, [index for index, *_ in wanted])
     sampled, ahead = [], []
     a_frame_ahead = tf.function(model.sampled_past, autograph=False)
-    for rows in in_batches(len(indices), BATCH):
+    for rows in in_batches(len(wanted), BATCH):
         own = {name: values[rows] for name, values in clips.items()}
         sampled.append(model.sample(frames[rows, :given], own, seed=rows.start))
         drawn = np.random.default_rng(rows.start).random(frames[rows, None].shape, dtype="float32")
@@ -179,7 +131,7 @@ def pushes(model, source, num):
         "": sampled,
     }
     for prefix, levels in shown_clips.items():
-        clips = pixels.dequantise(levels, config.num_levels)
+        clips = pixels.dequantise(levels, model.config.num_levels)
         shown = {place: [] for place in PUSH_PLACES}
         for clip, (index, which, pushed) in zip(clips, wanted, strict=True):
             episode = source.episode("test_seen", index)
@@ -189,10 +141,25 @@ def pushes(model, source, num):
                 ("at_front", fastest, front, 0),
                 ("at_push", pushed, path[pushed], 0.5),
                 ("at_end", -1, path[-1], 0.5),
-                ("at_start", -1, path[given - 1], 0.5),
             ):
                 shown[name].append(shows(clip[seen], episode.objects[which], place, reach))
         found |= {prefix + place: float(np.mean(values)) for place, values in shown.items()}
+    return found
+
+
+def pushed_clips(source, given, num):
+    """The first clips of test_seen in which an object moves by PUSHED or more after the given
+    frames: (index of the clip, number of the object, first frame in which it has moved so far)."""
+    found = []
+    for index in range(source.size("test_seen")):
+        positions = source.episode("test_seen", index).positions
+        moved = np.linalg.norm(positions - positions[given - 1], axis=-1)
+        moved[:given] = 0
+        if len(found) == num:
+            break
+        if moved[-1].max() >= PUSHED:
+            which = int(moved[-1].argmax())
+            found.append((index, which, int((moved[:, which] >= PUSHED).argmax())))
     return found
 
 
@@ -238,138 +205,90 @@ def strip(models, source, num):
     Args:
         models: name → model, of frames of one size.
     """
-    config = next(iter(models.values())).config
-    given, rows = config.given_frames, []
-    for index in range(source.size("test_seen")):
-        positions = source.episode("test_seen", index).positions
-        if np.linalg.norm(positions[-1] - positions[given - 1], axis=-1).max() >= PUSHED:
-            rows.append(index)
-        if len(rows) == num:
-            break
-    clips = source.examples("test_seen", np.array(rows), ("frames", *config.conditions))
-    frames = pixels.quantise(clips.pop("frames"), config.num_levels)
+    model = next(iter(models.values()))
+    given = model.config.given_frames
+    rows = [index for index, *_ in pushed_clips(source, given, num)]
+    frames, clips = clips_of(model, source, rows)
     shown = [frames] + [
         np.concatenate([frames[:, :given], model.sample(frames[:, :given], clips, seed=1)], axis=1)
         for model in models.values()
     ]
-    shown = pixels.dequantise(np.stack(shown, axis=1), config.num_levels)
+    shown = pixels.dequantise(np.stack(shown, axis=1), model.config.num_levels)
     return film.strip(shown, ("real", *models), given, SCALE, every=2)
 
 
-def markdown(results):
-    """The page as Markdown."""
-    runs, rows = results["runs"], []
-    for name, found in runs.items():
-        ours = [f"{found['nats'][split]:.3f}" for split in SPLITS]
-        paper = ["–" if v is None else f"{v:.2f}" for v in PAPER.get(name, (None,) * 4)]
-        rows.append((name, *ours, *paper))
-    header = ("variant", *SPLITS, *(f"paper: {split}" for split in SPLITS))
-    parts = [
-        "# Video: Table 2 on shapes_push\n\n"
-        f"`{results['command']}`: {machine.sentences(results['machine'])} Nats per sub-pixel, "
-        f"{results['examples']} clips a split, of: {results['description']}. The paper's columns "
-        "are of Google's robot pushing and compare with one another only.\n\n",
-        markdown_table(header, rows),
-    ]
-    parts += [f"\n{note}\n" for note in results["notes"]]
+def body(results):
+    """The page's paragraphs."""
+    runs = results["runs"]
     order = sorted((n for n in runs if n in PAPER), key=lambda n: runs[n]["nats"]["test_seen"])
-    parts.append(
-        f"\nOrder here, best first: {' < '.join(order)}; in the paper: {' < '.join(ORDER)}.\n"
-    )
-    parts.append(
-        "\n## What the actions tell\n\nNats per sub-pixel of test_seen, each clip with the actions "
-        "of another one from the last given frame on, its own states kept; and with the other "
-        "one's states after the given frames as well.\n\n"
-    )
-    kinds = ("actions", "actions and states")
-    parts.append(
-        markdown_table(
+    name_column = ("variant", lambda name: name)
+    nats = [
+        name_column,
+        *((split, lambda name, s=split: f"{runs[name]['nats'][s]:.3f}") for split in SPLITS),
+        *(
+            (f"paper: {split}", lambda name, i=i: shown(PAPER.get(name, NONE)[i], ".2f"))
+            for i, split in enumerate(SPLITS)
+        ),
+    ]
+    others = [
+        name_column,
+        ("own", lambda name: f"{runs[name]['nats']['test_seen']:.3f}"),
+        *(
+            (f"others' {kind}", lambda name, k=kind: f"{runs[name]['nats_of_others'][k]:.3f}")
+            for kind in SWAPPED
+        ),
+        *((f"worse by, {kind}", lambda name, k=kind: _worse(runs[name], k)) for kind in SWAPPED),
+    ]
+    pushed = [
+        name_column,
+        ("objects", lambda name: runs[name]["pushes"]["objects"]),
+        *(
             (
-                "variant",
-                "own",
-                *(f"others' {kind}" for kind in kinds),
-                *(f"worse by, {k}" for k in kinds),
-            ),
-            [
-                (
-                    name,
-                    f"{f['nats']['test_seen']:.3f}",
-                    *(f"{f['nats_of_others'][kind]:.3f}" for kind in kinds),
-                    *(
-                        f"{f['nats_of_others'][kind] - f['nats']['test_seen']:+.3f}"
-                        for kind in kinds
-                    ),
-                )
-                for name, f in runs.items()
-            ],
-        )
-    )
-    parts += augmented(runs)
-    parts.append(
-        "\n## What a push moves\n\nObjects that truly move far after the given frames: the share "
-        "of clips that show the object's colour near its front edge, in the frame to which it "
-        f"moves most (front), where it is in the first frame after it has moved by {PUSHED} of "
-        "half the table's side (moved), where it is in the last frame (end), and, in the last "
-        "frame, where it was at first (start). A frame ahead: each frame is sampled given the true "
-        "ones before it, of which the last one alone, copied, shows what needs no model. Runs with "
-        "`past_samples` were trained to look back at their own samples.\n\n"
-    )
-    parts.append(
-        markdown_table(
-            (
-                "variant",
-                "objects",
-                *(
-                    f"{kind}: {place}"
-                    for kind in PUSH_KINDS.values()
-                    for place in PUSH_PLACES.values()
-                ),
-            ),
-            [
-                (
-                    name,
-                    f["pushes"]["objects"],
-                    *(
-                        f"{f['pushes'][kind + place]:.2f}"
-                        for kind in PUSH_KINDS
-                        for place in PUSH_PLACES
-                    ),
-                )
-                for name, f in runs.items()
-            ],
-        )
-    )
-    parts.append("\n## Training\n\n")
-    parts.append(
-        markdown_table(
-            (
-                "variant",
-                "parameters",
-                "past_samples",
-                "steps",
-                "clips seen",
-                "minutes",
-                "CPU minutes",
-            ),
-            [
-                (
-                    name,
-                    f"{f['parameters']:,}",
-                    f["past_samples"],
-                    f"{f['steps']:,}",
-                    f"{f['clips']:,}",
-                    f"{f['minutes']:.1f}",
-                    f"{f['cpu_minutes']:.1f}",
-                )
-                for name, f in runs.items()
-            ],
-        )
-    )
-    parts.append(
-        "\n![film strips](video.png)\n\nClips of test_seen and how each model goes on from their "
-        "first frames (orange border), given the arm's actions and states; every second frame.\n"
-    )
-    return "".join(parts)
+                f"{PUSH_KINDS[kind]}: {PUSH_PLACES[place]}",
+                lambda name, key=kind + place: f"{runs[name]['pushes'][key]:.2f}",
+            )
+            for kind in PUSH_KINDS
+            for place in PUSH_PLACES
+        ),
+    ]
+    training = [
+        name_column,
+        ("parameters", lambda name: f"{runs[name]['parameters']:,}"),
+        ("past_samples", lambda name: runs[name]["past_samples"]),
+        ("steps", lambda name: f"{runs[name]['steps']:,}"),
+        ("clips seen", lambda name: f"{runs[name]['clips']:,}"),
+        ("CPU minutes", lambda name: f"{runs[name]['cpu_minutes']:.1f}"),
+    ]
+    return [
+        f"Nats per sub-pixel, {results['settings']['examples']} clips a split, of: "
+        f"{results['description']}. The paper's columns are of Google's robot pushing and compare "
+        "with one another only.",
+        table(nats, runs),
+        f"Order here, best first: {' < '.join(order)}; in the paper: {' < '.join(ORDER)}.",
+        "## Effect of the actions",
+        "Nats per sub-pixel of test_seen, each clip with the actions of another one from the last "
+        "given frame on, its own states kept; and with the other one's states after the given "
+        "frames as well.",
+        table(others, runs),
+        *augmented(runs),
+        "## Effect of a push",
+        "Objects that truly move far after the given frames: the share of clips that show the "
+        "object's colour near its front edge, in the frame to which it moves most (front), where "
+        f"it is in the first frame after it has moved by {PUSHED} of half the table's side "
+        "(moved), and where it is in the last frame (end). A frame ahead: each frame is sampled "
+        "given the true ones before it; frame before: the last of these, copied, shows what needs "
+        "no model. Runs with `past_samples` were trained to look back at their own samples.",
+        table(pushed, runs),
+        "## Training",
+        table(training, runs),
+        "![film strips](video.png)",
+        "Clips of test_seen and how each model continues their first frames (orange border), given "
+        "the arm's actions and states; every second frame.",
+    ]
+
+
+def _worse(run, kind):
+    return f"{run['nats_of_others'][kind] - run['nats']['test_seen']:+.3f}"
 
 
 def augmented(runs):
@@ -377,10 +296,10 @@ def augmented(runs):
     for name, found in runs.items():
         plain = runs.get(name.removesuffix(AUGMENTED))
         if name.endswith(AUGMENTED) and plain:
+            yield "## Effect of jitter and mirror"
             yield (
-                "\n## What jitter and mirror do\n\n"
                 f"`--augment=jitter,mirror`, both together, on {name.removesuffix(AUGMENTED)}: "
-                "nats per sub-pixel more than without, after as many steps.\n\n"
+                "nats per sub-pixel more than without, after as many steps."
             )
             changes = [f"{found['nats'][s] - plain['nats'][s]:+.3f}" for s in SPLITS]
             gaps = [f["nats"]["test_novel"] - f["nats"]["test_seen"] for f in (plain, found)]

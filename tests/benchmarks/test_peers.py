@@ -23,7 +23,7 @@ def test_the_width_is_the_nearest(name):
     options = peers.parse(SMALL)
 
     def count(width):
-        run = make_run(**peers.own_fields(name, width, options), image_size=8)
+        run = make_run(**peers.own_fields(name, width, options))
         return int(make_model(run.model).count_params())
 
     wanted = (count(9) + 2 * count(10)) // 3

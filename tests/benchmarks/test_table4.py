@@ -1,16 +1,19 @@
 """Table 4's benchmark on models small enough to trace in seconds."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
+import density
 import ms_pixelcnn_tf as ms
 import table4
 from ms_pixelcnn_tf.configs.shared import paper_values
-from parts import rounds, samplers, speed
+from parts import rounds, samplers, sizes, speed
 from support.errors import refuses
 from support.models import randomise
 from support.workers import in_process
-from support.written_results import goals_met, results_of
+from support.written_results import results_of
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +39,7 @@ def test_evaluations_change_no_image():
 
 
 def rows_of(arguments):
-    options = table4.parse(arguments)
-    return [*speed.image_rows(options), *speed.video_rows(options)]
+    return table4.rows_of(table4.parse(arguments))
 
 
 def test_rows_are_compared_with_on_and_naive_sampling_is_extrapolated(tmp_path, monkeypatch):
@@ -58,7 +60,7 @@ def test_rows_are_compared_with_on_and_naive_sampling_is_extrapolated(tmp_path, 
     assert naive["faster_than_naive"]["median"] == cached["faster_than_cached"]["median"] == 1
     for row in (cached, *others):
         assert row["extrapolated_by"] == 1 and row["first_seconds"] > 0
-    assert not table4.targets(rows)  # no goal is of a batch of 2
+    assert not list(speed.goals(rows))  # no goal is of a batch of 2
 
 
 def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
@@ -68,7 +70,7 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
         "OlogN A, in-graph": [(3, 3), (4, 2), (3.3, 3)],
     }
     rows = [
-        speed.Row(f"images, softmax, batch {batch}", model, "ON", sampler, ())
+        speed.Row(f"images, softmax, batch {batch}", model, "ON", sampler, ("", {}))
         for batch in (1, 30)
         for model, sampler in [("ON", "naive"), ("ON", "cached"), ("OlogN A", "graph")]
     ]
@@ -85,19 +87,17 @@ def test_ratios_are_of_one_round_and_goals_of_their_own_groups(monkeypatch):
     assert [(row["group"], row["model"], row["sampler"]) for row in found] == [
         (row.group, row.model, row.sampler) for row in rows
     ]
-    fast = speed.find(found, "OlogN A", "graph")
+    fast = found[2]
     assert fast["sampling_over_likelihood"] == pytest.approx({"median": 1.1, "min": 1, "max": 2})
     # The rounds' own ratios are 3000, 2000 and 3000; those of the medians would be 9000 / 3.3.
     assert fast["faster_than_naive"]["median"] == pytest.approx(3000)
     assert fast["faster_than_cached"]["median"] == pytest.approx(1.5)
-    names = {(group, model, column): name for group, model, _, column, name, *_ in table4.TARGETS}
-    large, small = "images, softmax, batch 30", "images, softmax, batch 1"
-    assert goals_met(table4.targets(found)) == {
-        names[large, "OlogN A", "sampling_over_likelihood"]: True,
-        names[large, "ON", "sampling_over_likelihood"]: True,
-        names[large, "OlogN A", "faster_than_naive"]: True,
-        names[small, "OlogN A", "faster_than_cached"]: False,
-    }
+    assert [figure for figure, *_ in speed.goals(found)] == [
+        "sample / likelihood: OlogN A, images, softmax, batch 30",
+        "sample / likelihood: ON, images, softmax, batch 30",
+        "× naive: OlogN A, images, softmax, batch 30",
+        "× cached: OlogN A, images, softmax, batch 1",
+    ]
 
 
 def test_the_rows_are_those_of_the_paper_and_what_it_left_out():
@@ -173,7 +173,7 @@ def test_steps_one_by_one_decode_the_same_image(upscaler, output, type_a_colour)
 @pytest.mark.parametrize(
     ("arguments", "facts"),
     [
-        (["--only=pictures"], ("part", "pictures", "images")),
+        (["--only=pictures"], ("--only", "pictures", "images")),
         (["--outputs=sofmax"], ("output", "sofmax", "softmax")),
         (["--batches=3,no"], ("--batches", "3,no")),
         (["--batches=3,1,3"], ("--batches", "3,1,3", "twice")),
@@ -182,3 +182,65 @@ def test_steps_one_by_one_decode_the_same_image(upscaler, output, type_a_colour)
 def test_wrong_values_are_told(arguments, facts):
     with refuses(*facts):
         table4.main(arguments)
+
+
+def test_sizes_are_compared_where_both_were_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(rounds, "workers", in_process)
+    flags = ["--only=sizes", "--sizes=4,8", "--on_sizes=4", f"--out={tmp_path}"]
+    table4.main([*SMALL[2:7], "--repeats=2", *flags])
+    found = results_of(tmp_path, "scaling")["rows"]
+    assert [(row["variant"], sizes.side(row)) for row in found] == [
+        ("OlogN", 4),
+        ("ON", 4),
+        ("OlogN", 8),
+    ]
+    for row in found:
+        seconds = sizes.microseconds(row)["median"] * sizes.side(row) ** 2 / 1e6
+        assert seconds == pytest.approx(row["sampling_seconds"]["median"])
+    assert "faster_than_cached" in found[0] and "faster_than_cached" not in found[2]
+    assert (tmp_path / "scaling.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "main, arguments", [(table4.main, ["--only=sizes"]), (density.main, ["report"])]
+)
+def test_a_missing_matplotlib_is_reported_before_the_work(monkeypatch, main, arguments):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with refuses("matplotlib", "[benchmarks]"):
+        main(arguments)
+
+
+def test_evaluations_grow_with_the_logarithm():
+    counts = {
+        row.worker[1]["image_size"] if row.variant == "OlogN" else row.name: sum(
+            sizes.evaluations(ms.configs.make_run(**row.worker[1]).model)
+        )
+        for row in rows_of(["--only=sizes"])
+    }
+    assert counts["ON, cached"] == 64 * 64  # the last, hence the largest
+    olog = [counts[size] for size in (16, 32, 64, 128, 256, 512)]
+    assert np.diff(olog).tolist() == [3] * 5
+
+
+def rows_by_size(**seconds_a_pixel):
+    return [
+        {
+            "variant": "OlogN",
+            "fields": {"image_size": int(size[1:])},
+            "sampling_seconds": {"median": value * int(size[1:]) ** 2},
+            "memory": 1024.0 * int(size[1:]) / 100,
+        }
+        for size, value in seconds_a_pixel.items()
+    ]
+
+
+def test_growth_counts_from_64_on():
+    falling = list(sizes.goals(rows_by_size(_32=1.0, _64=3.0, _128=2.0, _512=2.0)))
+    assert [found for *_, found in falling] == ["1.00 at most", "5.12 GiB"]
+    rising = list(sizes.goals(rows_by_size(_64=1.0, _128=0.5, _256=0.6)))
+    assert [found for *_, found in rising] == ["1.20 at most"]
+
+
+def test_a_size_out_of_reach_is_told():
+    with refuses("image_size", 20, "base_size", 8):
+        table4.main(["--only=sizes", "--sizes=20"])

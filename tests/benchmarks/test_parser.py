@@ -1,14 +1,11 @@
-"""What results are written with."""
+"""The flags that benchmarks share."""
 
-from ms_pixelcnn_tf.cli import flags
-from parts import tables
+from parts import parser
 from support.errors import refuses
 
 
 def parse(out):
-    parser = flags.Parser("benchmark it", "")
-    tables.add_out(parser)
-    return parser.parse([f"--out={out}"]).out
+    return parser.Parser("it", "").parse([f"--out={out}"]).out
 
 
 def test_the_folder_of_results_is_made_before_anything_is_measured(tmp_path):
@@ -22,11 +19,11 @@ def test_a_folder_that_cannot_be_is_told(tmp_path, monkeypatch):
     for name in ("file", "file/below"):
         with refuses("--out", tmp_path / name, "folder"):
             parse(tmp_path / name)
-    monkeypatch.setattr(tables.os, "access", lambda name, mode: False)
+    monkeypatch.setattr(parser.os, "access", lambda name, mode: False)
     with refuses("--out", tmp_path, "written"):
         parse(tmp_path)
 
 
 def test_a_command_is_shown_without_its_folders():
     arguments = ["--out", "a", "--steps=3", "--workdir=b", "--data_dir", "c", "--fast"]
-    assert tables.shown_command("it", arguments) == "bin/benchmark it --steps=3 --fast"
+    assert parser.shown_command("bin/it", arguments) == "bin/it --steps=3 --fast"
