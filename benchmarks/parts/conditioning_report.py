@@ -6,7 +6,7 @@ import numpy as np
 
 from ms_pixelcnn_tf import data, pixels
 from ms_pixelcnn_tf.data.procedural.shapes_scene import COLOUR_NAMES
-from ms_pixelcnn_tf.drawing import contact_sheet, grids, picture_files
+from ms_pixelcnn_tf.drawing import contact_sheet, grids
 from ms_pixelcnn_tf.generation.prompts import Names, Prompt
 from ms_pixelcnn_tf.runs.metrics import read_metrics
 from ms_pixelcnn_tf.runs.run import Run
@@ -57,7 +57,7 @@ def write(options, runs):
         rows.append(figure_rows(model, options.rows))
     results = {"runs": found, "minutes": minutes}
     publish(options, "conditioning", "Do conditions condition?", results, body)
-    picture_files.write(pathlib.Path(options.out) / "conditioning.png", np.concatenate(padded(rows)))
+    grids.write_png(pathlib.Path(options.out) / "conditioning.png", np.concatenate(padded(rows)))
 
 
 def processor_minutes(workdir):

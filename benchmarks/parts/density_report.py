@@ -8,7 +8,7 @@ import PIL
 
 import ms_pixelcnn_tf as ms
 from ms_pixelcnn_tf import pixels
-from ms_pixelcnn_tf.drawing import grids, picture_files
+from ms_pixelcnn_tf.drawing import grids
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.runs.metrics import read_metrics
 from ms_pixelcnn_tf.runs.run import Run
@@ -67,7 +67,7 @@ def write(options, names, baseline):
     out = pathlib.Path(options.out)
     best_codec = min(results["lossless_bits"].items(), key=lambda codec: codec[1])
     figures.plot_curves(out / "density.png", curves, results, best_codec)
-    picture_files.write(out / "density_samples.png", np.concatenate(samples))
+    grids.write_png(out / "density_samples.png", np.concatenate(samples))
     publish(options, "density", "Density of photographs", results, body)
 
 

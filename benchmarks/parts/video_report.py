@@ -8,7 +8,7 @@ import tensorflow as tf
 from ms_pixelcnn_tf import data, pixels
 from ms_pixelcnn_tf.data.procedural import raster
 from ms_pixelcnn_tf.data.procedural.shapes_push import SEEN_CAMERA
-from ms_pixelcnn_tf.drawing import film, picture_files
+from ms_pixelcnn_tf.drawing import film, grids
 from ms_pixelcnn_tf.evaluation.splits import evaluate
 from ms_pixelcnn_tf.runs.run import Run
 from parts.pages import markdown_table, publish, shown, table
@@ -69,7 +69,7 @@ def write(options, runs):
     results = {"description": source.description, "runs": found}
     publish(options, "video", "Video: Table 2 on shapes_push", results, body)
     picture = strip(models, source, options.rows)
-    picture_files.write(pathlib.Path(options.out) / "video.png", picture)
+    grids.write_png(pathlib.Path(options.out) / "video.png", picture)
 
 
 def clips_of(model, source, indices):
