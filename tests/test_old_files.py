@@ -20,7 +20,18 @@ from support.models import random_conditions, random_frames, random_levels, rand
 from support.runs import TinySource, tiny_run, train
 
 OLD = Path(__file__).parent / "old"
-NAMES = ("image", "conditional", "scales", "video", "export/1", "conditional.keras")
+NAMES = (
+    "image",
+    "conditional",
+    "scales",
+    "ON",
+    "video",
+    "OT",
+    "OT_upscaler",
+    "export/1",
+    "conditional.keras",
+    "video.keras",
+)
 
 
 def load(name):

@@ -62,7 +62,7 @@ def write(options, runs):
 
 def processor_minutes(workdir):
     """The processor time of a run, whose scales may be trained apart, in minutes."""
-    last = [read_metrics(folder)[-1] for folder in trained_parts(workdir) or [workdir]]
+    last = [read_metrics(folder)[-1] for folder in trained_parts(workdir)]
     return sum(record["cpu_seconds"] for record in last) / 60
 
 

@@ -38,6 +38,8 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, str]:
         raise UserError(
             f"scale is each, but variant {run.model.variant} has one scale; valid: OlogN, OTlogN"
         )
+    if each:  # what no part can have is refused before any is started
+        make_run(preset=preset, **fields | {"scale": "base"})
     if run.data.dataset not in data.names():
         raise unknown("dataset", run.data.dataset, data.names())
     if run.data.data_dir:  # so that the run can be evaluated from any folder

@@ -318,7 +318,12 @@ class RunConfig:
                     f"crop_size is {crop}, which does not divide {side} pixels; with crop_halo "
                     "valid: divisors of the sides of the scales above it"
                 )
-        if model.upscaler == "A":
+        self._check_patches()
+
+    def _check_patches(self):
+        """Raises UserError for crops that would cut type B's patches."""
+        model, crop, halo = self.model, self.train.crop_size, self.train.crop_halo
+        if model.upscaler == "A" or not crop:
             return
         for side in model.image_size:  # smaller scales above the crop have the same patches
             patch = min(model.patch_size, side // 2)
@@ -342,6 +347,7 @@ class RunConfig:
             raise UserError(
                 f"crop_halo is {self.train.crop_halo}, which is for images; leave it out"
             )
+        self._check_patches()
         if self.train.past_samples and variant == "OT_upscaler":
             raise UserError(
                 f"past_samples is {self.train.past_samples}; valid with OT_baseline, OTN, OT and "

@@ -156,10 +156,10 @@ def _of_videos(model):
         new = decode(drawn, levels, {"low": low_levels})
         return {"frames": tf.concat([given_frames, new], axis=1)}
 
-    found = {
-        "log_prob": (_summed(terms), [frames, *conditions]),
-        "log_prob_terms": (terms, [frames, *conditions]),
-    }
+    found: dict[str, Any] = {"log_prob_terms": (terms, [frames, *conditions])}
+    if config.missing_scales:
+        return found
+    found["log_prob"] = (_summed(terms), [frames, *conditions])
     if model.upscales:
         return found | {"upscale": (upscale, [low, given, SEED])}
     return found | {

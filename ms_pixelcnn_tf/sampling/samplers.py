@@ -99,7 +99,8 @@ class NaiveSampler:
         )
 
     def group(self, upscaler: Any, encoded: Any, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-        """Decodes a group of a scale, in the order in which its upscaler generates it."""
+        """Decodes a group of a scale, in the order in which its upscaler generates it. The trunk of
+        type A or B, which does not read the group, runs once."""
         return loops.decode_naive(
             upscaler.distribution,
             lambda levels: upscaler(encoded, levels),

@@ -120,3 +120,9 @@ def test_a_signal_goes_on_to_all_and_every_scale_is_saved(tmp_path):
     for scale, folder in zip(("base", "4", "8"), folders, strict=True):
         (last,) = (line for line in said.splitlines() if line.startswith(f"[{scale}] stopped"))
         assert not missing_facts(last, f"step {latest_step(folder)}", "saved")
+
+
+def test_what_no_part_can_have_is_refused_before_any_is_started():
+    flags = ["--dataset=shapes_push", "--variant=OTlogN", "--scale=each", "--past_samples=1"]
+    with refuses("past_samples", 1, "scale base"):
+        train.parse(flags)

@@ -196,6 +196,10 @@ def test_default_base(image, base):
         ({"variant": "OT", "augment": "miror"}, ("augment", "miror", "'mirror'")),
         ({"variant": "OT", "crop_size": 8}, ("crop_size", 8, "OT_upscaler", 0, "OT")),
         (
+            {"variant": "OT_upscaler", "upscaler": "B", "patch_size": 4, "crop_size": 12},
+            ("crop_size", 12, "patches of 4", "multiples of 8"),
+        ),
+        (
             {"variant": "OT", "conditions": "text"},
             ("conditions", "text", "images", "action_size", "state_size"),
         ),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ms_pixelcnn_tf.cli import evaluate, train
+from ms_pixelcnn_tf.cli import evaluate, export, train
 from ms_pixelcnn_tf.configs import VideoConfig, make_run
 from ms_pixelcnn_tf.runs.folder import SCALES
 from ms_pixelcnn_tf.runs.run import Run
@@ -106,6 +106,10 @@ def test_each_scale_is_trained_by_a_process_of_its_own(tmp_path, capsys):
         train.main([*flags, f"--scale={scale}"])
     evaluate.main([f"--workdir={tmp_path}", "--limit=2"])
     assert not missing_facts(capsys.readouterr().out, "missing", "scale 16")
+    export.main([f"--workdir={tmp_path}", f"--out={tmp_path / 'export'}"])
+    said = capsys.readouterr().out
+    assert not missing_facts(said, "missing", "scale 16", "log_prob_terms")
+    assert not any(name in said for name in ("log_prob(", "decode(", "sample("))
     train.main([*flags, "--scale=16"])
     run = Run(tmp_path)
     assert run.config.model.scale == "base;8;16" and not run.config.model.missing_scales
