@@ -15,7 +15,7 @@ from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs.shared import DensityConfig
-from ms_pixelcnn_tf.distributions import Distribution
+from ms_pixelcnn_tf.distributions import Distribution, make_distribution
 from ms_pixelcnn_tf.networks import TypeA, UpscalerB, make_type_a
 from ms_pixelcnn_tf.sampling.samplers import CachedSampler, NaiveSampler
 from ms_pixelcnn_tf.sizes import format_size
@@ -153,3 +153,15 @@ def _make_upscaler(config, distribution, size, arguments):
         gated_kernel=config.gated_kernel,
         **arguments,
     )
+
+
+def distribution_of(config: DensityConfig) -> Distribution:
+    """The distribution of a pixel that a configuration describes."""
+    return make_distribution(
+        config.output, config.num_levels, config.channels, config.num_mixtures, config.softmax_law
+    )
+
+
+def sum_pixels(log_probs: Tensor) -> Tensor:
+    """Sums over all axes but the first: `[B, ...]` → `[B]`."""
+    return ops.sum(log_probs, axis=tuple(range(1, len(log_probs.shape))))

@@ -17,6 +17,7 @@ from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.models.crop import Crop
+from ms_pixelcnn_tf.models.scale import sum_pixels
 from ms_pixelcnn_tf.sampling.samplers import CachedSampler, NaiveSampler
 from ms_pixelcnn_tf.types import Tensor
 
@@ -69,7 +70,7 @@ def log_prob_terms(
     """The terms of log p(images): name → `[B]` nats."""
     found = factors(model, images, conditions, crop_size, offsets, halo)
     return {
-        name: sum_image(log_prob) * area_ratio
+        name: sum_pixels(log_prob) * area_ratio
         for name, (_, log_prob, area_ratio) in zip(model.term_dims, found, strict=True)
     }
 
@@ -96,7 +97,7 @@ def decode_cached(
     """Decodes uint8 levels `[B, H, W, C]`; with `score` also returns their log p, `[B]` nats."""
 
     levels, log_probs = _decode(model, uniforms, conditions, CachedSampler(score))
-    return (levels, sum(map(sum_image, log_probs))) if score else levels
+    return (levels, sum(map(sum_pixels, log_probs))) if score else levels
 
 
 def decode_naive(
@@ -105,7 +106,7 @@ def decode_naive(
     """Decodes uint8 levels and their log p without a cache (`NaiveSampler`)."""
 
     levels, log_probs = _decode(model, uniforms, conditions, NaiveSampler())
-    return levels, sum(map(sum_image, log_probs))
+    return levels, sum(map(sum_pixels, log_probs))
 
 
 def upscale(
@@ -119,11 +120,6 @@ def upscale(
     sampler = CachedSampler(score=False)
     levels, _ = _decode_upward(model, start, levels, uniforms, model.encode(conditions), sampler)
     return ops.cast(levels, "uint8")
-
-
-def sum_image(log_probs: Tensor) -> Tensor:
-    """Sums over the sub-pixels of each image: `[B, H, W, C]` → `[B]`."""
-    return ops.sum(log_probs, axis=(1, 2, 3))
 
 
 def _decode(model, uniforms, conditions, sampler):

@@ -15,7 +15,6 @@ from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import ModelConfig, replace
-from ms_pixelcnn_tf.distributions import make_distribution
 from ms_pixelcnn_tf.encoders import Code, Encoder
 from ms_pixelcnn_tf.errors import UserError
 from ms_pixelcnn_tf.models.checks import (
@@ -31,7 +30,7 @@ from ms_pixelcnn_tf.models.image import factorisation
 from ms_pixelcnn_tf.models.image.graphs import ImageGraphs
 from ms_pixelcnn_tf.models.keras_training import KerasTraining
 from ms_pixelcnn_tf.models.marginal import start_at_marginal
-from ms_pixelcnn_tf.models.scale import make_scale
+from ms_pixelcnn_tf.models.scale import distribution_of, make_scale
 from ms_pixelcnn_tf.networks import GatedPixelCNN
 from ms_pixelcnn_tf.sampling.batching import decode_in_parts, images_at_once
 from ms_pixelcnn_tf.sampling.uniforms import check_seed
@@ -67,13 +66,7 @@ class MultiscalePixelCNN(KerasTraining):
     def __init__(self, config: ModelConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
-        self.distribution = make_distribution(
-            config.output,
-            config.num_levels,
-            config.channels,
-            config.num_mixtures,
-            config.softmax_law,
-        )
+        self.distribution = distribution_of(config)
         self.sizes = config.sizes
         self._build_encoders()
         shared: dict[str, Any] = {

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
-from keras import ops
 
 from ms_pixelcnn_tf import pixels
 from ms_pixelcnn_tf.configs import VideoConfig
-from ms_pixelcnn_tf.distributions import Distribution, make_distribution
+from ms_pixelcnn_tf.distributions import Distribution
 from ms_pixelcnn_tf.encoders.frame_context import make_conditioning
-from ms_pixelcnn_tf.models.scale import Factor, make_scale
+from ms_pixelcnn_tf.models.scale import Factor, distribution_of, make_scale, sum_pixels
 from ms_pixelcnn_tf.sampling.samplers import CachedSampler, NaiveSampler
 from ms_pixelcnn_tf.types import Tensor
 
@@ -37,13 +36,7 @@ class FrameDecoder(keras.layers.Layer):
     def __init__(self, config: VideoConfig, **kwargs: Any) -> None:
         super().__init__(dtype=config.dtype, **kwargs)
         self.config = config
-        self.distribution = make_distribution(
-            config.output,
-            config.num_levels,
-            config.channels,
-            config.num_mixtures,
-            config.softmax_law,
-        )
+        self.distribution = distribution_of(config)
 
     def term_dims(self) -> dict[str, int]:
         """Name of each term → number of its sub-pixels in one frame."""
@@ -60,7 +53,7 @@ class FrameDecoder(keras.layers.Layer):
     def log_prob_terms(self, context: FrameContext, frame: Tensor) -> dict[str, Tensor]:
         """The terms of log p(frame | past): name → `[N]` nats."""
         return {
-            factor.term: sum_frame(self.distribution.log_prob(factor.params, factor.levels))
+            factor.term: sum_pixels(self.distribution.log_prob(factor.params, factor.levels))
             for factor in self.factors(context, frame)
         }
 
@@ -78,12 +71,12 @@ class FrameDecoder(keras.layers.Layer):
             `[N, H, W, C]` int32 levels, and their log p, `[N]` nats, or None.
         """
         levels, log_probs = self._decode(context, uniforms, CachedSampler(score))
-        return levels, sum(map(sum_frame, log_probs)) if score else None
+        return levels, sum(map(sum_pixels, log_probs)) if score else None
 
     def decode_naive(self, context: FrameContext, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """`decode` without a cache (`NaiveSampler`)."""
         levels, log_probs = self._decode(context, uniforms, NaiveSampler())
-        return levels, sum(map(sum_frame, log_probs))
+        return levels, sum(map(sum_pixels, log_probs))
 
     def _decode(self, context, uniforms, sampler):
         """Levels, and a list of each factor's log-probabilities per sub-pixel."""
@@ -166,8 +159,3 @@ class ScaleDecoder(keras.layers.Layer):
 def no_groups(frames: Tensor) -> list[Tensor]:
     """`[N, 2H, 2W, C]` → one empty map `[N, H, W, 0]`, to hide the previous frame."""
     return [frames[:, ::2, ::2, :0]]
-
-
-def sum_frame(log_probs: Tensor) -> Tensor:
-    """Sums over all axes but the first."""
-    return ops.sum(log_probs, axis=tuple(range(1, len(log_probs.shape))))
